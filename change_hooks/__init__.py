@@ -1,0 +1,24 @@
+"""Receive what code forges, commit hooks and people have to say about commits."""
+
+from change_hooks.change import Change, NoChange
+from change_hooks.delivery import Delivery
+from change_hooks.errors import ConfigurationError, DeliveryError
+from change_hooks.handler import EventHandler, HookHandler
+from change_hooks.interfaces import IChangeSink, IHookHandler, IJournal, IPoller
+from change_hooks.service import ChangeHookService, make_resource
+
+__all__ = [
+    "Change",
+    "ChangeHookService",
+    "ConfigurationError",
+    "Delivery",
+    "DeliveryError",
+    "EventHandler",
+    "HookHandler",
+    "IChangeSink",
+    "IHookHandler",
+    "IJournal",
+    "IPoller",
+    "NoChange",
+    "make_resource",
+]

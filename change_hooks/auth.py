@@ -1,0 +1,69 @@
+"""HTTP Basic authentication from a list of ``ICredentialsChecker``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.portal import IRealm, Portal
+from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from zope.interface import implementer
+
+#: What a client is told that it logs in to.
+REALM = b"change_hook"
+
+
+@implementer(IRealm)
+class _Realm:
+    """Everybody who is let in gets the same resource."""
+
+    def __init__(self, resource: IResource) -> None:
+        self._resource = resource
+
+    def requestAvatar(self, avatarId: Any, mind: Any, *interfaces: Any) -> Any:
+        """See :meth:`twisted.cred.portal.IRealm.requestAvatar`."""
+        if IResource not in interfaces:
+            raise NotImplementedError("only IResource")
+        return IResource, self._resource, lambda: None
+
+
+class BasicAuth(HTTPAuthSessionWrapper):
+    """A resource behind a password.
+
+    :param resource: what is protected.
+    :param checkers: any one of them lets a client in.
+    :param own: the names of the children that see to their own authentication.
+    """
+
+    def __init__(
+        self, resource: IResource, checkers: Sequence[ICredentialsChecker], own: Collection[bytes] = ()
+    ) -> None:
+        super().__init__(Portal(_Realm(resource), checkers), [BasicCredentialFactory(REALM)])
+        self._resource: Any = resource
+        self._own = own
+
+    def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
+        """See :meth:`twisted.web.resource.IResource.getChildWithDefault`."""
+        if path in self._own or (path == b"" and not request.postpath and b"base" in self._own):
+            return cast("IResource", self._resource.getChildWithDefault(path, request))
+        _as_text(request)
+        return cast("IResource", super().getChildWithDefault(path, request))
+
+    def render(self, request: IRequest) -> Any:
+        """See :meth:`twisted.web.resource.IResource.render`."""
+        if b"base" in self._own:
+            return self._resource.render(request)
+        _as_text(request)
+        return super().render(request)
+
+
+def _as_text(request: IRequest) -> None:
+    """The refusal is plain text, whatever the site's default."""
+    request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+    request.setHeader(b"x-content-type-options", b"nosniff")
+
+
+__all__ = ["REALM", "BasicAuth"]

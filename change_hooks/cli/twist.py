@@ -1,0 +1,59 @@
+"""``twist change-hooks``: the same server as ``change-hooks serve``, under Twisted's own runner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.application.service import IService, IServiceMaker
+from twisted.internet import reactor
+from twisted.plugin import IPlugin
+from twisted.python.failure import Failure
+from twisted.python.usage import Options, UsageError
+from zope.interface import implementer
+
+from change_hooks.errors import ConfigurationError
+from change_hooks.service import StandaloneService
+
+
+class ServeOptions(Options):
+    """What ``twist change-hooks`` takes."""
+
+    synopsis = "[CONFIG]"
+
+    def parseArgs(self, config: str | None = None) -> None:
+        """Take the configuration file."""
+        self["config"] = None if config is None else Path(config)
+
+
+class _Service(StandaloneService):
+    """Listens as soon as it is started."""
+
+    def startService(self) -> None:
+        super().startService()
+        self.listen().addErrback(self._cannot_listen)
+
+    def _cannot_listen(self, failure: Failure) -> None:
+        self._reactor.stop()
+        failure.raiseException()
+
+
+@implementer(IPlugin, IServiceMaker)
+class ServiceMaker:
+    """See :class:`twisted.application.service.IServiceMaker`."""
+
+    tapname = "change-hooks"
+    description = "Receive webhooks of code forges and commit hooks."
+    options = ServeOptions
+
+    def makeService(self, options: Any) -> IService:
+        """Make the service."""
+        try:
+            service = _Service(options["config"], reactor)
+            service.check_journal()
+        except ConfigurationError as error:
+            raise UsageError("\n".join(error.problems)) from None
+        return cast("IService", service)
+
+
+__all__ = ["ServiceMaker"]

@@ -1,0 +1,297 @@
+"""The ``www`` dict, validated; and the Python file that sets it.
+
+Everything wrong is found in one go, and each problem names the key, what is wrong with it and, for a
+name, the nearest valid one. What is merely doubtful (a door left open) is a warning.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.cred.checkers import ICredentialsChecker
+
+from change_hooks.errors import ConfigurationError
+from change_hooks.handler import HookHandler, check_options, nearest, option_names
+from change_hooks.plugins import PluginError, Registry, installed
+from change_hooks.resource import DEFAULT_MAX_BODY
+
+PREFIX = "change_hook_"
+#: Where changes are kept when the configuration does not say.
+DEFAULT_JOURNAL = "sqlite:///change-hooks.sqlite"
+DEFAULT_PORT = 8010
+#: Failures of a sink after which a change is given up.
+DEFAULT_ATTEMPTS = 100
+
+
+@dataclass(frozen=True)
+class EndpointConfig:
+    """One entry of ``change_hook_dialects``.
+
+    :param name: the URL's segment.
+    :param handler: the handler class.
+    :param options: what the user wrote.
+    :param auth: the endpoint's own checkers; empty: open; None: those of ``change_hook_auth``.
+    """
+
+    name: str
+    handler: Any
+    options: Any
+    auth: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True)
+class HooksConfig:
+    """What the ``www`` dict says about change hooks.
+
+    :param max_body: in bytes.
+    :param journal: the file of the SQLite journal; None: no journal.
+    :param attempts: failures of a sink after which a change is given up.
+    :param warnings: each a sentence.
+    """
+
+    endpoints: tuple[EndpointConfig, ...]
+    auth: tuple[Any, ...]
+    max_body: int
+    journal: Path | None
+    attempts: int
+    warnings: tuple[str, ...]
+
+
+class _Reader:
+    """Collects what is wrong while it reads."""
+
+    def __init__(self, www: Mapping[str, Any], registry: Registry, base: Path) -> None:
+        self.www = www
+        self.registry = registry
+        self.base = base
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+
+    def read(self) -> HooksConfig:
+        for key in self.www:
+            if isinstance(key, str) and key.startswith(PREFIX) and key not in _KEYS:
+                self.problems.append(f"unknown key {key!r}{nearest(key, _KEYS)}")
+        auth = self._checkers("change_hook_auth", self.www.get("change_hook_auth"))
+        endpoints = self._endpoints(bool(auth))
+        config = HooksConfig(
+            endpoints=endpoints,
+            auth=auth,
+            max_body=self._positive("change_hook_max_body", DEFAULT_MAX_BODY, "bytes"),
+            journal=self._journal(),
+            attempts=self._positive("change_hook_attempts", DEFAULT_ATTEMPTS, "attempts"),
+            warnings=tuple(self.warnings),
+        )
+        if self.problems:
+            raise ConfigurationError(self.problems)
+        return config
+
+    def _positive(self, key: str, default: int, unit: str) -> int:
+        value = self.www.get(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            self.problems.append(f"{key} must be a positive number of {unit}")
+            return default
+        return value
+
+    def _checkers(self, where: str, value: Any) -> tuple[Any, ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, (list, tuple)):
+            value = [value]
+        for checker in value:
+            if not ICredentialsChecker.providedBy(checker):
+                self.problems.append(
+                    f"{where} must be a list of ICredentialsChecker, for instance"
+                    f" [strcred.makeChecker('file:changehook.passwd')]; {type(checker).__name__} is none"
+                )
+        return tuple(value)
+
+    def _journal(self) -> Path | None:
+        url = self.www.get("change_hook_journal", DEFAULT_JOURNAL)
+        if url is None:
+            return None
+        if isinstance(url, str) and url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+            return self.base / url[len("sqlite:///") :]
+        self.problems.append(
+            "change_hook_journal must be 'sqlite:///path' (relative to the configuration's folder),"
+            " 'sqlite:////absolute/path', or None"
+        )
+        return None
+
+    def _endpoints(self, protected: bool) -> tuple[EndpointConfig, ...]:
+        dialects = self.www.get("change_hook_dialects")
+        if dialects is not None and not isinstance(dialects, Mapping):
+            self.problems.append("change_hook_dialects must be a dict of dialect names and their options")
+            dialects = {}
+        if self.www.get("change_hook") is False:
+            self.warnings.append("change_hook is False: every dialect is off")
+            return ()
+        if not dialects:
+            self.warnings.append("change_hook_dialects is empty: no dialect is enabled")
+            return ()
+        read = [self._endpoint(name, options, protected) for name, options in dialects.items()]
+        return tuple(endpoint for endpoint in read if endpoint is not None)
+
+    def _endpoint(self, name: Any, options: Any, protected: bool) -> EndpointConfig | None:
+        where = f"dialect {name!r}"
+        if not isinstance(name, str) or not name or "/" in name:
+            self.problems.append(f"{where}: a dialect's name is a str without '/'")
+            return None
+        if options is False:
+            return None
+        if options is not None and options is not True and not isinstance(options, Mapping):
+            self.problems.append(f"{where}: its options must be a dict, or True for none")
+            return None
+        written = options if isinstance(options, Mapping) else {}
+        handler = self._handler(where, name, written)
+        if handler is None:
+            return None
+        auth = self._checkers(f"{where}: option 'auth'", written["auth"]) if "auth" in written else None
+        if auth is not None:
+            protected = bool(auth)
+        problems, doubts = check_options(handler, written, protected=protected)
+        self.problems += [f"{where}: {problem}" for problem in problems]
+        self.warnings += [f"{where}: {doubt}" for doubt in doubts]
+        return EndpointConfig(name, handler, True if options is None else options, auth)
+
+    def _handler(self, where: str, name: str, options: Mapping[str, Any]) -> Any:
+        custom = options.get("custom_class")
+        if custom is not None:
+            return self._usable(where, "custom_class", custom)
+        dialect = options.get("dialect", name)
+        try:
+            handler = self.registry.load(dialect)
+        except KeyError:
+            self.problems.append(
+                f"{where}: no dialect of this name{nearest(str(dialect), self.registry.names())}"
+            )
+            return None
+        except PluginError as error:
+            self.problems.append(f"{where}: {error}")
+            return None
+        replacement = options.get("class")
+        if replacement is not None and _has_class_option(handler):
+            return self._usable(where, "class", replacement)
+        return self._usable(where, "its entry point", handler)
+
+    def _usable(self, where: str, origin: str, handler: Any) -> Any:
+        if isinstance(handler, type) and callable(getattr(handler, "getChanges", None)):
+            return handler
+        self.problems.append(f"{where}: {origin} must be a class with a method getChanges(request)")
+        return None
+
+
+_KEYS = (
+    "change_hook",
+    "change_hook_attempts",
+    "change_hook_auth",
+    "change_hook_dialects",
+    "change_hook_journal",
+    "change_hook_max_body",
+)
+
+
+def _has_class_option(handler: Any) -> bool:
+    return (
+        isinstance(handler, type)
+        and issubclass(handler, HookHandler)
+        and handler.Options is not None
+        and "class" in option_names(handler.Options)
+    )
+
+
+def read_www(
+    www: Mapping[str, Any], *, base: Path | None = None, registry: Registry | None = None
+) -> HooksConfig:
+    """Validate the ``www`` dict. Keys that do not start with ``change_hook`` are somebody else's.
+
+    :param base: the folder that relative paths start from; the current one by default.
+    :param registry: the dialects on offer; those installed by default.
+    :raises ConfigurationError: with everything that is wrong.
+    """
+    if not isinstance(www, Mapping):
+        raise ConfigurationError(["c['www'] must be a dict"])
+    return _Reader(www, registry or installed(), base or Path.cwd()).read()
+
+
+@dataclass(frozen=True)
+class FileConfig:
+    """What a configuration file says.
+
+    :param path: the file, absolute.
+    :param settings: the whole dict, ``c`` or ``BuildmasterConfig``.
+    :param port: a TCP port, or a Twisted endpoint string.
+    """
+
+    path: Path
+    settings: Mapping[str, Any]
+    port: int | str
+
+    @property
+    def www(self) -> Mapping[str, Any]:
+        """``c['www']``."""
+        www: Mapping[str, Any] = self.settings.get("www", {})
+        return www
+
+
+def load_file(path: Path) -> FileConfig:
+    """Run a configuration file, with its folder as the current one and first on the import path.
+
+    :raises ConfigurationError: there is no such file, it raises, or it sets neither ``c`` nor
+        ``BuildmasterConfig`` to a dict.
+    """
+    path = path.resolve()
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError([f"{path}: {error.strerror}; 'change-hooks init' writes one"]) from None
+    names: dict[str, Any] = {"__file__": str(path), "__name__": "change_hooks.configuration"}
+    with _folder(path.parent):
+        try:
+            exec(compile(source, str(path), "exec"), names)  # noqa: S102 (that is what the file is for)
+        except Exception as error:
+            raise ConfigurationError(
+                [f"{path}{_line(error, path)}: {type(error).__name__}: {error}"]
+            ) from error
+    settings = names.get("BuildmasterConfig", names.get("c"))
+    if not isinstance(settings, Mapping):
+        raise ConfigurationError([f"{path}: sets neither BuildmasterConfig nor c to a dict"])
+    www = settings.get("www", {})
+    port = www.get("port", DEFAULT_PORT) if isinstance(www, Mapping) else DEFAULT_PORT
+    if isinstance(port, bool) or not isinstance(port, (int, str)):
+        raise ConfigurationError([f"{path}: c['www']['port'] must be a port number or an endpoint string"])
+    return FileConfig(path, settings, port)
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        os.chdir(before)
+
+
+def _line(error: Exception, path: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}"
+    trace = error.__traceback__
+    line = ""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = f", line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return line
+
+
+__all__ = ["DEFAULT_JOURNAL", "EndpointConfig", "FileConfig", "HooksConfig", "load_file", "read_www"]

@@ -1,0 +1,563 @@
+"""What every dialect shares: options, and the way from a delivery to changes.
+
+Strategy: :class:`EventHandler` fixes the order in which a delivery is looked at. The proof comes first,
+over the raw bytes; then the event's name; then the payload, decoded straight to the shape that the
+event's method asks for; and after the method, what the user's options say about every change alike.
+A dialect fills in the steps.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from functools import partial, wraps
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from change_hooks.change import MISSING, Change, NoChange
+from change_hooks.delivery import Delivery
+from change_hooks.errors import BadPayload, ConfigurationError, SignatureMismatch
+from change_hooks.filters import DEFAULT_SKIPS, compile_skips, is_skipped, listed_properties, matches
+from change_hooks.interfaces import IHookHandler
+from change_hooks.payload import convert, decode, expect_mapping, json_text
+from change_hooks.signatures import as_secrets, verify_hmac
+
+#: More changes than any forge puts into one delivery; a delivery with more is refused, because
+#: working through it would hold the reactor.
+MAX_CHANGES = 20_000
+
+Changes = tuple[list[Any], "str | None"]
+
+
+def as_deferred(value: Any) -> Deferred[Any]:
+    """A Deferred of a plain value, a Deferred or a coroutine."""
+    if isinstance(value, Deferred):
+        return value
+    if inspect.iscoroutine(value):
+        return Deferred.fromCoroutine(value)
+    return succeed(value)
+
+
+# Options ------------------------------------------------------------------------------------------
+
+
+def option(default: Any, check: Callable[[Any], Any], name: str | None = None) -> Any:
+    """Declare an option.
+
+    :param default: its value when the user wrote none, or None.
+    :param check: makes the value to use of what the user wrote, or raises TypeError or ValueError with
+        a message that follows the option's name.
+    :param name: what the user writes, where it cannot be the attribute's name.
+    """
+    return field(default=default, metadata={"check": check, "name": name})
+
+
+def anything(value: Any) -> Any:
+    """Take every value."""
+    return value
+
+
+def text(value: Any) -> str:
+    """Take a str."""
+    if not isinstance(value, str):
+        raise TypeError(f"must be a str, not {type(value).__name__}")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """Take a bool."""
+    if not isinstance(value, bool):
+        raise TypeError(f"must be True or False, not {type(value).__name__}")
+    return value
+
+
+def seconds(value: Any) -> float:
+    """Take a positive number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise TypeError("must be a positive number of seconds")
+    return value
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Take a list of str."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise TypeError("must be a list of str")
+    return tuple(value)
+
+
+def text_or_callable(value: Any) -> Any:
+    """Take a str, or a callable that is given the payload."""
+    return value if callable(value) else text(value)
+
+
+def secret(value: Any) -> Any:
+    """Take a str, bytes, a list of them, or a callable that is given the delivery."""
+    return value if callable(value) else tuple(as_secrets(value))
+
+
+def skips(value: Any) -> tuple[re.Pattern[str], ...]:
+    """Take a list of regular expressions."""
+    return compile_skips(texts(value))
+
+
+def url_kind(value: Any) -> Any:
+    """Take ``'https'``, ``'ssh'``, ``'html'`` or a callable that is given the payload."""
+    if callable(value) or value in ("https", "ssh", "html"):
+        return value
+    raise ValueError("must be 'https', 'ssh', 'html' or a callable")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may write for any dialect."""
+
+    dialect: str | None = option(None, text)
+    custom_class: Any = option(None, anything)
+    auth: Any = option(None, anything)
+
+
+@dataclass(frozen=True)
+class ForgeOptions(Options):
+    """What a user may write for a forge."""
+
+    secret: Any = option(None, secret)
+    codebase: Any = option(None, text_or_callable)
+    project: str | None = option(None, text)
+    skips: tuple[re.Pattern[str], ...] = option(compile_skips(DEFAULT_SKIPS), skips)
+    repositories: tuple[str, ...] | None = option(None, texts)
+    branches: tuple[str, ...] | None = option(None, texts)
+    repository_url: Any = option(None, url_kind)
+
+
+def option_names(options: type[Options]) -> dict[str, Any]:
+    """The names a user may write, and the fields they set."""
+    return {declared.metadata["name"] or declared.name: declared for declared in fields(options)}
+
+
+def read_options(declared: type[Options], written: Mapping[str, Any]) -> tuple[Options, list[str], list[str]]:
+    """Read what a user wrote for a dialect.
+
+    :returns: the options, the problems with their values, and the names that are not *declared*.
+    """
+    names = option_names(declared)
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in written.items():
+        if name in names and value is not None:
+            try:
+                values[names[name].name] = names[name].metadata["check"](value)
+            except (TypeError, ValueError) as error:
+                problems.append(f"option {name!r} {error}")
+    unknown = [str(name) for name in written if name not in names]
+    return declared(**values), problems, unknown
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` where a valid name is near, else the valid names."""
+    valid = sorted(valid)
+    close = get_close_matches(name, valid, 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(valid)}"
+
+
+def check_options(handler: type, written: Any, *, protected: bool = False) -> tuple[list[str], list[str]]:
+    """What is wrong, and what is doubtful, in what a user wrote for a handler class.
+
+    :param protected: HTTP Basic authentication stands before it.
+
+    A class that declares ``Options`` in its own body takes no others. One that does not may read
+    names of its own, so an unknown one is doubtful, unless it looks like a mistyped known one.
+    """
+    if not issubclass(handler, HookHandler) or handler.Options is None:
+        return [], []
+    declared = handler.Options
+    _, problems, unknown = read_options(declared, written if isinstance(written, Mapping) else {})
+    doubts: list[str] = []
+    names = option_names(declared)
+    for name in unknown:
+        message = f"unknown option {name!r}{nearest(name, names)}"
+        certain = "Options" in vars(handler) or get_close_matches(name, names, 1, 0.8)
+        (problems if certain else doubts).append(message)
+    return problems, doubts + handler.doubts(written if isinstance(written, Mapping) else {}, protected)
+
+
+# Handlers -----------------------------------------------------------------------------------------
+
+
+@implementer(IHookHandler)
+class HookHandler:
+    """The base of every handler class.
+
+    :param master: what the embedding program passes as *master*; in Buildbot, the master.
+    :param options: what the user wrote for this dialect; True and None mean no options.
+    :raises ConfigurationError: an option that the class declares is wrong, or one is unknown.
+    """
+
+    #: The options that the class takes, a subclass of :class:`Options`; None: it reads them itself.
+    Options: ClassVar[type[Options] | None] = None
+    #: The HTTP methods that the dialect takes.
+    methods: tuple[str, ...] = ("POST",)
+    #: The header with the hexadecimal HMAC-SHA256 of the body, and what stands before the digits.
+    signature_header: ClassVar[str] = "X-Hub-Signature"
+    signature_prefix: ClassVar[str] = "sha256="
+    #: A treq ``HTTPClient`` for requests to the forge; set by the resource.
+    http: Any = None
+    #: The reactor, or a clock in tests; set by the resource.
+    clock: Any = None
+    #: The :class:`~change_hooks.interfaces.IPoller` providers of the host; set by the resource.
+    pollers: Any = ()
+
+    def __init__(self, master: Any, options: Any) -> None:
+        self.master = master
+        self.options: Mapping[str, Any] = options if isinstance(options, Mapping) else {}
+        self.settings: Any = None
+        if self.Options is not None:
+            problems, _ = check_options(type(self), self.options)
+            if problems:
+                raise ConfigurationError(problems)
+            self.settings = read_options(self.Options, self.options)[0]
+
+    def getChanges(self, request: Any) -> Any:
+        """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`."""
+        raise NotImplementedError(f"{type(self).__name__}.getChanges")
+
+    @property
+    def signed(self) -> bool:
+        """True when every delivery is proved genuine by a signature or token before it is read."""
+        return bool(getattr(self.settings, "secret", None))
+
+    def check(self, delivery: Delivery, secrets: tuple[bytes, ...]) -> None:
+        """Prove that one of *secrets* was used. Not called without any.
+
+        :raises ProofError: it was not.
+        """
+        verify_hmac(
+            delivery.body,
+            delivery.getHeader(self.signature_header.encode("ascii")),
+            secrets,
+            prefix=self.signature_prefix,
+        )
+
+    def prove(self, delivery: Delivery) -> Any:
+        """Prove who sent a delivery, when the option ``secret`` says how, and mark it.
+
+        :returns: None, or a Deferred when the secret has to be fetched.
+        :raises ProofError: it is not genuine.
+        """
+        known = getattr(self.settings, "secret", None)
+        if known and not delivery.verified:
+            if callable(known):
+                return then(known(delivery), partial(self._check_found, delivery))
+            self.check(delivery, known)
+        delivery.mark_verified()
+        return None
+
+    def _check_found(self, delivery: Delivery, found: Any) -> None:
+        secrets = tuple(as_secrets(found))
+        if not secrets:
+            raise SignatureMismatch("there is no secret for this sender")
+        self.check(delivery, secrets)
+        delivery.mark_verified()
+
+    def delivery_id(self, delivery: Delivery) -> str | None:
+        """The sender's name for the delivery; a redelivery has the same. None: it gives none."""
+        return None
+
+    @classmethod
+    def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
+        """What a user should be warned of: doors left open by these options.
+
+        :param protected: HTTP Basic authentication stands before it.
+        """
+        return []
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class shaped(Generic[F]):  # noqa: N801 (a decorator)
+    """Declare the payload type of a ``handle_<event>`` method.
+
+    The payload is decoded straight to it. A caller that has the payload as a mapping (a subclass that
+    takes plain objects) may pass that.
+
+    :param shape: a :class:`~change_hooks.payload.Shape`.
+    """
+
+    def __init__(self, shape: type) -> None:
+        self.shape = shape
+
+    def __call__(self, method: F) -> F:
+        """Decorate *method*."""
+
+        @wraps(method)
+        def converting(handler: Any, payload: Any, *event: Any) -> Any:
+            return method(handler, convert(payload, self.shape), *event)
+
+        converting.shape = self.shape  # type: ignore[attr-defined]
+        return converting  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class _EventMethod:
+    call: Callable[..., Any]
+    shape: Any
+    takes_event: bool
+
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]")
+_NOT_ECHOED = re.compile(r"[^A-Za-z0-9_.: /-]")
+
+
+def method_name(event: str) -> str:
+    """The name of the method for an event: ``pr:opened`` is handled by ``handle_pr_opened``."""
+    return "handle_" + _NOT_IN_NAMES.sub("_", event)
+
+
+def printable(event: str) -> str:
+    """An event's name, fit to be shown: nothing but letters, digits and a few marks, and short."""
+    return _NOT_ECHOED.sub("?", event[:64])
+
+
+class EventHandler(HookHandler):
+    """The base of the forges: a delivery names its event, and a method handles it.
+
+    Methods are called ``handle_<event>`` and take ``(payload)`` or ``(payload, event)``. *payload* is the
+    decoded JSON object, or what :class:`shaped` declares. They return ``(changes, src)``, a Deferred of
+    it, or are coroutines. An event without a method gives no change and is no error.
+    """
+
+    Options: ClassVar[type[Options] | None] = ForgeOptions
+    #: The forge's short name: the prefix of its properties.
+    forge: ClassVar[str] = ""
+    #: The header that names the event.
+    event_header: ClassVar[str] = ""
+    #: The headers that together name the delivery.
+    id_headers: ClassVar[tuple[str, ...]] = ()
+    #: True when the JSON may come in the field ``payload`` of a form; and as the body itself.
+    takes_form: ClassVar[bool] = False
+    takes_json: ClassVar[bool] = True
+    #: The version control system when a method does not say.
+    src: ClassVar[str | None] = "git"
+
+    def __init__(self, master: Any, options: Any) -> None:
+        super().__init__(master, options)
+        self._methods: dict[str, _EventMethod] = {}
+        for name in dir(type(self)):
+            if name.startswith("handle_"):
+                self._methods[name] = _event_method(getattr(self, name))
+        self._whitelist: tuple[str, ...] = getattr(self.settings, f"{self.forge}_property_whitelist", ())
+        self._plain = (
+            self.settings.project is None
+            and self.settings.codebase is None
+            and self.settings.repositories is None
+            and self.settings.branches is None
+            and not callable(self.settings.repository_url)
+            and not self._whitelist
+        )
+
+    @classmethod
+    def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
+        """Warn when nothing tells who sends."""
+        if protected or options.get("secret"):
+            return []
+        return [
+            "takes deliveries from anybody: set 'secret' (and the same on the forge), or change_hook_auth"
+        ]
+
+    # The steps, in order. A dialect overrides what is different there.
+
+    def document(self, delivery: Delivery) -> bytes:
+        """The JSON document, from the signed body.
+
+        :raises UnsupportedContentType: the body is of another type.
+        """
+        return json_text(delivery, form=self.takes_form, json=self.takes_json)
+
+    def event(self, delivery: Delivery, document: bytes) -> str:
+        """The event's name.
+
+        :raises BadPayload: there is none.
+        """
+        name = delivery.header(self.event_header)
+        if not name:
+            raise BadPayload("is missing; it names the event", f"header {self.event_header}")
+        return name
+
+    def property_source(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The part of the payload that the property whitelist is matched against."""
+        return payload
+
+    def delivery_id(self, delivery: Delivery) -> str | None:
+        """The values of :attr:`id_headers`, joined; None unless all are there."""
+        values = [delivery.header(name) for name in self.id_headers]
+        if not values or not all(values):
+            return None
+        return ":".join(value for value in values if value)
+
+    # What the methods use.
+
+    def unwanted(self, names: Iterable[str | None], branch: str | None) -> NoChange | None:
+        """No change, when the options ``repositories`` and ``branches`` leave this out.
+
+        :param names: what the repository is called: ``owner/name``, its addresses.
+        :param branch: the branch, tag or ref, short or whole.
+        """
+        settings = self.settings
+        if settings.repositories is not None and not any(
+            matches(name, settings.repositories) for name in names
+        ):
+            return NoChange("the repository is not among those wanted (option 'repositories')")
+        if settings.branches is not None and not matches(branch, settings.branches):
+            return NoChange("the branch is not among those wanted (option 'branches')")
+        return None
+
+    def skipped(self, message: str | None) -> NoChange | None:
+        """No change, when the head commit's *message* matches one of the option ``skips``."""
+        if is_skipped(message, self.settings.skips):
+            return NoChange("the commit message asks to skip it (option 'skips')")
+        return None
+
+    def address(self, usual: str, **addresses: str | None) -> str:
+        """The repository's address of the kind that the option ``repository_url`` names.
+
+        :param usual: the kind used when the option does not say, or the forge does not send that kind.
+        :param addresses: what the forge sent, by kind: ``https``, ``ssh``, ``html``.
+        """
+        wanted = self.settings.repository_url
+        chosen = addresses.get(wanted) if isinstance(wanted, str) else None
+        return chosen or addresses.get(usual) or next(filter(None, addresses.values()), "")
+
+    # The way of a delivery.
+
+    def getChanges(self, request: Any) -> Any:
+        """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`.
+
+        Given a live ``twisted.web`` request (in a host that has no deliveries) the changes are plain
+        dicts.
+        """
+        if isinstance(request, Delivery):
+            return self._prove(request)
+        return then(self._prove(Delivery.from_request(request)), as_dicts)
+
+    def _prove(self, delivery: Delivery) -> Any:
+        return then(self.prove(delivery), partial(self._read, delivery))
+
+    def _read(self, delivery: Delivery, _: None) -> Any:
+        document = self.document(delivery)
+        event = self.event(delivery, document)
+        method = self._methods.get(method_name(event))
+        if method is None:
+            return NoChange(f"the event {printable(event)!r} is not handled"), self.src
+        payload = decode(document, method.shape)
+        if method.shape is Any:
+            expect_mapping(payload)
+        result = method.call(payload, event) if method.takes_event else method.call(payload)
+        return then(result, partial(self._finish, delivery, document, event))
+
+    def _finish(self, delivery: Delivery, document: bytes, event: str, result: Changes) -> Changes:
+        changes, src = result
+        if not changes or (self._plain and b"?" not in delivery.uri):
+            return changes, src
+        if len(changes) > MAX_CHANGES:
+            raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
+        query = delivery.query
+        payload = _Lazy(document)
+        updates: dict[str, Any] = {}
+        for name in ("project", "codebase"):
+            chosen = _query_text(query, name)
+            if chosen is None:
+                chosen = getattr(self.settings, name)
+                if callable(chosen):
+                    chosen = chosen(payload.value)
+            if chosen is not None:
+                updates[name] = chosen
+        properties: dict[str, Any] = {}
+        if self._whitelist:
+            properties = listed_properties(
+                self.forge, self.property_source(event, payload.value), self._whitelist
+            )
+        kept: list[Any] = []
+        unwanted: NoChange | None = None
+        for change in changes:
+            normal = change if isinstance(change, Change) else Change.from_mapping(change)
+            refusal = self.unwanted((normal.repository, normal.project), normal.branch)
+            if refusal is not None:
+                unwanted = refusal
+                continue
+            if properties:
+                updates["properties"] = {**properties, **normal.properties}
+            if callable(self.settings.repository_url):
+                updates["repository"] = self.settings.repository_url(payload.value)
+            kept.append(msgspec.structs.replace(normal, **updates) if updates else normal)
+        return (kept or unwanted or changes), src
+
+
+class _Lazy:
+    """The payload as plain objects, decoded when it is asked for."""
+
+    def __init__(self, document: bytes) -> None:
+        self._document = document
+        self._value: Any = None
+
+    @property
+    def value(self) -> Any:
+        """The payload."""
+        if self._value is None:
+            self._value = decode(self._document, Any)
+        return self._value
+
+
+def not_told(*names: str) -> dict[str, Any]:
+    """The property that says that the sender told nothing of these fields."""
+    return {MISSING: list(names)}
+
+
+def _query_text(query: Mapping[bytes, list[bytes]], name: str) -> str | None:
+    values = query.get(name.encode("ascii"))
+    return values[0].decode("utf-8", "replace") if values and values[0] else None
+
+
+def then(value: Any, step: Callable[[Any], Any]) -> Any:
+    """``step(value)``, later when *value* is a Deferred or a coroutine, at once otherwise."""
+    if isinstance(value, Deferred) or inspect.iscoroutine(value):
+        return as_deferred(value).addCallback(step)
+    return step(value)
+
+
+def as_dicts(result: Changes) -> Changes:
+    """The same with plain dicts, for a host that knows no :class:`~change_hooks.change.Change`."""
+    changes, src = result
+    return [change.as_dict() if isinstance(change, Change) else change for change in changes], src
+
+
+def _event_method(method: Callable[..., Any]) -> _EventMethod:
+    kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
+    positional = sum(kind in _POSITIONAL for kind in kinds)
+    return _EventMethod(
+        call=method,
+        shape=getattr(method, "shape", Any),
+        takes_event=positional > 1 or inspect.Parameter.VAR_POSITIONAL in kinds,
+    )
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+__all__ = [
+    "EventHandler",
+    "ForgeOptions",
+    "HookHandler",
+    "Options",
+    "as_deferred",
+    "as_dicts",
+    "check_options",
+    "not_told",
+    "option",
+    "shaped",
+    "then",
+]

@@ -1,0 +1,128 @@
+"""One thread that writes, in groups.
+
+Strategy: a commit waits for the disk, so it is shared. What arrives while one commit runs goes into the
+next one, as a single transaction. The reactor's thread only puts operations into a queue, and gets the
+results of a whole group in one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from change_hooks.errors import Unavailable
+
+#: The most operations in one transaction.
+GROUP = 512
+
+log = Logger(namespace="change_hooks.journal")
+
+Operation = Callable[[Any], Any]
+
+
+class Store(Protocol):
+    """What a database has to offer to be written by a :class:`Writer`. Used in the writer's thread only."""
+
+    def transact(self, operations: Sequence[Operation]) -> list[Any]:
+        """Run the operations in one transaction, each given the store's cursor.
+
+        :returns: the results, once they are durable.
+        :raises Exception: nothing of it is stored.
+        """
+
+    def close(self) -> None:
+        """Let go of the database; the next transaction opens it again."""
+
+
+class Writer:
+    """Runs operations on a store in a thread of its own, in the order they came.
+
+    :param store: the database.
+    :param to_reactor: runs a function in the reactor's thread: ``reactor.callFromThread``.
+    """
+
+    def __init__(self, store: Store, to_reactor: Callable[..., Any]) -> None:
+        self._store = store
+        self._to_reactor = to_reactor
+        self._queue: SimpleQueue[tuple[Operation, Deferred[Any]] | None] = SimpleQueue()
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = Thread(target=self._run, name="change_hooks journal", daemon=True)
+        self._thread.start()
+
+    def submit(self, operation: Operation) -> Deferred[Any]:
+        """Have *operation* run in the next transaction.
+
+        :returns: fires with its result when it is durable; fails with
+            :class:`~change_hooks.errors.Unavailable` when the database cannot be written.
+        """
+        deferred: Deferred[Any] = Deferred()
+        self._queue.put((operation, deferred))
+        return deferred
+
+    def stop(self) -> Deferred[None]:
+        """Finish what was submitted, and end the thread. Fires when that is done."""
+        closed: Deferred[None] = Deferred()
+        self._queue.put((_CLOSE, closed))
+        self._queue.put(None)
+        return closed
+
+    def _run(self) -> None:
+        while self.run_group():
+            pass
+
+    def run_group(self) -> bool:
+        """Wait for an operation, and run it with all that are there by then; False when told to end."""
+        first = self._queue.get()
+        if first is None:
+            return False
+        group = [first]
+        while len(group) < GROUP and not self._queue.empty():
+            following = self._queue.get()
+            if following is None:
+                self._run_operations(group)
+                return False
+            group.append(following)
+        self._run_operations(group)
+        return True
+
+    def _run_operations(self, group: list[tuple[Operation, Deferred[Any]]]) -> None:
+        closing = [deferred for operation, deferred in group if operation is _CLOSE]
+        group = [(operation, deferred) for operation, deferred in group if operation is not _CLOSE]
+        results = self._transact([operation for operation, _ in group])
+        if closing:
+            self._store.close()
+        fired = [(deferred, result) for (_, deferred), result in zip(group, results, strict=True)]
+        self._to_reactor(_fire, fired + [(deferred, None) for deferred in closing])
+
+    def _transact(self, operations: list[Operation]) -> list[Any]:
+        if not operations:
+            return []
+        try:
+            return self._store.transact(operations)
+        except Exception as error:
+            if len(operations) == 1:
+                log.error("the journal cannot be written: {error}", error=error)
+                return [Failure(Unavailable("the journal cannot be written now"))]
+        # One of them may be to blame; the others shall not suffer for it.
+        return [self._transact([operation])[0] for operation in operations]
+
+
+def _CLOSE(cursor: Any) -> None:
+    """Never called."""
+
+
+def _fire(results: list[tuple[Deferred[Any], Any]]) -> None:
+    for deferred, result in results:
+        deferred.callback(result)
+
+
+__all__ = ["GROUP", "Operation", "Store", "Writer"]

@@ -1,0 +1,89 @@
+"""Dialects found through entry points.
+
+A package registers a handler class under ``change_hooks.dialects``; the group ``buildbot.webhooks`` is
+read too, after ours, so hook plugins made for Buildbot can be enabled by name. Nothing is imported
+before its name is asked for, so a broken package takes no other down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+DIALECT_GROUPS = ("change_hooks.dialects", "buildbot.webhooks")
+
+
+class PluginError(Exception):
+    """A plugin that cannot be used; the message names it and its package."""
+
+
+@dataclass
+class Registry:
+    """The handler classes that installed packages offer, by dialect name.
+
+    :param entries: entry points in order of precedence.
+    """
+
+    entries: Iterable[EntryPoint]
+    _by_name: dict[str, list[EntryPoint]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for entry in self.entries:
+            known = self._by_name.setdefault(entry.name, [])
+            if all((entry.group, entry.value) != (other.group, other.value) for other in known):
+                known.append(entry)
+
+    def names(self) -> list[str]:
+        """Every dialect on offer, sorted."""
+        return sorted(self._by_name)
+
+    def load(self, name: str) -> Any:
+        """The class registered as *name*.
+
+        :raises KeyError: nobody registers that name.
+        :raises PluginError: it cannot be imported, or two packages claim the name.
+        """
+        candidates = self._by_name[name]
+        group = min(DIALECT_GROUPS.index(entry.group) for entry in candidates)
+        candidates = [entry for entry in candidates if DIALECT_GROUPS.index(entry.group) == group]
+        if len(candidates) > 1:
+            claims = " and ".join(sorted(_origin(entry) for entry in candidates))
+            raise PluginError(
+                f"{name!r} is claimed by {claims}; uninstall one, or choose with 'custom_class'"
+            )
+        try:
+            return candidates[0].load()
+        except Exception as error:
+            raise PluginError(
+                f"{name!r} of {_origin(candidates[0])} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
+
+
+def _origin(entry: EntryPoint) -> str:
+    package = entry.dist.name if entry.dist is not None else "an unknown package"
+    return f"{package} ({entry.value})"
+
+
+def installed() -> Registry:
+    """The registry of what is installed now."""
+    return Registry([entry for group in DIALECT_GROUPS for entry in entry_points(group=group)])
+
+
+class _Webhooks:
+    """``webhooks.base`` is the class registered as the dialect ``base``, and so on."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return installed().load(name)
+        except KeyError:
+            raise AttributeError(f"no dialect {name!r} is installed") from None
+
+    def __dir__(self) -> list[str]:
+        return installed().names()
+
+
+webhooks = _Webhooks()
+
+__all__ = ["DIALECT_GROUPS", "PluginError", "Registry", "installed", "webhooks"]

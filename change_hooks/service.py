@@ -1,0 +1,354 @@
+"""What ties the parts to a running reactor, and the two ways to embed them."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+
+from change_hooks.auth import BasicAuth
+from change_hooks.change import Change
+from change_hooks.config import DEFAULT_PORT, EndpointConfig, HooksConfig, load_file, read_www
+from change_hooks.delivery import Delivery
+from change_hooks.dispatch import Dispatcher
+from change_hooks.errors import ConfigurationError, Unavailable, UnknownDialect
+from change_hooks.interfaces import IChangeSink, IJournal
+from change_hooks.journal import Appended
+from change_hooks.journal.sqlite import SchemaError, SQLiteJournal, connect
+from change_hooks.resource import ChangeHookResource, Endpoint, Gate, InlineIntake, Intake, Refusal
+from change_hooks.site import HookSite
+
+log = Logger(namespace="change_hooks")
+
+
+class Surroundings:
+    """What handlers get beside their options.
+
+    :param master: given to handlers as ``self.master``.
+    :param pollers: :class:`~change_hooks.interfaces.IPoller` providers.
+    :param http: a treq ``HTTPClient`` for requests to forges.
+    :param clock: the reactor, or a clock in tests.
+    """
+
+    def __init__(self, master: Any, pollers: Any, http: Any, clock: Any) -> None:
+        self.master = master
+        self.pollers = pollers
+        self.http = http
+        self.clock = clock
+
+    def handler(self, endpoint: EndpointConfig) -> Any:
+        """Make the handler of an endpoint."""
+        handler = endpoint.handler(self.master, endpoint.options)
+        handler.pollers = self.pollers
+        handler.http = self.http
+        handler.clock = self.clock
+        return handler
+
+
+class Tree:
+    """The resources of one configuration.
+
+    :param root: what is mounted; inside a :class:`BasicAuth` when the configuration has
+        ``change_hook_auth``.
+    """
+
+    def __init__(self, config: HooksConfig, surroundings: Surroundings, intake: Intake, gate: Gate) -> None:
+        self._endpoints = {
+            entry.name: Endpoint(entry.name, surroundings.handler(entry), intake, gate, config.max_body)
+            for entry in config.endpoints
+        }
+        children: dict[str, IResource] = dict(self._endpoints)
+        own = [entry for entry in config.endpoints if entry.auth is not None]
+        for entry in own:
+            if entry.auth:
+                children[entry.name] = BasicAuth(self._endpoints[entry.name], entry.auth)
+        self.root: IResource = ChangeHookResource(children)
+        if config.auth:
+            self.root = BasicAuth(self.root, config.auth, {entry.name.encode() for entry in own})
+
+    def retire(self) -> None:
+        """Take nothing more, not even from who has just passed the old password."""
+        for endpoint in self._endpoints.values():
+            endpoint.retire()
+
+
+def warn(config: HooksConfig) -> None:
+    """Log what is doubtful in a configuration."""
+    for warning in config.warnings:
+        log.warn("{warning}", warning=warning)
+
+
+def make_resource(
+    www: Mapping[str, Any],
+    *,
+    sink: Any,
+    master: Any = None,
+    pollers: Sequence[Any] = (),
+    http: Any = None,
+    clock: IReactorTime | None = None,
+) -> IResource:
+    """A resource that calls a sink before it answers. Nothing is stored.
+
+    :param www: ``change_hook_dialects``, ``change_hook_auth`` and the other ``change_hook_`` keys.
+    :param sink: an :class:`~change_hooks.interfaces.IChangeSink`, or a callable that takes one
+        :class:`~change_hooks.change.Change`; either may return a Deferred or a coroutine.
+    :param master: given to handlers as ``self.master``.
+    :param pollers: :class:`~change_hooks.interfaces.IPoller` providers, for the dialect ``poller``.
+    :param http: a treq ``HTTPClient`` for requests to forges; made when needed by default.
+    :param clock: for all waiting; the reactor by default.
+    :returns: mount it as ``change_hook``, or under any other name.
+    :raises ConfigurationError: with everything that is wrong in *www*.
+    """
+    config = read_www({**www, "change_hook_journal": None})
+    warn(config)
+    surroundings = Surroundings(master, pollers, http, _clock(clock))
+    return Tree(config, surroundings, InlineIntake(sink), Gate()).root
+
+
+def _clock(clock: Any) -> Any:
+    if clock is None:
+        from twisted.internet import reactor
+
+        return reactor
+    return clock
+
+
+class JournalIntake:
+    """Stores changes before the answer, and tells the dispatcher."""
+
+    def __init__(self, journal: IJournal, dispatcher: Dispatcher) -> None:
+        self._journal = journal
+        self._dispatcher = dispatcher
+
+    def take(self, delivery: Delivery, changes: list[Change]) -> Deferred[Appended]:
+        """See :meth:`change_hooks.resource.Intake.take`."""
+        appended: Deferred[Appended] = self._journal.append(delivery, changes, self._dispatcher.sinks)
+        return appended.addCallback(self._stored)
+
+    def _stored(self, appended: Appended) -> Appended:
+        if not appended.duplicate:
+            self._dispatcher.wake()
+        return appended
+
+
+class _Current(Resource):
+    """Stands for the resources of the configuration in force."""
+
+    def __init__(self, tree: Tree) -> None:
+        super().__init__()
+        self.tree = tree
+
+    def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
+        return cast("IResource", self.tree.root.getChildWithDefault(path, request))
+
+    def render(self, request: IRequest) -> Any:
+        return self.tree.root.render(request)
+
+
+class ChangeHookService(MultiService):
+    """A journal, a dispatcher, and a resource that can be reconfigured.
+
+    Give it to ``setServiceParent`` of the application, and mount :attr:`resource`. Until it is started
+    it answers 503.
+
+    :param www: see :func:`make_resource`; and ``change_hook_journal``, a SQLite file in *base* by
+        default, ``change_hook_attempts``.
+    :param sink: see :func:`make_resource`; None when changes are only to be kept.
+    :param base: the folder that relative paths start from; the current one by default.
+    :param clock: the reactor by default.
+    :raises ConfigurationError: with everything that is wrong in *www*.
+    """
+
+    def __init__(
+        self,
+        www: Mapping[str, Any],
+        *,
+        sink: Any = None,
+        master: Any = None,
+        pollers: Sequence[Any] = (),
+        http: Any = None,
+        clock: Any = None,
+        base: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self._base = base or Path.cwd()
+        self._clock = _clock(clock)
+        self._surroundings = Surroundings(master, pollers, http, self._clock)
+        self._gate = Gate()
+        config = read_www(www, base=self._base)
+        warn(config)
+        self._config = config
+        self._journal: SQLiteJournal | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._intake: Intake
+        if config.journal is not None:
+            sinks = {} if sink is None else {sink_name(sink): sink}
+            self._journal = SQLiteJournal(config.journal, self._clock.callFromThread)
+            self._dispatcher = Dispatcher(self._journal, sinks, self._clock, attempts=config.attempts)
+            self._intake = JournalIntake(self._journal, self._dispatcher)
+            self._gate.close("not started yet")
+        elif sink is None:
+            raise ConfigurationError(["with change_hook_journal None there must be a sink"])
+        else:
+            self._intake = InlineIntake(sink)
+        self._current = _Current(self._tree(config))
+
+    @property
+    def resource(self) -> IResource:
+        """What to mount; it stays the same through every reconfiguration."""
+        return self._current
+
+    @property
+    def config(self) -> HooksConfig:
+        """The configuration in force."""
+        return self._config
+
+    def _tree(self, config: HooksConfig) -> Tree:
+        return Tree(config, self._surroundings, self._intake, self._gate)
+
+    def reconfigure(self, www: Mapping[str, Any]) -> None:
+        """Swap dialects, their options and secrets, and authentication, at once.
+
+        What has been let in is finished under the old configuration. The journal and the sink stay.
+
+        :raises ConfigurationError: *www* is wrong; the old configuration stays in force.
+        """
+        config = read_www(www, base=self._base)
+        tree = self._tree(config)
+        warn(config)
+        if config.journal != self._config.journal:
+            log.warn("change_hook_journal has changed; that takes a restart")
+        before, self._current.tree, self._config = self._current.tree, tree, config
+        before.retire()
+
+    @inlineCallbacks
+    def _begin(self) -> Any:
+        if self._journal is not None and self._dispatcher is not None:
+            try:
+                yield self._journal.open()
+            except Unavailable:
+                log.error("the journal cannot be opened now; deliveries are answered 503 until it can")
+            self._dispatcher.start()
+
+    def startService(self) -> None:
+        """Open the journal, and go on with what an earlier run left over."""
+        super().startService()
+        self._gate.open()
+        self._begin().addErrback(lambda failure: log.failure("the service could not start", failure))
+
+    @inlineCallbacks
+    def stopService(self) -> Any:
+        """Refuse what comes, answer what is in flight, record what was handed on, close the journal."""
+        yield super().stopService()
+        yield self._gate.close("shutting down")
+        if self._journal is not None and self._dispatcher is not None:
+            yield self._dispatcher.stop()
+            yield self._journal.close()
+
+
+def sink_name(sink: Any) -> str:
+    """What the journal calls a sink."""
+    return sink.name if IChangeSink.providedBy(sink) else "sink"
+
+
+class _Root(Resource):
+    """The root of a server that does nothing else."""
+
+    def getChild(self, path: bytes, request: IRequest) -> IResource:
+        return Refusal(UnknownDialect("nothing is here; deliveries go to /change_hook/DIALECT"))
+
+
+class StandaloneService(MultiService):
+    """A server of its own: what ``change-hooks serve`` and ``twist change-hooks`` run.
+
+    Started, it opens the journal, listens, and reads the configuration again at every SIGHUP.
+
+    :param path: the configuration file; None for the embedded default: the dialect ``base`` on
+        127.0.0.1:8010, and a journal in the current folder.
+    :param reactor: the reactor.
+    :raises ConfigurationError: with everything that is wrong.
+    """
+
+    def __init__(self, path: Path | None, reactor: Any) -> None:
+        super().__init__()
+        self._path = path
+        self._reactor = reactor
+        www, base, port = standalone_settings(path)
+        self._endpoint = serverFromString(reactor, port)
+        self.port = port
+        self.hooks = ChangeHookService(www, clock=reactor, base=base)
+        self.hooks.setServiceParent(self)
+        root = _Root()
+        root.putChild(b"change_hook", self.hooks.resource)
+        self._site = HookSite(root, self.hooks.config.max_body, reactor)
+        self._listening: Any = None
+
+    def check_journal(self) -> None:
+        """Open the journal once, to find out now what would be found out with the first delivery.
+
+        :raises ConfigurationError: it cannot be written.
+        """
+        journal = self.hooks.config.journal
+        if journal is not None:
+            try:
+                connect(journal).close()
+            except (OSError, sqlite3.Error, SchemaError) as error:
+                raise ConfigurationError([f"change_hook_journal: {journal}: {error}"]) from error
+
+    @inlineCallbacks
+    def listen(self) -> Any:
+        """Listen. Fires when that is so, or fails with what stands in the way."""
+        self._listening = yield self._endpoint.listen(self._site)
+        log.info("listening on {address}", address=self._listening.getHost())
+        for endpoint in self.hooks.config.endpoints:
+            log.info("taking deliveries at /change_hook/{name}", name=endpoint.name)
+
+    def startService(self) -> None:
+        """Start what is inside, and listen to SIGHUP."""
+        super().startService()
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
+
+    def reload(self) -> None:
+        """Read the configuration again; when something is wrong with it, go on with the old one."""
+        try:
+            www, _, port = standalone_settings(self._path)
+            self.hooks.reconfigure(www)
+        except ConfigurationError as error:
+            for problem in error.problems:
+                log.error("not reconfigured: {problem}", problem=problem)
+            return
+        self._site.max_body = self.hooks.config.max_body
+        if port != self.port:
+            log.warn("c['www']['port'] has changed; that takes a restart")
+        log.info("reconfigured")
+
+    @inlineCallbacks
+    def stopService(self) -> Any:
+        """Stop listening, and let what is in flight end."""
+        if self._listening is not None:
+            yield self._listening.stopListening()
+        yield super().stopService()
+
+
+def standalone_settings(path: Path | None) -> tuple[Mapping[str, Any], Path, str]:
+    """The ``www`` dict, the folder for relative paths, and the endpoint string of a server of its own."""
+    if path is None:
+        www: Mapping[str, Any] = {"change_hook_dialects": {"base": True}}
+        return www, Path.cwd(), f"tcp:{DEFAULT_PORT}:interface=127.0.0.1"
+    config = load_file(path)
+    port = config.port
+    return config.www, config.path.parent, f"tcp:{port}" if isinstance(port, int) else port
+
+
+__all__ = ["ChangeHookService", "StandaloneService", "make_resource"]
