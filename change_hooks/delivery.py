@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from email.parser import BytesParser
 from email.policy import compat32
+from email.utils import collapse_rfc2231_value
 from io import BytesIO
 from typing import Any, AnyStr
 from urllib.parse import unquote_to_bytes
@@ -159,6 +160,8 @@ class Delivery:
 
     def getHeader(self, name: AnyStr) -> AnyStr | None:
         """The last value of a header, bytes for bytes and str for str; None when it was not sent."""
+        if isinstance(name, str):
+            return self.header(name)
         values = self._headers.getRawHeaders(name)
         return None if values is None else values[-1]
 
@@ -217,8 +220,8 @@ class Delivery:
 
     def header(self, name: str) -> str | None:
         """The last value of a header as text (undecodable bytes replaced); None when not sent."""
-        value = self.getHeader(name.encode("ascii"))
-        return None if value is None else value.decode("utf-8", "replace")
+        values = self._headers.getRawHeaders(name.encode("ascii"))
+        return None if values is None else values[-1].decode("utf-8", "replace")
 
     def stamp(self, id: str) -> None:
         """Give it its name. The receiver's business, before a handler sees it."""
@@ -297,10 +300,9 @@ def parse_multipart(body: bytes, content_type: bytes) -> Arguments:
         return args
     for part in message.get_payload():
         name = part.get_param("name", header="content-disposition")
-        if isinstance(name, tuple):
-            name = name[2]
         if not name:
             continue
+        name = collapse_rfc2231_value(name)
         value = part.get_payload(decode=True)
         args.setdefault(name.encode("utf-8", "surrogateescape"), []).append(value or b"")
     return args

@@ -462,10 +462,10 @@ class EventHandler(HookHandler):
 
     def _finish(self, delivery: Delivery, document: bytes, event: str, result: Changes) -> Changes:
         changes, src = result
-        if not changes or (self._plain and b"?" not in delivery.uri):
-            return changes, src
         if len(changes) > MAX_CHANGES:
             raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
+        if not changes or (self._plain and b"?" not in delivery.uri):
+            return changes, src
         query = delivery.query
         payload = _Lazy(document)
         updates: dict[str, Any] = {}
@@ -495,7 +495,7 @@ class EventHandler(HookHandler):
             if callable(self.settings.repository_url):
                 updates["repository"] = self.settings.repository_url(payload.value)
             kept.append(msgspec.structs.replace(normal, **updates) if updates else normal)
-        return (kept or unwanted or changes), src
+        return kept if unwanted is None or kept else unwanted, src
 
 
 class _Lazy:

@@ -202,9 +202,9 @@ def error_answer(error: DeliveryError, delivery: str | None = None) -> Answer:
     return Answer(error.status, error.message, delivery=delivery, headers=headers)
 
 
-def wants_json(accept: str | None) -> bool:
+def wants_json(accept: bytes) -> bool:
     """True when an ``Accept`` header names JSON, and not with a weight of zero."""
-    for media_range in (accept or "").lower().split(","):
+    for media_range in accept.decode("latin-1").lower().split(","):
         kind, _, parameters = media_range.partition(";")
         if kind.strip() == "application/json":
             weight = parameters.replace(" ", "").removeprefix("q=")
@@ -225,7 +225,7 @@ def write_answer(request: Any, answer: Answer) -> bytes:
     headers.setRawHeaders(b"x-content-type-options", _NOSNIFF)
     for name, value in answer.headers:
         headers.setRawHeaders(name, [value])
-    accept = request.requestHeaders.getRawHeaders("accept")
+    accept = request.requestHeaders.getRawHeaders(b"accept")
     if accept is not None and wants_json(accept[-1]):
         headers.setRawHeaders(b"content-type", _JSON)
         fields: dict[str, Any] = {"changes": answer.changes, "message": answer.text}
@@ -290,15 +290,11 @@ class Endpoint(Resource):
         started = time()
         try:
             self._admit(request)
+            delivery = Delivery.from_request(request, dialect=self.name, received=started)
             self._gate.enter()
         except DeliveryError as error:
             return self._refuse(request, error)
-        try:
-            delivery = Delivery.from_request(request, dialect=self.name, received=started)
-            answer = self._process(delivery)
-        except Exception:
-            self._gate.leave()
-            raise
+        answer = self._process(delivery)
         if isinstance(answer, Deferred):
             return self._answer_later(request, delivery, answer, started)
         self._gate.leave()

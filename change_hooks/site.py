@@ -11,7 +11,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -120,9 +120,8 @@ class LimitedChannel(HTTPChannel):
         """Say no more, and hear nothing more, but give the client time to read the last answer."""
         self.setTimeout(None)
         self._lingering = self.callLater(LINGER, self.transport.abortConnection)
-        half_close = getattr(self.transport, "loseWriteConnection", None)
-        if half_close is not None:
-            half_close()
+        if not ISSLTransport.providedBy(self.transport):
+            self.transport.loseWriteConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""

@@ -36,7 +36,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print one J
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="change-hooks")
+@click.version_option(package_name="change-hooks", prog_name="change-hooks")
 def main() -> None:
     """Receive webhooks of code forges and commit hooks, and keep the changes they tell of.
 

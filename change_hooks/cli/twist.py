@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from twisted.application.service import IService, IServiceMaker
 from twisted.internet import reactor
+from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from twisted.python.usage import Options, UsageError
@@ -14,6 +15,8 @@ from zope.interface import implementer
 
 from change_hooks.errors import ConfigurationError
 from change_hooks.service import StandaloneService
+
+log = Logger(namespace="change_hooks")
 
 
 class ServeOptions(Options):
@@ -27,15 +30,15 @@ class ServeOptions(Options):
 
 
 class _Service(StandaloneService):
-    """Listens as soon as it is started."""
+    """Listens as soon as the reactor runs."""
 
     def startService(self) -> None:
         super().startService()
-        self.listen().addErrback(self._cannot_listen)
+        self._reactor.callWhenRunning(lambda: self.listen().addErrback(self._cannot_listen))
 
     def _cannot_listen(self, failure: Failure) -> None:
+        log.failure("cannot listen on {port}", failure, port=self.port)
         self._reactor.stop()
-        failure.raiseException()
 
 
 @implementer(IPlugin, IServiceMaker)

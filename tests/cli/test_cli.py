@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import change_hooks.cli as cli
+from change_hooks.change import Change
+from change_hooks.config import load_file, read_www
+from change_hooks.journal.sqlite import SQLiteJournal
+
+from ..conftest import delivery, result_of
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "hooks.cfg"
+    path.write_text(
+        "c = {'www': {'change_hook_journal': 'sqlite:///j.sqlite', 'change_hook_dialects': {'base': True}}}"
+    )
+    return str(path)
+
+
+def fill(path: Path, *changes: Change, name: str = "1", received: float = 5.0) -> None:
+    journal = SQLiteJournal(path, lambda function, *arguments: function(*arguments))
+    appended = journal.append(delivery(b"{}", id=name, dialect="base", received=received), list(changes), ())
+    journal.writer.run_group()
+    result_of(appended)
+
+
+CHANGE = Change(
+    author="\u00c4nn",
+    revision="1c9f",
+    repository="api",
+    branch="main",
+    comments="one\x1b[2J\ntwo",
+    when_timestamp=0,
+)
+
+
+def test_changes_as_json_have_all_fields_and_their_delivery(config: str, tmp_path: Path) -> None:
+    fill(tmp_path / "j.sqlite", CHANGE, Change(revision="2"))
+    lines = [json.loads(line) for line in run("changes", config, "--json").stdout.splitlines()]
+    assert lines[0] == {**CHANGE.as_dict(), "delivery": "1", "dialect": "base"}
+    assert lines[1]["revision"] == "2"
+
+
+def test_changes_for_people_hold_nothing_that_a_terminal_acts_on(config: str, tmp_path: Path) -> None:
+    fill(tmp_path / "j.sqlite", CHANGE, Change())
+    first, second = run("changes", config).stdout.splitlines()
+    assert first == "1970-01-01T00:00:00Z  base/1#0  api main 1c9f  \u00c4nn: one\ufffd[2J"
+    assert second.split() == ["-", "base/1#1", "-", "-", "-", "-:"]
+
+
+def test_following_goes_on_with_what_comes(
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "j.sqlite", CHANGE)
+
+    def sleep(seconds: float) -> None:
+        if len(slept) == 1:
+            raise KeyboardInterrupt
+        slept.append(seconds)
+        fill(tmp_path / "j.sqlite", Change(revision="2"), name="2")
+
+    slept: list[float] = []
+    monkeypatch.setattr(cli, "sleep", sleep)
+    lines = run("changes", config, "--json", "--follow").stdout.splitlines()
+    assert [json.loads(line)["revision"] for line in lines if line.startswith("{")] == ["1c9f", "2"]
+
+
+def test_deliveries(config: str, tmp_path: Path) -> None:
+    fill(tmp_path / "j.sqlite", CHANGE)
+    assert run("deliveries", config).stdout == "1970-01-01T00:00:05Z  delivered  base/1  1 changes, 2 bytes\n"
+    (line,) = run("deliveries", config, "--json").stdout.splitlines()
+    assert json.loads(line) == {
+        "seq": 1, "dialect": "base", "delivery": "1", "received": 5.0, "state": "delivered", "changes": 1, "bytes": 2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["changes", "deliveries"])
+def test_there_is_nothing_to_print_without_a_journal(command: str, config: str, tmp_path: Path) -> None:
+    result = run(command, config)
+    assert (result.exit_code, "there is no journal at" in result.stderr) == (1, True)
+    Path(config).write_text("c = {'www': {'change_hook_journal': None}}")
+    result = run(command, config)
+    assert (result.exit_code, "nothing is kept" in result.stderr) == (1, True)
+
+
+def test_without_a_configuration_it_is_the_embedded_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "change-hooks.sqlite", CHANGE)
+    assert len(run("changes").stdout.splitlines()) == 1
+
+
+def test_check_tells_what_is_served_and_which_doors_are_open(config: str, tmp_path: Path) -> None:
+    result = run("check", config)
+    assert result.exit_code == 0
+    assert "/change_hook/base  change_hooks.dialects.base.BaseHookHandler" in result.stdout
+    assert f"journal: {tmp_path}/j.sqlite" in result.stdout
+    assert "warning: dialect 'base': takes changes from anybody" in result.stderr
+
+
+def test_check_prints_all_errors(config: str) -> None:
+    Path(config).write_text("c = {'www': {'change_hook_x': 1, 'change_hook_dialects': {'bas': True}}}")
+    result = run("check", config)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0].startswith("error: unknown key 'change_hook_x'")
+    assert len(result.stderr.splitlines()) == 2
+    assert run("check", "/no/such/file").exit_code == 1
+
+
+def test_init_writes_a_strict_configuration_with_a_fresh_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = run("init")
+    assert first.exit_code == 0
+    assert "change-hooks serve change_hooks.cfg" in first.stdout
+    run("init", "other.cfg")
+    secrets = []
+    for name in ("change_hooks.cfg", "other.cfg"):
+        path = tmp_path / name
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        github: Any = load_file(path).www["change_hook_dialects"]["github"]
+        assert github["strict"] is True
+        secrets.append(github["secret"])
+    assert len(secrets[0]) >= 40
+    assert secrets[0] != secrets[1]
+
+
+def test_init_overwrites_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.cfg"
+    path.write_text("mine")
+    result = run("init", str(path))
+    assert (result.exit_code, "is there already" in result.stderr, path.read_text()) == (1, True, "mine")
+    result = run("init", str(tmp_path / "missing" / "x.cfg"))
+    assert (result.exit_code, "No such file" in result.stderr) == (1, True)
+
+
+def test_the_version() -> None:
+    assert run("--version").stdout.startswith("change-hooks, version ")
+
+
+def test_serve_refuses_a_wrong_configuration(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "begin_logging", lambda log_format: None)
+    Path(config).write_text("c = {'www': {'change_hook_dialects': {'bas': True}}}")
+    result = run("serve", config)
+    assert (result.exit_code, "error: dialect 'bas'" in result.stderr) == (1, True)
+    assert read_www({}).endpoints == ()

@@ -1,0 +1,126 @@
+"""What the tests share: a client without sockets, and how to look into a Deferred."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+import pytest
+from treq.testing import StubTreq
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from twisted.web.resource import IResource, Resource
+
+from change_hooks.change import Change
+from change_hooks.delivery import Delivery
+
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
+hypothesis.settings.register_profile("dev", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def result_of(deferred: Deferred[Any]) -> Any:
+    """The result of a Deferred that has fired; raises its error; fails the test when it has not fired."""
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    assert results, "the Deferred has not fired"
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    return results[0]
+
+
+def has_fired(deferred: Deferred[Any]) -> bool:
+    """Whether a Deferred has a result."""
+    fired: list[Any] = []
+
+    def look(result: Any) -> Any:
+        fired.append(result)
+        return result
+
+    deferred.addBoth(look)
+    return bool(fired)
+
+
+@dataclass
+class Reply:
+    """A response, read to its end."""
+
+    status: int
+    text: str
+    headers: Headers
+    phrase: bytes
+    json: Any = field(repr=False, default=None)
+
+    def header(self, name: str) -> str | None:
+        values = self.headers.getRawHeaders(name)
+        return values[0] if values else None
+
+
+class Client:
+    """Sends requests to a resource, mounted at ``/change_hook``, in memory."""
+
+    def __init__(self, resource: IResource) -> None:
+        root = Resource()
+        root.putChild(b"change_hook", resource)
+        self._http = StubTreq(root)
+        self.flush = self._http.flush
+
+    def start(self, method: str, path: str, **arguments: Any) -> Deferred[Any]:
+        """Send a request; the Deferred fires with the treq response."""
+        started: Deferred[Any] = self._http.request(
+            method, f"http://forge.example/change_hook{path}", **arguments
+        )
+        return started
+
+    def finish(self, started: Deferred[Any]) -> Reply:
+        self.flush()
+        response = result_of(started)
+        body = result_of(response.content())
+        is_json = (response.headers.getRawHeaders("content-type") or [""])[0] == "application/json"
+        return Reply(
+            response.code,
+            body.decode(),
+            response.headers,
+            response.phrase,
+            result_of(response.json()) if is_json else None,
+        )
+
+    def __call__(self, method: str, path: str, **arguments: Any) -> Reply:
+        return self.finish(self.start(method, path, **arguments))
+
+    def post(self, path: str, **arguments: Any) -> Reply:
+        return self("POST", path, **arguments)
+
+    def get(self, path: str, **arguments: Any) -> Reply:
+        return self("GET", path, **arguments)
+
+
+@pytest.fixture
+def client() -> Callable[[IResource], Client]:
+    return Client
+
+
+@pytest.fixture
+def changes() -> list[Change]:
+    """A sink's memory: pass ``changes.append`` as the sink."""
+    return []
+
+
+def delivery(
+    body: bytes = b"",
+    *,
+    method: bytes = b"POST",
+    uri: bytes = b"/change_hook/x",
+    content_type: bytes | None = b"application/json",
+    headers: dict[str, str] | None = None,
+    **more: Any,
+) -> Delivery:
+    """A delivery of a JSON body, unless said otherwise."""
+    raw = Headers({name: [value] for name, value in (headers or {}).items()})
+    if content_type is not None:
+        raw.setRawHeaders(b"content-type", [content_type])
+    return Delivery(method, uri, raw, body, **more)

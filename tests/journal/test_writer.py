@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from change_hooks.errors import Unavailable
+from change_hooks.journal.writer import GROUP, Writer
+
+from ..conftest import has_fired, result_of
+
+
+class MemoryStore:
+    """A store that counts its transactions."""
+
+    def __init__(self) -> None:
+        self.groups: list[int] = []
+        self.closed = 0
+        self.broken = False
+
+    def transact(self, operations: Sequence[Any]) -> list[Any]:
+        if self.broken:
+            raise OSError("disk full")
+        results = [operation(self) for operation in operations]
+        self.groups.append(len(operations))
+        return results
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def call(function: Any, *arguments: Any) -> None:
+    function(*arguments)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def writer(store: MemoryStore) -> Writer:
+    """Runs in the test's own thread, when ``run_group`` is called."""
+    return Writer(store, call)
+
+
+def test_what_is_there_goes_into_one_transaction(store: MemoryStore, writer: Writer) -> None:
+    results = [writer.submit(lambda _, number=number: number) for number in range(5)]
+    assert not has_fired(results[0])
+    assert writer.run_group()
+    assert [result_of(result) for result in results] == [0, 1, 2, 3, 4]
+    assert store.groups == [5]
+
+
+def test_a_group_is_not_endless(store: MemoryStore, writer: Writer) -> None:
+    for _ in range(GROUP + 1):
+        writer.submit(lambda _: None)
+    writer.run_group()
+    writer.run_group()
+    assert store.groups == [GROUP, 1]
+
+
+def test_one_bad_operation_does_not_take_the_others_down(store: MemoryStore, writer: Writer) -> None:
+    good = writer.submit(lambda _: 1)
+    bad = writer.submit(lambda _: 1 / 0)
+    after = writer.submit(lambda _: 2)
+    writer.run_group()
+    assert (result_of(good), result_of(after)) == (1, 2)
+    with pytest.raises(Unavailable):
+        result_of(bad)
+
+
+def test_a_store_that_breaks_is_tried_again(store: MemoryStore, writer: Writer) -> None:
+    store.broken = True
+    first = writer.submit(lambda _: 1)
+    writer.run_group()
+    with pytest.raises(Unavailable):
+        result_of(first)
+    store.broken = False
+    second = writer.submit(lambda _: 1)
+    writer.run_group()
+    assert result_of(second) == 1
+
+
+def test_it_finishes_what_was_submitted_and_ends(store: MemoryStore, writer: Writer) -> None:
+    first = writer.submit(lambda _: 1)
+    stopped = writer.stop()
+    assert not writer.run_group()
+    assert result_of(first) == 1
+    assert has_fired(stopped)
+    assert (store.groups, store.closed) == ([1], 1)
+
+
+def test_what_was_submitted_with_the_end_is_one_group(store: MemoryStore, writer: Writer) -> None:
+    writer.submit(lambda _: 1)
+    writer._queue.put(None)
+    writer.submit(lambda _: 2)
+    assert not writer.run_group()
+    assert store.groups == [1]
+
+
+def test_it_ends_when_there_is_nothing_to_do(store: MemoryStore, writer: Writer) -> None:
+    stopped = writer.stop()
+    while writer.run_group():
+        pass
+    assert has_fired(stopped)
+    assert (store.groups, store.closed) == ([], 1)
+
+
+def test_the_thread_runs_groups_until_it_is_told_to_end(store: MemoryStore) -> None:
+    writer = Writer(store, call)
+    result = writer.submit(lambda _: 1)
+    writer.start()
+    writer.stop()
+    assert writer._thread is not None
+    writer._thread.join(10)
+    assert not writer._thread.is_alive()
+    assert result_of(result) == 1
+    assert store.closed == 1

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from change_hooks import ConfigurationError, HookHandler
+from change_hooks.config import DEFAULT_PORT, load_file, read_www
+from change_hooks.dialects.base import BaseHookHandler
+from change_hooks.plugins import Registry
+
+
+class Custom(BaseHookHandler):
+    pass
+
+
+def problems_of(www: Any, **more: Any) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read_www(www, **more)
+    return "\n".join(caught.value.problems)
+
+
+def test_the_defaults(tmp_path: Path) -> None:
+    config = read_www({"change_hook_dialects": {"base": True}, "port": 1, "plugins": {}}, base=tmp_path)
+    assert [(entry.name, entry.handler, entry.options) for entry in config.endpoints] == [
+        ("base", BaseHookHandler, True)
+    ]
+    assert config.max_body == 25 * 1024 * 1024
+    assert config.journal == tmp_path / "change-hooks.sqlite"
+    assert config.auth == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///a/b.sqlite", "/base/a/b.sqlite"),
+        ("sqlite:////var/b.sqlite", "/var/b.sqlite"),
+        (None, None),
+    ],
+)
+def test_where_the_journal_is(url: str | None, path: str | None) -> None:
+    config = read_www({"change_hook_journal": url}, base=Path("/base"))
+    assert config.journal == (None if path is None else Path(path))
+
+
+@pytest.mark.parametrize(
+    ("www", "named"),
+    [
+        ([], "must be a dict"),
+        (
+            {"change_hook_dialekts": {}},
+            "unknown key 'change_hook_dialekts'; did you mean 'change_hook_dialects'",
+        ),
+        ({"change_hook_dialects": ["base"]}, "change_hook_dialects must be a dict"),
+        (
+            {"change_hook_dialects": {"bas": True}},
+            "dialect 'bas': no dialect of this name; did you mean 'base'",
+        ),
+        (
+            {"change_hook_dialects": {"eu": {"dialect": "zzz"}}},
+            "dialect 'eu': no dialect of this name; there are",
+        ),
+        (
+            {"change_hook_dialects": {"base": {"secrt": 1}}},
+            "dialect 'base': unknown option 'secrt'; did you mean 'secret'",
+        ),
+        ({"change_hook_dialects": {"base": {"secret": 1}}}, "dialect 'base': option 'secret' expected str"),
+        ({"change_hook_dialects": {"base": 5}}, "dialect 'base': its options must be a dict"),
+        ({"change_hook_dialects": {5: True}}, "dialect 5: a dialect's name"),
+        ({"change_hook_dialects": {"a/b": True}}, "dialect 'a/b': a dialect's name"),
+        ({"change_hook_dialects": {"x": {"custom_class": 5}}}, "dialect 'x': custom_class must be a class"),
+        ({"change_hook_dialects": {"x": {"custom_class": str}}}, "dialect 'x': custom_class must be a class"),
+        (
+            {"change_hook_dialects": {"base": {"auth": [5]}}},
+            "dialect 'base': option 'auth' must be a list of ICredentials",
+        ),
+        ({"change_hook_auth": "user:password"}, "change_hook_auth must be a list of ICredentialsChecker"),
+        ({"change_hook_max_body": 0}, "change_hook_max_body must be a positive number of bytes"),
+        ({"change_hook_max_body": True}, "change_hook_max_body must be a positive number of bytes"),
+        ({"change_hook_attempts": "5"}, "change_hook_attempts must be a positive number"),
+        ({"change_hook_journal": "mysql://x"}, "change_hook_journal must be"),
+        ({"change_hook_journal": "sqlite:///"}, "change_hook_journal must be"),
+        ({"change_hook_journal": 5}, "change_hook_journal must be"),
+    ],
+)
+def test_what_is_wrong_is_named(www: Any, named: str) -> None:
+    assert named in problems_of(www)
+
+
+def test_a_secret_is_not_shown_in_a_problem() -> None:
+    assert "hunter2" not in problems_of(
+        {"change_hook_auth": "hunter2", "change_hook_dialects": {"base": {"secret": {"hunter2": 1}}}}
+    )
+
+
+def test_everything_wrong_is_found_at_once() -> None:
+    www = {
+        "change_hook_x": 1,
+        "change_hook_max_body": -1,
+        "change_hook_dialects": {"base": {"a": 1, "secret": 2}, "no": 1},
+    }
+    assert len(problems_of(www).splitlines()) == 5
+
+
+def test_dialects_that_are_off() -> None:
+    config = read_www({"change_hook_dialects": {"base": False}})
+    assert config.endpoints == ()
+    config = read_www({"change_hook_dialects": {"base": True}, "change_hook": False})
+    assert (config.endpoints, len(config.warnings)) == ((), 1)
+    config = read_www({})
+    assert (config.endpoints, len(config.warnings)) == ((), 1)
+
+
+def test_none_means_no_options() -> None:
+    assert read_www({"change_hook_dialects": {"base": None}}).endpoints[0].options is True
+
+
+def test_a_custom_class_for_any_name() -> None:
+    config = read_www({"change_hook_dialects": {"anything": {"custom_class": Custom}}})
+    assert config.endpoints[0].handler is Custom
+
+
+def test_a_plugin_that_cannot_be_used_is_a_problem_of_its_dialect_alone() -> None:
+    registry = Registry(
+        [
+            EntryPoint("broken", "no_such_module:X", "change_hooks.dialects"),
+            EntryPoint("base", "change_hooks.dialects.base:BaseHookHandler", "change_hooks.dialects"),
+            EntryPoint("wrong", "collections:OrderedDict", "change_hooks.dialects"),
+        ]
+    )
+    assert len(read_www({"change_hook_dialects": {"base": True}}, registry=registry).endpoints) == 1
+    www = {"change_hook_dialects": {"broken": True, "wrong": True, "base": True}}
+    found = problems_of(www, registry=registry).splitlines()
+    assert len(found) == 2
+    assert "cannot be imported" in found[0]
+    assert "its entry point must be a class" in found[1]
+
+
+def test_the_class_option_belongs_to_who_declares_it() -> None:
+    config = read_www({"change_hook_dialects": {"plain": {"custom_class": HookHandler, "class": Custom}}})
+    assert config.endpoints[0].handler is HookHandler
+    assert "unknown option 'class'" in problems_of({"change_hook_dialects": {"base": {"class": Custom}}})
+
+
+def test_open_doors_are_warnings() -> None:
+    from twisted.cred.checkers import AllowAnonymousAccess
+
+    checker = AllowAnonymousAccess()
+    assert len(read_www({"change_hook_dialects": {"base": True}}).warnings) == 1
+    assert read_www({"change_hook_dialects": {"base": {"secret": "x"}}}).warnings == ()
+    assert read_www({"change_hook_dialects": {"base": True}, "change_hook_auth": [checker]}).warnings == ()
+    assert read_www({"change_hook_dialects": {"base": {"auth": [checker]}}}).warnings == ()
+    www: Mapping[str, Any] = {"change_hook_dialects": {"base": {"auth": []}}, "change_hook_auth": [checker]}
+    assert len(read_www(www).warnings) == 1
+
+
+# The file.
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "hooks.cfg"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", ["c", "BuildmasterConfig", "c = BuildmasterConfig"])
+def test_a_file_sets_c_or_buildmasterconfig(tmp_path: Path, name: str) -> None:
+    config = load_file(written(tmp_path, f"{name} = {{'www': {{'port': 'tcp:1'}}, 'title': 'x'}}"))
+    assert (config.www, config.port, config.settings["title"]) == ({"port": "tcp:1"}, "tcp:1", "x")
+
+
+def test_a_file_is_run_in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "neighbour_of_hooks.py").write_text("value = 7")
+    before = list(sys.path)
+    config = load_file(
+        written(
+            tmp_path,
+            "import os, neighbour_of_hooks\nc = {'www': {}, 'cwd': os.getcwd(), 'x': neighbour_of_hooks.value, 'f': __file__}",
+        )
+    )
+    assert (config.settings["cwd"], config.settings["x"]) == (str(tmp_path), 7)
+    assert config.settings["f"] == str(config.path) == str(tmp_path / "hooks.cfg")
+    assert config.port == DEFAULT_PORT
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("x = 1", "sets neither BuildmasterConfig nor c"),
+        ("c = 5", "sets neither BuildmasterConfig nor c"),
+        ("c = {'www': {'port': 1.5}}", r"c\['www'\]\['port'\] must be"),
+        ("c = {}\n\nc['www']['x'] = 1", "hooks.cfg, line 3: KeyError"),
+        ("c = {}\nimport json\njson.loads('')", "hooks.cfg, line 3: JSONDecodeError"),
+        ("c = {\n(", "hooks.cfg, line 2: SyntaxError"),
+        ("\0", "hooks.cfg"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named_with_its_line(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        load_file(written(tmp_path, text))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="change-hooks init"):
+        load_file(tmp_path / "none.cfg")
+
+
+def test_a_www_that_is_no_dict_is_found_by_read_www(tmp_path: Path) -> None:
+    config = load_file(written(tmp_path, "c = {'www': 5}"))
+    assert "must be a dict" in problems_of(config.www)

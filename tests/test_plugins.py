@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from change_hooks.dialects.base import BaseHookHandler
+from change_hooks.plugins import DIALECT_GROUPS, PluginError, Registry, installed, webhooks
+
+OURS, BUILDBOTS = DIALECT_GROUPS
+BASE = "change_hooks.dialects.base:BaseHookHandler"
+
+
+def entry(name: str, value: str, group: str = OURS) -> EntryPoint:
+    return EntryPoint(name, value, group)
+
+
+def test_the_installed_dialects_are_found() -> None:
+    assert "base" in installed().names()
+    assert installed().load("base") is BaseHookHandler
+
+
+def test_ours_comes_before_buildbots() -> None:
+    registry = Registry([entry("base", BASE), entry("base", "no.such.module:base", BUILDBOTS)])
+    assert registry.load("base") is BaseHookHandler
+
+
+def test_a_plugin_made_for_buildbot_is_found() -> None:
+    assert (
+        Registry([entry("gitea", "collections:OrderedDict", BUILDBOTS)]).load("gitea").__name__
+        == "OrderedDict"
+    )
+
+
+def test_two_packages_that_claim_one_name_are_reported_and_take_no_other_down() -> None:
+    registry = Registry([entry("x", "a:B"), entry("x", "c:D"), entry("base", BASE)])
+    with pytest.raises(PluginError, match=r"'x' is claimed by .*a:B.* and .*c:D.*custom_class"):
+        registry.load("x")
+    assert registry.load("base") is BaseHookHandler
+
+
+def test_the_same_entry_twice_is_one() -> None:
+    assert Registry([entry("base", BASE), entry("base", BASE)]).load("base") is BaseHookHandler
+
+
+@pytest.mark.parametrize("value", ["no_such_module:X", "collections:no_such_name"])
+def test_an_entry_point_that_cannot_be_imported_is_reported_and_takes_no_other_down(value: str) -> None:
+    registry = Registry([entry("broken", value), entry("base", BASE)])
+    with pytest.raises(PluginError, match=f"'broken' of .*{value}.*cannot be imported"):
+        registry.load("broken")
+    assert registry.load("base") is BaseHookHandler
+    assert registry.names() == ["base", "broken"]
+
+
+def test_webhooks_has_an_attribute_for_each_dialect() -> None:
+    assert webhooks.base is BaseHookHandler
+    assert "base" in dir(webhooks)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = webhooks.nothing

@@ -1,0 +1,396 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.testing import MemoryReactorClock
+
+from change_hooks import Change, ChangeHookService, ConfigurationError, HookHandler, IChangeSink
+from change_hooks.service import StandaloneService, sink_name, standalone_settings
+from change_hooks.signatures import sign_hmac
+
+from .conftest import Client, has_fired, result_of
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+BASE = {"change_hook_dialects": {"base": True}}
+
+
+class Reactor(MemoryReactorClock):
+    """A reactor in memory that runs what a thread asks for when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped = False
+
+    def callFromThread(self, function: Any, *arguments: Any) -> None:  # type: ignore[override]
+        function(*arguments)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Rig:
+    """A service whose journal's writer is run by the test."""
+
+    def __init__(self, www: Any, folder: Path, **more: Any) -> None:
+        self.reactor = Reactor()
+        self.service = ChangeHookService(www, clock=self.reactor, base=folder, **more)
+        self.client = Client(self.service.resource)
+        if self.service._journal is not None:
+            self.service._journal.writer.start = lambda: None  # type: ignore[method-assign]
+
+    def run(self) -> None:
+        assert self.service._journal is not None
+        writer = self.service._journal.writer
+        while not writer._queue.empty():
+            writer.run_group()
+
+    def start(self) -> None:
+        self.service.startService()
+        self.run()
+
+    def post(self, path: str = "/base", **arguments: Any) -> Any:
+        started = self.client.start("POST", path, **arguments)
+        self.client.flush()
+        self.run()
+        return self.client.finish(started)
+
+
+def test_a_change_is_kept_before_the_answer_and_handed_to_the_sink(
+    tmp_path: Path, changes: list[Change]
+) -> None:
+    rig = Rig(BASE, tmp_path, sink=changes.append)
+    rig.start()
+    started = rig.client.start("POST", "/base", data={"revision": "1"})
+    rig.client.flush()
+    assert not has_fired(started)
+    assert changes == []
+    rig.run()
+    assert rig.client.finish(started).text == "1 change found\n"
+    assert [change.revision for change in changes] == ["1"]
+    assert (tmp_path / "change-hooks.sqlite").exists()
+
+
+def test_a_delivery_that_comes_again_is_a_duplicate(tmp_path: Path, changes: list[Change]) -> None:
+    class Custom(HookHandler):
+        def getChanges(self, request: Any) -> Any:
+            return [{}], None
+
+        def delivery_id(self, delivery: Any) -> str | None:
+            return delivery.header("X-Id")
+
+    rig = Rig({"change_hook_dialects": {"x": {"custom_class": Custom}}}, tmp_path, sink=changes.append)
+    rig.start()
+    assert rig.post("/x", headers={"X-Id": "7"}).text == "1 change found\n"
+    reply = rig.post("/x", headers={"X-Id": "7", "Accept": "application/json"})
+    assert (reply.status, reply.json) == (202, {"changes": 0, "message": "duplicate of 7", "delivery": "7"})
+    assert rig.post("/x", headers={"X-Id": "8"}).text == "1 change found\n"
+    assert rig.post("/x").text == "1 change found\n"
+    assert len(changes) == 3
+
+
+def test_nothing_refused_is_kept(tmp_path: Path) -> None:
+    rig = Rig({"change_hook_dialects": {"base": {"secret": "s"}}}, tmp_path)
+    rig.start()
+    size = (tmp_path / "change-hooks.sqlite").stat().st_size
+    assert (
+        rig.post(
+            data=b"revision=1", headers={**FORM, "X-Hub-Signature-256": sign_hmac(b"revision=1", b"x")}
+        ).status
+        == 403
+    )
+    assert (tmp_path / "change-hooks.sqlite").stat().st_size == size
+    assert rig.service._journal is not None
+    assert not list((tmp_path).glob("*.tmp"))
+
+
+def test_until_it_is_started_it_answers_503(tmp_path: Path) -> None:
+    rig = Rig(BASE, tmp_path)
+    reply = rig.client.post("/base", data={"revision": "1"})
+    assert (reply.status, reply.header("retry-after")) == (503, "30")
+    assert "not started" in reply.text
+
+
+def test_a_journal_that_cannot_be_written_is_503(tmp_path: Path) -> None:
+    rig = Rig({**BASE, "change_hook_journal": "sqlite:///missing/x.sqlite"}, tmp_path)
+    rig.start()
+    assert rig.post(data={"revision": "1"}).status == 503
+    (tmp_path / "missing").mkdir()
+    assert rig.post(data={"revision": "1"}).status == 202
+
+
+def test_a_shutdown_answers_what_is_in_flight_and_refuses_what_is_new(tmp_path: Path) -> None:
+    waiting: Deferred[Any] = Deferred()
+
+    class Slow(HookHandler):
+        def getChanges(self, request: Any) -> Any:
+            return waiting
+
+    rig = Rig({"change_hook_dialects": {"base": True, "slow": {"custom_class": Slow}}}, tmp_path)
+    rig.start()
+    started = rig.client.start("POST", "/slow")
+    rig.client.flush()
+    stopped = rig.service.stopService()
+    refused = rig.client.post("/base", data={"revision": "1"})
+    assert (refused.status, refused.header("retry-after")) == (503, "30")
+    assert "shutting down" in refused.text
+    assert not has_fired(stopped)
+    waiting.callback(([{}], None))
+    rig.run()
+    assert rig.client.finish(started).status == 202
+    rig.run()
+    assert has_fired(stopped)
+
+
+def test_without_a_journal_the_sink_is_called_before_the_answer(
+    tmp_path: Path, changes: list[Change]
+) -> None:
+    rig = Rig({**BASE, "change_hook_journal": None}, tmp_path, sink=changes.append)
+    assert rig.client.post("/base", data={"revision": "1"}).status == 202
+    assert len(changes) == 1
+    rig.service.startService()
+    assert has_fired(rig.service.stopService())
+    assert list(tmp_path.iterdir()) == []
+    assert rig.client.post("/base", data={"revision": "1"}).status == 503
+
+
+def test_without_a_journal_there_must_be_a_sink(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="sink"):
+        Rig({**BASE, "change_hook_journal": None}, tmp_path)
+
+
+def test_a_handler_gets_what_surrounds_it(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    class Curious(HookHandler):
+        def getChanges(self, request: Any) -> Any:
+            seen.append((self.master, self.pollers, self.http, self.clock))
+            return [], None
+
+    rig = Rig(
+        {"change_hook_dialects": {"x": {"custom_class": Curious}}},
+        tmp_path,
+        master="m",
+        pollers=["p"],
+        http="h",
+    )
+    rig.start()
+    rig.post("/x")
+    assert seen == [("m", ["p"], "h", rig.reactor)]
+
+
+def test_sinks_have_names() -> None:
+    from zope.interface import implementer
+
+    @implementer(IChangeSink)
+    class Named:
+        name = "mine"
+
+    assert sink_name(Named()) == "mine"
+    assert sink_name(print) == "sink"
+
+
+# Reconfiguration.
+
+
+def signed(secret: str) -> dict[str, Any]:
+    return {
+        "data": b"revision=1",
+        "headers": {**FORM, "X-Hub-Signature-256": sign_hmac(b"revision=1", secret.encode())},
+    }
+
+
+def test_a_reconfiguration_swaps_secrets_and_dialects_at_once(tmp_path: Path, changes: list[Change]) -> None:
+    rig = Rig({"change_hook_dialects": {"base": {"secret": "old"}}}, tmp_path, sink=changes.append)
+    rig.start()
+    mounted = rig.service.resource
+    assert rig.post(**signed("old")).status == 202
+    rig.service.reconfigure(
+        {"change_hook_dialects": {"base": {"secret": "new"}, "more": {"dialect": "base"}}}
+    )
+    assert rig.service.resource is mounted
+    assert rig.post(**signed("old")).status == 403
+    assert rig.post(**signed("new")).status == 202
+    assert rig.post("/more", data={"revision": "1"}).status == 202
+    assert rig.post("", **signed("new")).status == 202
+    rig.service.reconfigure({"change_hook_dialects": {}})
+    assert rig.post(**signed("new")).status == 404
+    assert len(changes) == 4
+
+
+def users(password: str) -> Any:
+    database = InMemoryUsernamePasswordDatabaseDontUse()
+    database.addUser(b"user", password.encode())
+    return database
+
+
+def test_a_reconfiguration_swaps_authentication_at_once(tmp_path: Path) -> None:
+    rig = Rig(BASE, tmp_path)
+    rig.start()
+
+    def status(password: str | None = None) -> int:
+        auth = None if password is None else ("user", password)
+        code: int = rig.post(data={"revision": "1"}, auth=auth).status
+        return code
+
+    assert status() == 202
+    rig.service.reconfigure({**BASE, "change_hook_auth": [users("old")]})
+    assert (status(), status("old")) == (401, 202)
+    rig.service.reconfigure({**BASE, "change_hook_auth": [users("new")]})
+    assert (status("old"), status("new")) == (401, 202)
+    rig.service.reconfigure(BASE)
+    assert status() == 202
+
+
+def test_who_has_just_passed_the_old_password_is_not_let_in(tmp_path: Path, changes: list[Change]) -> None:
+    from twisted.cred.checkers import ICredentialsChecker
+    from twisted.cred.credentials import IUsernamePassword
+    from zope.interface import implementer
+
+    asked: list[Deferred[bytes]] = []
+
+    @implementer(ICredentialsChecker)
+    class Slow:
+        credentialInterfaces = (IUsernamePassword,)
+
+        def requestAvatarId(self, credentials: Any) -> Deferred[bytes]:
+            asked.append(Deferred())
+            return asked[-1]
+
+    rig = Rig({**BASE, "change_hook_auth": [Slow()]}, tmp_path, sink=changes.append)
+    rig.start()
+    started = rig.client.start("POST", "/base", data={"revision": "1"}, auth=("user", "old"))
+    rig.client.flush()
+    rig.service.reconfigure({**BASE, "change_hook_auth": [users("new")]})
+    asked[0].callback(b"user")
+    reply = rig.client.finish(started)
+    assert (reply.status, reply.header("retry-after")) == (503, "1")
+    assert changes == []
+
+
+def test_deliveries_in_flight_are_finished_under_the_old_configuration(
+    tmp_path: Path, changes: list[Change]
+) -> None:
+    waiting: Deferred[Any] = Deferred()
+
+    class Slow(HookHandler):
+        def getChanges(self, request: Any) -> Any:
+            return waiting
+
+    rig = Rig({"change_hook_dialects": {"slow": {"custom_class": Slow}}}, tmp_path, sink=changes.append)
+    rig.start()
+    started = rig.client.start("POST", "/slow")
+    rig.client.flush()
+    rig.service.reconfigure(BASE)
+    waiting.callback(([{}], None))
+    rig.run()
+    assert rig.client.finish(started).status == 202
+    assert len(changes) == 1
+
+
+def test_a_wrong_configuration_leaves_the_old_one_in_force(tmp_path: Path) -> None:
+    rig = Rig({"change_hook_dialects": {"base": {"secret": "old"}}}, tmp_path)
+    rig.start()
+    with pytest.raises(ConfigurationError):
+        rig.service.reconfigure({"change_hook_dialects": {"base": {"secret": 5}}})
+    assert rig.post(**signed("old")).status == 202
+
+
+def test_another_journal_takes_a_restart(tmp_path: Path) -> None:
+    rig = Rig(BASE, tmp_path)
+    rig.start()
+    rig.service.reconfigure({**BASE, "change_hook_journal": "sqlite:///other.sqlite"})
+    assert rig.post(data={"revision": "1"}).status == 202
+    assert not (tmp_path / "other.sqlite").exists()
+
+
+# The server of its own.
+
+
+def configured(folder: Path, text: str) -> Path:
+    path = folder / "hooks.cfg"
+    path.write_text(text)
+    return path
+
+
+CONFIG = (
+    "c = {'www': {'port': %s, 'change_hook_journal': %s, 'change_hook_dialects': {'base': {'secret': %r}}}}"
+)
+
+
+def test_the_embedded_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert standalone_settings(None) == (BASE, tmp_path, "tcp:8010:interface=127.0.0.1")
+
+
+def test_a_port_is_a_number_or_an_endpoint(tmp_path: Path) -> None:
+    assert standalone_settings(configured(tmp_path, CONFIG % (81, None, "x")))[2] == "tcp:81"
+    assert standalone_settings(configured(tmp_path, CONFIG % ("'unix:x'", None, "x")))[2] == "unix:x"
+
+
+@pytest.fixture
+def keep_sighup() -> Any:
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def standalone(path: Path) -> tuple[StandaloneService, Reactor, Client]:
+    reactor = Reactor()
+    service = StandaloneService(path, reactor)
+    journal = service.hooks._journal
+    assert journal is not None
+    submit = journal.writer.submit
+
+    def at_once(operation: Any) -> Any:
+        deferred = submit(operation)
+        journal.writer.run_group()
+        return deferred
+
+    journal.writer.submit = at_once  # type: ignore[method-assign]
+    journal.writer.start = lambda: None  # type: ignore[method-assign]
+    journal.writer.stop = lambda: succeed(None)  # type: ignore[method-assign]
+    return service, reactor, Client(service.hooks.resource)
+
+
+@pytest.mark.usefixtures("keep_sighup")
+def test_it_listens_where_the_configuration_says_and_reads_it_again(tmp_path: Path) -> None:
+    path = configured(tmp_path, CONFIG % (8111, "'sqlite:///j.sqlite'", "old"))
+    service, reactor, client = standalone(path)
+    service.check_journal()
+    service.startService()
+    result_of(service.listen())
+    assert [server[0] for server in reactor.tcpServers] == [8111]
+    assert client.post("/base", **signed("old")).status == 202
+
+    configured(tmp_path, CONFIG % (8112, "'sqlite:///j.sqlite'", "new"))
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert client.post("/base", **signed("old")).status == 403
+    assert client.post("/base", **signed("new")).status == 202
+
+    configured(tmp_path, "c = {'www': {'change_hook_dialects': {'bas': True}}}")
+    service.reload()
+    assert client.post("/base", **signed("new")).status == 202
+    assert has_fired(service.stopService())
+    assert client.post("/base", **signed("new")).status == 503
+
+
+def test_what_is_not_a_hook_is_404_in_plain_text(tmp_path: Path) -> None:
+    service, _, _ = standalone(configured(tmp_path, CONFIG % (1, "'sqlite:///j.sqlite'", "x")))
+    from treq.testing import StubTreq
+
+    response = result_of(StubTreq(service._site.resource).get("http://x/"))
+    assert response.code == 404
+    assert "/change_hook/DIALECT" in result_of(response.text())
+    assert has_fired(service.stopService())
+
+
+def test_a_journal_that_cannot_be_opened_is_found_before_the_first_delivery(tmp_path: Path) -> None:
+    service, _, _ = standalone(configured(tmp_path, CONFIG % (1, "'sqlite:///missing/j.sqlite'", "x")))
+    with pytest.raises(ConfigurationError, match=r"change_hook_journal: .*missing"):
+        service.check_journal()
