@@ -37,7 +37,7 @@ class _Service(StandaloneService):
         self._reactor.callWhenRunning(lambda: self.listen().addErrback(self._cannot_listen))
 
     def _cannot_listen(self, failure: Failure) -> None:
-        log.failure("cannot listen on {port}", failure, port=self.port)
+        log.error("cannot listen on {port}: {reason}", port=self.port, reason=failure.getErrorMessage())
         self._reactor.stop()
 
 
