@@ -18,6 +18,9 @@ _TEXT = (*REQUIRED_TEXT, *OPTIONAL_TEXT)
 #: The property that lists the fields of a change about which the sender said nothing, where it could
 #: have: ``["files"]`` tells "the files are not known" from "no file was touched".
 MISSING = "change_hook_missing"
+#: The property that says that the sender left commits of this push out: how many there are in all, or
+#: True when it does not say.
+TRUNCATED = "change_hook_truncated"
 
 
 class InvalidChange(ValueError):
@@ -138,6 +141,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 _FIELDS = frozenset(Change.__struct_fields__)
 
 
+def person(name: str | None, email: str | None) -> str:
+    """``Name <email>``, or the one of them that is known, or the empty string."""
+    name, email = (name or "").strip(), (email or "").strip()
+    return f"{name} <{email}>" if name and email else name or email
+
+
 def well_formed(text: str) -> str:
     """*text* with every lone surrogate replaced by U+FFFD, so that it can be encoded."""
     try:
@@ -190,4 +199,4 @@ def _json_able(value: Any, path: str) -> Any:
     raise InvalidChange(path, f"{type(value).__name__} is not JSON-able")
 
 
-__all__ = ["MISSING", "Change", "InvalidChange", "NoChange", "well_formed"]
+__all__ = ["MISSING", "TRUNCATED", "Change", "InvalidChange", "NoChange", "person", "well_formed"]

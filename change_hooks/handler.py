@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import partial, wraps
-from typing import Any, ClassVar, Generic, TypeVar
+from time import time
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
@@ -183,6 +184,7 @@ def check_options(handler: type, written: Any, *, protected: bool = False) -> tu
         message = f"unknown option {name!r}{nearest(name, names)}"
         certain = "Options" in vars(handler) or get_close_matches(name, names, 1, 0.8)
         (problems if certain else doubts).append(message)
+    problems += handler.conflicts(written if isinstance(written, Mapping) else {})
     return problems, doubts + handler.doubts(written if isinstance(written, Mapping) else {}, protected)
 
 
@@ -211,6 +213,8 @@ class HookHandler:
     clock: Any = None
     #: The :class:`~change_hooks.interfaces.IPoller` providers of the host; set by the resource.
     pollers: Any = ()
+    #: HTTP Basic authentication stands before it; set by the resource.
+    protected: bool = False
 
     def __init__(self, master: Any, options: Any) -> None:
         self.master = master
@@ -269,6 +273,11 @@ class HookHandler:
         return None
 
     @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
+        """What is wrong in how these options go together."""
+        return []
+
+    @classmethod
     def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
         """What a user should be warned of: doors left open by these options.
 
@@ -280,7 +289,7 @@ class HookHandler:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class shaped(Generic[F]):  # noqa: N801 (a decorator)
+class shaped:  # noqa: N801 (a decorator)
     """Declare the payload type of a ``handle_<event>`` method.
 
     The payload is decoded straight to it. A caller that has the payload as a mapping (a subclass that
@@ -400,6 +409,15 @@ class EventHandler(HookHandler):
             return None
         return ":".join(value for value in values if value)
 
+    def complete(self, delivery: Delivery, payload: Any, result: Changes) -> Any:
+        """Add what the payload lacks; the place for requests to the forge.
+
+        :param payload: what the event's method was given.
+        :param result: what it returned.
+        :returns: the same, or a Deferred or coroutine of it.
+        """
+        return result
+
     # What the methods use.
 
     def unwanted(self, names: Iterable[str | None], branch: str | None) -> NoChange | None:
@@ -423,7 +441,7 @@ class EventHandler(HookHandler):
             return NoChange("the commit message asks to skip it (option 'skips')")
         return None
 
-    def address(self, usual: str, **addresses: str | None) -> str:
+    def address(self, usual: str, /, **addresses: str | None) -> str:
         """The repository's address of the kind that the option ``repository_url`` names.
 
         :param usual: the kind used when the option does not say, or the forge does not send that kind.
@@ -443,7 +461,7 @@ class EventHandler(HookHandler):
         """
         if isinstance(request, Delivery):
             return self._prove(request)
-        return then(self._prove(Delivery.from_request(request)), as_dicts)
+        return then(self._prove(Delivery.from_request(request, received=time())), as_dicts)
 
     def _prove(self, delivery: Delivery) -> Any:
         return then(self.prove(delivery), partial(self._read, delivery))
@@ -458,7 +476,8 @@ class EventHandler(HookHandler):
         if method.shape is Any:
             expect_mapping(payload)
         result = method.call(payload, event) if method.takes_event else method.call(payload)
-        return then(result, partial(self._finish, delivery, document, event))
+        completed = then(result, partial(self.complete, delivery, payload))
+        return then(completed, partial(self._finish, delivery, document, event))
 
     def _finish(self, delivery: Delivery, document: bytes, event: str, result: Changes) -> Changes:
         changes, src = result

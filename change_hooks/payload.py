@@ -28,7 +28,7 @@ FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 
-class Shape(msgspec.Struct, frozen=True, gc=False):
+class Shape(msgspec.Struct, gc=False):
     """The base of the payload types in the dialects: only the fields that are used.
 
     An optional field has a default and admits None: forges leave out, and null, what they have not.

@@ -46,9 +46,13 @@ class Surroundings:
         self.http = http
         self.clock = clock
 
-    def handler(self, endpoint: EndpointConfig) -> Any:
-        """Make the handler of an endpoint."""
+    def handler(self, endpoint: EndpointConfig, auth: tuple[Any, ...]) -> Any:
+        """Make the handler of an endpoint.
+
+        :param auth: the checkers of the whole resource.
+        """
         handler = endpoint.handler(self.master, endpoint.options)
+        handler.protected = bool(auth if endpoint.auth is None else endpoint.auth)
         handler.pollers = self.pollers
         handler.http = self.http
         handler.clock = self.clock
@@ -64,7 +68,9 @@ class Tree:
 
     def __init__(self, config: HooksConfig, surroundings: Surroundings, intake: Intake, gate: Gate) -> None:
         self._endpoints = {
-            entry.name: Endpoint(entry.name, surroundings.handler(entry), intake, gate, config.max_body)
+            entry.name: Endpoint(
+                entry.name, surroundings.handler(entry, config.auth), intake, gate, config.max_body
+            )
             for entry in config.endpoints
         }
         children: dict[str, IResource] = dict(self._endpoints)

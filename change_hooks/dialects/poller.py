@@ -1,0 +1,84 @@
+"""The ``poller`` dialect: tell the host's pollers to look now.
+
+For commit hooks: ``curl -s -F poller=NAME http://localhost:8010/change_hook/poller``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from twisted.internet.defer import maybeDeferred
+from twisted.logger import Logger
+
+from change_hooks.change import NoChange
+from change_hooks.delivery import Delivery
+from change_hooks.errors import BadPayload
+from change_hooks.handler import Changes, HookHandler, Options, as_deferred, option
+
+log = Logger(namespace="change_hooks")
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Take a list of names, str or bytes."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, (str, bytes)) for item in value):
+        raise TypeError("must be a list of pollers' names")
+    return tuple(as_name(item) for item in value)
+
+
+def as_name(value: str | bytes) -> str:
+    """A poller's name as str."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+@dataclass(frozen=True)
+class PollerOptions(Options):
+    """What a user may write for ``poller``."""
+
+    allowed: tuple[str, ...] | None = option(None, names)
+
+
+class PollingHandler(HookHandler):
+    """Forces the pollers named by ``poller``; all that are allowed when none is named."""
+
+    Options: ClassVar[type[Options] | None] = PollerOptions
+    methods = ("GET", "POST")
+
+    @classmethod
+    def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
+        """Warn when anybody may poke."""
+        return [] if protected else ["polls for anybody who can reach it: set change_hook_auth, or 'auth'"]
+
+    def getChanges(self, request: Any) -> Changes:
+        """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`. The changes come from the pollers.
+
+        :raises BadPayload: a name is not that of a poller that may be polled.
+        """
+        delivery = request if isinstance(request, Delivery) else Delivery.from_request(request)
+        allowed = self.settings.allowed
+        pollers: dict[str, Any] = {}
+        for poller in self.pollers:
+            name = as_name(poller.name)
+            if allowed is None or name in allowed:
+                pollers[name] = poller
+        wanted = [as_name(name) for name in delivery.args.get(b"poller", [])]
+        if not all(name in pollers for name in wanted):
+            known = ", ".join(sorted(pollers)) or "none"
+            raise BadPayload(f"there is no such poller; there are: {known}", "poller")
+        for name in dict.fromkeys(wanted or pollers):
+            maybeDeferred(_force, pollers[name]).addErrback(partial(_failed, name))
+        count = len(set(wanted or pollers))
+        return NoChange(f"polling with {count} poller{'' if count == 1 else 's'}"), None
+
+
+def _force(poller: Any) -> Any:
+    return as_deferred(poller.force())
+
+
+def _failed(name: str, failure: Any) -> None:
+    log.failure("the poller {name} failed", failure, name=name)
+
+
+__all__ = ["PollerOptions", "PollingHandler"]

@@ -1,0 +1,13 @@
+"""How Sphinx builds these pages."""
+
+project = "change_hooks"
+copyright = "2026, the change_hooks authors"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
+html_theme = "furo"
+html_title = "change_hooks"
+exclude_patterns = ["_build", "examples"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+myst_heading_anchors = 3
+# Names of other projects and of private types have no page here.
+nitpicky = False

@@ -1,0 +1,180 @@
+"""Every example of the README and the documentation, run as it stands."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sybil import Example, Sybil
+from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
+
+from change_hooks.signatures import sign_hmac
+
+from .conftest import PATIENCE, Server, eventually, free_port, program
+from .test_serve import curl
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "docs" / "examples"
+#: README.md's shell commands set up a whole environment: ``.ci/run`` runs them in a fresh clone.
+DOCUMENTS = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts]
+
+
+class Shell:
+    """Runs the shell blocks of one document in one folder; a server goes on in the background."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server: subprocess.Popen[bytes] | None = None
+        self.environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+
+    def __call__(self, example: Example) -> str | None:
+        *before, last = example.parsed.strip().replace("\\\n", " ").split("\n")
+        commands = before if last.startswith("change-hooks serve") else [*before, last]
+        if commands:
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
+                cwd=self.folder,
+                env=self.environment,
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+            if done.returncode:
+                return f"{example.parsed}\nended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        if commands != [*before, last]:
+            self.server = subprocess.Popen(last.split(), cwd=self.folder, env=self.environment)
+            eventually(lambda: curl("http://127.0.0.1:8010/change_hook")[0])
+        return None
+
+    def end(self) -> None:
+        if self.server is not None:
+            self.server.send_signal(signal.SIGTERM)
+            assert self.server.wait(PATIENCE) == 0
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    program("curl")
+    shell = Shell(tmp_path)
+    yield shell
+    shell.end()
+
+
+@pytest.mark.xdist_group("port 8010")
+@pytest.mark.parametrize("path", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS])
+def test_the_examples_of(path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shell.folder)
+    sybil = Sybil(parsers=[PythonCodeBlockParser(), CodeBlockParser("bash", shell)], path=str(ROOT))
+    for example in sybil.parse(path).examples():
+        example.evaluate()
+
+
+def test_the_python_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    examples = list(
+        Sybil(parsers=[PythonCodeBlockParser()], path=str(ROOT)).parse(ROOT / "README.md").examples()
+    )
+    assert len(examples) == 2
+    for example in examples:
+        example.evaluate()
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("embedded", "ci/change_hook"), ("durable", "change_hook"), ("in_klein", "ci/change_hook")],
+)
+def test_the_embedding_programs(name: str, path: str, tmp_path: Path) -> None:
+    port = free_port()
+    text = (EXAMPLES / f"{name}.py").read_text()
+    assert text.count("8080") == 1
+    (tmp_path / "program.py").write_text(text.replace("8080", str(port)))
+    server = Server([sys.executable, "program.py"], tmp_path, port)
+    server.start()
+    try:
+        body = "author=Ann&branch=main&comments=Fix+it"
+        url = f"http://127.0.0.1:{port}/{path}"
+        sent = ["-d", body, "-H", f"X-Hub-Signature-256: {sign_hmac(body.encode(), b'a long secret')}"]
+        for address in (f"{url}/base", f"{url}/base/", url):
+            assert curl(*sent, address) == (202, "1 change found\n")
+        assert curl("-d", body, f"{url}/base")[0] == 403
+        assert curl(*sent, f"{url}/base-x")[0] == 404
+        eventually(lambda: server.log.read_text().count("Ann changed main: Fix it") == 3)
+    finally:
+        assert server.stop() == 0
+
+
+def test_the_first_dialect(tmp_path: Path) -> None:
+    installed = tmp_path / "installed"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"),
+            *("--target", str(installed), str(EXAMPLES / "first_dialect")),
+        ],
+        check=True,
+    )
+    port = free_port()
+    text = (EXAMPLES / "first_dialect" / "hooks.cfg").read_text()
+    (tmp_path / "hooks.cfg").write_text(text.replace("8010", str(port)))
+    command = ["env", f"PYTHONPATH={installed}", program("change-hooks")]
+    checked = subprocess.run(
+        [*command, "check", "hooks.cfg"], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert "/change_hook/acme  acme_hooks.AcmeEventHandler" in checked.stdout
+    assert (checked.returncode, checked.stderr) == (0, "")
+    push = {
+        "repository": "https://acme.example/api",
+        "branch": "main",
+        "commits": [
+            {"id": "1c9f", "message": "Fix", "author": {"name": "Ann", "email": "ann@example.com"}},
+            {"id": "2d8e", "message": "Grüße", "author": {"name": "Änne", "email": "ä@example.com"}},
+        ],
+    }
+    server = Server([*command, "serve", "hooks.cfg"], tmp_path, port)
+    server.start()
+    try:
+        url = f"{server.url}/acme"
+        assert post(url, push, "push", "1") == (202, "2 changes found\n")
+        assert post(url, push, "push", "1") == (202, "duplicate of 1\n")
+        assert post(url, push, "star", "2")[0] == 202
+        del push["commits"][1]["author"]["email"]  # type: ignore[index]
+        status, answer = post(url, push, "push", "3")
+        assert status == 400
+        assert "$.commits[1].author" in answer
+        assert post(url, push, "push", "4", "another secret")[0] == 403
+    finally:
+        assert server.stop() == 0
+    printed = subprocess.run(
+        [*command, "changes", "hooks.cfg", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    changes = [json.loads(line) for line in printed.stdout.splitlines()]
+    assert [change["author"] for change in changes] == ["Ann <ann@example.com>", "Änne <ä@example.com>"]
+    assert [change["src"] for change in changes] == ["git", "git"]
+
+
+def post(
+    url: str, payload: dict[str, Any], event: str, delivery: str, secret: str = "a long secret"
+) -> tuple[int, str]:
+    body = json.dumps(payload)
+    return curl(
+        *("-H", "Content-Type: application/json", "-H", f"X-Acme-Event: {event}"),
+        *("-H", f"X-Acme-Delivery: {delivery}", "--data-binary", body),
+        *("-H", f"X-Acme-Signature: {sign_hmac(body.encode(), secret.encode())}", url),
+    )
+
+
+def test_the_examples_are_all_here() -> None:
+    programs = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert programs == {"embedded", "durable", "in_klein", "subclassed"}
+    assert importlib.util.find_spec("klein") is not None
