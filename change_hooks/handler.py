@@ -364,8 +364,6 @@ class EventHandler(HookHandler):
         self._plain = (
             self.settings.project is None
             and self.settings.codebase is None
-            and self.settings.repositories is None
-            and self.settings.branches is None
             and not callable(self.settings.repository_url)
             and not self._whitelist
         )
@@ -409,6 +407,14 @@ class EventHandler(HookHandler):
             return None
         return ":".join(value for value in values if value)
 
+    def names(self, payload: Any) -> tuple[Iterable[str | None], Iterable[str | None]]:
+        """What the options ``repositories`` and ``branches`` are matched against, beside the changes' own
+        ``repository``, ``project`` and ``branch``.
+
+        :param payload: what the event's method was given.
+        """
+        return (), ()
+
     def complete(self, delivery: Delivery, payload: Any, result: Changes) -> Any:
         """Add what the payload lacks; the place for requests to the forge.
 
@@ -419,21 +425,6 @@ class EventHandler(HookHandler):
         return result
 
     # What the methods use.
-
-    def unwanted(self, names: Iterable[str | None], branch: str | None) -> NoChange | None:
-        """No change, when the options ``repositories`` and ``branches`` leave this out.
-
-        :param names: what the repository is called: ``owner/name``, its addresses.
-        :param branch: the branch, tag or ref, short or whole.
-        """
-        settings = self.settings
-        if settings.repositories is not None and not any(
-            matches(name, settings.repositories) for name in names
-        ):
-            return NoChange("the repository is not among those wanted (option 'repositories')")
-        if settings.branches is not None and not matches(branch, settings.branches):
-            return NoChange("the branch is not among those wanted (option 'branches')")
-        return None
 
     def skipped(self, message: str | None) -> NoChange | None:
         """No change, when the head commit's *message* matches one of the option ``skips``."""
@@ -476,13 +467,40 @@ class EventHandler(HookHandler):
         if method.shape is Any:
             expect_mapping(payload)
         result = method.call(payload, event) if method.takes_event else method.call(payload)
-        completed = then(result, partial(self.complete, delivery, payload))
+        wanted = then(result, partial(self._wanted, payload))
+        completed = then(wanted, partial(self.complete, delivery, payload))
         return then(completed, partial(self._finish, delivery, document, event))
 
-    def _finish(self, delivery: Delivery, document: bytes, event: str, result: Changes) -> Changes:
+    def _wanted(self, payload: Any, result: Changes) -> Changes:
         changes, src = result
         if len(changes) > MAX_CHANGES:
             raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
+        settings = self.settings
+        if not changes or (settings.repositories is None and settings.branches is None):
+            return result
+        names, branches = self.names(payload)
+        normal = [change if isinstance(change, Change) else Change.from_mapping(change) for change in changes]
+        kept: list[Any] = normal
+        if settings.repositories is not None:
+            kept = [
+                change
+                for change in kept
+                if _any_matches((change.repository, change.project, *names), settings.repositories)
+            ]
+            if not kept:
+                return NoChange("the repository is not among those wanted (option 'repositories')"), src
+        if settings.branches is not None:
+            kept = [
+                change
+                for change in kept
+                if _any_matches((*_branch_names(change.branch), *branches), settings.branches)
+            ]
+            if not kept:
+                return NoChange("the branch is not among those wanted (option 'branches')"), src
+        return kept, src
+
+    def _finish(self, delivery: Delivery, document: bytes, event: str, result: Changes) -> Changes:
+        changes, src = result
         if not changes or (self._plain and b"?" not in delivery.uri):
             return changes, src
         query = delivery.query
@@ -501,20 +519,15 @@ class EventHandler(HookHandler):
             properties = listed_properties(
                 self.forge, self.property_source(event, payload.value), self._whitelist
             )
-        kept: list[Any] = []
-        unwanted: NoChange | None = None
+        finished: list[Any] = []
         for change in changes:
             normal = change if isinstance(change, Change) else Change.from_mapping(change)
-            refusal = self.unwanted((normal.repository, normal.project), normal.branch)
-            if refusal is not None:
-                unwanted = refusal
-                continue
             if properties:
                 updates["properties"] = {**properties, **normal.properties}
             if callable(self.settings.repository_url):
                 updates["repository"] = self.settings.repository_url(payload.value)
-            kept.append(msgspec.structs.replace(normal, **updates) if updates else normal)
-        return kept if unwanted is None or kept else unwanted, src
+            finished.append(msgspec.structs.replace(normal, **updates) if updates else normal)
+        return finished, src
 
 
 class _Lazy:
@@ -530,6 +543,15 @@ class _Lazy:
         if self._value is None:
             self._value = decode(self._document, Any)
         return self._value
+
+
+def _any_matches(values: Iterable[str | None], patterns: tuple[str, ...]) -> bool:
+    return any(matches(value, patterns) for value in values)
+
+
+def _branch_names(branch: str | None) -> tuple[str | None, ...]:
+    """A ref, whole and short."""
+    return (branch, (branch or "").removeprefix("refs/heads/").removeprefix("refs/tags/") or None)
 
 
 def not_told(*names: str) -> dict[str, Any]:

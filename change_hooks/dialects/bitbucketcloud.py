@@ -8,6 +8,7 @@ Source: Atlassian, "Event payloads" (Bitbucket Cloud); "Secure webhooks".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from change_hooks.change import TRUNCATED, Change, NoChange, person
@@ -137,6 +138,14 @@ class BitbucketCloudEventHandler(EventHandler):
         """Of a pull request's payload, the pull request."""
         return payload["pullrequest"] if event in CATEGORIES else payload
 
+    def names(self, payload: Any) -> tuple[Iterable[str | None], Iterable[str | None]]:
+        """A repository by name and address, and a pull request also by the branch it is for."""
+        if isinstance(payload, PullRequestEvent):
+            pull = payload.pullrequest
+            target = pull.toRef.branch.name if pull.toRef is not None else _branch_name(pull.destination)
+            return _names(payload.repository), (target,)
+        return (_names(payload.repository) if isinstance(payload, Push) else ()), ()
+
     @shaped(Push)
     def handle_repo_push(self, payload: Push, event: str = "repo:push") -> Changes:
         """One change for each branch or tag, of the category ``push`` or ``ref-deleted``."""
@@ -147,14 +156,12 @@ class BitbucketCloudEventHandler(EventHandler):
             ref = change.new or change.old
             if ref is None:
                 continue
-            unwanted = self.unwanted(_names(payload.repository), ref.name)
-            if change.new is not None:
-                unwanted = unwanted or self.skipped(ref.target.message)
-            if unwanted is None:
+            skipped = self.skipped(ref.target.message) if change.new is not None else None
+            if skipped is None:
                 found.append(self._ref_change(payload, change, ref))
             else:
-                refusal = unwanted
-        return (refusal if refusal is not None and not found else found), src
+                refusal = skipped
+        return (found if refusal is None or found else refusal), src
 
     def _ref_change(self, payload: Push, change: RefChange, ref: Ref) -> Change:
         repository, target = payload.repository, ref.target
@@ -186,17 +193,12 @@ class BitbucketCloudEventHandler(EventHandler):
         title = f"Bitbucket Cloud Pull Request #{pull.id}"
         if pull.fromRef is not None and pull.toRef is not None:
             revision, branch = pull.fromRef.commit.hash, _old_branch(category, pull)
-            target, comments = pull.toRef.branch.name, title
+            comments = title
         elif pull.source is not None:
             revision, branch = _new_branch(category, pull)
-            target = _branch_name(pull.destination)
             comments = "\n".join(filter(None, (title, pull.title, pull.description)))
         else:
             raise BadPayload("is missing", "$.pullrequest.source")
-        names = _names(repository)
-        refusal = self.unwanted(names, target) and self.unwanted(names, branch)
-        if refusal is not None:
-            return refusal, repository.scm or "git"
         page = pull.link or _href(pull.links, "html")
         change = Change(
             author=_actor(payload.actor),

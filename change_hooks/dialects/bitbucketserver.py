@@ -7,6 +7,7 @@ Source: Atlassian, "Event payload" (Bitbucket Data Center); the add-on "Post Web
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from change_hooks.change import TRUNCATED, Change, NoChange, person
@@ -167,6 +168,15 @@ class BitbucketServerEventHandler(EventHandler):
             return payload
         return payload["pullRequest" if event.startswith("pr:") else "pullrequest"]
 
+    def names(self, payload: Any) -> tuple[Iterable[str | None], Iterable[str | None]]:
+        """A repository as ``PROJECT/slug``, and a pull request also by the branch it is for."""
+        if isinstance(payload, PullRequestEvent):
+            target = payload.pullRequest.toRef
+            return _names(target.repository or Repository()), (target.displayId, target.id)
+        if isinstance(payload, AddOnPullRequestEvent):
+            return _names(payload.repository), (payload.pullrequest.toRef.branch.name,)
+        return (_names(payload.repository) if isinstance(payload, Push) else ()), ()
+
     def handle_diagnostics_ping(self, payload: Any) -> Changes:
         """Somebody tries the connection."""
         return NoChange("a ping; the webhook works"), "git"
@@ -180,17 +190,8 @@ class BitbucketServerEventHandler(EventHandler):
             found = [_add_on_change(self, payload, change) for change in payload.push.changes]
         else:
             raise BadPayload("is missing", "$.changes")
-        names = _names(payload.repository)
-        kept: list[Any] = []
-        refusal: NoChange | None = None
-        for change in found:
-            short = (change.branch or "").removeprefix("refs/heads/").removeprefix("refs/tags/")
-            message = payload.toCommit.message if payload.toCommit is not None else None
-            unwanted = self.unwanted(names, short) or self.skipped(message)
-            refusal = unwanted or refusal
-            if unwanted is None:
-                kept.append(change)
-        return (refusal if refusal is not None and not kept else kept), _src(payload.repository)
+        skipped = self.skipped(payload.toCommit.message if payload.toCommit is not None else None)
+        return (found if skipped is None else skipped), _src(payload.repository)
 
     handle_repo_push = handle_repo_refs_changed
 
@@ -253,10 +254,6 @@ class BitbucketServerEventHandler(EventHandler):
         branch = {"pull-fulfilled": target, "pull-rejected": source}.get(
             category, f"refs/pull-requests/{number}/merge"
         )
-        names = _names(repository)
-        refusal = self.unwanted(names, target.removeprefix("refs/heads/")) and self.unwanted(names, branch)
-        if refusal is not None:
-            return refusal, _src(repository)
         change = Change(
             branch=branch,
             category=category,

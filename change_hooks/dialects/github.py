@@ -5,7 +5,7 @@ Source: GitHub, "Webhook events and payloads"; "Validating webhook deliveries"; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -168,6 +168,13 @@ class GitHubEventHandler(EventHandler):
         pull_request = payload.get("pull_request") if event == "pull_request" else None
         return pull_request if isinstance(pull_request, Mapping) else payload
 
+    def names(self, payload: Any) -> tuple[Iterable[str | None], Iterable[str | None]]:
+        """A repository by each of its addresses, and a pull request also by the branch it is for."""
+        if isinstance(payload, PullRequestEvent):
+            repository = payload.pull_request.base.repo or payload.repository or Repository()
+            return _names(repository), (payload.pull_request.base.ref,)
+        return (_names(payload.repository) if isinstance(payload, Push) else ()), ()
+
     def handle_ping(self, payload: Mapping[str, Any]) -> Changes:
         """GitHub tries a new webhook."""
         return NoChange("a ping; the webhook works"), "git"
@@ -181,9 +188,7 @@ class GitHubEventHandler(EventHandler):
             return NoChange("the ref is no branch and no tag"), "git"
         if payload.deleted or (payload.after and not payload.after.strip("0")):
             return NoChange("the branch or tag was deleted"), "git"
-        refusal = self.unwanted((repository.full_name, repository.html_url), branch) or self.skipped(
-            head.message if head else None
-        )
+        refusal = self.skipped(head.message if head else None)
         if refusal is not None:
             return refusal, "git"
         common: dict[str, Any] = {
@@ -205,10 +210,6 @@ class GitHubEventHandler(EventHandler):
             return NoChange("there is nothing to build after this action of a pull request"), "git"
         repository = pull.base.repo or payload.repository or Repository()
         branch = f"refs/pull/{number}/{self.settings.pullrequest_ref}"
-        names = (repository.full_name, repository.html_url)
-        refusal = self.unwanted(names, pull.base.ref) and self.unwanted(names, branch)
-        if refusal is not None:
-            return refusal, "git"
         when = pull.updated_at if payload.action == "synchronize" else None
         author = payload.sender or pull.user or User()
         commits = pull.commits or 0
@@ -273,7 +274,9 @@ class GitHubEventHandler(EventHandler):
             item["filename"] for item in listed if isinstance(item, Mapping) and _is_text(item, "filename")
         ]
         changes, src = result
-        return [_with_files(change, files) for change in changes], src
+        return [
+            _with_files(change, files) if isinstance(change, Change) else change for change in changes
+        ], src
 
     def _client(self) -> Any:
         if self.clock is None:
@@ -305,6 +308,10 @@ class GitHubEventHandler(EventHandler):
 
 SIGNATURES = ((b"x-hub-signature-256", "sha256"), (b"x-hub-signature", "sha1"))
 ACCEPT = {"accept": "application/vnd.github+json", "user-agent": "change-hooks"}
+
+
+def _names(repository: Repository) -> tuple[str | None, ...]:
+    return (repository.full_name, repository.html_url, repository.clone_url, repository.ssh_url)
 
 
 def _address(handler: EventHandler, repository: Repository) -> str:
@@ -355,9 +362,7 @@ def _is_text(mapping: Mapping[str, Any], name: str) -> bool:
     return isinstance(mapping.get(name), str)
 
 
-def _with_files(change: Any, files: list[str]) -> Any:
-    if not isinstance(change, Change):
-        return change
+def _with_files(change: Change, files: list[str]) -> Change:
     known = {name: value for name, value in change.properties.items() if name != MISSING}
     return replace(change, files=files, properties=known)
 

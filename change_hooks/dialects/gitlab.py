@@ -6,6 +6,7 @@ Source: GitLab, "Webhook events"; "Webhooks: secret token and signing token"; St
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -183,6 +184,18 @@ class GitLabHandler(EventHandler):
             raise BadPayload("is missing; it names the event", "$.object_kind")
         return name
 
+    def names(self, payload: Any) -> tuple[Iterable[str | None], Iterable[str | None]]:
+        """A project by its path and each of its addresses."""
+        if isinstance(payload, Push):
+            return (*_names(payload.project), *_names(payload.repository)), ()
+        if isinstance(payload, MergeRequestEvent | NoteEvent):
+            merge_request = (
+                payload.object_attributes if isinstance(payload, MergeRequestEvent) else payload.merge_request
+            )
+            target = merge_request.target if merge_request is not None else None
+            return (*_names(payload.project), *_names(target)), ()
+        return (), ()
+
     @shaped(Push)
     def handle_push(self, payload: Push, event: str = "push") -> Changes:
         """One change for each commit listed; for a ref without new commits, one for where it is now."""
@@ -191,7 +204,7 @@ class GitLabHandler(EventHandler):
         if not payload.after.strip("0"):
             return NoChange("the branch or tag was deleted"), "git"
         commits = payload.commits or []
-        refusal = self.unwanted(_names(project, repository), branch) or self.skipped(_head_message(payload))
+        refusal = self.skipped(_head_message(payload))
         if refusal is None and isinstance(payload.push_options, PushOptions):
             ci = payload.push_options.ci
             refusal = NoChange("the push option ci.skip is set") if ci is not None and ci.skip else None
@@ -241,9 +254,7 @@ class GitLabHandler(EventHandler):
     ) -> Changes:
         target, source = attributes.target or project or Project(), attributes.source or Project()
         commit = attributes.last_commit
-        refusal = self.unwanted(_names(target, Project()), attributes.target_branch) or self.skipped(
-            commit.message if commit else None
-        )
+        refusal = self.skipped(commit.message if commit else None)
         if refusal is not None:
             return refusal, "git"
         author = (commit.author if commit else None) or Author()
@@ -279,12 +290,17 @@ class GitLabHandler(EventHandler):
         return [change], "git"
 
 
-def _names(project: Project, repository: Project) -> tuple[str | None, ...]:
+def _names(project: Project | None) -> tuple[str | None, ...]:
+    if project is None:
+        return ()
     return (
         project.path_with_namespace,
-        project.name or repository.name,
-        project.web_url or repository.homepage,
-        repository.url,
+        project.name,
+        project.web_url,
+        project.homepage,
+        project.git_http_url,
+        project.git_ssh_url,
+        project.url,
     )
 
 

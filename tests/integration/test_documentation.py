@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,10 @@ DOCUMENTS = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" 
 
 
 class Shell:
-    """Runs the shell blocks of one document in one folder; a server goes on in the background."""
+    """Runs the shell blocks of one document in one folder; a server goes on in the background.
+
+    The documents' servers all have the default port, so they take turns.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,6 +59,8 @@ class Shell:
             if done.returncode:
                 return f"{example.parsed}\nended with {done.returncode}:\n{done.stdout}{done.stderr}"
         if commands != [*before, last]:
+            self.lock = (Path(tempfile.gettempdir()) / "change-hooks-port-8010").open("w")
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
             self.server = subprocess.Popen(last.split(), cwd=self.folder, env=self.environment)
             eventually(lambda: curl("http://127.0.0.1:8010/change_hook")[0])
         return None
@@ -61,7 +68,9 @@ class Shell:
     def end(self) -> None:
         if self.server is not None:
             self.server.send_signal(signal.SIGTERM)
-            assert self.server.wait(PATIENCE) == 0
+            status = self.server.wait(PATIENCE)
+            self.lock.close()
+            assert status == 0
 
 
 @pytest.fixture
@@ -72,7 +81,6 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     shell.end()
 
 
-@pytest.mark.xdist_group("port 8010")
 @pytest.mark.parametrize("path", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS])
 def test_the_examples_of(path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shell.folder)

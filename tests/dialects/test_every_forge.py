@@ -1,0 +1,266 @@
+"""What all forges' dialects share: the documented example, any field broken, options, secrets."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from change_hooks import make_resource
+from change_hooks.change import Change, NoChange
+from change_hooks.errors import BadPayload, SignatureMismatch, SignatureMissing
+from change_hooks.plugins import installed
+from change_hooks.signatures import sign_hmac
+
+from ..conftest import Client, delivery, result_of
+from . import payloads
+
+PAYLOADS = Path(__file__).parents[2] / "docs" / "examples" / "payloads"
+FORMS = ("bitbucket", "gitorious")
+EVENT_HEADERS = {
+    "github": "X-GitHub-Event",
+    "gitlab": "X-Gitlab-Event",
+    "bitbucketcloud": "X-Event-Key",
+    "bitbucketserver": "X-Event-Key",
+}
+EVENTS = {
+    "github": "push",
+    "gitlab": "Push Hook",
+    "bitbucketcloud": "repo:push",
+    "bitbucketserver": "repo:refs_changed",
+}
+FORGES = (*EVENTS, *FORMS)
+CLASSES = {name: installed().load(name) for name in FORGES}
+#: Every kind of payload: dialect, event, payload.
+EVERY_PAYLOAD = [
+    *((name, EVENTS.get(name, ""), json.loads((PAYLOADS / f"{name}.json").read_text())) for name in FORGES),
+    ("github", "pull_request", payloads.GITHUB_PULL_REQUEST),
+    ("gitlab", "Merge Request Hook", payloads.GITLAB_MERGE_REQUEST),
+    ("gitlab", "Note Hook", payloads.GITLAB_NOTE),
+    ("bitbucketcloud", "pullrequest:fulfilled", payloads.CLOUD_PULL_REQUEST),
+    ("bitbucketcloud", "pullrequest:created", payloads.CLOUD_OLD_PULL_REQUEST),
+    ("bitbucketserver", "pr:opened", payloads.SERVER_PULL_REQUEST),
+    ("bitbucketserver", "repo:push", payloads.SERVER_ADD_ON_PUSH),
+    ("bitbucketserver", "pullrequest:updated", payloads.SERVER_ADD_ON_PULL_REQUEST),
+]
+IDS = [f"{name}-{event or 'push'}" for name, event, _ in EVERY_PAYLOAD]
+
+
+def example(name: str) -> Any:
+    return json.loads((PAYLOADS / f"{name}.json").read_text())
+
+
+def sent(name: str, event: str, payload: Any, headers: dict[str, str] | None = None, **more: Any) -> Any:
+    """A delivery of *payload*, as the forge sends it."""
+    body, kind = json.dumps(payload).encode(), b"application/json; charset=utf-8"
+    if name in FORMS:
+        body, kind = urlencode({"payload": body}).encode(), b"application/x-www-form-urlencoded"
+    named = {EVENT_HEADERS[name]: event} if name in EVENT_HEADERS else {}
+    return delivery(body, content_type=kind, headers={**named, **(headers or {})}, **more)
+
+
+def handle(name: str, event: str, payload: Any, options: Any = True, **more: Any) -> Any:
+    """The changes."""
+    handler = CLASSES[name](None, options)
+    return handler.getChanges(sent(name, event, payload, **more))[0]
+
+
+@pytest.mark.parametrize("name", FORGES)
+def test_the_documented_payload_gives_the_documented_change(name: str) -> None:
+    (change,), src = CLASSES[name](None, True).getChanges(sent(name, EVENTS.get(name, ""), example(name)))
+    assert {**change.as_dict(), "src": src} == json.loads((PAYLOADS / f"{name}.change.json").read_text())
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every value inside *value*."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from paths(inner, (*path, key))
+
+
+def answered(name: str, event: str, payload: Any) -> None:
+    """Fails unless there is an answer of the documented kind: changes, or a 400 that names a field."""
+    try:
+        changes = handle(name, event, payload)
+    except BadPayload as error:
+        assert error.field is not None
+        assert error.field.startswith(("$", "payload", "header"))
+    else:
+        assert all(isinstance(change, Change) for change in changes)
+        assert changes or isinstance(changes, NoChange) or changes == []
+
+
+@pytest.mark.parametrize(("name", "event", "payload"), EVERY_PAYLOAD, ids=IDS)
+def test_any_field_may_be_missing_null_or_of_another_type(name: str, event: str, payload: Any) -> None:
+    assert handle(name, event, payload)
+    broken = copy.deepcopy(payload)
+    for *way, last in list(paths(payload)):
+        place = broken
+        for key in way:
+            place = place[key]
+        whole = place.copy()
+        for value in (REMOVED, None, 5, "x", [], {}, True, -1.5, [None], {"x": None}):
+            if value is REMOVED:
+                del place[last]
+            else:
+                place[last] = value
+            answered(name, event, broken)
+            place.clear()
+            (place.extend if isinstance(place, list) else place.update)(whole)
+    assert broken == payload
+
+
+REMOVED = object()
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.data())
+def test_any_value_anywhere(data: st.DataObject) -> None:
+    name, event, payload = data.draw(st.sampled_from(EVERY_PAYLOAD))
+    broken = copy.deepcopy(payload)
+    place: Any = broken
+    path = data.draw(st.sampled_from(list(paths(payload))))
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = data.draw(json_values)
+    answered(name, event, broken)
+
+
+@pytest.mark.parametrize("name", FORGES)
+@pytest.mark.parametrize("document", ["[]", "1", "null", '"x"', "{", "", "\ufffd"])
+def test_no_object_is_a_400(name: str, document: str) -> None:
+    received = sent(name, EVENTS.get(name, ""), None)
+    body = document.encode()
+    if name in FORMS:
+        body = urlencode({"payload": document}).encode()
+    broken = delivery(body, content_type=received.getHeader(b"content-type"), headers=_headers(name))
+    with pytest.raises(BadPayload):
+        CLASSES[name](None, True).getChanges(broken)
+
+
+def _headers(name: str) -> dict[str, str]:
+    return {EVENT_HEADERS[name]: EVENTS[name]} if name in EVENT_HEADERS else {}
+
+
+@pytest.mark.parametrize(("name", "event", "payload"), EVERY_PAYLOAD, ids=IDS)
+def test_project_and_codebase_of_the_url_win(name: str, event: str, payload: Any) -> None:
+    options = {"project": "option", "codebase": "option"}
+    for change in handle(name, event, payload, options):
+        assert (change.project, change.codebase) == ("option", "option")
+    for change in handle(name, event, payload, options, uri=b"/?project=%C3%A4&codebase=url"):
+        assert (change.project, change.codebase) == ("\u00e4", "url")
+
+
+@pytest.mark.parametrize(("name", "event", "payload"), EVERY_PAYLOAD, ids=IDS)
+def test_codebase_and_address_may_be_computed_of_the_payload(name: str, event: str, payload: Any) -> None:
+    options = {"codebase": lambda p: sorted(p)[0], "repository_url": lambda p: sorted(p)[-1]}
+    for change in handle(name, event, payload, options):
+        assert (change.codebase, change.repository) == (sorted(payload)[0], sorted(payload)[-1])
+
+
+@pytest.mark.parametrize(("name", "event", "payload"), EVERY_PAYLOAD, ids=IDS)
+def test_repositories_and_branches_that_are_not_wanted_give_no_change(
+    name: str, event: str, payload: Any
+) -> None:
+    for option in ("repositories", "branches"):
+        refused = handle(name, event, payload, {option: ["nothing*"]})
+        assert isinstance(refused, NoChange)
+        assert option in refused.reason
+        assert handle(name, event, payload, {option: ["*"]})
+
+
+@pytest.mark.parametrize("name", FORGES)
+def test_properties_may_be_taken_from_the_payload(name: str) -> None:
+    forge = CLASSES[name].forge
+    (change,) = handle(
+        name, EVENTS.get(name, ""), example(name), {f"{forge}_property_whitelist": [f"{forge}.*"]}
+    )
+    assert change.properties[f"{forge}.repository.name"] == example(name)["repository"]["name"]
+
+
+@pytest.mark.parametrize("name", FORGES)
+def test_a_commit_that_asks_for_no_build_gives_no_change(name: str) -> None:
+    if name == "bitbucketserver":
+        payload = {**example(name), "toCommit": {"message": "x [skip ci]"}}
+    else:
+        text = json.dumps(example(name), ensure_ascii=False)
+        for message in (
+            "Gr\u00fc\u00dfe",
+            "fixed readme",
+            "Added some",
+            "added a place",
+            "new commit message",
+        ):
+            text = text.replace(message, "[ci skip] " + message)
+        payload = json.loads(text)
+    refused = handle(name, EVENTS.get(name, ""), payload)
+    assert isinstance(refused, NoChange)
+    assert "skip" in refused.reason
+    assert handle(name, EVENTS.get(name, ""), payload, {"skips": []})
+
+
+@pytest.mark.parametrize("name", ["github", "bitbucketcloud", "bitbucketserver", "bitbucket", "gitorious"])
+@pytest.mark.parametrize(
+    "secret",
+    ["s3cret", b"s3cret", ["other", b"s3cret"], lambda received: "s3cret"],
+    ids=["str", "bytes", "list", "callable"],
+)
+def test_a_signed_delivery_is_proved_over_the_raw_body(name: str, secret: Any) -> None:
+    header = "X-Hub-Signature-256" if name == "github" else "X-Hub-Signature"
+    event = EVENTS.get(name, "")
+    body = sent(name, event, example(name)).body
+    options = {"secret": secret, **({"strict": True} if name == "github" else {})}
+    assert handle(name, event, example(name), options, headers={header: sign_hmac(body, b"s3cret")})
+    with pytest.raises(SignatureMismatch):
+        handle(name, event, example(name), options, headers={header: sign_hmac(body, b"wrong")})
+    with pytest.raises(SignatureMismatch):
+        handle(name, event, example(name), options, headers={header: "sha256=\u00e9"})
+    with pytest.raises(SignatureMissing):
+        handle(name, event, example(name), options)
+
+
+@pytest.mark.parametrize("name", list(EVENTS))
+def test_an_event_that_is_not_handled_is_no_error(name: str) -> None:
+    payload = {"object_kind": "build"} if name == "gitlab" else {}
+    refused = handle(name, "build", payload)
+    assert isinstance(refused, NoChange)
+    assert "'build'" in refused.reason
+    if name != "gitlab":
+        with pytest.raises(BadPayload, match="names the event"):
+            CLASSES[name](None, True).getChanges(delivery(b"{}"))
+
+
+@pytest.mark.parametrize("name", FORGES)
+def test_the_dialect_over_http(name: str, changes: list[Change]) -> None:
+    client = Client(make_resource({"change_hook_dialects": {name: True}}, sink=changes.append))
+    received = sent(name, EVENTS.get(name, ""), example(name))
+    kind = received.getHeader(b"content-type").decode()
+    reply = client.post(f"/{name}", data=received.body, headers={"content-type": kind, **_headers(name)})
+    assert (reply.status, reply.text) == (202, "1 change found\n")
+    assert changes[0].src == "git"
+    for form in FORMS:
+        refused = client.post(f"/{name}", data=received.body, headers={"content-type": "text/plain"})
+        assert refused.status == 415, form
+
+
+def test_a_secret_may_be_fetched_by_a_coroutine() -> None:
+    async def fetch(received: Any) -> str:
+        return "s3cret"
+
+    body = sent("bitbucketcloud", "repo:push", example("bitbucketcloud")).body
+    handler = CLASSES["bitbucketcloud"](None, {"secret": fetch})
+    signed = {"X-Hub-Signature": sign_hmac(body, b"s3cret")}
+    found = handler.getChanges(sent("bitbucketcloud", "repo:push", example("bitbucketcloud"), signed))
+    assert len(result_of(found)[0]) == 1

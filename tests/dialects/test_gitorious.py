@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from change_hooks.change import NoChange
+from change_hooks.dialects.gitorious import GitoriousHandler
+from change_hooks.errors import UnsupportedContentType
+
+from ..conftest import delivery
+from .payloads import ZEROS
+from .test_every_forge import example
+
+FORM = b"application/x-www-form-urlencoded"
+
+
+def push(**fields: Any) -> Any:
+    body = urlencode({"payload": json.dumps({**example("gitorious"), **fields})}).encode()
+    return GitoriousHandler(None, True).getChanges(delivery(body, content_type=FORM))[0]
+
+
+def test_a_branch_without_new_commits() -> None:
+    (change,) = push(commits=[])
+    assert (change.revision, change.author, change.branch) == (
+        example("gitorious")["after"],
+        "jason",
+        "new_look",
+    )
+    assert push(commits=[], after=None) == []
+
+
+def test_a_deletion() -> None:
+    assert isinstance(push(after=ZEROS, commits=[]), NoChange)
+
+
+def test_only_forms_are_taken() -> None:
+    with pytest.raises(UnsupportedContentType):
+        GitoriousHandler(None, True).getChanges(delivery(b"{}"))
