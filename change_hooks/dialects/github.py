@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.defer import inlineCallbacks
 from twisted.logger import Logger
 
@@ -38,8 +39,10 @@ from change_hooks.signatures import verify_hmac
 
 log = Logger(namespace="change_hooks")
 
-#: For each request to the API, in seconds: GitHub waits ten for our answer.
+#: For each request to the API, and for each of the two look-ups of a pull request, in seconds: GitHub
+#: waits ten for our answer.
 REST_TIMEOUT = 3.0
+LOOK_UP_TIMEOUT = 4.0
 #: Items a page, and pages, of a pull request's files: GitHub lists 3,000 at most.
 PAGE_SIZE, PAGES = 100, 30
 #: The actions of a pull request after which there is something new to build.
@@ -297,9 +300,9 @@ class GitHubEventHandler(EventHandler):
     @inlineCallbacks
     def _ask(self, what: str, ask: Any) -> Any:
         try:
-            answer = yield ask()
-        except RestError as error:
-            log.warn("github: {what} of a pull request cannot be had: {reason}", what=what, reason=str(error))
+            answer = yield ask().addTimeout(LOOK_UP_TIMEOUT, self.clock)
+        except (RestError, DeferredTimeout) as error:
+            log.warn("github: {what} of a pull request cannot be had: {reason!r}", what=what, reason=error)
             return None
         if self.settings.debug:
             log.info("github: got {what} of a pull request", what=what)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from treq.testing import StubTreq
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.web.resource import Resource
 
 from change_hooks import make_resource
@@ -316,6 +316,24 @@ def test_an_api_that_hangs_is_given_up() -> None:
     handler.http, handler.clock = Hanging(), clock
     found = handler.getChanges(sent(GITHUB_PULL_REQUEST, "pull_request", sign=True))
     clock.pump([3.5, 3.5])
+    ((change,), _) = result_of(found)
+    assert change.properties["change_hook_missing"] == ["files"]
+
+
+def test_an_api_that_is_slow_on_every_page_is_given_up_before_github_gives_us_up() -> None:
+    clock = Clock()
+    api = StubTreq(Api(files=5000))
+
+    class Slow:
+        def get(self, url: str, **arguments: Any) -> Deferred[Any]:
+            answer = api.get(url, **arguments)
+            api.flush()
+            return deferLater(clock, 1.5, lambda: answer)
+
+    handler = GitHubEventHandler(None, SECRET)
+    handler.http, handler.clock = Slow(), clock
+    found = handler.getChanges(sent(GITHUB_PULL_REQUEST, "pull_request", sign=True))
+    clock.pump([0.5] * 16)
     ((change,), _) = result_of(found)
     assert change.properties["change_hook_missing"] == ["files"]
 
