@@ -18,7 +18,8 @@ from twisted.cred.checkers import ICredentialsChecker
 
 from change_hooks.errors import ConfigurationError
 from change_hooks.handler import HookHandler, check_options, nearest, option_names
-from change_hooks.plugins import PluginError, Registry, installed
+from change_hooks.interfaces import IChangeSink
+from change_hooks.plugins import SINK_GROUPS, PluginError, Registry, installed
 from change_hooks.resource import DEFAULT_MAX_BODY
 
 PREFIX = "change_hook_"
@@ -51,6 +52,7 @@ class HooksConfig:
 
     :param max_body: in bytes.
     :param journal: the file of the SQLite journal; None: no journal.
+    :param sinks: by name.
     :param attempts: failures of a sink after which a change is given up.
     :param warnings: each a sentence.
     """
@@ -60,6 +62,7 @@ class HooksConfig:
     max_body: int
     journal: Path | None
     attempts: int
+    sinks: Mapping[str, Any]
     warnings: tuple[str, ...]
 
 
@@ -85,6 +88,7 @@ class _Reader:
             max_body=self._positive("change_hook_max_body", DEFAULT_MAX_BODY, "bytes"),
             journal=self._journal(),
             attempts=self._positive("change_hook_attempts", DEFAULT_ATTEMPTS, "attempts"),
+            sinks=self._sinks(),
             warnings=tuple(self.warnings),
         )
         if self.problems:
@@ -123,6 +127,35 @@ class _Reader:
             "change_hook_journal must be 'sqlite:///path' (relative to the configuration's folder),"
             " 'sqlite:////absolute/path', or None"
         )
+        return None
+
+    def _sinks(self) -> dict[str, Any]:
+        written = self.www.get("change_hook_sinks")
+        if written is None:
+            return {}
+        if not isinstance(written, Mapping) or not all(isinstance(name, str) for name in written):
+            self.problems.append(
+                "change_hook_sinks must be a dict of names and sinks, for instance"
+                " {'build': {'sink': 'command', 'argv': ['/usr/local/bin/build']}}"
+            )
+            return {}
+        return {name: self._sink(name, value) for name, value in written.items()}
+
+    def _sink(self, name: str, value: Any) -> Any:
+        where = f"change_hook_sinks: {name!r}"
+        if IChangeSink.providedBy(value) or callable(value):
+            return value
+        if not isinstance(value, Mapping) or not isinstance(value.get("sink"), str):
+            self.problems.append(f"{where} must be a sink, a callable, or a dict with a key 'sink'")
+            return None
+        registry = installed(SINK_GROUPS)
+        options = {key: option for key, option in value.items() if key != "sink"}
+        try:
+            return registry.load(value["sink"])(name=name, **options)
+        except KeyError:
+            self.problems.append(f"{where}: no sink of this name{nearest(value['sink'], registry.names())}")
+        except (PluginError, TypeError, ValueError) as error:
+            self.problems.append(f"{where}: {error}")
         return None
 
     def _endpoints(self, protected: bool) -> tuple[EndpointConfig, ...]:
@@ -195,6 +228,7 @@ _KEYS = (
     "change_hook_dialects",
     "change_hook_journal",
     "change_hook_max_body",
+    "change_hook_sinks",
 )
 
 

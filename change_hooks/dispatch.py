@@ -28,6 +28,8 @@ CONCURRENCY = 32
 #: The wait after the first failure, and the longest one, in seconds.
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
+#: The longest wait that a sink may ask for, in seconds.
+LONGEST_WAIT = 3600.0
 #: How long a sink may take for one change, in seconds.
 SINK_TIMEOUT = 60.0
 #: How often to look for work that nobody announced, in seconds.
@@ -61,6 +63,7 @@ class Dispatcher:
     ) -> None:
         self._journal = journal
         self._calls = {name: sink_call(sink) for name, sink in sinks.items()}
+        self._timeouts = {name: getattr(sink, "timeout", SINK_TIMEOUT) for name, sink in sinks.items()}
         self._clock = clock
         self._attempts = attempts
         self._busy: set[tuple[str, str]] = set()
@@ -150,13 +153,14 @@ class Dispatcher:
         outcome: Outcome | None = None
         for duty in work.duties:
             for key, change in duty.changes:
-                error = yield self._try(work.sink, change, key)
-                if error is None:
+                failed = yield self._try(work.sink, change, key)
+                if failed is None:
                     attempts = 0
                     continue
                 attempts += 1
+                error, asked = failed
                 if attempts < self._attempts:
-                    due = self._clock.seconds() + back_off(attempts)
+                    due = self._clock.seconds() + max(back_off(attempts), asked)
                     done.append((duty.seq, key.index))
                     outcome = Outcome(work.sink, work.repository, done, dead, attempts, due, error)
                     break
@@ -170,13 +174,17 @@ class Dispatcher:
 
     @inlineCallbacks
     def _try(self, sink: str, change: Any, key: Any) -> Any:
-        """None when the sink has taken it, else the error, fit to be stored and shown."""
+        """None when the sink has taken it; else the error, fit to be stored and shown, and how many
+        seconds the sink asks to be left alone.
+        """
         try:
             result = self._calls[sink](change, key)
             if result is not None:
-                yield as_deferred(result).addTimeout(SINK_TIMEOUT, self._clock)
+                taken, timeout = as_deferred(result), self._timeouts[sink]
+                yield taken if timeout is None else taken.addTimeout(timeout, self._clock)
         except Exception as error:
-            return f"{type(error).__name__}: {str(error)[:500]!a}"
+            asked = min(getattr(error, "retry_after", 0.0), LONGEST_WAIT)
+            return f"{type(error).__name__}: {str(error)[:500]!a}", asked
         return None
 
     @inlineCallbacks

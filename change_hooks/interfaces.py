@@ -26,8 +26,24 @@ class IHookHandler(Interface):
         """
 
 
+class SinkError(Exception):
+    """A sink did not take a change.
+
+    :param message: why; stored and shown.
+    :param retry_after: it asks for no other attempt before so many seconds.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class IChangeSink(Interface):
-    """Where changes go."""
+    """Where changes go.
+
+    A sink may have an attribute ``timeout``: how long it may take for a change, in seconds (60 when it has
+    none); None when it keeps the time itself.
+    """
 
     name: str = Attribute("What the journal calls this sink; it must not change from one run to the next.")
 
@@ -77,4 +93,4 @@ class IJournal(Interface):
         """Record what became of work: delivered, to be tried again, or given up."""
 
 
-__all__ = ["IChangeSink", "IHookHandler", "IJournal", "IPoller"]
+__all__ = ["IChangeSink", "IHookHandler", "IJournal", "IPoller", "SinkError"]

@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 DIALECT_GROUPS = ("change_hooks.dialects", "buildbot.webhooks")
+SINK_GROUPS = ("change_hooks.sinks",)
 
 
 class PluginError(Exception):
@@ -21,9 +22,9 @@ class PluginError(Exception):
 
 @dataclass
 class Registry:
-    """The handler classes that installed packages offer, by dialect name.
+    """The handler classes, or sinks, that installed packages offer, by name.
 
-    :param entries: entry points in order of precedence.
+    :param entries: entry points, the groups in order of precedence.
     """
 
     entries: Iterable[EntryPoint]
@@ -36,7 +37,7 @@ class Registry:
                 known.append(entry)
 
     def names(self) -> list[str]:
-        """Every dialect on offer, sorted."""
+        """Every name on offer, sorted."""
         return sorted(self._by_name)
 
     def load(self, name: str) -> Any:
@@ -46,8 +47,7 @@ class Registry:
         :raises PluginError: it cannot be imported, or two packages claim the name.
         """
         candidates = self._by_name[name]
-        group = min(DIALECT_GROUPS.index(entry.group) for entry in candidates)
-        candidates = [entry for entry in candidates if DIALECT_GROUPS.index(entry.group) == group]
+        candidates = [entry for entry in candidates if entry.group == candidates[0].group]
         if len(candidates) > 1:
             claims = " and ".join(sorted(_origin(entry) for entry in candidates))
             raise PluginError(
@@ -66,9 +66,9 @@ def _origin(entry: EntryPoint) -> str:
     return f"{package} ({entry.value})"
 
 
-def installed() -> Registry:
-    """The registry of what is installed now."""
-    return Registry([entry for group in DIALECT_GROUPS for entry in entry_points(group=group)])
+def installed(groups: Iterable[str] = DIALECT_GROUPS) -> Registry:
+    """The registry of what is installed now: the dialects, unless other *groups* are given."""
+    return Registry([entry for group in groups for entry in entry_points(group=group)])
 
 
 class _Webhooks:

@@ -116,6 +116,8 @@ def make_resource(
     :raises ConfigurationError: with everything that is wrong in *www*.
     """
     config = read_www({**www, "change_hook_journal": None})
+    if config.sinks:
+        raise ConfigurationError(["change_hook_sinks is for a ChangeHookService; this resource has one sink"])
     warn(config)
     surroundings = Surroundings(master, pollers, http, _clock(clock))
     return Tree(config, surroundings, InlineIntake(sink), Gate()).root
@@ -198,15 +200,16 @@ class ChangeHookService(MultiService):
         self._dispatcher: Dispatcher | None = None
         self._intake: Intake
         if config.journal is not None:
-            sinks = {} if sink is None else {sink_name(sink): sink}
+            sinks = {**config.sinks, **({} if sink is None else {sink_name(sink): sink})}
             self._journal = SQLiteJournal(config.journal, self._clock.callFromThread)
             self._dispatcher = Dispatcher(self._journal, sinks, self._clock, attempts=config.attempts)
             self._intake = JournalIntake(self._journal, self._dispatcher)
             self._gate.close("not started yet")
-        elif sink is None:
-            raise ConfigurationError(["with change_hook_journal None there must be a sink"])
         else:
-            self._intake = InlineIntake(sink)
+            inline = [*config.sinks.values(), *([] if sink is None else [sink])]
+            if len(inline) != 1:
+                raise ConfigurationError(["with change_hook_journal None there must be exactly one sink"])
+            self._intake = InlineIntake(inline[0])
         self._current = _Current(self._tree(config))
 
     @property
@@ -232,6 +235,8 @@ class ChangeHookService(MultiService):
         config = read_www(www, base=self._base)
         tree = self._tree(config)
         warn(config)
+        if config.sinks.keys() != self._config.sinks.keys():
+            log.warn("change_hook_sinks has changed; that takes a restart")
         if config.journal != self._config.journal:
             log.warn("change_hook_journal has changed; that takes a restart")
         before, self._current.tree, self._config = self._current.tree, tree, config

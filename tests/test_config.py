@@ -12,6 +12,7 @@ from change_hooks import ConfigurationError, HookHandler
 from change_hooks.config import DEFAULT_PORT, load_file, read_www
 from change_hooks.dialects.base import BaseHookHandler
 from change_hooks.plugins import Registry
+from change_hooks.sinks import Command, Http
 
 
 class Custom(BaseHookHandler):
@@ -85,6 +86,12 @@ def test_where_the_journal_is(url: str | None, path: str | None) -> None:
         ({"change_hook_journal": "mysql://x"}, "change_hook_journal must be"),
         ({"change_hook_journal": "sqlite:///"}, "change_hook_journal must be"),
         ({"change_hook_journal": 5}, "change_hook_journal must be"),
+        ({"change_hook_sinks": [print]}, "change_hook_sinks must be a dict of names and sinks"),
+        ({"change_hook_sinks": {"a": 5}}, "change_hook_sinks: 'a' must be a sink, a callable, or a dict"),
+        ({"change_hook_sinks": {"a": {"sink": "htpp"}}}, "did you mean 'http'?"),
+        ({"change_hook_sinks": {"a": {"sink": "http"}}}, "change_hook_sinks: 'a': "),
+        ({"change_hook_sinks": {"a": {"sink": "http", "url": "x"}}}, "'a': url must begin with http"),
+        ({"change_hook_sinks": {"a": {"sink": "command", "argv": "x"}}}, "'a': argv must be a list of str"),
     ],
 )
 def test_what_is_wrong_is_named(www: Any, named: str) -> None:
@@ -213,3 +220,21 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_www_that_is_no_dict_is_found_by_read_www(tmp_path: Path) -> None:
     config = load_file(written(tmp_path, "c = {'www': 5}"))
     assert "must be a dict" in problems_of(config.www)
+
+
+def test_sinks_are_objects_callables_or_spelled_out() -> None:
+    build = Command(["build"], name="own")
+    www = {
+        "change_hook_sinks": {
+            "build": build,
+            "show": print,
+            "ci": {"sink": "http", "url": "https://ci.example/"},
+            "run": {"sink": "command", "argv": ["run"]},
+        }
+    }
+    sinks = read_www(www).sinks
+    assert (sinks["build"], sinks["show"]) == (build, print)
+    assert [(type(sinks[name]), sinks[name].name) for name in ("ci", "run")] == [
+        (Http, "ci"),
+        (Command, "run"),
+    ]

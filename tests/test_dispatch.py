@@ -14,13 +14,14 @@ from change_hooks.dispatch import (
     CONCURRENCY,
     FIRST_RETRY,
     LONGEST_RETRY,
+    LONGEST_WAIT,
     LOOK_AGAIN,
     SINK_TIMEOUT,
     Dispatcher,
     back_off,
 )
 from change_hooks.errors import Unavailable
-from change_hooks.interfaces import IChangeSink
+from change_hooks.interfaces import IChangeSink, SinkError
 from change_hooks.journal import ChangeKey
 from change_hooks.journal.sqlite import SQLiteJournal, connect_to_read, read_deliveries
 
@@ -319,3 +320,47 @@ def test_the_back_off_doubles_with_jitter_up_to_a_cap() -> None:
     for attempts in range(1, 200):
         whole = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (attempts - 1))
         assert whole / 2 <= back_off(attempts) <= whole
+
+
+def test_a_sink_may_ask_to_be_left_alone(tmp_path: Path) -> None:
+    asked = [100.0, 1e9]
+
+    def sink(change: Change) -> None:
+        if asked:
+            raise SinkError("slow down", retry_after=asked.pop(0))
+        taken.append(change)
+
+    taken: list[Change] = []
+    rig = Rig(tmp_path / "j", {"s": sink})
+    rig.journal.writer.submit(lambda connection: None)
+    rig.run()
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "a")
+    for wait, left in ((99.0, 1), (1.0, 0), (LONGEST_WAIT - 1, 0)):
+        rig.advance(wait)
+        assert len(asked) == left
+        assert taken == []
+    rig.advance(1.0)
+    assert len(taken) == 1
+
+
+def test_a_sink_that_keeps_the_time_itself_is_not_timed_out(tmp_path: Path) -> None:
+    @implementer(IChangeSink)
+    class Slow:
+        name = "slow"
+        timeout = None
+
+        def add_change(self, change: Change, key: Any) -> Deferred[None]:
+            return waiting
+
+    waiting: Deferred[None] = Deferred()
+    rig = Rig(tmp_path / "j", {"slow": Slow()})
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "a")
+    rig.advance(SINK_TIMEOUT * 10)
+    waiting.callback(None)
+    rig.run()
+    (stored,) = read_deliveries(connect_to_read(rig.path))
+    assert stored.state == "delivered"

@@ -10,7 +10,14 @@ from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
 
-from change_hooks import Change, ChangeHookService, ConfigurationError, HookHandler, IChangeSink
+from change_hooks import (
+    Change,
+    ChangeHookService,
+    ConfigurationError,
+    HookHandler,
+    IChangeSink,
+    make_resource,
+)
 from change_hooks.service import StandaloneService, sink_name, standalone_settings
 from change_hooks.signatures import sign_hmac
 
@@ -394,3 +401,28 @@ def test_a_journal_that_cannot_be_opened_is_found_before_the_first_delivery(tmp_
     service, _, _ = standalone(configured(tmp_path, CONFIG % (1, "'sqlite:///missing/j.sqlite'", "x")))
     with pytest.raises(ConfigurationError, match=r"change_hook_journal: .*missing"):
         service.check_journal()
+
+
+def test_sinks_of_the_configuration(tmp_path: Path, changes: list[Change]) -> None:
+    kept: list[Change] = []
+    rig = Rig({**BASE, "change_hook_sinks": {"a": kept.append}}, tmp_path, sink=changes.append)
+    rig.start()
+    reply = rig.client.start("POST", "/base", data={"revision": "1"})
+    rig.client.flush()
+    rig.run()
+    assert rig.client.finish(reply).status == 202
+    rig.run()
+    assert (len(kept), len(changes)) == (1, 1)
+    rig.service.reconfigure(BASE)
+
+
+def test_without_a_journal_there_is_exactly_one_sink(tmp_path: Path, changes: list[Change]) -> None:
+    www = {**BASE, "change_hook_journal": None, "change_hook_sinks": {"a": changes.append}}
+    rig = Rig(www, tmp_path)
+    rig.service.startService()
+    assert rig.client.post("/base", data={"revision": "1"}).status == 202
+    assert len(changes) == 1
+    with pytest.raises(ConfigurationError, match="exactly one sink"):
+        Rig(www, tmp_path, sink=changes.append)
+    with pytest.raises(ConfigurationError, match="change_hook_sinks is for"):
+        make_resource(www, sink=changes.append)
