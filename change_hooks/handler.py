@@ -572,9 +572,21 @@ def then(value: Any, step: Callable[[Any], Any]) -> Any:
 
 
 def as_dicts(result: Changes) -> Changes:
-    """The same with plain dicts, for a host that knows no :class:`~change_hooks.change.Change`."""
+    """The same with plain dicts, for a host that knows no :class:`~change_hooks.change.Change`.
+
+    Such a host takes the version control system beside the changes, and in them not.
+    """
     changes, src = result
-    return [change.as_dict() if isinstance(change, Change) else change for change in changes], src
+    dicts: list[Any] = []
+    for change in changes:
+        if isinstance(change, Change):
+            fields = change.as_dict()
+            src = src or fields["src"]
+            del fields["src"]
+            dicts.append(fields)
+        else:
+            dicts.append(change)
+    return dicts, src
 
 
 def _event_method(method: Callable[..., Any]) -> _EventMethod:

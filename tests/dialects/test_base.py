@@ -197,10 +197,10 @@ def test_doubts_about_open_doors() -> None:
 
 
 def test_a_live_request_gives_plain_dicts() -> None:
-    request = twisted_request(b"POST", b"/?revision=1", {}, b"")
+    request = twisted_request(b"POST", b"/?revision=1&src=hg", {}, b"")
     (change,), src = BaseHookHandler(None, True).getChanges(request)
     assert change["revision"] == "1"
-    assert src is None
+    assert (src, "src" in change) == ("hg", False)
 
 
 @given(

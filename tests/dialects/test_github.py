@@ -412,6 +412,7 @@ def test_a_live_request_gives_plain_dicts() -> None:
     request = twisted_request(b"POST", b"/change_hook/github?project=p", headers, body)
     (change,), src = GitHubEventHandler(None, True).getChanges(request)
     assert (change["branch"], change["project"], src) == ("main", "p", "git")
+    assert "src" not in change
 
 
 def test_in_a_host_that_sets_no_clock_and_no_client_the_reactors_are_used() -> None:

@@ -1,0 +1,118 @@
+"""One dialect at a time in an otherwise untouched Buildbot master: ``custom_class``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from change_hooks.signatures import sign_hmac
+
+from ..dialects.payloads import GITHUB_PULL_REQUEST
+from ..dialects.test_every_forge import EVENT_HEADERS, EVENTS, FORGES, example, sent
+from .conftest import free_port, program
+from .test_serve import curl
+
+MASTER = """
+from buildbot.plugins import schedulers, util, worker
+from change_hooks.plugins import webhooks
+
+c = BuildmasterConfig = {}
+c["workers"] = [worker.Worker("worker", "password")]
+c["protocols"] = {"pb": {"port": "tcp:0:interface=127.0.0.1"}}
+c["buildbotNetUsageData"] = None
+c["builders"] = [util.BuilderConfig(name="b", workernames=["worker"], factory=util.BuildFactory())]
+c["schedulers"] = [schedulers.AnyBranchScheduler(name="all", builderNames=["b"], treeStableTimer=None)]
+c["db"] = {"db_url": "sqlite:///state.sqlite"}
+c["www"] = {
+    "port": "tcp:PORT:interface=127.0.0.1",
+    "change_hook_dialects": {
+        "base": {"custom_class": webhooks.base},
+        "github": {"custom_class": webhooks.github, "secret": "s3cret", "strict": True},
+        "gitlab": {"custom_class": webhooks.gitlab},
+        "bitbucket": {"custom_class": webhooks.bitbucket},
+        "bitbucketcloud": {"custom_class": webhooks.bitbucketcloud, "secret": "s3cret"},
+        "bitbucketserver": {"custom_class": webhooks.bitbucketserver},
+        "gitorious": {"custom_class": webhooks.gitorious},
+    },
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running master."""
+    buildbot, folder, port = program("buildbot"), tmp_path_factory.mktemp("master"), free_port()
+    subprocess.run([buildbot, "create-master", str(folder)], check=True, capture_output=True)
+    (folder / "master.cfg").write_text(MASTER.replace("PORT", str(port)))
+    started = subprocess.run([buildbot, "start", str(folder)], check=False, capture_output=True, text=True)
+    assert started.returncode == 0, started.stdout + _log(folder)
+    yield f"http://127.0.0.1:{port}"
+    subprocess.run([buildbot, "stop", str(folder)], check=True, capture_output=True)
+
+
+def _log(folder: Path) -> str:
+    log = folder / "twistd.log"
+    return log.read_text()[-5000:] if log.exists() else ""
+
+
+def changes_of(master: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(curl(f"{master}/api/v2/changes")[1])["changes"]
+    return found
+
+
+def deliver(master: str, name: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+    given = [argument for header, value in headers.items() for argument in ("-H", f"{header}: {value}")]
+    return curl(*given, "--data-binary", body.decode(), f"{master}/change_hook/{name}")
+
+
+def delivered(master: str, name: str, secret: bytes | None = None) -> tuple[int, str]:
+    received = sent(name, EVENTS.get(name, ""), example(name))
+    headers = {"Content-Type": received.getHeader(b"content-type").decode()}
+    if name in EVENT_HEADERS:
+        headers[EVENT_HEADERS[name]] = EVENTS[name]
+    if secret is not None:
+        header = "X-Hub-Signature-256" if name == "github" else "X-Hub-Signature"
+        headers[header] = sign_hmac(received.body, secret)
+    return deliver(master, name, received.body, headers)
+
+
+@pytest.mark.parametrize("name", FORGES)
+def test_every_dialect_gives_the_documented_change(name: str, master: str) -> None:
+    secret = b"s3cret" if name in ("github", "bitbucketcloud") else None
+    before = len(changes_of(master))
+    assert delivered(master, name, secret) == (200, "1 change found")
+    change = max(changes_of(master), key=lambda each: int(each["changeid"]))
+    assert len(changes_of(master)) == before + 1
+    documented = json.loads(
+        (Path(__file__).parents[2] / f"docs/examples/payloads/{name}.change.json").read_text()
+    )
+    for field in ("author", "branch", "category", "comments", "files", "project", "repository", "revision"):
+        assert change[field] == documented[field], field
+    assert {key: value for key, (value, _) in change["properties"].items()} == documented["properties"]
+
+
+def test_a_forged_delivery_is_refused(master: str) -> None:
+    before = changes_of(master)
+    assert delivered(master, "github", b"wrong")[0] == 400
+    assert delivered(master, "github")[0] == 400
+    assert delivered(master, "bitbucketcloud")[0] == 400
+    assert changes_of(master) == before
+
+
+def test_base_and_a_pull_request(master: str) -> None:
+    assert curl("-d", "author=Ann&revision=1c9f&branch=main", f"{master}/change_hook/base")[0] == 200
+    body = json.dumps(GITHUB_PULL_REQUEST).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "pull_request",
+        "X-Hub-Signature-256": sign_hmac(body, b"s3cret"),
+    }
+    assert deliver(master, "github", body, headers) == (200, "1 change found")
+    assert {"refs/pull/7/merge", "main"} <= {change["branch"] for change in changes_of(master)}
+    requests = json.loads(curl(f"{master}/api/v2/buildrequests")[1])["buildrequests"]
+    assert requests
