@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -99,7 +99,7 @@ def make_resource(
     *,
     sink: Any,
     master: Any = None,
-    pollers: Sequence[Any] = (),
+    pollers: Iterable[Any] = (),
     http: Any = None,
     clock: IReactorTime | None = None,
 ) -> IResource:
@@ -183,7 +183,7 @@ class ChangeHookService(MultiService):
         *,
         sink: Any = None,
         master: Any = None,
-        pollers: Sequence[Any] = (),
+        pollers: Iterable[Any] = (),
         http: Any = None,
         clock: Any = None,
         base: Path | None = None,

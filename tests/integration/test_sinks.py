@@ -55,7 +55,8 @@ def test_a_program_for_every_change_and_one_that_fails_is_run_again(
     (tmp_path / "broken").unlink()
     running.start()
     eventually(lambda: states(tmp_path) == ["delivered", "delivered"])
-    assert (tmp_path / "built").read_text() == "1\n2\n"
+    # A run that the killed server had begun may have ended well, unrecorded: at least once, in order.
+    assert list(dict.fromkeys((tmp_path / "built").read_text().split())) == ["1", "2"]
     assert not (tmp_path / "x").exists()
     assert running.stop() == 0
 

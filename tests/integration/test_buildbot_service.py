@@ -1,0 +1,154 @@
+"""The service ``ChangeHooks`` in a real Buildbot master."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from change_hooks.signatures import sign_hmac
+
+from ..dialects.test_every_forge import example
+from .conftest import eventually, free_port, program
+from .test_buildbot import changes_of, deliver
+from .test_serve import curl
+
+MASTER = """
+from buildbot.plugins import changes, schedulers, secrets, util, worker
+from change_hooks.hosts.buildbot import ChangeHooks
+
+c = BuildmasterConfig = {}
+c["workers"] = [worker.Worker("worker", "password")]
+c["protocols"] = {"pb": {"port": "tcp:0:interface=127.0.0.1"}}
+c["buildbotNetUsageData"] = None
+c["builders"] = [util.BuilderConfig(name="b", workernames=["worker"], factory=util.BuildFactory())]
+c["schedulers"] = [schedulers.AnyBranchScheduler(name="all", builderNames=["b"], treeStableTimer=None)]
+c["change_source"] = [changes.GitPoller(repourl="file:///nowhere.git", branches=["main"], pollInterval=86400)]
+c["db"] = {"db_url": "sqlite:///state.sqlite"}
+c["secretsProviders"] = [secrets.SecretInAFile(dirname=basedir + "/secrets")]
+c["services"] = SERVICES
+c["www"] = {
+    "port": "tcp:PORT:interface=127.0.0.1",
+    "change_hook_dialects": {"github": {"secret": SECRET, "strict": True}, "poller": {}},
+}
+"""
+SERVICE = "[ChangeHooks(change_hook_journal='sqlite:///hooks.sqlite')]"
+
+
+class Master:
+    """A master in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.buildbot = program("buildbot")
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._run("create-master")
+        (folder / "secrets").mkdir(mode=0o700)
+        (folder / "secrets" / "hook").write_text("from a file")
+        (folder / "secrets" / "hook").chmod(0o600)
+
+    def _run(self, command: str) -> None:
+        done = subprocess.run(
+            [self.buildbot, command, str(self.folder)], check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + self.log()
+
+    def log(self) -> str:
+        log = self.folder / "twistd.log"
+        return log.read_text() if log.exists() else ""
+
+    def configure(self, secret: str = "'s3cret'", services: str = SERVICE) -> None:
+        text = MASTER.replace("SERVICES", services).replace("SECRET", secret).replace("PORT", str(self.port))
+        (self.folder / "master.cfg").write_text(text.replace("basedir", repr(str(self.folder))))
+
+    def start(self) -> None:
+        self._run("start")
+        eventually(lambda: "application/json" in self._options())
+
+    def _options(self) -> str:
+        return curl("-i", "-H", "Accept: application/json", f"{self.url}/change_hook/nothing")[1]
+
+    def reconfig(self) -> None:
+        self._run("reconfig")
+
+    def stop(self) -> None:
+        self._run("stop")
+
+    def push(self, id: str, secret: bytes = b"s3cret") -> tuple[int, str]:
+        body = json.dumps(example("github")).encode()
+        return deliver(
+            self.url,
+            "github",
+            body,
+            {
+                "Content-Type": "application/json",
+                "X-GitHub-Event": "push",
+                "X-GitHub-Delivery": id,
+                "X-Hub-Signature-256": sign_hmac(body, secret),
+            },
+        )
+
+
+def get(url: str, what: str) -> Any:
+    return json.loads(curl(f"{url}/api/v2/{what}")[1])[what]
+
+
+@pytest.fixture
+def master(tmp_path: Path) -> Any:
+    master = Master(tmp_path)
+    yield master
+    if (tmp_path / "twistd.pid").exists():
+        master.stop()
+
+
+def test_changes_reach_the_master_through_the_journal(master: Master) -> None:
+    master.configure()
+    master.start()
+    assert master.push("1") == (202, "1 change found\n")
+    assert master.push("1") == (202, "duplicate of 1\n")
+    assert master.push("2", b"forged")[0] == 403
+    eventually(lambda: get(master.url, "buildrequests"))
+    (change,) = changes_of(master.url)
+    assert change["comments"] == example("github")["head_commit"]["message"]
+    assert curl("-d", "poller=nobody", f"{master.url}/change_hook/poller")[0] == 400
+    assert "file:///nowhere.git" in curl("-d", "poller=nobody", f"{master.url}/change_hook/poller")[1]
+    assert (master.folder / "hooks.sqlite").exists()
+
+    master.configure("'a new one'")
+    master.reconfig()
+    assert master.push("3")[0] == 403
+    assert master.push("3", b"a new one") == (202, "1 change found\n")
+    master.configure("util.Secret('hook')")
+    master.reconfig()
+    assert master.push("4", b"a new one")[0] == 403
+    assert master.push("4", b"from a file") == (202, "1 change found\n")
+    eventually(lambda: len(changes_of(master.url)) == 3)
+
+    master.stop()
+    master.start()
+    assert master.push("1", b"from a file") == (202, "duplicate of 1\n")
+    master.configure(services="[]")
+    master.reconfig()
+    eventually(lambda: "application/json" not in master._options())  # Buildbot's own again
+
+
+def test_a_wrong_key_is_told_by_checkconfig(master: Master) -> None:
+    master.configure(services="[ChangeHooks(change_hook_jurnal='x', change_hook_dialects={})]")
+    done = subprocess.run(
+        [master.buildbot, "checkconfig", str(master.folder)], check=False, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "'change_hook_journal'" in done.stdout + done.stderr
+    assert "belong to c['www']" in done.stdout + done.stderr
+
+
+def test_the_documented_configuration(master: Master) -> None:
+    examples = Path(__file__).parents[2] / "docs" / "examples" / "buildbot"
+    (master.folder / "master.cfg").write_text((examples / "master.cfg").read_text())
+    for path in (master.folder, examples):
+        command = [master.buildbot, "checkconfig", str(path / "master.cfg")]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=master.folder)
+        assert done.returncode == 0, done.stdout + done.stderr
