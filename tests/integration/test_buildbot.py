@@ -60,9 +60,15 @@ def _log(folder: Path) -> str:
     return log.read_text()[-5000:] if log.exists() else ""
 
 
-def changes_of(master: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(curl(f"{master}/api/v2/changes")[1])["changes"]
+def get(master: str, what: str) -> list[dict[str, Any]]:
+    """What the master's REST API lists; asked again when it does not answer."""
+    again = ("--max-time", "5", "--retry", "3", "--retry-all-errors")
+    found: list[dict[str, Any]] = json.loads(curl(*again, f"{master}/api/v2/{what}")[1])[what]
     return found
+
+
+def changes_of(master: str) -> list[dict[str, Any]]:
+    return get(master, "changes")
 
 
 def deliver(master: str, name: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
@@ -114,5 +120,4 @@ def test_base_and_a_pull_request(master: str) -> None:
     }
     assert deliver(master, "github", body, headers) == (200, "1 change found")
     assert {"refs/pull/7/merge", "main"} <= {change["branch"] for change in changes_of(master)}
-    requests = json.loads(curl(f"{master}/api/v2/buildrequests")[1])["buildrequests"]
-    assert requests
+    assert get(master, "buildrequests")

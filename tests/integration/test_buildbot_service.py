@@ -13,7 +13,7 @@ from change_hooks.signatures import sign_hmac
 
 from ..dialects.test_every_forge import example
 from .conftest import eventually, free_port, program
-from .test_buildbot import changes_of, deliver
+from .test_buildbot import changes_of, deliver, get
 from .test_serve import curl
 
 MASTER = """
@@ -90,10 +90,6 @@ class Master:
                 "X-Hub-Signature-256": sign_hmac(body, secret),
             },
         )
-
-
-def get(url: str, what: str) -> Any:
-    return json.loads(curl(f"{url}/api/v2/{what}")[1])[what]
 
 
 @pytest.fixture
