@@ -21,8 +21,8 @@ from pathlib import Path
 KINDS = ("minimal", "plain", "journal")
 COMMITS = (1, 20, 2048)
 CONNECTIONS = (16, 64)
-ROUNDS = 5
-SECONDS = 2.0
+ROUNDS = 3
+SECONDS = 1.5
 SECRET = b"a long secret"
 HERE = Path(__file__).parent
 

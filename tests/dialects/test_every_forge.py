@@ -264,3 +264,26 @@ def test_a_secret_may_be_fetched_by_a_coroutine() -> None:
     signed = {"X-Hub-Signature": sign_hmac(body, b"s3cret")}
     found = handler.getChanges(sent("bitbucketcloud", "repo:push", example("bitbucketcloud"), signed))
     assert len(result_of(found)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("github", "X-GitHub-Delivery"),
+        ("gitlab", "Idempotency-Key"),
+        ("bitbucketcloud", "X-Request-UUID"),
+        ("bitbucketserver", "X-Request-Id"),
+    ],
+)
+def test_the_forges_name_of_a_delivery(name: str, header: str) -> None:
+    handler = CLASSES[name](None, True)
+    assert (
+        handler.delivery_id(sent(name, EVENTS[name], {}, {header: "72d3162e-cc78-11e3"}))
+        == "72d3162e-cc78-11e3"
+    )
+    assert handler.delivery_id(sent(name, EVENTS[name], {})) is None
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_forge_that_names_no_delivery(name: str) -> None:
+    assert CLASSES[name](None, True).delivery_id(sent(name, "", {})) is None
