@@ -96,7 +96,6 @@ class Side(Shape):
 class PullRequest(Shape):
     head: Side
     base: Side
-    number: int | None = None
     title: str | None = None
     body: str | None = None
     commits: int | None = None
@@ -238,7 +237,10 @@ class GitHubEventHandler(EventHandler):
 
     def complete(self, delivery: Delivery, payload: Any, result: Changes) -> Any:
         """Look up a pull request's files and its head commit's message, for a delivery that was proved."""
-        lacks_files = any(isinstance(change, Change) and change.category == "pull" for change in result[0])
+        lacks_files = any(
+            isinstance(change, Change) and change.category == "pull" and MISSING in change.properties
+            for change in result[0]
+        )
         if not lacks_files or not self._proved(delivery):
             return result
         return self._look_up(convert(payload, PullRequestEvent), result)

@@ -74,8 +74,6 @@ class PushOptions(Shape):
 class Push(Shape):
     ref: str
     after: str
-    object_kind: str | None = None
-    event_name: str | None = None
     checkout_sha: str | None = None
     message: str | None = None
     user_name: str | None = None
@@ -107,7 +105,6 @@ class MergeRequestAttributes(Shape):
 
 class MergeRequestEvent(Shape):
     object_attributes: MergeRequestAttributes
-    user: Author | None = None
     project: Project | None = None
 
 
@@ -115,12 +112,10 @@ class NoteAttributes(Shape):
     note: str | None = None
     action: str | None = None
     system: bool | None = None
-    url: str | None = None
 
 
 class NoteEvent(Shape):
     object_attributes: NoteAttributes
-    user: Author | None = None
     project: Project | None = None
     merge_request: MergeRequestAttributes | None = None
 

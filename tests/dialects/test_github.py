@@ -422,3 +422,13 @@ def test_in_a_host_that_sets_no_clock_and_no_client_the_reactors_are_used() -> N
     first = handler._client()
     assert handler.clock is reactor
     assert handler._client() is first
+
+
+def test_a_subclass_may_give_pull_changes_of_other_events() -> None:
+    class Mine(GitHubEventHandler):
+        def handle_pull_request_review(self, payload: Any) -> Any:
+            return [Change(category="pull", revision="1c9f")], "git"
+
+    received = sent({"pull_request": {}}, "pull_request_review", sign=True)
+    (change,), _ = Mine(None, SECRET).getChanges(received)
+    assert change.revision == "1c9f"
