@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import datetime, timezone
 from math import isfinite
 from typing import Any, NoReturn
@@ -48,7 +49,11 @@ class NoChange(list[Any]):
         self.reason = reason
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+_STR = {str}
+_set = msgspec.structs.force_setattr
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One normalised change.
 
     :param author: ``Name <email>``, or what the sender knows of it.
@@ -84,27 +89,92 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     src: str | None = None
 
     def __post_init__(self) -> None:
+        files = self.files
+        author, comments, revlink = self.author, self.comments, self.revlink
+        repository, project = self.repository, self.project
+        committer, revision, branch = self.committer, self.revision, self.branch
+        category, codebase, src = self.category, self.codebase, self.src
+        when = self.when_timestamp
+        # What is right, as nearly all are, is seen at a glance; the rest is looked at field by field.
+        if (
+            author.__class__ is str
+            and comments.__class__ is str
+            and revlink.__class__ is str
+            and repository.__class__ is str
+            and project.__class__ is str
+            and (committer is None or committer.__class__ is str)
+            and (revision is None or revision.__class__ is str)
+            and (branch is None or branch.__class__ is str)
+            and (category is None or category.__class__ is str)
+            and (codebase is None or codebase.__class__ is str)
+            and (src is None or src.__class__ is str)
+            and (when is None or when.__class__ is int)
+            and files.__class__ is list
+            and (not files or set(map(type, files)) == _STR)
+        ):
+            texts = [author, comments, revlink, repository, project, committer or "", revision or ""]
+            texts += [branch or "", category or "", codebase or "", src or "", *files]
+            if not is_well_formed("".join(texts)):
+                self._repair()
+        else:
+            self._find_wrong()
+        properties = self.properties
+        if properties.__class__ is not dict:
+            _wrong("properties", "dict", properties)
+        if properties:
+            _set(self, "properties", _json_able_properties(properties))
+
+    def _repair(self) -> None:
         for name in _TEXT:
             value = getattr(self, name)
-            if value.__class__ is str:
-                if not value.isascii():
-                    msgspec.structs.force_setattr(self, name, well_formed(value))
-            elif value is not None or name in REQUIRED_TEXT:
+            if value is not None:
+                _set(self, name, well_formed(value))
+        _set(self, "files", [well_formed(path) for path in self.files])
+
+    def _find_wrong(self) -> NoReturn:
+        for name in _TEXT:
+            value = getattr(self, name)
+            if value.__class__ is not str and (value is not None or name in REQUIRED_TEXT):
                 _wrong(name, "str", value)
         if self.files.__class__ is not list:
             _wrong("files", "list of str", self.files)
         for index, path in enumerate(self.files):
             if path.__class__ is not str:
                 _wrong(f"files[{index}]", "str", path)
-        if not "".join(self.files).isascii():
-            msgspec.structs.force_setattr(self, "files", [well_formed(path) for path in self.files])
-        when = self.when_timestamp
-        if when is not None and when.__class__ is not int:
-            _wrong("when_timestamp", "int (seconds since the epoch)", when)
-        if self.properties.__class__ is not dict:
-            _wrong("properties", "dict", self.properties)
-        if self.properties:
-            msgspec.structs.force_setattr(self, "properties", _json_able(self.properties, "properties"))
+        _wrong("when_timestamp", "int (seconds since the epoch)", self.when_timestamp)
+
+    def for_commit(  # noqa: PLR0917 (keywords take half as long again)
+        self,
+        author: str,
+        committer: str | None,
+        files: list[str],
+        comments: str,
+        revision: str,
+        when: int | None,
+        revlink: str,
+        properties: dict[str, Any],
+    ) -> Change:
+        """The change of one commit of a push, with the other fields of this one.
+
+        For what was decoded straight to a :class:`~change_hooks.payload.Shape`, and so has the right types
+        and no lone surrogates: nothing is looked at again.
+        """
+        change = copy(self)
+        _set(change, "author", author)
+        _set(change, "committer", committer)
+        _set(change, "files", files)
+        _set(change, "comments", comments)
+        _set(change, "revision", revision)
+        _set(change, "when_timestamp", when)
+        _set(change, "revlink", revlink)
+        _set(change, "properties", properties)
+        return change
+
+    def with_src(self, src: str) -> Change:
+        """The same with another *src*."""
+        changed = copy(self)
+        _set(changed, "src", src)
+        return changed
 
     def as_dict(self) -> dict[str, Any]:
         """The keyword arguments of Buildbot's ``addChange``, all of them."""
@@ -147,13 +217,22 @@ def person(name: str | None, email: str | None) -> str:
     return f"{name} <{email}>" if name and email else name or email
 
 
-def well_formed(text: str) -> str:
-    """*text* with every lone surrogate replaced by U+FFFD, so that it can be encoded."""
+def is_well_formed(text: str) -> bool:
+    """True unless there is a lone surrogate in *text*."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
+        return False
+    return True
+
+
+def well_formed(text: str) -> str:
+    """*text* with every lone surrogate replaced by U+FFFD, so that it can be encoded."""
+    if is_well_formed(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _unknown(name: object) -> NoReturn:
@@ -176,6 +255,22 @@ def _epoch(value: Any) -> Any:
     if isinstance(value, float) and isfinite(value):
         return int(value)
     return value
+
+
+def _json_able_properties(properties: dict[Any, Any]) -> dict[str, Any]:
+    for name, value in properties.items():
+        kind = value.__class__
+        if name.__class__ is not str or not name.isascii() or kind not in _FLAT:
+            break
+        if kind is str and not value.isascii():
+            break
+    else:
+        return properties.copy()
+    copied: dict[str, Any] = _json_able(properties, "properties")
+    return copied
+
+
+_FLAT = frozenset({str, bool, int, type(None)})
 
 
 def _json_able(value: Any, path: str) -> Any:

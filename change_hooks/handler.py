@@ -402,10 +402,8 @@ class EventHandler(HookHandler):
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The values of :attr:`id_headers`, joined; None unless all are there."""
-        values = [delivery.header(name) for name in self.id_headers]
-        if not values or not all(values):
-            return None
-        return ":".join(value for value in values if value)
+        values = [delivery.header(name) or "" for name in self.id_headers]
+        return ":".join(values) if values and all(values) else None
 
     def names(self, payload: Any) -> tuple[Iterable[str | None], Iterable[str | None]]:
         """What the options ``repositories`` and ``branches`` are matched against, beside the changes' own
@@ -566,6 +564,8 @@ def _query_text(query: Mapping[bytes, list[bytes]], name: str) -> str | None:
 
 def then(value: Any, step: Callable[[Any], Any]) -> Any:
     """``step(value)``, later when *value* is a Deferred or a coroutine, at once otherwise."""
+    if value is None or value.__class__ is tuple:
+        return step(value)
     if isinstance(value, Deferred) or inspect.iscoroutine(value):
         return as_deferred(value).addCallback(step)
     return step(value)

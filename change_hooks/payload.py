@@ -170,13 +170,31 @@ def epoch(text: str | None) -> int | None:
     """
     if not text:
         return None
+    offset = _offset(text[19:])
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text if offset is None else text[:19])
+        if offset is not None and moment.tzinfo is None:
+            since = moment - _EPOCH
+            return since.days * 86400 + since.seconds - offset
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)
         return int(moment.timestamp() // 1)
     except (ValueError, OverflowError):
         return _epoch_by_parts(text)
+
+
+_EPOCH = datetime(1970, 1, 1)
+_OFFSET = re.compile(r"(?:[.,]\d+)?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
+
+
+@lru_cache(maxsize=1024)
+def _offset(tail: str) -> int | None:
+    """What stands behind the seconds in nearly every date, in seconds east of UTC; None when it is else."""
+    found = _OFFSET.fullmatch(tail)
+    if found is None:
+        return None
+    sign, hours, minutes = found.groups("0")
+    return (-60 if sign == "-" else 60) * (60 * int(hours) + int(minutes))
 
 
 def _epoch_by_parts(text: str) -> int | None:

@@ -416,7 +416,7 @@ def normal_change(found: Any, src: str | None) -> Change:
     else:
         raise InvalidChange("-", f"expected a mapping or a Change, got {type(found).__name__}")
     if src is not None and change.src is None:
-        return msgspec.structs.replace(change, src=src)
+        return change.with_src(src)
     return change
 
 

@@ -193,12 +193,13 @@ class GitHubEventHandler(EventHandler):
         refusal = self.skipped(head.message if head else None)
         if refusal is not None:
             return refusal, "git"
-        common: dict[str, Any] = {
-            "branch": branch,
-            "category": "tag" if kind == "tags" else None,
-            "repository": _address(self, repository),
-            "project": repository.full_name or repository.name or "",
-        }
+        common = Change(
+            branch=branch,
+            category="tag" if kind == "tags" else None,
+            repository=_address(self, repository),
+            project=repository.full_name or repository.name or "",
+            src="git",
+        )
         commits = payload.commits or ([head] if head else [])
         if not commits and payload.after:
             return [_unlisted(payload, common)], "git"
@@ -237,11 +238,11 @@ class GitHubEventHandler(EventHandler):
 
     def complete(self, delivery: Delivery, payload: Any, result: Changes) -> Any:
         """Look up a pull request's files and its head commit's message, for a delivery that was proved."""
-        lacks_files = any(
-            isinstance(change, Change) and change.category == "pull" and MISSING in change.properties
-            for change in result[0]
-        )
-        if not lacks_files or not self._proved(delivery):
+        changes, _ = result
+        pull = changes[0] if len(changes) == 1 else None
+        if not isinstance(pull, Change) or pull.category != "pull" or MISSING not in pull.properties:
+            return result
+        if not self._proved(delivery):
             return result
         return self._look_up(convert(payload, PullRequestEvent), result)
 
@@ -312,6 +313,7 @@ class GitHubEventHandler(EventHandler):
 
 
 SIGNATURES = ((b"x-hub-signature-256", "sha256"), (b"x-hub-signature", "sha1"))
+NOBODY = User()
 ACCEPT = {"accept": "application/vnd.github+json", "user-agent": "change-hooks"}
 
 
@@ -325,36 +327,35 @@ def _address(handler: EventHandler, repository: Repository) -> str:
     )
 
 
-def _commit_change(commit: Commit, common: dict[str, Any]) -> Change:
+def _commit_change(commit: Commit, common: Change) -> Change:
     properties: dict[str, Any] = {"event": "push"}
     if commit.distinct is not None:
         properties["github_distinct"] = commit.distinct
-    files = [commit.added, commit.modified, commit.removed]
-    if files == [None, None, None]:
+    added, modified, removed = commit.added, commit.modified, commit.removed
+    if added is None and modified is None and removed is None:
         properties.update(not_told("files"))
-    author, committer = commit.author or User(), commit.committer or User()
+    author, committer = commit.author or NOBODY, commit.committer or NOBODY
     stamp = commit.timestamp
-    return Change(
-        author=person(author.name or author.login, author.email),
-        committer=person(committer.name or committer.login, committer.email) or None,
-        files=[path for paths in files for path in paths or ()],
-        comments=commit.message or "",
-        revision=commit.id,
-        when_timestamp=stamp if isinstance(stamp, int) else epoch(stamp),
-        revlink=commit.url or "",
-        properties=properties,
-        **common,
+    return common.for_commit(
+        person(author.name or author.login, author.email),
+        person(committer.name or committer.login, committer.email) or None,
+        [*(added or ()), *(modified or ()), *(removed or ())],
+        commit.message or "",
+        commit.id,
+        stamp if isinstance(stamp, int) else epoch(stamp),
+        commit.url or "",
+        properties,
     )
 
 
-def _unlisted(payload: Push, common: dict[str, Any]) -> Change:
-    pusher = payload.pusher or User()
-    return Change(
+def _unlisted(payload: Push, common: Change) -> Change:
+    pusher = payload.pusher or NOBODY
+    return replace(
+        common,
         author=person(pusher.name, pusher.email),
         revision=payload.after,
         revlink=payload.compare or "",
         properties={"event": "push", **not_told("files", "comments")},
-        **common,
     )
 
 

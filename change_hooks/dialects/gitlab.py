@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from change_hooks.change import TRUNCATED, Change, NoChange, person
 from change_hooks.delivery import Delivery
 from change_hooks.errors import BadPayload
@@ -209,12 +211,13 @@ class GitLabHandler(EventHandler):
         total = payload.total_commits_count
         if total is not None and total > len(commits) > 0:
             properties[TRUNCATED] = total
-        common: dict[str, Any] = {
-            "branch": branch,
-            "category": event,
-            "repository": _address(self, repository, project),
-            "project": project.name or repository.name or "",
-        }
+        common = Change(
+            branch=branch,
+            category=event,
+            repository=_address(self, repository, project),
+            project=project.name or repository.name or "",
+            src="git",
+        )
         if not commits:
             return [_unlisted(payload, properties, common)], "git"
         return [_commit_change(commit, properties, common) for commit in commits], "git"
@@ -316,34 +319,36 @@ def _address(handler: EventHandler, repository: Project, project: Project) -> st
     )
 
 
-def _commit_change(commit: Commit, properties: dict[str, Any], common: dict[str, Any]) -> Change:
-    author = commit.author or Author()
-    files = [commit.added, commit.modified, commit.removed]
-    if files == [None, None, None]:
+def _commit_change(commit: Commit, properties: dict[str, Any], common: Change) -> Change:
+    author = commit.author or NOBODY
+    added, modified, removed = commit.added, commit.modified, commit.removed
+    if added is None and modified is None and removed is None:
         properties = {**properties, **not_told("files")}
-    return Change(
-        author=person(author.name, author.email),
-        files=[path for paths in files for path in paths or ()],
-        comments=commit.message or "",
-        revision=commit.id,
-        when_timestamp=epoch(commit.timestamp),
-        revlink=commit.url or "",
-        properties=properties,
-        **common,
+    return common.for_commit(
+        person(author.name, author.email),
+        None,
+        [*(added or ()), *(modified or ()), *(removed or ())],
+        commit.message or "",
+        commit.id,
+        epoch(commit.timestamp),
+        commit.url or "",
+        properties,
     )
 
 
-def _unlisted(payload: Push, properties: dict[str, Any], common: dict[str, Any]) -> Change:
+def _unlisted(payload: Push, properties: dict[str, Any], common: Change) -> Change:
     revision = payload.checkout_sha or payload.after
     page = (payload.project or Project()).web_url
-    return Change(
+    return replace(
+        common,
         author=person(payload.user_name or payload.user_username, payload.user_email),
         comments=payload.message or "",
         revision=revision,
         revlink=f"{page}/-/commit/{revision}" if page else "",
         properties={**properties, **not_told(*(("files",) if payload.message else ("files", "comments")))},
-        **common,
     )
 
+
+NOBODY = Author()
 
 __all__ = ["GitLabHandler", "GitLabOptions"]
