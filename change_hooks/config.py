@@ -28,6 +28,10 @@ DEFAULT_JOURNAL = "sqlite:///change-hooks.sqlite"
 DEFAULT_PORT = 8010
 #: Failures of a sink after which a change is given up.
 DEFAULT_ATTEMPTS = 100
+#: How long a handler may take before the answer goes out without it, in seconds: GitHub waits for ten.
+DEFAULT_ANSWER_WITHIN = 5.0
+#: How long a delivery is kept after it was delivered, in days.
+DEFAULT_KEEP = 30.0
 
 
 @dataclass(frozen=True)
@@ -51,17 +55,21 @@ class HooksConfig:
     """What the ``www`` dict says about change hooks.
 
     :param max_body: in bytes.
-    :param journal: the file of the SQLite journal; None: no journal.
+    :param journal: the file of a SQLite journal, or a PostgreSQL URL; None: no journal.
     :param sinks: by name.
     :param attempts: failures of a sink after which a change is given up.
+    :param answer_within: how long a handler may take before the answer goes out without it, in seconds.
+    :param keep: how long a delivery is kept after it was delivered, in days; None: for good.
     :param warnings: each a sentence.
     """
 
     endpoints: tuple[EndpointConfig, ...]
     auth: tuple[Any, ...]
     max_body: int
-    journal: Path | None
+    journal: Path | str | None
     attempts: int
+    answer_within: float
+    keep: float | None
     sinks: Mapping[str, Any]
     warnings: tuple[str, ...]
 
@@ -85,9 +93,11 @@ class _Reader:
         config = HooksConfig(
             endpoints=endpoints,
             auth=auth,
-            max_body=self._positive("change_hook_max_body", DEFAULT_MAX_BODY, "bytes"),
+            max_body=int(self._positive("change_hook_max_body", DEFAULT_MAX_BODY, "bytes")),
             journal=self._journal(),
-            attempts=self._positive("change_hook_attempts", DEFAULT_ATTEMPTS, "attempts"),
+            attempts=int(self._positive("change_hook_attempts", DEFAULT_ATTEMPTS, "attempts")),
+            answer_within=self._positive("change_hook_answer_within", DEFAULT_ANSWER_WITHIN, "seconds"),
+            keep=self._keep(),
             sinks=self._sinks(),
             warnings=tuple(self.warnings),
         )
@@ -95,14 +105,21 @@ class _Reader:
             raise ConfigurationError(self.problems)
         return config
 
-    def _positive(self, key: str, default: int, unit: str) -> int:
+    def _positive(self, key: str, default: float, unit: str) -> float:
+        """A positive number: a whole one when the default is."""
         value = self.www.get(key)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        kinds = (int,) if isinstance(default, int) else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
             self.problems.append(f"{key} must be a positive number of {unit}")
             return default
         return value
+
+    def _keep(self) -> float | None:
+        if "change_hook_keep" in self.www and self.www["change_hook_keep"] is None:
+            return None
+        return self._positive("change_hook_keep", DEFAULT_KEEP, "days, or None to keep them for good")
 
     def _checkers(self, where: str, value: Any) -> tuple[Any, ...]:
         if value is None:
@@ -117,15 +134,18 @@ class _Reader:
                 )
         return tuple(value)
 
-    def _journal(self) -> Path | None:
+    def _journal(self) -> Path | str | None:
         url = self.www.get("change_hook_journal", DEFAULT_JOURNAL)
         if url is None:
             return None
-        if isinstance(url, str) and url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-            return self.base / url[len("sqlite:///") :]
+        if isinstance(url, str):
+            if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+                return self.base / url[len("sqlite:///") :]
+            if url.startswith(("postgresql://", "postgres://")):
+                return url
         self.problems.append(
             "change_hook_journal must be 'sqlite:///path' (relative to the configuration's folder),"
-            " 'sqlite:////absolute/path', or None"
+            " 'sqlite:////absolute/path', 'postgresql://user@host/database', or None"
         )
         return None
 
@@ -223,10 +243,12 @@ class _Reader:
 
 _KEYS = (
     "change_hook",
+    "change_hook_answer_within",
     "change_hook_attempts",
     "change_hook_auth",
     "change_hook_dialects",
     "change_hook_journal",
+    "change_hook_keep",
     "change_hook_max_body",
     "change_hook_sinks",
 )

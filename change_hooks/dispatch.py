@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from change_hooks.errors import Unavailable
 from change_hooks.handler import as_deferred
 from change_hooks.interfaces import IJournal
-from change_hooks.journal import Claimed, DeadLetter, Outcome, Work
+from change_hooks.journal import LEASE, Claimed, DeadLetter, Outcome, Work
 from change_hooks.resource import sink_call
 
 #: How many queues are worked on at once.
@@ -71,6 +71,7 @@ class Dispatcher:
         self._again = False
         self._stopped = True
         self._alarm: IDelayedCall | None = None
+        self._renewal: IDelayedCall | None = None
         self._idle: list[Deferred[None]] = []
 
     @property
@@ -81,13 +82,20 @@ class Dispatcher:
     def start(self) -> None:
         """Begin, with what an earlier run left over."""
         self._stopped = False
+        self._renewal = self._clock.callLater(LEASE / 3, self._renew)
         self.wake()
+
+    def _renew(self) -> None:
+        """Keep what is being worked on from the other receivers; a journal that is down keeps it itself."""
+        self._renewal = self._clock.callLater(LEASE / 3, self._renew)
+        self._journal.renew().addErrback(lambda failure: failure.trap(Unavailable) and None)
 
     def stop(self) -> Deferred[None]:
         """Begin nothing new. Fires when what is being handed over has been recorded."""
         self._stopped = True
         self._set_alarm(None)
         if not self._busy and not self._claiming:
+            self._end_renewal()
             return succeed(None)
         idle: Deferred[None] = Deferred()
         self._idle.append(idle)
@@ -104,7 +112,7 @@ class Dispatcher:
         if room <= 0:
             return
         self._claiming, self._again = True, False
-        claimed = self._journal.claim(self.sinks, self._clock.seconds(), room, frozenset(self._busy))
+        claimed = self._journal.claim(self.sinks, self._clock.seconds(), room)
         claimed.addCallbacks(self._begin, self._claim_failed)
 
     def _begin(self, claimed: Claimed) -> None:
@@ -117,9 +125,7 @@ class Dispatcher:
         if not self._stopped:
             for work in claimed.works:
                 self._busy.add((work.sink, work.repository))
-                self._hand_over(work).addErrback(
-                    lambda failure: log.failure("the dispatcher broke", failure)
-                ).addCallback(self._handed_over, work)
+                self._hand_over(work).addErrback(self._broke, work).addCallback(self._handed_over, work)
         self._look_idle()
         if self._again:
             self.wake()
@@ -129,6 +135,12 @@ class Dispatcher:
         self._set_alarm(back_off(3))
         self._look_idle()
 
+    def _broke(self, failure: Failure, work: Work) -> Any:
+        log.failure("the dispatcher broke", failure)
+        due = self._clock.seconds() + LONGEST_RETRY
+        put_off = Outcome(work.sink, work.repository, [], [], work.attempts, due, "the dispatcher broke")
+        return self._journal.settle([put_off]).addErrback(lambda again: log.failure("and again", again))
+
     def _handed_over(self, _: Any, work: Work) -> None:
         self._busy.discard((work.sink, work.repository))
         self._look_idle()
@@ -136,9 +148,15 @@ class Dispatcher:
 
     def _look_idle(self) -> None:
         if self._stopped and not self._busy and not self._claiming:
+            self._end_renewal()
             idle, self._idle = self._idle, []
             for deferred in idle:
                 deferred.callback(None)
+
+    def _end_renewal(self) -> None:
+        renewal, self._renewal = self._renewal, None
+        if renewal is not None and renewal.active():
+            renewal.cancel()
 
     def _set_alarm(self, wait: float | None) -> None:
         if self._alarm is not None and self._alarm.active():

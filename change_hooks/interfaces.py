@@ -70,13 +70,16 @@ class IPoller(Interface):
 class IJournal(Interface):
     """The durable store of deliveries and changes. Every Deferred fails with
     :class:`~change_hooks.errors.Unavailable` while the store cannot be used.
+
+    Several receivers may share a store. What one of them holds, the others leave alone until its lease
+    (:data:`~change_hooks.journal.LEASE`) has run out.
     """
 
     def open() -> Deferred[None]:
         """Open the store, and make or migrate its tables."""
 
     def close() -> Deferred[None]:
-        """Finish what was asked for, and close the store."""
+        """Give back what this receiver holds, finish what was asked for, and close the store."""
 
     def append(delivery: Any, changes: Any, sinks: Sequence[str]) -> Deferred[Any]:
         """Store an accepted delivery, its changes and, for each sink, the duty to deliver them.
@@ -84,13 +87,54 @@ class IJournal(Interface):
         :returns: fires with an :class:`~change_hooks.journal.Appended` once it is durable.
         """
 
-    def claim(sinks: Sequence[str], now: float, limit: int, exclude: Any) -> Deferred[Any]:
-        """The next :class:`~change_hooks.journal.Work` for each queue (one per sink and repository)
-        that is due, for at most *limit* queues; queues in *exclude* are passed over.
+    def postpone(delivery: Any) -> Deferred[Any]:
+        """Store a delivery whose changes are not known yet, and hold it.
+
+        :returns: fires with an :class:`~change_hooks.journal.Appended` once it is durable.
+        """
+
+    def finish(seq: int, changes: Any, sinks: Sequence[str]) -> Deferred[bool]:
+        """Store the changes of the pending delivery at place *seq*, and the duty to deliver them.
+
+        :returns: fires with False when it is not pending any more.
+        """
+
+    def replay(seq: int, changes: Any, sinks: Sequence[str]) -> Deferred[bool]:
+        """Give the delivery at place *seq*, which was delivered or has failed, these changes instead of
+        those it had, and the duty to deliver them.
+
+        :returns: fires with False when it is still to be delivered.
+        """
+
+    def fail(seq: int, error: str) -> Deferred[None]:
+        """Record that a pending delivery cannot be finished."""
+
+    def put_off(seq: int, due: float, error: str) -> Deferred[None]:
+        """Let go of a pending delivery until *due*, in seconds since the epoch."""
+
+    def pending(now: float, limit: int) -> Deferred[Any]:
+        """Take hold of pending deliveries that nobody holds: fires with at most *limit*
+        :class:`~change_hooks.journal.Pending`.
+        """
+
+    def claim(sinks: Sequence[str], now: float, limit: int) -> Deferred[Any]:
+        """Take hold of at most *limit* queues (there is one for each sink and repository) that are due
+        and held by nobody, this receiver included: fires with a :class:`~change_hooks.journal.Claimed`.
         """
 
     def settle(outcomes: Any) -> Deferred[None]:
-        """Record what became of work: delivered, to be tried again, or given up."""
+        """Record what became of work (delivered, to be tried again, or given up) and let go of its queue."""
+
+    def renew() -> Deferred[None]:
+        """Renew the leases on all that this receiver holds."""
+
+    def prune(before: float) -> Deferred[int]:
+        """Delete some deliveries that were received before then (in seconds since the epoch) and delivered
+        to every sink. Fires with how many; 0: there are no more.
+        """
+
+    def waiting_sinks() -> Deferred[list[str]]:
+        """The names of the sinks for which changes wait."""
 
 
 __all__ = ["IChangeSink", "IHookHandler", "IJournal", "IPoller", "SinkError"]

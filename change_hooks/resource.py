@@ -19,7 +19,7 @@ from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
-from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.defer import Deferred, fail, inlineCallbacks, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -91,9 +91,11 @@ class Taken(msgspec.Struct, frozen=True):
     """What an intake made of a delivery.
 
     :param duplicate: it was accepted before; nothing was stored.
+    :param postponed: it is stored, and its changes will be, when the handler knows them.
     """
 
     duplicate: bool = False
+    postponed: bool = False
 
 
 TAKEN = Taken()
@@ -101,6 +103,14 @@ TAKEN = Taken()
 
 class Intake(Protocol):
     """Takes the changes of a delivery before it is answered."""
+
+    def in_time(self, delivery: Delivery, found: Deferred[Any]) -> Deferred[Any]:
+        """Wait for a handler, but not for too long.
+
+        :param found: fires with a list of changes.
+        :returns: fires like *found*; or with a :class:`Taken`, when it does not fire in time and the delivery
+            has been stored to be finished later.
+        """
 
     def take(self, delivery: Delivery, changes: list[Change]) -> Any:
         """Take the changes.
@@ -118,6 +128,10 @@ class InlineIntake:
 
     def __init__(self, sink: Any) -> None:
         self._call = sink_call(sink)
+
+    def in_time(self, delivery: Delivery, found: Deferred[Any]) -> Deferred[Any]:
+        """Nothing is stored, so there is no later: see :meth:`Intake.in_time`."""
+        return found
 
     def take(self, delivery: Delivery, changes: list[Change]) -> Any:
         """See :meth:`Intake.take`."""
@@ -327,28 +341,38 @@ class Endpoint(Resource):
             delivery.stamp(safe_id(self._delivery_id(delivery)))
             result = self.handler.getChanges(delivery)
             if result.__class__ is tuple:
-                return self._take(delivery, result)
+                return self._take(delivery, normal_changes(result))
         except Exception:
             return self._failed(Failure(), delivery)
-        later = as_deferred(result)
+        found = as_deferred(result).addCallback(normal_changes)
+        later = self._intake.in_time(delivery, found)
         later.addCallback(lambda done: self._take(delivery, done))
         later.addErrback(self._failed, delivery)
         return later
 
-    def _take(self, delivery: Delivery, result: Any) -> Any:
-        found, src = result
-        changes = [normal_change(change, src) for change in found]
-        if not changes:
+    def changes_again(self, delivery: Delivery) -> Deferred[list[Change]]:
+        """The changes of a delivery that came to this endpoint before, from the handler as it is now."""
+        try:
+            return as_deferred(self.handler.getChanges(delivery)).addCallback(normal_changes)
+        except Exception:
+            return fail(Failure())
+
+    def _take(self, delivery: Delivery, found: list[Change] | Taken) -> Any:
+        if isinstance(found, Taken):
+            return self._taken(found, delivery, 0)
+        if not found:
             reason = found.reason if isinstance(found, NoChange) else ""
             return Answer(202, f"no change found{': ' + reason if reason else ''}", 0, delivery.id)
-        taken = self._intake.take(delivery, changes)
+        taken = self._intake.take(delivery, found)
         if isinstance(taken, Deferred):
-            return taken.addCallback(self._taken, delivery, len(changes)).addErrback(self._failed, delivery)
-        return self._taken(taken, delivery, len(changes))
+            return taken.addCallback(self._taken, delivery, len(found)).addErrback(self._failed, delivery)
+        return self._taken(taken, delivery, len(found))
 
     def _taken(self, taken: Taken, delivery: Delivery, count: int) -> Answer:
         if taken.duplicate:
             return Answer(202, f"duplicate of {delivery.id}", 0, delivery.id)
+        if taken.postponed:
+            return Answer(202, "accepted; its changes are still being looked up", 0, delivery.id)
         return Answer(202, "1 change found" if count == 1 else f"{count} changes found", count, delivery.id)
 
     def _failed(self, failure: Failure, delivery: Delivery) -> Answer:
@@ -402,6 +426,17 @@ def write_body_headers(request: Any, answer: Answer) -> bytes:
     body = write_answer(request, answer)
     request.setHeader(b"content-length", b"%d" % len(body))
     return body
+
+
+def normal_changes(result: Any) -> list[Change]:
+    """What a handler returned, as changes; an empty list as it is, since it may say why.
+
+    :raises InvalidChange: one of them is none.
+    """
+    found, src = result
+    if not found:
+        return found if isinstance(found, NoChange) else []
+    return [normal_change(change, src) for change in found]
 
 
 def normal_change(found: Any, src: str | None) -> Change:
@@ -483,6 +518,7 @@ class ChangeHookResource(Resource):
 
 __all__ = [
     "DEFAULT_MAX_BODY",
+    "TAKEN",
     "Answer",
     "ChangeHookResource",
     "Endpoint",
@@ -491,5 +527,7 @@ __all__ = [
     "Intake",
     "Refusal",
     "Taken",
+    "normal_changes",
+    "report",
     "sink_call",
 ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, fail, inlineCallbacks
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -24,8 +23,19 @@ from change_hooks.dispatch import Dispatcher
 from change_hooks.errors import ConfigurationError, Unavailable, UnknownDialect
 from change_hooks.interfaces import IChangeSink, IJournal
 from change_hooks.journal import Appended
-from change_hooks.journal.sqlite import SchemaError, SQLiteJournal, connect
-from change_hooks.resource import ChangeHookResource, Endpoint, Gate, InlineIntake, Intake, Refusal
+from change_hooks.journal.address import Address, check_journal, make_journal
+from change_hooks.pending import PendingDeliveries, Process
+from change_hooks.resource import (
+    TAKEN,
+    ChangeHookResource,
+    Endpoint,
+    Gate,
+    InlineIntake,
+    Intake,
+    Refusal,
+    Taken,
+)
+from change_hooks.retention import Retention
 from change_hooks.site import HookSite
 
 log = Logger(namespace="change_hooks")
@@ -82,6 +92,13 @@ class Tree:
         if config.auth:
             self.root = BasicAuth(self.root, config.auth, {entry.name.encode() for entry in own})
 
+    def changes_again(self, delivery: Delivery) -> Deferred[list[Change]]:
+        """The changes of a stored delivery, from the handler of its dialect as it is now."""
+        endpoint = self._endpoints.get(delivery.dialect)
+        if endpoint is None:
+            return fail(UnknownDialect("its dialect is not enabled any more (change_hook_dialects)"))
+        return endpoint.changes_again(delivery)
+
     def retire(self) -> None:
         """Take nothing more, not even from who has just passed the old password."""
         for endpoint in self._endpoints.values():
@@ -134,19 +151,21 @@ def _clock(clock: Any) -> Any:
 class JournalIntake:
     """Stores changes before the answer, and tells the dispatcher."""
 
-    def __init__(self, journal: IJournal, dispatcher: Dispatcher) -> None:
+    def __init__(self, journal: IJournal, dispatcher: Dispatcher, pending: PendingDeliveries) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
+        self.in_time = pending.in_time
 
-    def take(self, delivery: Delivery, changes: list[Change]) -> Deferred[Appended]:
+    def take(self, delivery: Delivery, changes: list[Change]) -> Deferred[Taken]:
         """See :meth:`change_hooks.resource.Intake.take`."""
         appended: Deferred[Appended] = self._journal.append(delivery, changes, self._dispatcher.sinks)
         return appended.addCallback(self._stored)
 
-    def _stored(self, appended: Appended) -> Appended:
-        if not appended.duplicate:
-            self._dispatcher.wake()
-        return appended
+    def _stored(self, appended: Appended) -> Taken:
+        if appended.duplicate:
+            return Taken(duplicate=True)
+        self._dispatcher.wake()
+        return TAKEN
 
 
 class _Current(Resource):
@@ -170,7 +189,7 @@ class ChangeHookService(MultiService):
     it answers 503.
 
     :param www: see :func:`make_resource`; and ``change_hook_journal``, a SQLite file in *base* by
-        default, ``change_hook_attempts``.
+        default, ``change_hook_attempts``, ``change_hook_answer_within``, ``change_hook_keep``.
     :param sink: see :func:`make_resource`; None when changes are only to be kept.
     :param base: the folder that relative paths start from; the current one by default.
     :param clock: the reactor by default.
@@ -196,14 +215,12 @@ class ChangeHookService(MultiService):
         config = read_www(www, base=self._base)
         warn(config)
         self._config = config
-        self._journal: SQLiteJournal | None = None
-        self._dispatcher: Dispatcher | None = None
+        self._durable: _Durable | None = None
         self._intake: Intake
         if config.journal is not None:
             sinks = {**config.sinks, **({} if sink is None else {sink_name(sink): sink})}
-            self._journal = SQLiteJournal(config.journal, self._clock.callFromThread)
-            self._dispatcher = Dispatcher(self._journal, sinks, self._clock, attempts=config.attempts)
-            self._intake = JournalIntake(self._journal, self._dispatcher)
+            self._durable = _Durable(config, config.journal, sinks, self._clock, self._changes_again)
+            self._intake = self._durable.intake
             self._gate.close("not started yet")
         else:
             inline = [*config.sinks.values(), *([] if sink is None else [sink])]
@@ -218,9 +235,17 @@ class ChangeHookService(MultiService):
         return self._current
 
     @property
+    def journal(self) -> IJournal | None:
+        """Where deliveries are kept; None when they are not."""
+        return None if self._durable is None else self._durable.journal
+
+    @property
     def config(self) -> HooksConfig:
         """The configuration in force."""
         return self._config
+
+    def _changes_again(self, delivery: Delivery) -> Deferred[list[Change]]:
+        return self._current.tree.changes_again(delivery)
 
     def _tree(self, config: HooksConfig) -> Tree:
         return Tree(config, self._surroundings, self._intake, self._gate)
@@ -235,6 +260,8 @@ class ChangeHookService(MultiService):
         config = read_www(www, base=self._base)
         tree = self._tree(config)
         warn(config)
+        if self._durable is not None:
+            self._durable.reconfigure(config)
         if config.sinks.keys() != self._config.sinks.keys():
             log.warn("change_hook_sinks has changed; that takes a restart")
         if config.journal != self._config.journal:
@@ -242,34 +269,71 @@ class ChangeHookService(MultiService):
         before, self._current.tree, self._config = self._current.tree, tree, config
         before.retire()
 
-    @inlineCallbacks
-    def _begin(self) -> Any:
-        if self._journal is not None and self._dispatcher is not None:
-            try:
-                yield self._journal.open()
-            except Unavailable:
-                log.error("the journal cannot be opened now; deliveries are answered 503 until it can")
-            self._dispatcher.start()
-
     def startService(self) -> None:
         """Open the journal, and go on with what an earlier run left over."""
         super().startService()
         self._gate.open()
-        self._begin().addErrback(lambda failure: log.failure("the service could not start", failure))
+        if self._durable is not None:
+            self._durable.start().addErrback(
+                lambda failure: log.failure("the service could not start", failure)
+            )
 
     @inlineCallbacks
     def stopService(self) -> Any:
         """Refuse what comes, answer what is in flight, record what was handed on, close the journal."""
         yield super().stopService()
         yield self._gate.close("shutting down")
-        if self._journal is not None and self._dispatcher is not None:
-            yield self._dispatcher.stop()
-            yield self._journal.close()
+        if self._durable is not None:
+            yield self._durable.stop()
+
+
+class _Durable:
+    """A journal, and all that works on it."""
+
+    def __init__(
+        self, config: HooksConfig, address: Address, sinks: Mapping[str, Any], clock: Any, process: Process
+    ) -> None:
+        self.journal: IJournal = make_journal(address, clock.callFromThread)
+        self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts)
+        self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)
+        self._retention = Retention(self.journal, clock, config.keep)
+        self.intake = JournalIntake(self.journal, self._dispatcher, self.pending)
+
+    def reconfigure(self, config: HooksConfig) -> None:
+        """Follow what can change while it runs."""
+        self.pending.within = config.answer_within
+        self._retention.keep = config.keep
+
+    @inlineCallbacks
+    def start(self) -> Any:
+        try:
+            yield self.journal.open()
+            waiting = yield self.journal.waiting_sinks()
+            for sink in set(waiting) - set(self._dispatcher.sinks):
+                log.warn("changes wait for the sink {sink!r}, which is not configured now", sink=sink)
+        except Unavailable:
+            log.error("the journal cannot be opened now; deliveries are answered 503 until it can")
+        self._dispatcher.start()
+        self.pending.start()
+        self._retention.start()
+
+    @inlineCallbacks
+    def stop(self) -> Any:
+        self._retention.stop()
+        self.pending.stop()
+        yield self._dispatcher.stop()
+        yield self.journal.close()
 
 
 def sink_name(sink: Any) -> str:
     """What the journal calls a sink."""
     return sink.name if IChangeSink.providedBy(sink) else "sink"
+
+
+def replaying(config: HooksConfig, clock: Any) -> Process:
+    """What gives the changes of a stored delivery, from the handlers of a configuration as they are now."""
+    refused = InlineIntake(lambda change: None)
+    return Tree(config, Surroundings(None, (), None, clock), refused, Gate()).changes_again
 
 
 class _Root(Resource):
@@ -311,10 +375,7 @@ class StandaloneService(MultiService):
         """
         journal = self.hooks.config.journal
         if journal is not None:
-            try:
-                connect(journal).close()
-            except (OSError, sqlite3.Error, SchemaError) as error:
-                raise ConfigurationError([f"change_hook_journal: {journal}: {error}"]) from error
+            check_journal(journal)
 
     @inlineCallbacks
     def listen(self) -> Any:

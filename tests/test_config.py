@@ -83,6 +83,8 @@ def test_where_the_journal_is(url: str | None, path: str | None) -> None:
         ({"change_hook_max_body": 0}, "change_hook_max_body must be a positive number of bytes"),
         ({"change_hook_max_body": True}, "change_hook_max_body must be a positive number of bytes"),
         ({"change_hook_attempts": "5"}, "change_hook_attempts must be a positive number"),
+        ({"change_hook_answer_within": 0}, "change_hook_answer_within must be a positive number of seconds"),
+        ({"change_hook_keep": "30"}, "change_hook_keep must be a positive number of days"),
         ({"change_hook_journal": "mysql://x"}, "change_hook_journal must be"),
         ({"change_hook_journal": "sqlite:///"}, "change_hook_journal must be"),
         ({"change_hook_journal": 5}, "change_hook_journal must be"),
@@ -238,3 +240,16 @@ def test_sinks_are_objects_callables_or_spelled_out() -> None:
         (Http, "ci"),
         (Command, "run"),
     ]
+
+
+def test_durability_is_configured() -> None:
+    default = read_www({})
+    assert (default.answer_within, default.keep, default.attempts) == (5.0, 30.0, 100)
+    www = {
+        "change_hook_answer_within": 2.5,
+        "change_hook_keep": None,
+        "change_hook_journal": "postgresql://me@db/hooks",
+    }
+    config = read_www(www)
+    assert (config.answer_within, config.keep, config.journal) == (2.5, None, "postgresql://me@db/hooks")
+    assert read_www({"change_hook_keep": 0.5}).keep == 0.5

@@ -23,7 +23,8 @@ from change_hooks.dispatch import (
 from change_hooks.errors import Unavailable
 from change_hooks.interfaces import IChangeSink, SinkError
 from change_hooks.journal import ChangeKey
-from change_hooks.journal.sqlite import SQLiteJournal, connect_to_read, read_deliveries
+from change_hooks.journal.sql import Reader
+from change_hooks.journal.sqlite import connect_to_read, sqlite_journal
 
 from .conftest import delivery, has_fired, result_of
 
@@ -34,7 +35,7 @@ class Rig:
     def __init__(self, path: Path, sinks: dict[str, Any], attempts: int = 3) -> None:
         self.path = path
         self.clock = Clock()
-        self.journal = SQLiteJournal(path, lambda function, *arguments: function(*arguments))
+        self.journal = sqlite_journal(path, lambda function, *arguments: function(*arguments))
         self.dispatcher = Dispatcher(self.journal, sinks, self.clock, attempts=attempts)
 
     def run(self) -> None:
@@ -60,7 +61,7 @@ class Rig:
         self.run()
 
     def states(self) -> list[str]:
-        return [stored.state for stored in read_deliveries(connect_to_read(self.path))]
+        return [stored.state for stored in Reader(connect_to_read(self.path)).deliveries()]
 
 
 class Sink:
@@ -362,5 +363,5 @@ def test_a_sink_that_keeps_the_time_itself_is_not_timed_out(tmp_path: Path) -> N
     rig.advance(SINK_TIMEOUT * 10)
     waiting.callback(None)
     rig.run()
-    (stored,) = read_deliveries(connect_to_read(rig.path))
+    (stored,) = Reader(connect_to_read(rig.path)).deliveries()
     assert stored.state == "delivered"

@@ -48,12 +48,12 @@ class Rig:
         self.reactor = Reactor()
         self.service = ChangeHookService(www, clock=self.reactor, base=folder, **more)
         self.client = Client(self.service.resource)
-        if self.service._journal is not None:
-            self.service._journal.writer.start = lambda: None  # type: ignore[method-assign]
+        self.journal: Any = self.service.journal
+        if self.journal is not None:
+            self.journal.writer.start = lambda: None
 
     def run(self) -> None:
-        assert self.service._journal is not None
-        writer = self.service._journal.writer
+        writer = self.journal.writer
         while not writer._queue.empty():
             writer.run_group()
 
@@ -112,7 +112,6 @@ def test_nothing_refused_is_kept(tmp_path: Path) -> None:
         == 403
     )
     assert (tmp_path / "change-hooks.sqlite").stat().st_size == size
-    assert rig.service._journal is not None
     assert not list((tmp_path).glob("*.tmp"))
 
 
@@ -350,8 +349,7 @@ def keep_sighup() -> Any:
 def standalone(path: Path) -> tuple[StandaloneService, Reactor, Client]:
     reactor = Reactor()
     service = StandaloneService(path, reactor)
-    journal = service.hooks._journal
-    assert journal is not None
+    journal: Any = service.hooks.journal
     submit = journal.writer.submit
 
     def at_once(operation: Any) -> Any:
@@ -359,9 +357,9 @@ def standalone(path: Path) -> tuple[StandaloneService, Reactor, Client]:
         journal.writer.run_group()
         return deferred
 
-    journal.writer.submit = at_once  # type: ignore[method-assign]
-    journal.writer.start = lambda: None  # type: ignore[method-assign]
-    journal.writer.stop = lambda: succeed(None)  # type: ignore[method-assign]
+    journal.writer.submit = at_once
+    journal.writer.start = lambda: None
+    journal.writer.stop = lambda: succeed(None)
     return service, reactor, Client(service.hooks.resource)
 
 

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
-from datetime import datetime, timezone
 from pathlib import Path
 from secrets import token_urlsafe
-from time import sleep
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-import msgspec
 
+from change_hooks.cli.common import config_argument, fail, json_option, print_json, read_config
 from change_hooks.cli.logs import begin_logging
-from change_hooks.config import HooksConfig, read_www
+from change_hooks.cli.operate import changes, deliveries, prune, replay, show
 from change_hooks.errors import ConfigurationError
-from change_hooks.journal import StoredChange
-from change_hooks.journal.sqlite import connect_to_read, read_changes, read_deliveries
-from change_hooks.service import StandaloneService, standalone_settings
-
-#: How often ``--follow`` looks for new changes, in seconds.
-FOLLOW = 0.5
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def _config_argument(command: Command) -> Command:
-    """CONFIG: a file, or the embedded default when it is not given."""
-    return click.argument("config", required=False, type=click.Path(dir_okay=False, path_type=Path))(command)
-
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+from change_hooks.journal.address import shown
+from change_hooks.service import StandaloneService
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,14 +27,12 @@ def main() -> None:
     """
 
 
-def _fail(error: ConfigurationError) -> None:
-    for problem in error.problems:
-        click.echo(f"error: {problem}", err=True)
-    sys.exit(1)
+for command in (changes, deliveries, show, replay, prune):
+    main.add_command(command)
 
 
 @main.command()
-@_config_argument
+@config_argument
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def serve(config: Path | None, log_format: str) -> None:
     """Run the server.
@@ -66,7 +46,7 @@ def serve(config: Path | None, log_format: str) -> None:
         service = StandaloneService(config, reactor)
         service.check_journal()
     except ConfigurationError as error:
-        _fail(error)
+        fail(error)
         return
     failed: list[str] = []
 
@@ -82,97 +62,26 @@ def serve(config: Path | None, log_format: str) -> None:
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
     if failed:
-        _fail(ConfigurationError(failed))
+        fail(ConfigurationError(failed))
 
 
 @main.command()
-@_config_argument
-def check(config: Path | None) -> None:
+@config_argument
+@json_option
+def check(config: Path | None, as_json: bool) -> None:
     """Check a configuration: errors (exit status 1), and warnings of open doors."""
-    hooks = _read(config)
+    hooks = read_config(config)
+    handlers = {
+        entry.name: f"{entry.handler.__module__}.{entry.handler.__qualname__}" for entry in hooks.endpoints
+    }
+    if as_json:
+        print_json({"endpoints": handlers, "journal": shown(hooks.journal), "warnings": hooks.warnings})
+        return
     for warning in hooks.warnings:
         click.echo(f"warning: {warning}", err=True)
-    for endpoint in hooks.endpoints:
-        handler = endpoint.handler
-        click.echo(f"/change_hook/{endpoint.name}  {handler.__module__}.{handler.__qualname__}")
-    click.echo(f"journal: {hooks.journal or 'none'}")
-
-
-def _read(config: Path | None) -> HooksConfig:
-    try:
-        www, base, _ = standalone_settings(config)
-        return read_www(www, base=base)
-    except ConfigurationError as error:
-        _fail(error)
-        raise
-
-
-def _journal(config: Path | None) -> Any:
-    path = _read(config).journal
-    if path is None:
-        raise click.ClickException("the configuration says change_hook_journal: None; nothing is kept")
-    try:
-        return connect_to_read(path)
-    except FileNotFoundError as error:
-        raise click.ClickException(str(error)) from None
-
-
-@main.command()
-@_config_argument
-@_json_option
-@click.option("--follow", is_flag=True, help="Go on with the changes that come.")
-def changes(config: Path | None, as_json: bool, follow: bool) -> None:
-    """Print the changes in the journal, oldest first."""
-    connection = _journal(config)
-    last = 0
-    while True:
-        for stored in read_changes(connection, last):
-            click.echo(_json(stored.as_json()) if as_json else _change_line(stored))
-            last = stored.seq
-        if not follow:
-            return
-        sys.stdout.flush()
-        sleep(FOLLOW)
-
-
-@main.command()
-@_config_argument
-@_json_option
-def deliveries(config: Path | None, as_json: bool) -> None:
-    """Print the deliveries in the journal, oldest first."""
-    for stored in read_deliveries(_journal(config)):
-        if as_json:
-            click.echo(_json(msgspec.structs.asdict(stored)))
-        else:
-            click.echo(
-                f"{_time(stored.received)}  {stored.state:9}  {stored.dialect}/{stored.delivery}"
-                f"  {stored.changes} changes, {stored.bytes} bytes"
-            )
-
-
-def _json(fields: dict[str, Any]) -> str:
-    return msgspec.json.encode(fields).decode()
-
-
-def _change_line(stored: StoredChange) -> str:
-    change = stored.change
-    first_line = change.comments.partition("\n")[0]
-    return _printable(
-        f"{_time(change.when_timestamp)}  {stored.key.dialect}/{stored.key.delivery}#{stored.key.index}"
-        f"  {change.repository or '-'} {change.branch or '-'} {(change.revision or '-')[:12]}"
-        f"  {change.author or '-'}: {first_line}"
-    )
-
-
-def _printable(text: str) -> str:
-    """*text* without anything that a terminal could act on."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "-".ljust(20)
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for name, handler in handlers.items():
+        click.echo(f"/change_hook/{name}  {handler}")
+    click.echo(f"journal: {shown(hooks.journal)}")
 
 
 CONFIGURATION = """\

@@ -4,6 +4,9 @@ Strategy: an accepted delivery is stored in one transaction with its changes and
 them to each sink. Duties stand in *queues*, one for each pair of sink and repository; a queue is worked
 through in order, and its head carries the attempts and the time of the next one. So a failing
 repository or sink holds up nobody else, and whoever works on a queue needs to know only that queue.
+
+Several receivers may share a journal. Who works on a queue, or finishes a pending delivery, holds it on
+a *lease*, and renews that; what a receiver that died held falls to the others when its lease runs out.
 """
 
 from __future__ import annotations
@@ -13,6 +16,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from change_hooks.change import Change
+from change_hooks.delivery import Delivery
+
+#: How long a receiver that says nothing keeps what it works on, in seconds.
+LEASE = 30.0
+#: The states of a delivery, in the order in which it goes through them.
+STATES = ("pending", "accepted", "delivered", "failed")
 
 
 class ChangeKey(NamedTuple):
@@ -32,9 +41,23 @@ class Appended(msgspec.Struct, frozen=True):
     """What became of a delivery that was to be stored.
 
     :param duplicate: a delivery of this id was accepted before, and nothing was stored.
+    :param seq: its place in the journal; 0 for a duplicate.
     """
 
     duplicate: bool
+    seq: int = 0
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A delivery that was answered before its changes were known.
+
+    :param seq: its place in the journal.
+    :param attempts: how often it could not be finished so far.
+    """
+
+    seq: int
+    attempts: int
+    delivery: Delivery
 
 
 class Duty(msgspec.Struct, frozen=True):
@@ -102,11 +125,27 @@ class Claimed(msgspec.Struct, frozen=True):
     next_due: float | None
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Which deliveries to list; None: all of them.
+
+    :param repository: an fnmatch pattern, matched against the repositories of the changes.
+    :param since: received then or later, in seconds since the epoch.
+    :param until: received before.
+    """
+
+    state: str | None = None
+    dialect: str | None = None
+    repository: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
 class StoredDelivery(msgspec.Struct, frozen=True):
     """One line of the ``deliveries`` command.
 
     :param received: seconds since the epoch.
-    :param state: ``pending``, ``accepted``, ``delivered`` or ``failed``.
+    :param state: one of :data:`STATES`.
+    :param error: why it could not be finished, when it was answered before its changes were known.
     """
 
     seq: int
@@ -116,6 +155,34 @@ class StoredDelivery(msgspec.Struct, frozen=True):
     state: str
     changes: int
     bytes: int
+    error: str
+
+
+class SinkState(msgspec.Struct, frozen=True):
+    """What a sink still has to take of a delivery, or did not take.
+
+    :param state: ``waiting``; or ``failed``: given up.
+    :param index: the (first) change meant, from 0.
+    :param attempts: how often the first change of this repository's queue has failed.
+    :param due: when it is tried again, in seconds since the epoch; 0: at once, or never.
+    :param error: why the last attempt failed.
+    """
+
+    sink: str
+    state: str
+    index: int
+    attempts: int
+    due: float
+    error: str
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """All that is known of a delivery."""
+
+    stored: StoredDelivery
+    delivery: Delivery
+    changes: list[Change]
+    sinks: list[SinkState]
 
 
 class StoredChange(msgspec.Struct, frozen=True):
@@ -137,13 +204,19 @@ class StoredChange(msgspec.Struct, frozen=True):
 
 
 __all__ = [
+    "LEASE",
+    "STATES",
     "Appended",
     "ChangeKey",
     "Claimed",
     "DeadLetter",
     "Duty",
     "Outcome",
+    "Pending",
+    "SinkState",
     "StoredChange",
     "StoredDelivery",
+    "Wanted",
+    "Whole",
     "Work",
 ]

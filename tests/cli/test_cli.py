@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import change_hooks.cli as cli
+import change_hooks.cli.operate as operate
 from change_hooks.change import Change
 from change_hooks.config import load_file, read_www
-from change_hooks.journal.sqlite import SQLiteJournal
+from change_hooks.journal.sqlite import sqlite_journal
 
 from ..conftest import delivery, result_of
 
@@ -30,7 +31,7 @@ def config(tmp_path: Path) -> str:
 
 
 def fill(path: Path, *changes: Change, name: str = "1", received: float = 5.0) -> None:
-    journal = SQLiteJournal(path, lambda function, *arguments: function(*arguments))
+    journal = sqlite_journal(path, lambda function, *arguments: function(*arguments))
     appended = journal.append(delivery(b"{}", id=name, dialect="base", received=received), list(changes), ())
     journal.writer.run_group()
     result_of(appended)
@@ -72,7 +73,7 @@ def test_following_goes_on_with_what_comes(
         fill(tmp_path / "j.sqlite", Change(revision="2"), name="2")
 
     slept: list[float] = []
-    monkeypatch.setattr(cli, "sleep", sleep)
+    monkeypatch.setattr(operate, "sleep", sleep)
     lines = run("changes", config, "--json", "--follow").stdout.splitlines()
     assert [json.loads(line)["revision"] for line in lines if line.startswith("{")] == ["1c9f", "2"]
 
@@ -82,7 +83,7 @@ def test_deliveries(config: str, tmp_path: Path) -> None:
     assert run("deliveries", config).stdout == "1970-01-01T00:00:05Z  delivered  base/1  1 changes, 2 bytes\n"
     (line,) = run("deliveries", config, "--json").stdout.splitlines()
     assert json.loads(line) == {
-        "seq": 1, "dialect": "base", "delivery": "1", "received": 5.0, "state": "delivered", "changes": 1, "bytes": 2,
+        "seq": 1, "dialect": "base", "delivery": "1", "received": 5.0, "state": "delivered", "changes": 1, "bytes": 2, "error": "",
     }  # fmt: skip
 
 

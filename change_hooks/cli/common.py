@@ -1,0 +1,61 @@
+"""What the commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from change_hooks.config import HooksConfig, read_www
+from change_hooks.errors import ConfigurationError
+from change_hooks.service import standalone_settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def config_argument(command: Command) -> Command:
+    """CONFIG: a file, or the embedded default when it is not given."""
+    return click.argument("config", required=False, type=click.Path(dir_okay=False, path_type=Path))(command)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+
+
+def fail(error: ConfigurationError) -> None:
+    """Say what is wrong with a configuration, and end."""
+    for problem in error.problems:
+        click.echo(f"error: {problem}", err=True)
+    sys.exit(1)
+
+
+def read_config(config: Path | None) -> HooksConfig:
+    """What the configuration file says, or the embedded default; ends the program when it is wrong."""
+    try:
+        www, base, _ = standalone_settings(config)
+        return read_www(www, base=base)
+    except ConfigurationError as error:
+        fail(error)
+        raise
+
+
+def print_json(fields: dict[str, Any]) -> None:
+    """Print one line of JSON."""
+    click.echo(msgspec.json.encode(fields).decode())
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """*text* without anything that a terminal could act on.
+
+    :param lines: leave its lines apart.
+    """
+    return "".join(
+        character if character.isprintable() or (lines and character == "\n") else "\ufffd"
+        for character in text
+    )
+
+
+__all__ = ["config_argument", "fail", "json_option", "print_json", "printable", "read_config"]

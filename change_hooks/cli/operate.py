@@ -1,0 +1,365 @@
+"""Looking into a journal, and repeating what is in it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from datetime import datetime, timezone
+from pathlib import Path
+from time import sleep, time
+from typing import Any
+
+import click
+import msgspec
+from twisted.internet.defer import inlineCallbacks
+from twisted.internet.task import react
+
+from change_hooks.cli.common import config_argument, fail, json_option, print_json, printable, read_config
+from change_hooks.config import HooksConfig
+from change_hooks.errors import ConfigurationError, DeliveryError
+from change_hooks.journal import STATES, SinkState, StoredChange, StoredDelivery, Wanted, Whole
+from change_hooks.journal.address import make_journal, open_reader
+from change_hooks.journal.sql import Reader, SQLJournal
+from change_hooks.journal.sql import prune as prune_some
+from change_hooks.retention import DAY
+from change_hooks.service import replaying
+
+#: How often ``--follow`` looks for new changes, in seconds.
+FOLLOW = 0.5
+
+_AGO = re.compile(r"(\d+)([smhd])", re.ASCII)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A time: ISO 8601 (UTC unless it says otherwise), or how long ago: ``30m``, ``12h``, ``7d``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Seconds since the epoch."""
+        if isinstance(value, float):
+            return value
+        ago = _AGO.fullmatch(value)
+        if ago is not None:
+            return time() - int(ago[1]) * _UNITS[ago[2]]
+        try:
+            moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            self.fail(
+                f"{value!r} is no time; write 2026-11-24, 2026-11-24T13:00:00Z, 30m, 12h or 7d", param, ctx
+            )
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def _choosing(command: Any) -> Any:
+    """The options that choose deliveries."""
+    for option in (
+        click.option("--until", type=Moment(), help="Received before then."),
+        click.option("--since", type=Moment(), help="Received then or later; or how long ago: 12h, 7d."),
+        click.option("--repository", help="With a change of this repository; * and ? match any."),
+        click.option("--dialect", help="Come in at this endpoint."),
+    ):
+        command = option(command)
+    return command
+
+
+_state_option = click.option("--state", type=click.Choice(STATES), help="In this state.")
+
+
+def _reader(hooks: HooksConfig) -> Reader:
+    if hooks.journal is None:
+        raise click.ClickException("the configuration says change_hook_journal: None; nothing is kept")
+    try:
+        return open_reader(hooks.journal)
+    except FileNotFoundError as error:
+        raise click.ClickException(str(error)) from None
+    except ConfigurationError as error:
+        fail(error)
+        raise
+
+
+def _config_and_ids(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """``CONFIG ID ...``, or ``ID ...`` for the embedded default."""
+    if words and Path(words[0]).is_file():
+        return Path(words[0]), list(words[1:])
+    return None, list(words)
+
+
+@click.command()
+@config_argument
+@json_option
+@click.option("--follow", is_flag=True, help="Go on with the changes that come.")
+def changes(config: Path | None, as_json: bool, follow: bool) -> None:
+    """Print the changes in the journal, oldest first."""
+    reader = _reader(read_config(config))
+    last = 0
+    while True:
+        for stored in reader.changes(last):
+            if as_json:
+                print_json(stored.as_json())
+            else:
+                click.echo(_change_line(stored))
+            last = stored.seq
+        if not follow:
+            return
+        sys.stdout.flush()
+        sleep(FOLLOW)
+
+
+@click.command()
+@config_argument
+@json_option
+@_state_option
+@_choosing
+def deliveries(config: Path | None, as_json: bool, **wanted: Any) -> None:
+    """Print the deliveries in the journal, oldest first."""
+    for stored in _reader(read_config(config)).deliveries(Wanted(**wanted)):
+        if as_json:
+            print_json(msgspec.structs.asdict(stored))
+        else:
+            click.echo(_delivery_line(stored))
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="[CONFIG] ID")
+@json_option
+def show(words: tuple[str, ...], as_json: bool) -> None:
+    """Print all that is known of a delivery: what came, its changes, and what became of them.
+
+    ID is a delivery's id, or DIALECT/ID.
+    """
+    config, names = _config_and_ids(words)
+    if not names:
+        raise click.UsageError("which delivery? Give its id; 'change-hooks deliveries' lists them")
+    reader = _reader(read_config(config))
+    for name in names:
+        for seq in _found(reader, name):
+            whole = reader.whole(seq)
+            if as_json:
+                print_json(_as_json(whole))
+            else:
+                click.echo(_as_text(whole))
+
+
+def for_people() -> bool:
+    """Whether somebody watches."""
+    return sys.stderr.isatty()
+
+
+def _found(reader: Reader, name: str) -> list[int]:
+    found = reader.find(name)
+    if not found:
+        raise click.ClickException(f"no delivery {name!r}; 'change-hooks deliveries' lists them")
+    return found
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[CONFIG] [ID]...")
+@json_option
+@click.option("--failed", is_flag=True, help="Those that have failed.")
+@_choosing
+def replay(words: tuple[str, ...], as_json: bool, failed: bool, **wanted: Any) -> None:
+    """Send deliveries through the handlers again, as they are now, and deliver the changes again.
+
+    Give ids, or choose with --failed and the other options. A running server of the same configuration
+    takes the changes up within half a minute; when none runs, the next one does. The changes keep
+    their keys.
+    """
+    config, names = _config_and_ids(words)
+    hooks = read_config(config)
+    reader = _reader(hooks)
+    if names:
+        seqs = [seq for name in names for seq in _found(reader, name)]
+    elif failed or any(value is not None for value in wanted.values()):
+        chosen = reader.deliveries(Wanted(state="failed" if failed else None, **wanted))
+        seqs = [stored.seq for stored in chosen]
+    else:
+        raise click.UsageError("which deliveries? Give ids, or --failed, --since ...")
+    refused: list[str] = []
+    bar: Any = nullcontext(seqs)
+    if not as_json and for_people():
+        bar = click.progressbar(seqs, label="replaying", file=sys.stderr)
+
+    def tell(whole: Whole | None, found: int, problem: str) -> None:
+        if whole is None:
+            end()
+            return
+        stored = whole.stored
+        if as_json:
+            fields = {"dialect": stored.dialect, "delivery": stored.delivery, "changes": found}
+            print_json({**fields, **({"error": problem} if problem else {})})
+        if problem:
+            refused.append(f"{stored.dialect}/{stored.delivery}: {problem}")
+
+    def end() -> None:
+        if hasattr(bar, "render_finish"):
+            bar.render_finish()
+        for problem in refused:
+            click.echo(f"error: {problem}", err=True)
+        if not as_json:
+            click.echo(f"{len(seqs) - len(refused)} replayed, {len(refused)} not")
+        if refused:
+            sys.exit(1)
+
+    with bar as counted:
+        react(_replay, (hooks, reader, counted, tell))
+
+
+@inlineCallbacks
+def _replay(
+    reactor: Any,
+    hooks: HooksConfig,
+    reader: Reader,
+    seqs: Any,
+    tell: Callable[[Whole | None, int, str], None],
+) -> Any:
+    journal: SQLJournal = make_journal(hooks.journal or "", reactor.callFromThread)
+    process = replaying(hooks, reactor)
+    yield journal.open()
+    for seq in seqs:
+        whole = reader.whole(seq)
+        found: list[Any] = []
+        problem = ""
+        try:
+            found = yield process(whole.delivery)
+            taken = yield journal.replay(seq, found, tuple(hooks.sinks))
+            if not taken:
+                problem = "it is still to be delivered, and will be without this"
+        except DeliveryError as error:
+            problem = error.message
+        except Exception as error:
+            problem = f"the handler broke: {type(error).__name__}: {str(error)[:500]!a}"
+        tell(whole, len(found), problem)
+    yield journal.close()
+    tell(None, 0, "")
+
+
+@click.command()
+@config_argument
+@json_option
+@click.option("--older-than", type=float, metavar="DAYS", help="Instead of change_hook_keep.")
+@click.option("--failed", is_flag=True, help="Those that have failed, instead of those that were delivered.")
+def prune(config: Path | None, as_json: bool, older_than: float | None, failed: bool) -> None:
+    """Delete old deliveries. What is not delivered to every sink stays."""
+    hooks = read_config(config)
+    _reader(hooks)
+    days = hooks.keep if older_than is None else older_than
+    if days is None:
+        raise click.UsageError("the configuration says change_hook_keep: None; give --older-than DAYS")
+    before = time() - days * DAY
+    pruned: list[int] = [0]
+
+    def tell() -> None:
+        if as_json:
+            print_json({"pruned": pruned[0]})
+        else:
+            click.echo(f"{pruned[0]} deliveries deleted")
+
+    @inlineCallbacks
+    def delete(reactor: Any) -> Any:
+        journal: SQLJournal = make_journal(hooks.journal or "", reactor.callFromThread)
+        yield journal.open()
+        while True:
+            some = yield journal.writer.submit(lambda session: prune_some(session, before, failed=failed))
+            if not some:
+                break
+            pruned[0] += some
+        yield journal.close()
+        tell()
+
+    react(delete)
+
+
+# How things are shown ------------------------------------------------------------------------------
+
+
+def _change_line(stored: StoredChange) -> str:
+    change = stored.change
+    first_line = change.comments.partition("\n")[0]
+    return printable(
+        f"{_time(change.when_timestamp)}  {stored.key.dialect}/{stored.key.delivery}#{stored.key.index}"
+        f"  {change.repository or '-'} {change.branch or '-'} {(change.revision or '-')[:12]}"
+        f"  {change.author or '-'}: {first_line}"
+    )
+
+
+def _delivery_line(stored: StoredDelivery) -> str:
+    error = f"  {stored.error}" if stored.error else ""
+    return printable(
+        f"{_time(stored.received)}  {stored.state:9}  {stored.dialect}/{stored.delivery}"
+        f"  {stored.changes} changes, {stored.bytes} bytes{error}"
+    )
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-".ljust(20)
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _headers(whole: Whole) -> list[tuple[str, str]]:
+    return [
+        (name.decode("latin-1"), value.decode("utf-8", "replace"))
+        for name, values in whole.delivery.requestHeaders.getAllRawHeaders()
+        for value in values
+    ]
+
+
+def _payload(whole: Whole) -> Any:
+    """The body: decoded when it is JSON, as text when it is not."""
+    try:
+        return msgspec.json.decode(whole.delivery.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return whole.delivery.body.decode("utf-8", "replace")
+
+
+def _as_json(whole: Whole) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(whole.stored),
+        "method": whole.delivery.method.decode("latin-1"),
+        "uri": whole.delivery.uri.decode("latin-1"),
+        "headers": _headers(whole),
+        "payload": _payload(whole),
+        "changes": [change.as_dict() for change in whole.changes],
+        "sinks": [msgspec.structs.asdict(state) for state in whole.sinks],
+    }
+
+
+def _as_text(whole: Whole) -> str:
+    payload = _payload(whole)
+    if not isinstance(payload, str):
+        payload = msgspec.json.format(msgspec.json.encode(payload), indent=2).decode()
+    lines = [
+        _delivery_line(whole.stored),
+        "",
+        f"{whole.delivery.method.decode('latin-1')} {whole.delivery.uri.decode('latin-1')}",
+        *(f"{name}: {value}" for name, value in _headers(whole)),
+        "",
+    ]
+    after = [
+        *(f"change {index}: {_fields(change.as_dict())}" for index, change in enumerate(whole.changes)),
+        *(_sink_line(state) for state in whole.sinks),
+    ]
+    shown = [*map(printable, lines), printable(payload, lines=True), "", *map(printable, after)]
+    return "\n".join(shown) + "\n"
+
+
+def _fields(fields: dict[str, Any]) -> str:
+    return msgspec.json.encode({name: value for name, value in fields.items() if value}).decode()
+
+
+def _sink_line(state: SinkState) -> str:
+    if state.state == "failed":
+        return f"sink {state.sink}: gave up change {state.index}: {state.error}"
+    why = (
+        f", {state.attempts} attempts failed, next at {_time(state.due)}: {state.error}"
+        if state.attempts
+        else ""
+    )
+    return f"sink {state.sink}: waits for change {state.index} and what follows it{why}"
+
+
+__all__ = ["changes", "deliveries", "prune", "replay", "show"]

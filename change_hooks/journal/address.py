@@ -1,0 +1,84 @@
+"""Which journal: a file's path, or a PostgreSQL URL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+from change_hooks.errors import ConfigurationError
+from change_hooks.journal.sql import Reader, SchemaError, SQLJournal
+from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
+
+#: A file for SQLite, or the URL of a PostgreSQL database.
+Address = Path | str
+
+
+def make_journal(address: Address, to_reactor: Callable[..., Any]) -> SQLJournal:
+    """The journal at *address*; nothing is opened yet.
+
+    :raises ConfigurationError: the package for it is not installed.
+    """
+    if isinstance(address, Path):
+        return sqlite_journal(address, to_reactor)
+    journal: SQLJournal = _postgresql().postgresql_journal(address, to_reactor)
+    return journal
+
+
+def check_journal(address: Address) -> None:
+    """Open the journal once, and make its tables or bring them up to date.
+
+    :raises ConfigurationError: it cannot be used.
+    """
+    with_psycopg = None if isinstance(address, Path) else _postgresql()
+    errors: tuple[type[Exception], ...] = (OSError, sqlite3.Error, SchemaError)
+    if with_psycopg is not None:
+        errors = (*errors, with_psycopg.psycopg.Error)
+    try:
+        if isinstance(address, Path):
+            connect(address).close()
+        elif with_psycopg is not None:
+            with_psycopg.connect(address).close()
+    except errors as error:
+        raise ConfigurationError([f"change_hook_journal: {shown(address)}: {error}"]) from error
+
+
+def open_reader(address: Address) -> Reader:
+    """Read the journal at *address*.
+
+    :raises FileNotFoundError: there is none.
+    :raises ConfigurationError: it cannot be read.
+    """
+    if isinstance(address, Path):
+        return Reader(connect_to_read(address))
+    module = _postgresql()
+    try:
+        return Reader(module.connect_to_read(address))
+    except module.psycopg.Error as error:
+        raise ConfigurationError([f"change_hook_journal: {shown(address)}: {error}"]) from error
+
+
+def _postgresql() -> ModuleType:
+    try:
+        from change_hooks.journal import postgresql
+    except ImportError as error:
+        raise ConfigurationError(
+            [f"change_hook_journal: PostgreSQL needs: pip install 'change-hooks[postgres]' ({error})"]
+        ) from error
+    return postgresql
+
+
+def shown(address: Address | None) -> str:
+    """An address fit to be shown: without a password."""
+    if address is None:
+        return "none"
+    if isinstance(address, Path):
+        return str(address)
+    parts = urlsplit(address)
+    return f"postgresql://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+__all__ = ["Address", "check_journal", "make_journal", "open_reader", "shown"]

@@ -1,0 +1,505 @@
+"""What the journals have in common: their statements, and the promises that go with them.
+
+Strategy: every statement is written in what SQLite and PostgreSQL share, with ``?`` for a parameter. A
+store says how to connect, how to run operations in one transaction, and which clock leases go by. All
+writing is done one transaction at a time over all receivers, so that no statement here has to think of
+another one beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from secrets import token_hex
+from typing import Any, Protocol
+
+import msgspec
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from change_hooks.change import Change
+from change_hooks.delivery import Delivery
+from change_hooks.interfaces import IJournal
+from change_hooks.journal import (
+    LEASE,
+    Appended,
+    ChangeKey,
+    Claimed,
+    Duty,
+    Outcome,
+    Pending,
+    SinkState,
+    StoredChange,
+    StoredDelivery,
+    Wanted,
+    Whole,
+    Work,
+)
+from change_hooks.journal.writer import Store, Writer
+
+#: The most changes that are taken from a queue at once.
+CLAIM = 100
+#: How many rows are read, or deleted, at once.
+PAGE = 200
+CHANGES_PAGE = 20
+#: The longest wait that a queue can have, in seconds; one that has longer was written before the clock
+#: was set back.
+LONGEST_DUE = 3700.0
+#: The longest name of a queue, in characters: PostgreSQL's index takes no long ones.
+LONGEST_NAME = 400
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Change]).decode
+
+
+class SchemaError(Exception):
+    """The journal was written by a newer version of this package."""
+
+
+class Session(Protocol):
+    """A database, inside a transaction."""
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Run a statement.
+
+        :returns: has ``fetchone``, ``fetchall`` and ``rowcount``.
+        """
+
+    def executemany(self, statement: str, parameters: Iterable[Sequence[Any]]) -> Any:
+        """Run a statement for each of *parameters*."""
+
+    def clock(self) -> float:
+        """Seconds on a clock that all receivers share and nobody sets back."""
+
+
+@implementer(IJournal)
+class SQLJournal:
+    """See :class:`~change_hooks.interfaces.IJournal`.
+
+    :param store: the database.
+    :param to_reactor: runs a function in the reactor's thread.
+    """
+
+    def __init__(self, store: Store, to_reactor: Callable[..., Any]) -> None:
+        self.owner = token_hex(8)
+        self.writer = Writer(store, to_reactor)
+
+    def open(self) -> Deferred[None]:
+        """Start the writer, and make or migrate the tables."""
+        self.writer.start()
+        return self.writer.submit(lambda session: None)
+
+    def close(self) -> Deferred[None]:
+        """Give back what is held, finish what was asked for, and let go of the database."""
+        self.writer.submit(lambda session: _release(session, self.owner)).addErrback(lambda _: None)
+        return self.writer.stop()
+
+    def append(self, delivery: Delivery, changes: list[Change], sinks: Sequence[str]) -> Deferred[Appended]:
+        """Store an accepted delivery, its changes, and the duty to deliver them to *sinks*."""
+        return self.writer.submit(lambda session: _append(session, delivery, changes, sinks))
+
+    def postpone(self, delivery: Delivery) -> Deferred[Appended]:
+        """Store a delivery whose changes are not known yet; this receiver holds it."""
+        return self.writer.submit(lambda session: _postpone(session, delivery, self.owner))
+
+    def finish(self, seq: int, changes: list[Change], sinks: Sequence[str]) -> Deferred[bool]:
+        """Store the changes of a pending delivery, and the duty to deliver them."""
+        return self.writer.submit(lambda session: _finish(session, seq, changes, sinks, ("pending",) * 2))
+
+    def replay(self, seq: int, changes: list[Change], sinks: Sequence[str]) -> Deferred[bool]:
+        """Store the changes of a delivery that was delivered, or failed, and the duty to deliver them."""
+        return self.writer.submit(
+            lambda session: _finish(session, seq, changes, sinks, ("delivered", "failed"))
+        )
+
+    def fail(self, seq: int, error: str) -> Deferred[None]:
+        """Record that a pending delivery cannot be finished."""
+        return self.writer.submit(lambda session: _fail(session, seq, error))
+
+    def put_off(self, seq: int, due: float, error: str) -> Deferred[None]:
+        """Record that a pending delivery could not be finished now, and is to be tried again."""
+        return self.writer.submit(lambda session: _put_off(session, seq, due, error))
+
+    def pending(self, now: float, limit: int) -> Deferred[list[Pending]]:
+        """Take hold of at most *limit* pending deliveries that nobody holds."""
+        return self.writer.submit(lambda session: _pending(session, self.owner, now, limit))
+
+    def claim(self, sinks: Sequence[str], now: float, limit: int) -> Deferred[Claimed]:
+        """Take hold of at most *limit* queues that are due."""
+        return self.writer.submit(lambda session: _claim(session, self.owner, sinks, now, limit))
+
+    def settle(self, outcomes: Sequence[Outcome]) -> Deferred[None]:
+        """Record what became of work, and let go of its queue."""
+        return self.writer.submit(lambda session: _settle(session, self.owner, outcomes))
+
+    def renew(self) -> Deferred[None]:
+        """Renew the leases on all that this receiver holds."""
+        return self.writer.submit(lambda session: _renew(session, self.owner))
+
+    def prune(self, before: float) -> Deferred[int]:
+        """Delete some deliveries that were received before then and delivered to every sink."""
+        return self.writer.submit(lambda session: prune(session, before))
+
+    def waiting_sinks(self) -> Deferred[list[str]]:
+        """The sinks for which changes wait."""
+        return self.writer.submit(_waiting_sinks)
+
+
+# Storing ------------------------------------------------------------------------------------------
+
+_INSERT = (
+    "INSERT INTO deliveries (dialect, id, received, state, head, body, changes, count, owner, lease)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dialect, id) DO UPDATE SET"
+    " received = excluded.received, state = excluded.state, head = excluded.head, body = excluded.body,"
+    " changes = excluded.changes, count = excluded.count, owner = excluded.owner, lease = excluded.lease,"
+    " due = 0, attempts = 0, error = '' WHERE deliveries.state = 'failed' RETURNING seq"
+)
+
+
+def _append(session: Session, delivery: Delivery, changes: list[Change], sinks: Sequence[str]) -> Appended:
+    state = "accepted" if sinks else "delivered"
+    stored = _insert(session, delivery, state, changes)
+    if stored is None:
+        return Appended(duplicate=True)
+    if sinks:
+        _owe(session, stored, changes, sinks)
+    return Appended(duplicate=False, seq=stored)
+
+
+def _insert(
+    session: Session,
+    delivery: Delivery,
+    state: str,
+    changes: list[Change],
+    held: tuple[str, float] = ("", 0.0),
+) -> int | None:
+    head, body = delivery.dump()
+    row = session.execute(
+        _INSERT,
+        (
+            delivery.dialect,
+            delivery.id,
+            delivery.received,
+            state,
+            head,
+            body,
+            _encode(changes),
+            len(changes),
+            *held,
+        ),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def _owe(session: Session, seq: int, changes: list[Change], sinks: Sequence[str]) -> None:
+    queues = [(sink, queue) for sink in sinks for queue in {queue_name(change) for change in changes}]
+    session.execute("DELETE FROM dead_letters WHERE seq = ?", (seq,))
+    session.executemany("INSERT INTO queues (sink, repository) VALUES (?, ?) ON CONFLICT DO NOTHING", queues)
+    session.executemany(
+        "INSERT INTO duties (sink, repository, seq) VALUES (?, ?, ?)"
+        " ON CONFLICT (sink, repository, seq) DO UPDATE SET next = 0",
+        [(*queue, seq) for queue in queues],
+    )
+
+
+def queue_name(change: Change) -> str:
+    """What the queue of a change's repository is called: its address, made fit to be indexed."""
+    name = change.repository
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME // 2]}...{sha256(name.encode()).hexdigest()}"
+    return name.replace("\0", "\ufffd")
+
+
+def _postpone(session: Session, delivery: Delivery, owner: str) -> Appended:
+    stored = _insert(session, delivery, "pending", [], (owner, session.clock() + LEASE))
+    return Appended(duplicate=True) if stored is None else Appended(duplicate=False, seq=stored)
+
+
+def _finish(
+    session: Session, seq: int, changes: list[Change], sinks: Sequence[str], states: tuple[str, str]
+) -> bool:
+    state = "accepted" if sinks and changes else "delivered"
+    found = session.execute(
+        "UPDATE deliveries SET state = ?, changes = ?, count = ?, owner = '', error = '' WHERE seq = ?"
+        " AND (state = ? OR state = ?)",
+        (state, _encode(changes), len(changes), seq, *states),
+    ).rowcount
+    if found:
+        _owe(session, seq, changes, sinks)
+    return bool(found)
+
+
+def _fail(session: Session, seq: int, error: str) -> None:
+    session.execute(
+        "UPDATE deliveries SET state = 'failed', owner = '', error = ? WHERE seq = ?", (error, seq)
+    )
+
+
+def _put_off(session: Session, seq: int, due: float, error: str) -> None:
+    session.execute(
+        "UPDATE deliveries SET owner = '', due = ?, attempts = attempts + 1, error = ? WHERE seq = ?",
+        (due, error, seq),
+    )
+
+
+def _pending(session: Session, owner: str, now: float, limit: int) -> list[Pending]:
+    clock = session.clock()
+    rows = session.execute(
+        "SELECT seq, attempts, dialect, id, received, head, body FROM deliveries WHERE state = 'pending'"
+        " AND (owner = '' OR (owner <> ? AND lease <= ?)) AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?",
+        (owner, clock, now, now + LONGEST_DUE, limit),
+    ).fetchall()
+    session.executemany(
+        "UPDATE deliveries SET owner = ?, lease = ? WHERE seq = ?",
+        [(owner, clock + LEASE, row[0]) for row in rows],
+    )
+    return [
+        Pending(seq, attempts, Delivery.restore(head, body, id=name, dialect=dialect, received=received))
+        for seq, attempts, dialect, name, received, head, body in rows
+    ]
+
+
+# Delivering ---------------------------------------------------------------------------------------
+
+_FREE = "(owner = '' OR (owner <> ? AND lease <= ?))"
+
+
+def _claim(session: Session, owner: str, sinks: Sequence[str], now: float, limit: int) -> Claimed:
+    works: list[Work] = []
+    next_due: float | None = None
+    clock = session.clock()
+    for sink in sinks:
+        free = f"FROM queues WHERE sink = ? AND {_FREE} AND due"
+        soonest = session.execute(
+            f"SELECT due {free} > ? AND due <= ? ORDER BY due LIMIT 1",
+            (sink, owner, clock, now, now + LONGEST_DUE),
+        ).fetchone()
+        if soonest is not None:
+            next_due = soonest[0] if next_due is None else min(soonest[0], next_due)
+        room = limit - len(works)
+        queues = session.execute(
+            f"SELECT repository, attempts {free} <= ? ORDER BY due LIMIT ?", (sink, owner, clock, now, room)
+        ).fetchall()
+        queues += session.execute(
+            f"SELECT repository, attempts {free} > ? ORDER BY due LIMIT ?",
+            (sink, owner, clock, now + LONGEST_DUE, room - len(queues)),
+        ).fetchall()
+        session.executemany(
+            "UPDATE queues SET owner = ?, lease = ? WHERE sink = ? AND repository = ?",
+            [(owner, clock + LEASE, sink, repository) for repository, _ in queues],
+        )
+        works += [
+            Work(sink, repository, attempts, _duties(session, sink, repository))
+            for repository, attempts in queues
+        ]
+    return Claimed(works, next_due)
+
+
+def _duties(session: Session, sink: str, repository: str) -> list[Duty]:
+    duties: list[Duty] = []
+    room, last = CLAIM, 0
+    while room > 0:
+        row = session.execute(
+            "SELECT seq, next, dialect, id, changes FROM duties JOIN deliveries USING (seq)"
+            " WHERE sink = ? AND repository = ? AND seq > ? ORDER BY seq LIMIT 1",
+            (sink, repository, last),
+        ).fetchone()
+        if row is None:
+            break
+        last, first, dialect, name, changes = row
+        owed = [
+            (ChangeKey(dialect, name, index), change)
+            for index, change in enumerate(_decode(changes))
+            if index >= first and queue_name(change) == repository
+        ]
+        duties.append(Duty(last, owed))
+        room -= max(len(owed), 1)
+    return duties
+
+
+def _settle(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:
+    for outcome in outcomes:
+        queue = (outcome.sink, outcome.repository)
+        session.executemany(
+            "INSERT INTO dead_letters (sink, seq, change, error) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (sink, seq, change) DO UPDATE SET error = excluded.error",
+            [(outcome.sink, *letter) for letter in outcome.dead],
+        )
+        for seq, following in outcome.done:
+            if following is not None:
+                session.execute(
+                    "UPDATE duties SET next = ? WHERE sink = ? AND repository = ? AND seq = ?",
+                    (following, *queue, seq),
+                )
+                continue
+            session.execute("DELETE FROM duties WHERE sink = ? AND repository = ? AND seq = ?", (*queue, seq))
+            _look_done(session, seq)
+        _let_go(session, owner, outcome)
+
+
+def _look_done(session: Session, seq: int) -> None:
+    session.execute(
+        "UPDATE deliveries SET state = CASE WHEN EXISTS"
+        " (SELECT 1 FROM dead_letters WHERE dead_letters.seq = deliveries.seq)"
+        " THEN 'failed' ELSE 'delivered' END WHERE seq = ?"
+        " AND NOT EXISTS (SELECT 1 FROM duties WHERE duties.seq = deliveries.seq)",
+        (seq,),
+    )
+
+
+def _let_go(session: Session, owner: str, outcome: Outcome) -> None:
+    queue = (outcome.sink, outcome.repository)
+    emptied = session.execute(
+        "DELETE FROM queues WHERE sink = ? AND repository = ? AND NOT EXISTS (SELECT 1 FROM duties"
+        " WHERE duties.sink = queues.sink AND duties.repository = queues.repository)",
+        queue,
+    ).rowcount
+    if not emptied:
+        session.execute(
+            "UPDATE queues SET owner = '', due = ?, attempts = ?, error = ?"
+            " WHERE sink = ? AND repository = ? AND (owner = '' OR owner = ?)",
+            (outcome.due, outcome.attempts, outcome.error, *queue, owner),
+        )
+
+
+def _renew(session: Session, owner: str) -> None:
+    until = session.clock() + LEASE
+    for table in ("queues", "deliveries"):
+        held = " AND state = 'pending'" if table == "deliveries" else ""
+        session.execute(f"UPDATE {table} SET lease = ? WHERE owner = ?{held}", (until, owner))  # noqa: S608
+
+
+def _release(session: Session, owner: str) -> None:
+    session.execute("UPDATE queues SET owner = '' WHERE owner = ?", (owner,))
+    session.execute("UPDATE deliveries SET owner = '' WHERE owner = ? AND state = 'pending'", (owner,))
+
+
+def release_all(session: Session) -> None:
+    """Give back what all receivers hold. For when there is none."""
+    session.execute("UPDATE queues SET owner = '' WHERE owner <> ''")
+    session.execute("UPDATE deliveries SET owner = '' WHERE owner <> '' AND state = 'pending'")
+
+
+def _waiting_sinks(session: Session) -> list[str]:
+    return [sink for (sink,) in session.execute("SELECT DISTINCT sink FROM queues ORDER BY sink").fetchall()]
+
+
+def prune(session: Session, before: float, *, failed: bool = False) -> int:
+    """Delete some deliveries (:data:`PAGE` of them) that are delivered to every sink.
+
+    :param before: those that were received before then, in seconds since the epoch.
+    :param failed: those that failed, instead.
+    :returns: how many; 0: there are no more.
+    """
+    rows = session.execute(
+        "SELECT seq FROM deliveries WHERE state = ? AND received < ? ORDER BY received LIMIT ?",
+        ("failed" if failed else "delivered", before, PAGE),
+    ).fetchall()
+    session.executemany("DELETE FROM dead_letters WHERE seq = ?", rows)
+    session.executemany("DELETE FROM deliveries WHERE seq = ?", rows)
+    return len(rows)
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads a journal, beside whoever writes it, a page at a time.
+
+    :param session: a connection of its own.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def changes(self, after: int = 0) -> Iterator[StoredChange]:
+        """The changes of the deliveries behind place *after*, oldest first."""
+        statement = (
+            "SELECT seq, dialect, id, changes FROM deliveries WHERE seq > ? AND count > 0"
+            " ORDER BY seq LIMIT ?"
+        )
+        for seq, dialect, name, changes in self._pages(statement, after, (), CHANGES_PAGE):
+            for index, change in enumerate(_decode(changes)):
+                yield StoredChange(seq, ChangeKey(dialect, name, index), change)
+
+    def deliveries(self, wanted: Wanted | None = None) -> Iterator[StoredDelivery]:
+        """Deliveries, oldest first."""
+        wanted = wanted or Wanted()
+        conditions = {
+            "state = ?": wanted.state,
+            "dialect = ?": wanted.dialect,
+            "received >= ?": wanted.since,
+            "received < ?": wanted.until,
+        }
+        asked = {condition: value for condition, value in conditions.items() if value is not None}
+        where = " AND ".join(["seq > ?", *asked])
+        content = "''" if wanted.repository is None else "changes"
+        statement = f"SELECT {_COLUMNS}, {content} FROM deliveries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608
+        for *row, changes in self._pages(statement, 0, asked.values(), PAGE):
+            if wanted.repository is None or any(
+                fnmatchcase(change.repository, wanted.repository) for change in _decode(changes)
+            ):
+                yield StoredDelivery(*row)
+
+    def _pages(self, statement: str, after: int, parameters: Iterable[Any], page: int) -> Iterator[Any]:
+        while True:
+            rows = self._session.execute(statement, (after, *parameters, page)).fetchall()
+            yield from rows
+            if len(rows) < page:
+                return
+            after = rows[-1][0]
+
+    def find(self, name: str) -> list[int]:
+        """The places of the deliveries called *name*: an id, or a dialect and an id, with a slash between."""
+        dialect, _, rest = name.partition("/")
+        rows = self._session.execute(
+            "SELECT seq FROM deliveries WHERE id = ? UNION"
+            " SELECT seq FROM deliveries WHERE dialect = ? AND id = ? ORDER BY seq",
+            (name, dialect, rest),
+        ).fetchall()
+        return [seq for (seq,) in rows]
+
+    def whole(self, seq: int) -> Whole:
+        """All that is known of the delivery at place *seq*.
+
+        :raises LookupError: there is none.
+        """
+        row = self._session.execute(
+            f"SELECT {_COLUMNS}, head, body, changes FROM deliveries WHERE seq = ?",  # noqa: S608
+            (seq,),
+        ).fetchone()
+        if row is None:
+            raise LookupError(seq)
+        *columns, head, body, changes = row
+        stored = StoredDelivery(*columns)
+        delivery = Delivery.restore(
+            head, body, id=stored.delivery, dialect=stored.dialect, received=stored.received
+        )
+        waiting = self._session.execute(
+            "SELECT sink, 'waiting', next, attempts, due, error"
+            " FROM duties JOIN queues USING (sink, repository) WHERE seq = ? ORDER BY sink, next",
+            (seq,),
+        ).fetchall()
+        dead = self._session.execute(
+            "SELECT sink, 'failed', change, 0, 0, error FROM dead_letters"
+            " WHERE seq = ? ORDER BY sink, change",
+            (seq,),
+        ).fetchall()
+        return Whole(stored, delivery, _decode(changes), [SinkState(*row) for row in [*waiting, *dead]])
+
+
+_COLUMNS = "seq, dialect, id, received, state, count, length(body), error"
+
+__all__ = [
+    "CLAIM",
+    "LONGEST_DUE",
+    "PAGE",
+    "Reader",
+    "SQLJournal",
+    "SchemaError",
+    "Session",
+    "prune",
+    "queue_name",
+    "release_all",
+]

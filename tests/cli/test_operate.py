@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, fail, succeed
+
+import change_hooks.cli as cli
+import change_hooks.cli.operate as operate
+from change_hooks.change import Change
+from change_hooks.errors import Unavailable
+from change_hooks.handler import HookHandler
+from change_hooks.journal import DeadLetter, Outcome
+from change_hooks.journal.sqlite import sqlite_journal
+
+from ..conftest import delivery, result_of
+
+
+def call(function: Any, *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+class Rig:
+    """A configuration, its journal, and the command in this process, without a running reactor."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = folder / "hooks.cfg"
+        self.path = folder / "j.sqlite"
+        self.configure()
+
+    def configure(self, **more: Any) -> None:
+        www = {
+            "change_hook_journal": "sqlite:///j.sqlite",
+            "change_hook_dialects": {"base": True},
+            "change_hook_sinks": {"a": {"sink": "command", "argv": ["true"]}},
+            **more,
+        }
+        self.config.write_text(f"c = {{'www': {www!r}}}")
+
+    def journal(self) -> Any:
+        return sqlite_journal(self.path, call)
+
+    def write(self, *operations: Any) -> None:
+        journal = self.journal()
+        done = [operation(journal) for operation in operations]
+        journal.writer.run_group()
+        for each in done:
+            result_of(each)
+        journal.writer._store.close()
+
+    def fill(self, name: str, body: bytes = b"revision=1", **more: Any) -> None:
+        received = delivery(
+            body,
+            id=name,
+            content_type=b"application/x-www-form-urlencoded",
+            **{"dialect": "base", "received": 5.0, **more},
+        )
+        self.write(lambda journal: journal.append(received, [Change(revision="old")], ("a",)))
+
+    def deliver(self, seq: int, *dead: DeadLetter) -> None:
+        self.write(lambda journal: journal.settle([Outcome("a", "", [(seq, None)], list(dead))]))
+
+    def run(self, command: str, *arguments: str) -> Result:
+        return CliRunner().invoke(cli.main, [command, str(self.config), *arguments])
+
+    def lines(self, command: str, *arguments: str) -> list[Any]:
+        result = self.run(command, *arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    monkeypatch.chdir(tmp_path)
+
+    def run_at_once(main: Any, arguments: Any = ()) -> None:
+        """What ``react`` does, in one thread."""
+        clock: Any = reactor
+        result = main(clock, *arguments)
+        assert result.called
+        result_of(result)
+
+    def make_journal(address: Any, to_reactor: Any) -> Any:
+        journal = sqlite_journal(address, call)
+        submit = journal.writer.submit
+
+        def at_once(operation: Any) -> Any:
+            deferred = submit(operation)
+            journal.writer.run_group()
+            return deferred
+
+        journal.writer.submit = at_once  # type: ignore[method-assign]
+        journal.writer.start = lambda: None  # type: ignore[method-assign]
+        journal.writer.stop = lambda: succeed(None)  # type: ignore[method-assign]
+        return journal
+
+    monkeypatch.setattr(operate, "react", run_at_once)
+    monkeypatch.setattr(operate, "make_journal", make_journal)
+    return Rig(tmp_path)
+
+
+def names(lines: list[Any]) -> list[str]:
+    return [line["delivery"] for line in lines]
+
+
+def test_deliveries_are_chosen(rig: Rig) -> None:
+    rig.fill("1")
+    rig.fill("2", dialect="other", received=1_700_000_000.0)
+    rig.deliver(2)
+    assert names(rig.lines("deliveries")) == ["1", "2"]
+    assert names(rig.lines("deliveries", "--state", "delivered")) == ["2"]
+    assert names(rig.lines("deliveries", "--dialect", "base")) == ["1"]
+    assert names(rig.lines("deliveries", "--repository", "nothing")) == []
+    assert names(rig.lines("deliveries", "--since", "2023-01-01")) == ["2"]
+    assert names(rig.lines("deliveries", "--until", "2023-01-01T00:00:00Z")) == ["1"]
+    assert names(rig.lines("deliveries", "--since", "1d")) == []
+    refused = rig.run("deliveries", "--since", "yesterday")
+    assert refused.exit_code == 2
+    assert "is no time" in refused.stderr
+
+
+def test_a_delivery_is_shown_whole_and_without_secrets(rig: Rig) -> None:
+    headers = {"X-Gitlab-Token": "s3cret", "Authorization": "Basic eDp5", "X-A": "b\x1b[2J"}
+    rig.fill("1", b'{"a": "\xc3\xa9\\u001b"}', headers=headers)
+    rig.write(lambda journal: journal.settle([Outcome("a", "", [(1, 0)], [], 2, 10.0, "refused")]))
+    (shown,) = rig.lines("show", "1")
+    assert shown["payload"] == {"a": "\u00e9\x1b"}
+    assert shown["sinks"] == [
+        {"sink": "a", "state": "waiting", "index": 0, "attempts": 2, "due": 10.0, "error": "refused"}
+    ]
+    assert shown["changes"][0]["revision"] == "old"
+    text = rig.run("show", "base/1").output
+    assert "POST /change_hook/x" in text
+    assert "2 attempts failed, next at 1970-01-01T00:00:10Z: refused" in text
+    for output in (text, json.dumps(shown)):
+        assert "s3cret" not in output
+        assert "Basic" not in output
+    assert "\x1b" not in text
+
+
+def test_a_form_is_shown_as_it_came_and_dead_letters_with_their_error(rig: Rig) -> None:
+    rig.fill("1", b"a=\xff")
+    rig.deliver(1, DeadLetter(1, 0, "gone"))
+    assert "a=\ufffd" in rig.run("show", "1").output
+    assert "sink a: gave up change 0: gone" in rig.run("show", "1").output
+    rig.fill("2")
+    assert "sink a: waits for change 0 and what follows it\n" in rig.run("show", "2").output
+
+
+def test_what_is_not_there_is_said(rig: Rig) -> None:
+    assert "there is no journal" in rig.run("deliveries").stderr
+    rig.fill("1")
+    assert "no delivery '7'" in rig.run("show", "7").stderr
+    assert "which delivery?" in rig.run("show").stderr
+    assert "which deliveries?" in rig.run("replay").stderr
+    rig.configure(change_hook_journal=None)
+    assert "nothing is kept" in rig.run("deliveries").stderr
+
+
+def test_the_configuration_may_be_left_out(rig: Rig, tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli.main, ["show", "1"])
+    assert f"there is no journal at {tmp_path}/change-hooks.sqlite" in result.stderr
+
+
+def test_a_failed_delivery_is_replayed_through_the_handler(rig: Rig) -> None:
+    for name in ("1", "2", "3"):
+        rig.fill(name)
+    rig.deliver(1, DeadLetter(1, 0, "gone"))
+    rig.deliver(2)
+    result = rig.run("replay", "--failed")
+    assert (result.exit_code, result.output) == (0, "1 replayed, 0 not\n")
+    states = {line["delivery"]: line["state"] for line in rig.lines("deliveries")}
+    assert states == {"1": "accepted", "2": "delivered", "3": "accepted"}
+    assert [line["revision"] for line in rig.lines("changes")] == ["1", "old", "old"]
+
+
+def test_deliveries_are_replayed_by_id_and_what_is_on_its_way_is_left_alone(rig: Rig) -> None:
+    rig.fill("1")
+    rig.fill("2")
+    rig.deliver(2)
+    result = rig.run("replay", "1", "2", "--json")
+    assert result.exit_code == 1
+    first, second = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (first["delivery"], second["delivery"]) == ("1", "2")
+    assert "still to be delivered" in first["error"]
+    assert "error" not in second
+    assert "base/1: it is still to be delivered" in result.stderr
+
+
+def test_what_the_handler_refuses_now_stays_as_it_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.fill("1", dialect="gone")
+    rig.fill("2", b"nothing=1")
+    for seq in (1, 2):
+        rig.deliver(seq, DeadLetter(seq, 0, "no"))
+    result = rig.run("replay", "--failed", "--since", "1970-01-01")
+    assert result.exit_code == 1
+    assert "gone/1: its dialect is not enabled any more" in result.stderr
+    assert "base/2: " in result.stderr
+    assert result.stdout.endswith("0 replayed, 2 not\n")
+
+    def broken(self: Any, request: Any) -> Any:
+        raise RuntimeError("boom\n")
+
+    monkeypatch.setattr("change_hooks.dialects.base.BaseHookHandler.getChanges", broken)
+    assert "base/2: the handler broke: RuntimeError: 'boom\\n'" in rig.run("replay", "2").stderr
+
+
+def test_a_progress_bar_for_people(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.fill("1")
+    rig.deliver(1)
+    monkeypatch.setattr(operate, "for_people", lambda: True)
+    result = rig.run("replay", "1")
+    assert result.exit_code == 0
+    assert "replaying" in result.stderr
+    assert result.stdout == "1 replayed, 0 not\n"
+
+
+def test_old_deliveries_are_pruned(rig: Rig) -> None:
+    rig.fill("1")
+    rig.fill("2")
+    rig.fill("3")
+    rig.deliver(1)
+    rig.deliver(2, DeadLetter(2, 0, "no"))
+    assert rig.run("prune", "--older-than", "100000").output == "0 deliveries deleted\n"
+    assert rig.run("prune").output == "1 deliveries deleted\n"
+    assert rig.lines("prune", "--failed") == [{"pruned": 1}]
+    assert names(rig.lines("deliveries")) == ["3"]
+    rig.configure(change_hook_keep=None)
+    assert "--older-than DAYS" in rig.run("prune").stderr
+
+
+def test_check_as_json(rig: Rig) -> None:
+    (checked,) = rig.lines("check")
+    assert checked["endpoints"] == {"base": "change_hooks.dialects.base.BaseHookHandler"}
+    assert checked["journal"].endswith("j.sqlite")
+    rig.configure(change_hook_journal="postgresql://me:s3cret@db:5433/hooks")
+    (checked,) = rig.lines("check")
+    assert checked["journal"] == "postgresql://db:5433/hooks"
+
+
+def test_what_a_handler_cannot_do_now_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def later(self: HookHandler, request: Any) -> Deferred[Any]:
+        return fail(Unavailable("not now"))
+
+    rig.fill("1")
+    rig.deliver(1)
+    monkeypatch.setattr("change_hooks.dialects.base.BaseHookHandler.getChanges", later)
+    assert "base/1: not now" in rig.run("replay", "1").stderr

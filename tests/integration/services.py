@@ -1,0 +1,48 @@
+"""PostgreSQL and RabbitMQ, where they run on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+POSTGRESQL = os.environ.get("CHANGE_HOOKS_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
+AMQP = os.environ.get("CHANGE_HOOKS_TEST_AMQP", "amqp://guest:guest@127.0.0.1:5672/%2F")
+
+
+def missing(what: str) -> Any:
+    """In CI a service that is missing fails the test; elsewhere the test is skipped."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} does not run here")
+    pytest.skip(f"{what} does not run here")
+
+
+def answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), 2).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    """The URL of a new database, dropped at the end."""
+    import psycopg
+
+    try:
+        admin = psycopg.connect(POSTGRESQL, autocommit=True, connect_timeout=5)
+    except psycopg.Error:
+        missing("PostgreSQL")
+    name = f"change_hooks_{uuid4().hex}"
+    admin.execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"{POSTGRESQL.rpartition('/')[0]}/{name}"
+    finally:
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        admin.close()

@@ -1,0 +1,400 @@
+"""What every journal has to do. The tests of each import all of this, and bring a fixture ``journal``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from change_hooks.change import Change
+from change_hooks.interfaces import IJournal
+from change_hooks.journal import (
+    LEASE,
+    Appended,
+    ChangeKey,
+    Claimed,
+    DeadLetter,
+    Outcome,
+    Pending,
+    SinkState,
+    StoredDelivery,
+    Wanted,
+)
+from change_hooks.journal.sql import CLAIM, LONGEST_DUE, PAGE, Reader, SQLJournal, prune, queue_name
+
+from ..conftest import delivery, result_of
+
+
+class Journal:
+    """A journal whose writer runs in the test's thread, and which a test can look into.
+
+    :param journal: the journal.
+    :param reader: makes a reader.
+    :param other: makes another receiver's journal on the same store.
+    """
+
+    def __init__(self, journal: SQLJournal, reader: Any, other: Any) -> None:
+        self.journal = journal
+        self.reader: Reader = reader()
+        self._reader = reader
+        self._other = other
+
+    def run(self, deferred: Deferred[Any]) -> Any:
+        self.journal.writer.run_group()
+        return result_of(deferred)
+
+    def other(self) -> Journal:
+        """Another receiver."""
+        return Journal(self._other(), self._reader, self._other)
+
+    def append(
+        self, name: str, *changes: Change, sinks: tuple[str, ...] = ("sink",), **more: Any
+    ) -> Appended:
+        received = delivery(b'{"a": 1}', id=name, **{"dialect": "base", "received": 5.0, **more})
+        appended: Appended = self.run(self.journal.append(received, list(changes), sinks))
+        return appended
+
+    def claim(self, now: float = 0.0, limit: int = 10, sinks: Any = ("sink",)) -> Claimed:
+        claimed: Claimed = self.run(self.journal.claim(sinks, now, limit))
+        return claimed
+
+    def settle(self, *outcomes: Outcome) -> None:
+        self.run(self.journal.settle(outcomes))
+
+    def states(self) -> list[str]:
+        return [stored.state for stored in self.reader.deliveries()]
+
+    def let_leases_run_out(self) -> None:
+        def run_out(session: Any) -> None:
+            session.execute("UPDATE queues SET lease = lease - ?", (LEASE,))
+            session.execute("UPDATE deliveries SET lease = lease - ?", (LEASE,))
+
+        self.run(self.journal.writer.submit(run_out))
+
+
+API = Change(repository="api", revision="1", comments="\u00e4")
+WEB = Change(repository="web", revision="2")
+
+
+def test_it_is_a_journal(journal: Journal) -> None:
+    assert IJournal.providedBy(journal.journal)
+
+
+def test_what_is_appended_can_be_read(journal: Journal) -> None:
+    assert journal.append("1", API, WEB) == Appended(duplicate=False, seq=1)
+    assert [(stored.key, stored.change) for stored in journal.reader.changes()] == [
+        (ChangeKey("base", "1", 0), API),
+        (ChangeKey("base", "1", 1), WEB),
+    ]
+    (stored,) = journal.reader.deliveries()
+    assert (stored.dialect, stored.delivery, stored.received, stored.state) == ("base", "1", 5.0, "accepted")
+    assert (stored.changes, stored.bytes) == (2, 8)
+    assert next(journal.reader.changes()).as_json()["delivery"] == "1"
+    assert list(journal.reader.changes(after=1)) == []
+
+
+def test_the_delivery_is_stored_byte_for_byte(journal: Journal) -> None:
+    journal.append("1", API, headers={"X-A": "b"})
+    restored = journal.reader.whole(1).delivery
+    assert restored == delivery(b'{"a": 1}', id="1", dialect="base", received=5.0, headers={"X-A": "b"})
+    assert restored.verified
+
+
+def test_a_delivery_of_the_same_id_is_a_duplicate(journal: Journal) -> None:
+    journal.append("1", API)
+    assert journal.append("1", WEB) == Appended(duplicate=True)
+    assert len(list(journal.reader.changes())) == 1
+
+
+def test_a_delivery_that_failed_may_come_again(journal: Journal) -> None:
+    journal.append("1", API)
+    journal.settle(Outcome("sink", "api", [(1, None)], [DeadLetter(1, 0, "no")]))
+    assert journal.states() == ["failed"]
+    assert journal.append("1", WEB) == Appended(duplicate=False, seq=1)
+    assert journal.states() == ["accepted"]
+    (work,) = journal.claim().works
+    assert [change for _, change in work.duties[0].changes] == [WEB]
+    journal.settle(Outcome("sink", "web", [(1, None)]))
+    assert journal.states() == ["delivered"]
+
+
+def test_without_sinks_a_delivery_is_delivered(journal: Journal) -> None:
+    journal.append("1", API, sinks=())
+    assert journal.states() == ["delivered"]
+    assert journal.claim() == Claimed([], None)
+
+
+def test_each_queue_is_worked_on_by_itself_and_in_order(journal: Journal) -> None:
+    journal.append("1", API, WEB, API)
+    journal.append("2", API)
+    claimed = journal.claim()
+    assert [(work.repository, work.attempts) for work in claimed.works] == [("api", 0), ("web", 0)]
+    api, web = claimed.works
+    assert [[key for key, _ in duty.changes] for duty in api.duties] == [
+        [ChangeKey("base", "1", 0), ChangeKey("base", "1", 2)],
+        [ChangeKey("base", "2", 0)],
+    ]
+    assert [key.index for key, _ in web.duties[0].changes] == [1]
+    assert journal.claim().works == []
+
+
+def test_no_more_queues_are_taken_than_asked_for(journal: Journal) -> None:
+    journal.append("1", API, WEB, sinks=("a", "b"))
+    assert [(work.sink, work.repository) for work in journal.claim(limit=3, sinks=("a", "b")).works] == [
+        ("a", "api"),
+        ("a", "web"),
+        ("b", "api"),
+    ]
+    assert [(work.sink, work.repository) for work in journal.claim(limit=3, sinks=("a", "b")).works] == [
+        ("b", "web")
+    ]
+
+
+def test_a_delivery_is_delivered_when_all_its_duties_are_done(journal: Journal) -> None:
+    journal.append("1", API, WEB, sinks=("sink", "other"))
+    for sink in ("sink", "other"):
+        for repository in ("api", "web"):
+            assert journal.states() == ["accepted"]
+            journal.settle(Outcome(sink, repository, [(1, None)]))
+    assert journal.states() == ["delivered"]
+    assert journal.claim(sinks=("sink", "other")) == Claimed([], None)
+
+
+def test_a_failure_puts_off_its_queue_alone(journal: Journal) -> None:
+    journal.append("1", API, API)
+    journal.append("2", WEB)
+    journal.settle(Outcome("sink", "api", [(1, 1)], [], attempts=3, due=10.0, error="refused"))
+    claimed = journal.claim(now=9.0)
+    assert [work.repository for work in claimed.works] == ["web"]
+    assert claimed.next_due == 10.0
+    api = next(work for work in journal.claim(now=10.0).works if work.repository == "api")
+    assert api.attempts == 3
+    assert [key.index for key, _ in api.duties[0].changes] == [1]
+
+
+def test_the_earliest_queue_of_all_sinks_is_the_next(journal: Journal) -> None:
+    journal.append("1", API, sinks=("a", "b"))
+    journal.settle(
+        Outcome("a", "api", [(1, 0)], [], 1, 10.0, "x"), Outcome("b", "api", [(1, 0)], [], 1, 7.0, "x")
+    )
+    assert journal.claim(sinks=("a", "b")).next_due == 7.0
+    assert journal.claim(sinks=("b", "a")).next_due == 7.0
+
+
+def test_a_queue_is_taken_in_parts(journal: Journal) -> None:
+    for number in range(3):
+        journal.append(str(number), *[API] * (CLAIM // 2))
+    (work,) = journal.claim().works
+    assert [duty.seq for duty in work.duties] == [1, 2]
+    journal.settle(Outcome("sink", "api", [(1, None), (2, None)]))
+    (work,) = journal.claim().works
+    assert [duty.seq for duty in work.duties] == [3]
+
+
+def test_what_a_receiver_works_on_the_others_leave_alone(journal: Journal) -> None:
+    other = journal.other()
+    journal.append("1", API)
+    assert len(journal.claim().works) == 1
+    assert other.claim() == Claimed([], None)
+    journal.settle(Outcome("sink", "api", [(1, 0)], [], 1, 10.0, "no"))
+    assert other.claim(now=9.0) == Claimed([], 10.0)
+    (work,) = other.claim(now=10.0).works
+    assert (work.attempts, work.repository) == (1, "api")
+
+
+def test_what_a_dead_receiver_worked_on_falls_to_another(journal: Journal) -> None:
+    other = journal.other()
+    journal.append("1", API)
+    journal.claim()
+    journal.let_leases_run_out()
+    assert len(other.claim().works) == 1
+    assert journal.claim().works == []
+    # The first was not dead after all: what it did counts, and the queue stays the other's.
+    journal.append("2", API)
+    journal.settle(Outcome("sink", "api", [(1, None)]))
+    assert journal.states() == ["delivered", "accepted"]
+    assert journal.claim().works == []
+    other.settle(Outcome("sink", "api", [(1, None)]))
+    assert [duty.seq for duty in journal.claim().works[0].duties] == [2]
+
+
+def test_a_receiver_that_lives_renews_its_leases(journal: Journal) -> None:
+    other = journal.other()
+    journal.append("1", API)
+    journal.run(journal.journal.postpone(delivery(id="2", dialect="base")))
+    journal.claim()
+    journal.let_leases_run_out()
+    journal.run(journal.journal.renew())
+    assert other.claim().works == []
+    assert other.run(other.journal.pending(0.0, 10)) == []
+
+
+def test_a_receiver_that_ends_gives_back_what_it_holds(journal: Journal) -> None:
+    other = journal.other()
+    journal.append("1", API)
+    journal.run(journal.journal.postpone(delivery(id="2", dialect="base")))
+    journal.claim()
+    journal.run(journal.journal.close())
+    assert len(other.claim().works) == 1
+    assert len(other.run(other.journal.pending(0.0, 10))) == 1
+
+
+def test_two_receivers_accept_a_delivery_once(journal: Journal) -> None:
+    other = journal.other()
+    assert not journal.append("1", API).duplicate
+    assert other.append("1", API).duplicate
+    assert not other.append("1", API, dialect="gitlab").duplicate
+
+
+def test_a_queue_put_off_beyond_reason_is_due_since_the_clock_was_set_back(journal: Journal) -> None:
+    journal.append("1", API)
+    journal.settle(Outcome("sink", "api", [(1, 0)], [], 1, 1e9, "no"))
+    assert journal.claim(now=1e9 - LONGEST_DUE).works == []
+    assert len(journal.claim(now=5.0).works) == 1
+
+
+def postponed(journal: Journal, name: str = "1") -> int:
+    appended: Appended = journal.run(journal.journal.postpone(delivery(b"x", id=name, dialect="base")))
+    assert not appended.duplicate
+    return appended.seq
+
+
+def test_a_pending_delivery_is_finished(journal: Journal) -> None:
+    seq = postponed(journal)
+    assert journal.states() == ["pending"]
+    assert journal.append("1", API).duplicate
+    assert journal.run(journal.journal.finish(seq, [API, WEB], ("sink",)))
+    assert journal.states() == ["accepted"]
+    assert [work.repository for work in journal.claim().works] == ["api", "web"]
+    assert not journal.run(journal.journal.finish(seq, [API], ("sink",)))
+
+
+def test_a_pending_delivery_without_changes_is_delivered(journal: Journal) -> None:
+    assert journal.run(journal.journal.finish(postponed(journal), [], ("sink",)))
+    assert journal.states() == ["delivered"]
+    assert journal.claim() == Claimed([], None)
+
+
+def test_a_pending_delivery_of_a_dead_receiver_falls_to_another(journal: Journal) -> None:
+    seq = postponed(journal)
+    other = journal.other()
+    assert journal.run(journal.journal.pending(0.0, 10)) == []
+    assert other.run(other.journal.pending(0.0, 10)) == []
+    journal.let_leases_run_out()
+    assert other.run(other.journal.pending(0.0, 10)) == [
+        Pending(seq, 0, delivery(b"x", id="1", dialect="base"))
+    ]
+
+
+def test_a_pending_delivery_can_be_put_off(journal: Journal) -> None:
+    seq = postponed(journal)
+    journal.run(journal.journal.put_off(seq, 10.0, "not now"))
+    assert journal.run(journal.journal.pending(9.0, 10)) == []
+    (pending,) = journal.run(journal.journal.pending(10.0, 10))
+    assert pending.attempts == 1
+    (stored,) = journal.reader.deliveries()
+    assert (stored.state, stored.error) == ("pending", "not now")
+
+
+def test_a_pending_delivery_that_fails_says_why_and_may_come_again(journal: Journal) -> None:
+    seq = postponed(journal)
+    journal.run(journal.journal.fail(seq, "it broke"))
+    (stored,) = journal.reader.deliveries(Wanted(state="failed"))
+    assert stored.error == "it broke"
+    assert journal.append("1", API) == Appended(duplicate=False, seq=seq)
+    (stored,) = journal.reader.deliveries()
+    assert (stored.state, stored.error) == ("accepted", "")
+
+
+def test_a_delivery_is_replayed_when_it_is_out_of_the_way(journal: Journal) -> None:
+    journal.append("1", API, API)
+    assert not journal.run(journal.journal.replay(1, [WEB], ("sink",)))
+    journal.claim()
+    journal.settle(Outcome("sink", "api", [(1, None)], [DeadLetter(1, 1, "no")]))
+    assert journal.states() == ["failed"]
+    assert journal.run(journal.journal.replay(1, [WEB], ("sink",)))
+    assert journal.states() == ["accepted"]
+    (work,) = journal.claim().works
+    assert work.duties[0].changes == [(ChangeKey("base", "1", 0), WEB)]
+    journal.settle(Outcome("sink", "web", [(1, None)]))
+    assert journal.states() == ["delivered"]
+    assert journal.run(journal.journal.replay(1, [WEB], ()))
+    assert journal.states() == ["delivered"]
+
+
+def test_deliveries_can_be_chosen(journal: Journal) -> None:
+    journal.append("1", API, received=1.0)
+    journal.append("2", WEB, received=2.0, dialect="gitlab", sinks=())
+
+    def names(**wanted: Any) -> list[str]:
+        return [stored.delivery for stored in journal.reader.deliveries(Wanted(**wanted))]
+
+    assert names() == ["1", "2"]
+    assert names(state="accepted") == ["1"]
+    assert names(dialect="gitlab") == ["2"]
+    assert names(repository="a*") == ["1"]
+    assert names(repository="nothing") == []
+    assert names(since=2.0) == ["2"]
+    assert names(until=2.0) == ["1"]
+    assert names(state="accepted", dialect="gitlab") == []
+
+
+def test_all_is_read_page_by_page(journal: Journal) -> None:
+    received = [delivery(id=str(number), dialect="base") for number in range(PAGE + 1)]
+    stored = [journal.journal.append(each, [API], ()) for each in received]
+    journal.journal.writer.run_group()
+    assert not any(result_of(each).duplicate for each in stored)
+    assert len(list(journal.reader.deliveries())) == PAGE + 1
+    assert len(list(journal.reader.changes())) == PAGE + 1
+
+
+def test_a_delivery_is_found_by_its_id_and_shown_whole(journal: Journal) -> None:
+    journal.append("1", API, WEB)
+    journal.append("1", WEB, dialect="gitlab")
+    assert journal.reader.find("1") == [1, 2]
+    assert journal.reader.find("gitlab/1") == [2]
+    assert journal.reader.find("2") == []
+    journal.settle(Outcome("sink", "web", [(1, None)], [DeadLetter(1, 1, "gone")]))
+    journal.settle(Outcome("sink", "api", [(1, 0)], [], 2, 10.0, "refused"))
+    whole = journal.reader.whole(1)
+    assert whole.stored == StoredDelivery(1, "base", "1", 5.0, "accepted", 2, 8, "")
+    assert whole.changes == [API, WEB]
+    assert whole.sinks == [
+        SinkState("sink", "waiting", 0, 2, 10.0, "refused"),
+        SinkState("sink", "failed", 1, 0, 0.0, "gone"),
+    ]
+    try:
+        journal.reader.whole(99)
+    except LookupError:
+        return
+    raise AssertionError("there is no such delivery")
+
+
+def test_only_what_is_delivered_is_pruned(journal: Journal) -> None:
+    journal.append("1", API)
+    journal.append("2", API, sinks=())
+    journal.append("3", API, sinks=(), received=6.0)
+    postponed(journal, "4")
+    journal.append("5", WEB)
+    journal.settle(Outcome("sink", "web", [(5, None)], [DeadLetter(5, 0, "no")]))
+    assert journal.run(journal.journal.prune(6.0)) == 1
+    assert journal.run(journal.journal.prune(6.0)) == 0
+    assert [stored.delivery for stored in journal.reader.deliveries()] == ["1", "3", "4", "5"]
+    assert journal.run(journal.journal.writer.submit(lambda session: prune(session, 6.0, failed=True))) == 1
+    assert [stored.delivery for stored in journal.reader.deliveries()] == ["1", "3", "4"]
+
+
+def test_the_sinks_that_changes_wait_for_are_known(journal: Journal) -> None:
+    journal.append("1", API, WEB, sinks=("b", "a"))
+    assert journal.run(journal.journal.waiting_sinks()) == ["a", "b"]
+
+
+def test_a_strange_repository_costs_nothing(journal: Journal) -> None:
+    strange = Change(repository="a\0b"), Change(repository="x" * 100_000), Change(repository="\U0001f600")
+    journal.append("1", *strange)
+    claimed = journal.claim().works
+    assert sorted(change.repository for work in claimed for _, change in work.duties[0].changes) == sorted(
+        change.repository for change in strange
+    )
+    journal.settle(*[Outcome("sink", queue_name(change), [(1, None)]) for change in strange])
+    assert journal.states() == ["delivered"]
