@@ -178,7 +178,16 @@ class Dispatcher:
                 attempts += 1
                 error, asked = failed
                 if attempts < self._attempts:
-                    due = self._clock.seconds() + max(back_off(attempts), asked)
+                    wait = max(back_off(attempts), asked)
+                    due = self._clock.seconds() + wait
+                    log.warn(
+                        "sink {sink} did not take {key} (attempt {attempts}): {error}; again in {wait:.0f} s",
+                        sink=work.sink,
+                        key=key,
+                        attempts=attempts,
+                        error=error,
+                        wait=wait,
+                    )
                     done.append((duty.seq, key.index))
                     outcome = Outcome(work.sink, work.repository, done, dead, attempts, due, error)
                     break

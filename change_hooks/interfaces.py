@@ -42,7 +42,8 @@ class IChangeSink(Interface):
     """Where changes go.
 
     A sink may have an attribute ``timeout``: how long it may take for a change, in seconds (60 when it has
-    none); None when it keeps the time itself.
+    none); None when it keeps the time itself. It may have a method ``close()``, called when the service
+    has stopped.
     """
 
     name: str = Attribute("What the journal calls this sink; it must not change from one run to the next.")

@@ -294,6 +294,7 @@ class _Durable:
         self, config: HooksConfig, address: Address, sinks: Mapping[str, Any], clock: Any, process: Process
     ) -> None:
         self.journal: IJournal = make_journal(address, clock.callFromThread)
+        self._sinks = tuple(sinks.values())
         self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts)
         self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)
         self._retention = Retention(self.journal, clock, config.keep)
@@ -322,6 +323,10 @@ class _Durable:
         self._retention.stop()
         self.pending.stop()
         yield self._dispatcher.stop()
+        for sink in self._sinks:
+            close = getattr(sink, "close", None)
+            if close is not None:
+                close()
         yield self.journal.close()
 
 

@@ -12,6 +12,7 @@ import click
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, read_config
 from change_hooks.cli.logs import begin_logging
 from change_hooks.cli.operate import changes, deliveries, prune, replay, show
+from change_hooks.cli.steady import make_steady
 from change_hooks.errors import ConfigurationError
 from change_hooks.journal.address import shown
 from change_hooks.service import StandaloneService
@@ -42,6 +43,7 @@ def serve(config: Path | None, log_format: str) -> None:
     from twisted.internet import reactor
 
     begin_logging(log_format)
+    make_steady(reactor)
     try:
         service = StandaloneService(config, reactor)
         service.check_journal()

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.python.usage import Options, UsageError
 from zope.interface import implementer
 
+from change_hooks.cli.steady import make_steady
 from change_hooks.errors import ConfigurationError
 from change_hooks.service import StandaloneService
 
@@ -51,6 +52,7 @@ class ServiceMaker:
 
     def makeService(self, options: Any) -> IService:
         """Make the service."""
+        make_steady(reactor)
         try:
             service = _Service(options["config"], reactor)
             service.check_journal()

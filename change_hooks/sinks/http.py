@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
+from time import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,6 +55,7 @@ class Http:
         self._verify = verify
         self._http = http
         self._clock = clock
+        self._now = time if clock is None else clock.seconds
 
     @inlineCallbacks
     def add_change(self, change: Change, key: Any) -> Any:
@@ -78,12 +80,12 @@ class Http:
         )
         yield response.content().addTimeout(self._time_limit, self._clock)
         if not 200 <= response.code < 300:
-            wait = retry_after(response.headers.getRawHeaders("retry-after"), self._clock.seconds())
+            wait = retry_after(response.headers.getRawHeaders("retry-after"), self._now())
             raise SinkError(f"status {response.code}", retry_after=wait)
 
     def _headers(self, body: bytes, key: Any) -> dict[str, str]:
         headers = {"content-type": "application/json", "user-agent": "change-hooks"}
-        now = int(self._clock.seconds())
+        now = int(self._now())
         name = "|".join(map(str, key)) if key is not None else sha256(body).hexdigest()
         headers["webhook-id"] = "msg_" + sha256(name.encode()).hexdigest()[:32]
         headers["webhook-timestamp"] = str(now)

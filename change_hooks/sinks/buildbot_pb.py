@@ -1,0 +1,122 @@
+"""Hand every change to the change port of a Buildbot master.
+
+Source: Buildbot manual, "PBChangeSource"; Twisted, "Perspective Broker".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.cred.credentials import UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.python.failure import Failure
+from twisted.spread.banana import SIZE_LIMIT
+from twisted.spread.pb import DeadReferenceError, PBClientFactory, PBConnectionLost, RemoteError
+from zope.interface import implementer
+
+from change_hooks.change import Change
+from change_hooks.interfaces import IChangeSink, SinkError
+from change_hooks.sinks.link import Link, endpoint
+
+#: The longest text that goes through Perspective Broker, in bytes.
+LONGEST_TEXT = SIZE_LIMIT - 1
+
+
+@implementer(IChangeSink)
+class BuildbotPB:
+    """Sends every change to a master that has a ``PBChangeSource``, as Buildbot's own tools do.
+
+    The master is not told the change's key, so one that has to be sent again (the connection broke before
+    the master had answered) is there twice. Texts of more than 640 KiB are cut.
+
+    :param master: ``host:port`` of the master's change port, or a Twisted endpoint string.
+    :param user: as in the ``PBChangeSource``.
+    :param passwd: as in the ``PBChangeSource``.
+    :param name: what the journal calls this sink.
+    :param time_limit: for each change, in seconds.
+    :raises ValueError: *master* is no address.
+    """
+
+    def __init__(
+        self,
+        master: str,
+        *,
+        user: str = "change",
+        passwd: str = "changepw",  # noqa: S107 (Buildbot's own default)
+        name: str = "buildbot_pb",
+        time_limit: float = 60.0,
+        reactor: Any = None,
+    ) -> None:
+        self.name = name
+        self.timeout = time_limit
+        self._master = master
+        self._credentials = UsernamePassword(user.encode(), passwd.encode())
+        self._reactor = reactor
+        endpoint(reactor, master)
+        self._link: Link[_Master] = Link(self._connect, lambda connected: connected.factory.disconnect())
+
+    @inlineCallbacks
+    def add_change(self, change: Change, key: Any) -> Any:
+        """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
+        connected = yield self._link.get()
+        try:
+            yield connected.perspective.callRemote("addChange", fields_of(change))
+        except RemoteError as error:
+            raise SinkError(f"the master refuses it: {error}") from error
+        except (DeadReferenceError, PBConnectionLost) as error:
+            self._link.drop(connected)
+            raise SinkError("the connection to the master broke") from error
+
+    def close(self) -> None:
+        """End the connection."""
+        self._link.drop()
+
+    @inlineCallbacks
+    def _connect(self) -> Any:
+        if self._reactor is None:
+            from twisted.internet import reactor
+
+            self._reactor = reactor
+        factory = PBClientFactory()
+        yield endpoint(self._reactor, self._master).connect(factory)
+        try:
+            logging_in: Deferred[Any] = factory.login(self._credentials)
+            perspective = yield logging_in.addErrback(_not_let_in)
+        except Exception:
+            factory.disconnect()
+            raise
+        connected = _Master(factory, perspective)
+        perspective.notifyOnDisconnect(lambda _: self._link.drop(connected))
+        return connected
+
+
+def _not_let_in(failure: Failure) -> Failure:
+    if failure.check(UnauthorizedLogin):
+        raise SinkError("the master knows no such user and password")
+    return failure
+
+
+class _Master:
+    """A connection to a master."""
+
+    def __init__(self, factory: PBClientFactory, perspective: Any) -> None:
+        self.factory = factory
+        self.perspective = perspective
+
+
+def fields_of(change: Change) -> dict[str, Any]:
+    """A change as a master's change port takes it; a field that is not known is left out."""
+    fields = {name: value for name, value in change.as_dict().items() if value is not None}
+    fields["who"] = fields.pop("author")
+    if "when_timestamp" in fields:
+        fields["when"] = fields.pop("when_timestamp")
+    return {name: _fitting(value) if isinstance(value, str) else value for name, value in fields.items()}
+
+
+def _fitting(text: str) -> str:
+    encoded = text.encode()
+    return text if len(encoded) <= LONGEST_TEXT else encoded[:LONGEST_TEXT].decode("utf-8", "ignore")
+
+
+__all__ = ["BuildbotPB", "fields_of"]

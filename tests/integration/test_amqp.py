@@ -1,0 +1,164 @@
+"""Changes on their way through a real RabbitMQ."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pika
+import pytest
+from pika.exceptions import AMQPError
+
+from .conftest import Server, eventually, free_port
+from .services import AMQP, missing
+from .test_sinks import send, states, www
+
+#: Where the server's own program is when it is not on the path for everybody.
+RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+
+
+class Queue:
+    """A queue bound to an exchange of its own."""
+
+    def __init__(self, url: str, exchange: str, key: str = "#") -> None:
+        self.connection = pika.BlockingConnection(pika.URLParameters(url))
+        self.channel = self.connection.channel()
+        self.channel.exchange_declare(exchange, exchange_type="topic", durable=True)
+        self.name = f"{exchange}-queue"
+        self.channel.queue_declare(self.name, durable=True)
+        self.channel.queue_bind(self.name, exchange, key)
+
+    def get(self) -> Any:
+        frame, properties, body = self.channel.basic_get(self.name, auto_ack=True)
+        return frame and (frame.routing_key, properties, json.loads(body))
+
+    def remove(self, exchange: str) -> None:
+        self.channel.queue_delete(self.name)
+        self.channel.exchange_delete(exchange)
+        self.connection.close()
+
+
+@pytest.fixture
+def exchange() -> Iterator[str]:
+    name = f"change_hooks_{uuid4().hex}"
+    try:
+        queue = Queue(AMQP, name)
+    except (AMQPError, OSError):
+        missing("RabbitMQ")
+    yield name
+    queue.remove(name)
+
+
+def test_a_change_is_published_persistent_and_with_its_key(
+    server: Callable[..., Server], exchange: str, tmp_path: Path
+) -> None:
+    running = server(www({"queue": {"sink": "amqp", "url": AMQP, "exchange": exchange, "mandatory": True}}))
+    queue = Queue(AMQP, exchange)
+    send(running.url, "1")
+    send(running.url, "2")
+    eventually(lambda: states(tmp_path) == ["delivered", "delivered"])
+    (key, properties, first), (_, other, second) = queue.get(), queue.get()
+    assert key == "base.-.a b; touch x"
+    assert (first["revision"], second["revision"]) == ("1", "2")
+    assert (properties.delivery_mode, properties.content_type) == (2, "application/json")
+    assert properties.message_id != other.message_id
+    queue.connection.close()
+    assert running.stop() == 0
+
+
+def test_a_change_no_queue_is_bound_for_waits_for_one(
+    server: Callable[..., Server], exchange: str, tmp_path: Path
+) -> None:
+    queue = Queue(AMQP, exchange)
+    queue.channel.queue_delete(queue.name)
+    running = server(www({"queue": {"sink": "amqp", "url": AMQP, "exchange": exchange, "mandatory": True}}))
+    send(running.url, "1")
+    assert states(tmp_path) == ["accepted"]
+    bound = Queue(AMQP, exchange)
+    message: Any = eventually(bound.get)
+    assert message[2]["revision"] == "1"
+    for each in (queue, bound):
+        each.connection.close()
+
+
+class Broker:
+    """A RabbitMQ node of the test's own, which it may kill."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n")
+        environment = {
+            **os.environ,
+            "HOME": str(self.folder),
+            "RABBITMQ_NODENAME": f"change-hooks-{self.port}@localhost",
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none"),
+        }
+        with (self.folder / "broker.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [RABBITMQ], env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        eventually(self._answers)
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, (self.folder / "broker.log").read_text()
+        try:
+            pika.BlockingConnection(pika.URLParameters(self.url)).close()
+        except (AMQPError, OSError):
+            return False
+        return True
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+@pytest.fixture
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    if shutil.which(RABBITMQ) is None:
+        missing(RABBITMQ)
+    broker = Broker(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        yield broker
+    finally:
+        broker.kill()
+
+
+def test_a_broker_that_is_killed_and_comes_back_gets_every_change(
+    server: Callable[..., Server], broker: Broker, tmp_path: Path
+) -> None:
+    broker.start()
+    queue = Queue(broker.url, "changes")
+    running = server(www({"queue": {"sink": "amqp", "url": broker.url, "exchange": "changes"}}))
+    send(running.url, "1")
+    eventually(lambda: states(tmp_path) == ["delivered"])
+    broker.kill()
+    send(running.url, "2")
+    send(running.url, "3")
+    assert states(tmp_path) == ["delivered", "accepted", "accepted"]
+    broker.start()
+    eventually(lambda: states(tmp_path) == ["delivered"] * 3)
+    queue = Queue(broker.url, "changes")
+    taken = [queue.get()[2]["revision"] for _ in range(3)]
+    assert taken == ["1", "2", "3"]
+    queue.connection.close()
+    assert running.stop() == 0

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from change_hooks.change import Change
+from change_hooks.interfaces import IChangeSink
+from change_hooks.journal import ChangeKey
+from change_hooks.sinks.amqp import LONGEST_PART, Amqp, routing_key
+
+KEY = ChangeKey("github", "guid", 0)
+
+
+def test_it_is_a_sink() -> None:
+    sink = Amqp("amqp://guest:guest@localhost/", name="queue", time_limit=5.0)
+    assert IChangeSink.providedBy(sink)
+    assert (sink.name, sink.timeout) == ("queue", 5.0)
+    sink.close()
+
+
+def test_the_address_is_checked() -> None:
+    with pytest.raises(ValueError, match="url must begin with amqp"):
+        Amqp("http://localhost/")
+
+
+@pytest.mark.parametrize(
+    ("repository", "branch", "key"),
+    [
+        ("https://github.com/octo-org/api.git", "main", "github.github_com/octo-org/api.main"),
+        ("git@host:a/b", "v1.0", "github.git@host:a/b.v1_0"),
+        ("", None, "github.-.-"),
+    ],
+)
+def test_a_routing_key_has_three_words(repository: str, branch: str | None, key: str) -> None:
+    assert routing_key(Change(repository=repository, branch=branch), KEY) == key
+
+
+def test_a_routing_key_is_never_too_long() -> None:
+    long = Change(repository="\u00e4" * 500, branch="\U0001f600" * 500)
+    key = routing_key(long, ChangeKey("x" * 500, "1", 0))
+    assert len(key.encode()) <= 255
+    assert [len(word.encode()) <= LONGEST_PART for word in key.split(".")] == [True] * 3
+    assert routing_key(Change(), None) == "-.-.-"

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import _WrappingFactory
+from twisted.internet.testing import MemoryReactorClock
+from twisted.spread import pb
+from twisted.test.iosim import FakeTransport, IOPump
+from zope.interface import implementer
+
+from change_hooks.change import Change
+from change_hooks.interfaces import IChangeSink, SinkError
+from change_hooks.sinks.buildbot_pb import LONGEST_TEXT, BuildbotPB, fields_of
+
+from ..conftest import result_of
+
+
+class Refusal(pb.Error):
+    pass
+
+
+@implementer(IRealm)
+class Port(pb.Avatar):
+    """A master's change port."""
+
+    def __init__(self) -> None:
+        self.changes: list[Any] = []
+        self.broken = False
+
+    def requestAvatar(self, avatar: Any, mind: Any, *interfaces: Any) -> Any:
+        return pb.IPerspective, self, lambda: None
+
+    def perspective_addChange(self, fields: Any) -> None:
+        if self.broken:
+            raise Refusal("no such branch")
+        self.changes.append(fields)
+
+
+class Rig:
+    """A sink, and a master in memory."""
+
+    def __init__(self, **options: Any) -> None:
+        self.port = Port()
+        checker = InMemoryUsernamePasswordDatabaseDontUse(change=b"changepw")
+        self.server = pb.PBServerFactory(Portal(self.port, [checker]))
+        self.reactor = MemoryReactorClock()
+        self.sink = BuildbotPB("master.example:9989", reactor=self.reactor, **options)
+
+    def add(self, change: Change) -> Deferred[Any]:
+        known = len(self.reactor.tcpClients)
+        taken: Deferred[Any] = self.sink.add_change(change, None)
+        if len(self.reactor.tcpClients) > known:
+            self.connect(self.reactor.tcpClients[-1][2])
+        self.pump.flush()
+        return taken
+
+    def connect(self, factory: _WrappingFactory) -> None:
+        client, server = factory.buildProtocol(None), self.server.buildProtocol(None)
+        client_end, server_end = FakeTransport(client, False), FakeTransport(server, True)
+        self.pump = IOPump(client, server, client_end, server_end, False)
+        server.makeConnection(server_end)
+        client.makeConnection(client_end)
+
+
+def test_a_change_is_handed_over_and_the_connection_kept() -> None:
+    rig = Rig()
+    assert IChangeSink.providedBy(rig.sink)
+    assert result_of(rig.add(Change(author="\u00c4nn", files=["a"], when_timestamp=5))) is None
+    assert result_of(rig.add(Change(revision="2"))) is None
+    first, second = rig.port.changes
+    assert (first["who"], first["files"], first["when"]) == ("\u00c4nn", ["a"], 5)
+    assert "revision" not in first
+    assert second["revision"] == "2"
+    assert len(rig.reactor.tcpClients) == 1
+
+
+def test_a_wrong_password_is_an_error() -> None:
+    rig = Rig(passwd="wrong")
+    with pytest.raises(SinkError, match="no such user and password"):
+        result_of(rig.add(Change()))
+    assert rig.port.changes == []
+
+
+def test_what_the_master_refuses_is_an_error_and_the_connection_is_kept() -> None:
+    rig = Rig()
+    rig.port.broken = True
+    with pytest.raises(SinkError, match="the master refuses it"):
+        result_of(rig.add(Change()))
+    rig.port.broken = False
+    assert result_of(rig.add(Change())) is None
+    assert len(rig.reactor.tcpClients) == 1
+
+
+def test_a_text_too_long_for_the_way_is_cut() -> None:
+    fields = fields_of(Change(comments="\u00e4" * LONGEST_TEXT, author="a"))
+    assert len(fields["comments"].encode()) == LONGEST_TEXT - 1
+    assert fields["who"] == "a"
+
+
+def test_the_address_is_checked() -> None:
+    with pytest.raises(ValueError, match="nonsense"):
+        BuildbotPB("nonsense")
+
+
+def test_a_connection_that_was_lost_is_made_anew() -> None:
+    rig = Rig()
+    result_of(rig.add(Change(revision="1")))
+    rig.pump.server.transport.loseConnection()
+    rig.pump.flush()
+    assert result_of(rig.add(Change(revision="2"))) is None
+    assert [fields["revision"] for fields in rig.port.changes] == ["1", "2"]
+    assert len(rig.reactor.tcpClients) == 2
+    rig.sink.close()
