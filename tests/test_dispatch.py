@@ -22,7 +22,7 @@ from change_hooks.dispatch import (
 )
 from change_hooks.errors import Unavailable
 from change_hooks.interfaces import IChangeSink, SinkError
-from change_hooks.journal import ChangeKey
+from change_hooks.journal import LEASE, ChangeKey
 from change_hooks.journal.sql import Reader
 from change_hooks.journal.sqlite import connect_to_read, sqlite_journal
 
@@ -365,3 +365,57 @@ def test_a_sink_that_keeps_the_time_itself_is_not_timed_out(tmp_path: Path) -> N
     rig.run()
     (stored,) = Reader(connect_to_read(rig.path)).deliveries()
     assert stored.state == "delivered"
+
+
+def test_a_sink_that_is_down_for_ninety_nine_attempts_loses_nothing(tmp_path: Path, sink: Sink) -> None:
+    rig = Rig(tmp_path / "journal.sqlite", {"sink": sink}, attempts=100)
+    sink.refused = {"1.0": 99, "2.0": 0}
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "api")
+    rig.append("2", "api")
+    for _ in range(99):
+        rig.advance(LONGEST_RETRY)
+    assert sink.taken == ["1.0", "2.0"]
+    assert rig.states() == ["delivered", "delivered"]
+    assert rig.clock.seconds() > 8 * 3600
+
+
+def test_and_after_a_hundred_it_is_a_dead_letter_and_the_rest_goes_on(tmp_path: Path, sink: Sink) -> None:
+    rig = Rig(tmp_path / "journal.sqlite", {"sink": sink}, attempts=100)
+    sink.refused = {"1.0": 100}
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "api")
+    rig.append("2", "api")
+    for _ in range(100):
+        rig.advance(LONGEST_RETRY)
+    assert sink.taken == ["2.0"]
+    assert rig.states() == ["failed", "delivered"]
+
+
+def test_what_is_being_worked_on_is_kept_from_the_others(tmp_path: Path) -> None:
+    waiting: Deferred[Any] = Deferred()
+    rig = Rig(tmp_path / "journal.sqlite", {"sink": lambda change: waiting})
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "api")
+    renewed: list[float] = []
+    renew = rig.journal.renew
+
+    def counted() -> Any:
+        renewed.append(rig.clock.seconds())
+        return renew()
+
+    rig.journal.renew = counted  # type: ignore[method-assign]
+    for _ in range(4):
+        rig.advance(LEASE / 3)
+    assert renewed == [LEASE / 3 * number for number in (1, 2, 3, 4)]
+    stopped = rig.dispatcher.stop()
+    rig.advance(LEASE / 3)
+    assert len(renewed) == 5
+    waiting.callback(None)
+    rig.run()
+    assert has_fired(stopped)
+    rig.advance(LEASE)
+    assert len(renewed) == 5
