@@ -134,6 +134,12 @@ class IJournal(Interface):
         to every sink. Fires with how many; 0: there are no more.
         """
 
+    def remember(name: str, value: bytes) -> Deferred[None]:
+        """Keep a value under a name, instead of the one before."""
+
+    def recall(name: str) -> Deferred[bytes | None]:
+        """Fires with the value that is kept under a name; None: there is none."""
+
     def waiting_sinks() -> Deferred[list[str]]:
         """The names of the sinks for which changes wait."""
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, fail, inlineCallbacks
+from twisted.internet.defer import Deferred, fail, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -17,7 +18,14 @@ from twisted.web.resource import IResource, Resource
 
 from change_hooks.auth import BasicAuth
 from change_hooks.change import Change
-from change_hooks.config import DEFAULT_PORT, EndpointConfig, HooksConfig, load_file, read_www
+from change_hooks.config import (
+    DEFAULT_PORT,
+    EndpointConfig,
+    FileConfig,
+    HooksConfig,
+    load_file,
+    read_www,
+)
 from change_hooks.delivery import Delivery
 from change_hooks.dispatch import Dispatcher
 from change_hooks.errors import ConfigurationError, Unavailable, UnknownDialect
@@ -25,6 +33,8 @@ from change_hooks.interfaces import IChangeSink, IJournal
 from change_hooks.journal import Appended
 from change_hooks.journal.address import Address, check_journal, make_journal
 from change_hooks.pending import PendingDeliveries, Process
+from change_hooks.pollers.base import Poller, changes_in, is_polled
+from change_hooks.pollers.polling import Polling
 from change_hooks.resource import (
     TAKEN,
     ChangeHookResource,
@@ -94,6 +104,8 @@ class Tree:
 
     def changes_again(self, delivery: Delivery) -> Deferred[list[Change]]:
         """The changes of a stored delivery, from the handler of its dialect as it is now."""
+        if is_polled(delivery):
+            return succeed(changes_in(delivery))
         endpoint = self._endpoints.get(delivery.dialect)
         if endpoint is None:
             return fail(UnknownDialect("its dialect is not enabled any more (change_hook_dialects)"))
@@ -234,6 +246,14 @@ class ChangeHookService(MultiService):
         """What to mount; it stays the same through every reconfiguration."""
         return self._current
 
+    def accept(self, delivery: Delivery, changes: list[Change]) -> Deferred[Taken]:
+        """Take changes that did not come with a request: store them, and hand them to the sinks.
+
+        :param delivery: names them; one that was accepted before is a duplicate.
+        :returns: fires when they are stored; fails with :class:`~change_hooks.errors.Unavailable`.
+        """
+        return maybeDeferred(self._intake.take, delivery, changes)
+
     @property
     def journal(self) -> IJournal | None:
         """Where deliveries are kept; None when they are not."""
@@ -363,11 +383,13 @@ class StandaloneService(MultiService):
         super().__init__()
         self._path = path
         self._reactor = reactor
-        www, base, port = standalone_settings(path)
-        self._endpoint = serverFromString(reactor, port)
-        self.port = port
-        self.hooks = ChangeHookService(www, clock=reactor, base=base)
+        settings = standalone_settings(path)
+        self._endpoint = serverFromString(reactor, settings.port)
+        self.port = settings.port
+        self._polling = Polling(settings.base, reactor)
+        self.hooks = ChangeHookService(settings.www, pollers=self._polling, clock=reactor, base=settings.base)
         self.hooks.setServiceParent(self)
+        self._polling.use(settings.pollers)
         root = _Root()
         root.putChild(b"change_hook", self.hooks.resource)
         self._site = HookSite(root, self.hooks.config.max_body, reactor)
@@ -393,20 +415,22 @@ class StandaloneService(MultiService):
     def startService(self) -> None:
         """Start what is inside, and listen to SIGHUP."""
         super().startService()
+        self._polling.start(self.hooks)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
 
     def reload(self) -> None:
         """Read the configuration again; when something is wrong with it, go on with the old one."""
         try:
-            www, _, port = standalone_settings(self._path)
-            self.hooks.reconfigure(www)
+            settings = standalone_settings(self._path)
+            self.hooks.reconfigure(settings.www)
         except ConfigurationError as error:
             for problem in error.problems:
                 log.error("not reconfigured: {problem}", problem=problem)
             return
         self._site.max_body = self.hooks.config.max_body
-        if port != self.port:
+        self._polling.use(settings.pollers)
+        if settings.port != self.port:
             log.warn("c['www']['port'] has changed; that takes a restart")
         log.info("reconfigured")
 
@@ -415,17 +439,51 @@ class StandaloneService(MultiService):
         """Stop listening, and let what is in flight end."""
         if self._listening is not None:
             yield self._listening.stopListening()
+        yield self._polling.stop()
         yield super().stopService()
 
 
-def standalone_settings(path: Path | None) -> tuple[Mapping[str, Any], Path, str]:
-    """The ``www`` dict, the folder for relative paths, and the endpoint string of a server of its own."""
+class Settings(msgspec.Struct, frozen=True):
+    """What a server of its own is told.
+
+    :param base: the folder for relative paths.
+    :param port: an endpoint string.
+    """
+
+    www: Mapping[str, Any]
+    base: Path
+    port: str
+    pollers: tuple[Poller, ...] = ()
+
+
+def standalone_settings(path: Path | None) -> Settings:
+    """The settings in a file; None: the embedded default.
+
+    :raises ConfigurationError: with everything that is wrong.
+    """
     if path is None:
         www: Mapping[str, Any] = {"change_hook_dialects": {"base": True}}
-        return www, Path.cwd(), f"tcp:{DEFAULT_PORT}:interface=127.0.0.1"
+        return Settings(www, Path.cwd(), f"tcp:{DEFAULT_PORT}:interface=127.0.0.1")
     config = load_file(path)
-    port = config.port
-    return config.www, config.path.parent, f"tcp:{port}" if isinstance(port, int) else port
+    port = f"tcp:{config.port}" if isinstance(config.port, int) else config.port
+    return Settings(config.www, config.path.parent, port, _pollers(config))
+
+
+def _pollers(config: FileConfig) -> tuple[Poller, ...]:
+    value = config.settings.get("change_source", ())
+    sources = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    problems = [
+        f"change_source: {type(source).__name__} is no poller of change_hooks.pollers"
+        for source in sources
+        if not isinstance(source, Poller)
+    ]
+    names = [source.name for source in sources if isinstance(source, Poller)]
+    problems += [f"change_source: two are called {name!r}" for name in set(names) if names.count(name) > 1]
+    if sources and config.www.get("change_hook_journal", "") is None:
+        problems.append("change_source needs a journal, to remember where it was (change_hook_journal)")
+    if problems:
+        raise ConfigurationError(problems)
+    return sources
 
 
 __all__ = ["ChangeHookService", "StandaloneService", "make_resource"]

@@ -18,7 +18,7 @@ from change_hooks import (
     IChangeSink,
     make_resource,
 )
-from change_hooks.service import StandaloneService, sink_name, standalone_settings
+from change_hooks.service import Settings, StandaloneService, sink_name, standalone_settings
 from change_hooks.signatures import sign_hmac
 
 from .conftest import Client, has_fired, result_of
@@ -331,12 +331,12 @@ CONFIG = (
 
 def test_the_embedded_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert standalone_settings(None) == (BASE, tmp_path, "tcp:8010:interface=127.0.0.1")
+    assert standalone_settings(None) == Settings(BASE, tmp_path, "tcp:8010:interface=127.0.0.1")
 
 
 def test_a_port_is_a_number_or_an_endpoint(tmp_path: Path) -> None:
-    assert standalone_settings(configured(tmp_path, CONFIG % (81, None, "x")))[2] == "tcp:81"
-    assert standalone_settings(configured(tmp_path, CONFIG % ("'unix:x'", None, "x")))[2] == "unix:x"
+    assert standalone_settings(configured(tmp_path, CONFIG % (81, None, "x"))).port == "tcp:81"
+    assert standalone_settings(configured(tmp_path, CONFIG % ("'unix:x'", None, "x"))).port == "unix:x"
 
 
 @pytest.fixture

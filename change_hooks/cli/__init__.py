@@ -12,6 +12,7 @@ import click
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, read_config
 from change_hooks.cli.logs import begin_logging
 from change_hooks.cli.operate import changes, deliveries, prune, replay, show
+from change_hooks.cli.send import notify, send, simulate_command
 from change_hooks.cli.steady import make_steady
 from change_hooks.errors import ConfigurationError
 from change_hooks.journal.address import shown
@@ -28,7 +29,7 @@ def main() -> None:
     """
 
 
-for command in (changes, deliveries, show, replay, prune):
+for command in (changes, deliveries, show, replay, prune, send, simulate_command, notify):
     main.add_command(command)
 
 

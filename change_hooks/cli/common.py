@@ -35,8 +35,8 @@ def fail(error: ConfigurationError) -> None:
 def read_config(config: Path | None) -> HooksConfig:
     """What the configuration file says, or the embedded default; ends the program when it is wrong."""
     try:
-        www, base, _ = standalone_settings(config)
-        return read_www(www, base=base)
+        settings = standalone_settings(config)
+        return read_www(settings.www, base=settings.base)
     except ConfigurationError as error:
         fail(error)
         raise

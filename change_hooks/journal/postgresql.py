@@ -81,6 +81,7 @@ _MIGRATIONS = (
         PRIMARY KEY (sink, seq, change)
     );
     CREATE INDEX dead_letters_seq ON dead_letters (seq);
+    CREATE TABLE memory (name TEXT PRIMARY KEY, value BYTEA NOT NULL);
     """,
 )
 

@@ -141,6 +141,14 @@ class SQLJournal:
         """Delete some deliveries that were received before then and delivered to every sink."""
         return self.writer.submit(lambda session: prune(session, before))
 
+    def remember(self, name: str, value: bytes) -> Deferred[None]:
+        """Keep a value under a name."""
+        return self.writer.submit(lambda session: _remember(session, name, value))
+
+    def recall(self, name: str) -> Deferred[bytes | None]:
+        """The value that is kept under a name."""
+        return self.writer.submit(lambda session: _recall(session, name))
+
     def waiting_sinks(self) -> Deferred[list[str]]:
         """The sinks for which changes wait."""
         return self.writer.submit(_waiting_sinks)
@@ -383,6 +391,19 @@ def release_all(session: Session) -> None:
 
 def _waiting_sinks(session: Session) -> list[str]:
     return [sink for (sink,) in session.execute("SELECT DISTINCT sink FROM queues ORDER BY sink").fetchall()]
+
+
+def _remember(session: Session, name: str, value: bytes) -> None:
+    session.execute(
+        "INSERT INTO memory (name, value) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
+
+def _recall(session: Session, name: str) -> bytes | None:
+    row = session.execute("SELECT value FROM memory WHERE name = ?", (name,)).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def prune(session: Session, before: float, *, failed: bool = False) -> int:

@@ -72,6 +72,7 @@ _MIGRATIONS = (
     ALTER TABLE queues ADD COLUMN owner TEXT NOT NULL DEFAULT '';
     ALTER TABLE queues ADD COLUMN lease REAL NOT NULL DEFAULT 0;
     CREATE INDEX dead_letters_seq ON dead_letters (seq);
+    CREATE TABLE memory (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     """,
 )
 

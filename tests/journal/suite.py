@@ -384,6 +384,14 @@ def test_only_what_is_delivered_is_pruned(journal: Journal) -> None:
     assert [stored.delivery for stored in journal.reader.deliveries()] == ["1", "3", "4"]
 
 
+def test_a_value_is_remembered_under_its_name(journal: Journal) -> None:
+    assert journal.run(journal.journal.recall("a")) is None
+    for value in (b"1", b"\0\xff"):
+        journal.run(journal.journal.remember("a", value))
+    assert journal.run(journal.journal.recall("a")) == b"\0\xff"
+    assert journal.run(journal.journal.recall("b")) is None
+
+
 def test_the_sinks_that_changes_wait_for_are_known(journal: Journal) -> None:
     journal.append("1", API, WEB, sinks=("b", "a"))
     assert journal.run(journal.journal.waiting_sinks()) == ["a", "b"]

@@ -1,0 +1,274 @@
+"""Sending changes, and telling of pushes."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from change_hooks.change import Change
+from change_hooks.cli.common import json_option, print_json
+from change_hooks.clients import git, svn
+from change_hooks.clients.mercurial import Poster, Refused
+from change_hooks.clients.simulate import FORGES, Push, simulate
+from change_hooks.vcs import ToolError
+from change_hooks.vcs.git import Repository
+from change_hooks.vcs.svn import look, split_file_alwaystrunk, split_file_branches
+
+
+def _login(command: Any) -> Any:
+    """The options that prove who sends; secrets may come from the environment, where ``ps`` shows none."""
+    for option in (
+        click.option("--user", help="For HTTP Basic authentication."),
+        click.option("--password", envvar="CHANGE_HOOKS_PASSWORD", help="Or $CHANGE_HOOKS_PASSWORD."),
+        click.option(
+            "--secret", envvar="CHANGE_HOOKS_SECRET", help="The dialect's. Or $CHANGE_HOOKS_SECRET."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _fields(change: Change) -> dict[str, str]:
+    """A change as a form for the dialect ``base``."""
+    fields = {name: value for name, value in change.as_dict().items() if value not in (None, "", [], {})}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in fields.items()
+    }
+
+
+class Property(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """``key=value``, or a JSON object."""
+
+    name = "property"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Mapping[str, Any]:
+        """A mapping of one property, or several."""
+        if isinstance(value, Mapping):
+            return value
+        if value.lstrip().startswith("{"):
+            try:
+                return dict(json.loads(value))
+            except ValueError as error:
+                self.fail(f"{value!r} is no JSON object: {error}", param, ctx)
+        key, equals, text = value.partition("=")
+        if not key or not equals:
+            self.fail(f"{value!r} is neither key=value nor a JSON object", param, ctx)
+        return {key: text}
+
+
+@click.command()
+@click.argument("url")
+@click.option("--author", "--who", "-w", help="Who made it; you, by default.")
+@click.option("--committer", help="Who committed it.")
+@click.option("--file", "-f", "files", multiple=True, help="A file that it touches; may be repeated.")
+@click.option("--comments", "-c", default="sent by change-hooks send", help="The commit message.")
+@click.option("--revision", "-R", help="The commit's name.")
+@click.option("--when", "-W", help="When: seconds since the epoch, or ISO 8601.")
+@click.option("--branch", "-b", help="The branch.")
+@click.option("--category", "-C", help="What kind of change it is.")
+@click.option("--revlink", help="A web page that shows it.")
+@click.option(
+    "--property", "-p", "properties", type=Property(), multiple=True, help="key=value, or a JSON object."
+)
+@click.option("--repository", "-r", help="The repository's address.")
+@click.option("--project", "-P", help="The project's name.")
+@click.option("--codebase", help="The repository's role in a build.")
+@click.option("--src", help="The version control system: git, hg, svn ...")
+@_login
+@click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
+@json_option
+def send(url: str, **options: Any) -> None:
+    """Send one change to the dialect 'base' at URL, for instance http://localhost:8010/change_hook/base.
+
+    The exit status is 0 when it was taken.
+    """
+    login = {name: options.pop(name) for name in ("user", "password", "secret")}
+    dry_run, as_json = options.pop("dry_run"), options.pop("as_json")
+    properties: dict[str, Any] = {}
+    for each in options.pop("properties"):
+        properties.update(each)
+    fields = {name: value for name, value in options.items() if value and name != "files"}
+    fields.setdefault("author", getpass.getuser())
+    if options["files"]:
+        fields["files"] = json.dumps(options["files"])
+    if properties:
+        fields["properties"] = json.dumps(properties)
+    if dry_run:
+        print_json({"url": url, **fields})
+        return
+    _said(_posted(url, login, lambda poster: poster.post(fields)), as_json)
+
+
+def _posted(url: str, login: Mapping[str, Any], post: Callable[[Poster], str]) -> str:
+    try:
+        return post(Poster(url, **login))
+    except Refused as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _said(answer: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"message": answer})
+    else:
+        click.echo(answer)
+
+
+@click.command("simulate")
+@click.argument("dialect", type=click.Choice(sorted(FORGES)))
+@click.argument("event", type=click.Choice(["push"]), default="push")
+@click.option("--to", "url", required=True, help="Where to: http://localhost:8010/change_hook/github ...")
+@click.option(
+    "--repo", default=".", show_default=True, type=click.Path(path_type=Path), help="A Git repository."
+)
+@click.option(
+    "--commits", default=1, show_default=True, type=click.IntRange(1), help="Its last so many commits."
+)
+@click.option("--branch", help="The branch; the one that is checked out, by default.")
+@click.option("--address", help="The repository's web page; its remote 'origin', by default.")
+@_login
+@click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
+@json_option
+def simulate_command(dialect: str, event: str, url: str, **options: Any) -> None:  # noqa: ARG001
+    """Send a delivery as a forge would, made of a local repository's last commits and signed with --secret.
+
+    So a configuration can be tried before the forge knows its address.
+    """
+    try:
+        push = _push(Repository(options["repo"]), options)
+    except ToolError as error:
+        raise click.ClickException(str(error)) from None
+    simulated = simulate(dialect, push, options["secret"])
+    if options["dry_run"]:
+        print_json({"url": url, "headers": simulated.headers, "body": simulated.body.decode()})
+        return
+    login = {"user": options["user"], "password": options["password"]}
+    answer = _posted(url, login, lambda poster: poster.send(simulated.body, simulated.headers))
+    _said(answer, options["as_json"])
+
+
+def _push(repository: Repository, options: Mapping[str, Any]) -> Push:
+    commits = repository.last(options["commits"], options["branch"] or "HEAD")
+    before = repository.commit_of(f"{commits[0].id}~1") or "0" * 40
+    return Push(
+        commits=commits,
+        branch=options["branch"] or repository.branch(),
+        address=options["address"] or _web_page(repository),
+        before=before,
+    )
+
+
+def _web_page(repository: Repository) -> str:
+    """The page of the remote ``origin``; of none, a made-up one."""
+    try:
+        origin = repository.git("remote", "get-url", "origin").decode("utf-8", "replace").strip()
+    except ToolError:
+        origin = ""
+    origin = origin.removesuffix(".git").rstrip("/")
+    if origin.startswith(("http://", "https://")):
+        scheme, _, rest = origin.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
+    host, colon, path = origin.removeprefix("ssh://").partition(":")
+    if colon and "/" not in host:
+        return f"https://{host.rpartition('@')[2]}/{path.lstrip('/')}"
+    return f"https://forge.example/owner/{Path(repository.path).resolve().name}"
+
+
+@click.group()
+def notify() -> None:
+    """Tell a receiver of a push or commit, from a hook of the repository.
+
+    A receiver that is down costs a line of warning, never the push.
+    """
+
+
+def _about(command: Any) -> Any:
+    for option in (
+        click.option("--codebase", help="The repository's role in a build."),
+        click.option("--category", help="What kind of change it is."),
+        click.option("--project", help="The project's name."),
+        click.option("--repository", help="The repository's address; its path, by default."),
+        click.option(
+            "--to", "urls", required=True, multiple=True, help="The dialect 'base'; may be repeated."
+        ),
+    ):
+        command = option(command)
+    return _login(command)
+
+
+@notify.command("git")
+@_about
+def notify_git(**options: Any) -> None:
+    r"""As a post-receive hook, with the updates on standard input:
+
+    \b
+    #!/bin/sh
+    exec change-hooks notify git --to https://build.example.com/change_hook/base
+    """
+    repository = Repository(Path.cwd())
+    try:
+        changes = list(git.changes_of(repository, git.read_updates(sys.stdin)))
+    except (ToolError, ValueError) as error:
+        _warn(str(error))
+        return
+    _notify(changes, str(Path.cwd()), options)
+
+
+@notify.command("svn")
+@click.argument("repos", type=click.Path(exists=True, path_type=Path))
+@click.argument("rev")
+@click.argument("txn", required=False)
+@click.option(
+    "--layout",
+    type=click.Choice(["branches", "none"]),
+    default="branches",
+    show_default=True,
+    help="trunk/ and branches/NAME/, or no branches.",
+)
+@_about
+def notify_svn(repos: Path, rev: str, txn: str | None, layout: str, **options: Any) -> None:  # noqa: ARG001
+    r"""As a post-commit hook:
+
+    \b
+    #!/bin/sh
+    exec change-hooks notify svn "$1" "$2" --to https://build.example.com/change_hook/base
+    """
+    split_file = split_file_branches if layout == "branches" else split_file_alwaystrunk
+    try:
+        changes = svn.changes_of(look(str(repos), rev), split_file)
+    except (ToolError, ValueError) as error:
+        _warn(str(error))
+        return
+    _notify(changes, str(repos), options)
+
+
+def _notify(changes: Iterable[Change], path: str, options: dict[str, Any]) -> None:
+    login = {name: options[name] for name in ("user", "password", "secret")}
+    about = {name: options[name] for name in ("project", "category", "codebase") if options[name]}
+    about["repository"] = options["repository"] or path
+    told = [{**_fields(change), **about} for change in changes]
+    for url in options["urls"]:
+        sent = 0
+        try:
+            poster = Poster(url, **login)
+            for fields in told:
+                poster.post(fields)
+                sent += 1
+            poster.close()
+        except Refused as error:
+            _warn(f"{sent} of {len(told)} changes sent: {error}")
+        else:
+            click.echo(f"change-hooks: {sent} changes sent to {poster.url}")
+
+
+def _warn(message: str) -> None:
+    click.echo(f"change-hooks: warning: {message}", err=True)
+
+
+__all__ = ["notify", "send", "simulate_command"]

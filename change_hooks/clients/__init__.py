@@ -1,0 +1,1 @@
+"""The sending side: hooks for version control systems, and ways to try a receiver."""

@@ -1,0 +1,225 @@
+"""A Mercurial hook that sends every changeset that was pushed to the ``base`` dialect.
+
+This file stands alone: copy it, or point to it where it is, in the ``.hg/hgrc`` of the repository on the
+server (or in the server's ``hgrc``)::
+
+    [hooks]
+    changegroup.change_hooks = python:/path/to/mercurial.py:hook
+
+    [hgbuildbot]
+    master = https://build.example.com/change_hook/base
+
+It needs Mercurial's own Python 3 and nothing else. A receiver that is down costs a line of warning, never the
+push. The settings, all in the section ``[hgbuildbot]``:
+
+``master``
+    The receivers, one or several, separated by commas: ``http://host:port/change_hook/base``, or without
+    ``http://``.
+``user``, ``passwd``
+    For HTTP Basic authentication.
+``secret``
+    Signs each change, for a ``base`` dialect with a ``secret``.
+``branchtype``
+    ``inrepo`` (the default): the branch is the changeset's own; ``dirname``: it is the last part of the
+    repository's path.
+``branch``
+    The branch, whatever *branchtype* says.
+``baseurl``
+    What stands before the repository's path in its address; ``[web] baseurl`` when it is not set. With it,
+    each change also gets a link.
+``strip``
+    How many slashes, and what is before them, are left out of the repository's path; ``[notify] strip``
+    when it is not set.
+``category``, ``project``, ``codebase``
+    As in the change.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import ssl
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+#: How long to wait for a receiver, in seconds.
+TIME_LIMIT = 10.0
+
+
+class Refused(Exception):
+    """A receiver did not take a change; the message says which receiver, and why."""
+
+
+class Poster:
+    """Posts changes to a ``base`` dialect, over one connection as long as it holds.
+
+    :param url: ``http://...`` or ``https://...``; ``http://`` may be left out.
+    :param user: for HTTP Basic authentication, with *password*.
+    :param secret: signs each body.
+    :raises Refused: *url* is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        user: str | None = None,
+        password: str | None = None,
+        secret: str | None = None,
+        time_limit: float = TIME_LIMIT,
+    ) -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        try:
+            self._host, self._port = parts.hostname or "", parts.port
+        except ValueError:
+            self._host = ""
+        if parts.scheme not in ("http", "https") or not self._host:
+            raise Refused(f"{url}: not the address of a receiver")
+        self._tls = parts.scheme == "https"
+        self._target = f"{parts.path or '/change_hook/base'}{'?' if parts.query else ''}{parts.query}"
+        self.url = f"{parts.scheme}://{self._host}{f':{self._port}' if self._port else ''}{parts.path}"
+        self._secret = secret
+        self._time_limit = time_limit
+        self._headers = {"User-Agent": "change-hooks"}
+        if user is not None:
+            login = base64.b64encode(f"{user}:{password or ''}".encode()).decode()
+            self._headers["Authorization"] = f"Basic {login}"
+        self._connection: http.client.HTTPConnection | None = None
+
+    def post(self, fields: dict[str, str]) -> str:
+        """Send a change, as a form.
+
+        :returns: the answer.
+        :raises Refused: it was not taken.
+        """
+        return self.send(urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+
+    def send(self, body: bytes, headers: dict[str, str]) -> str:
+        """Send a body with these headers beside our own.
+
+        :returns: the answer.
+        :raises Refused: it was not taken.
+        """
+        if self._secret:
+            signature = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
+            headers = {"X-Hub-Signature-256": f"sha256={signature}", **headers}
+        try:
+            status, answer = self._exchange(body, {**self._headers, **headers})
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Refused(f"{self.url}: {error or type(error).__name__}") from None
+        if not 200 <= status < 300:
+            raise Refused(f"{self.url}: {status} {answer[:200]}")
+        return answer
+
+    def _exchange(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+        kept = self._connection is not None
+        connection = self._connection or self._connect()
+        try:
+            connection.request("POST", self._target, body, headers)
+            response = connection.getresponse()
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            # It may have closed a connection that it found idle.
+            self.close()
+            if not kept:
+                raise
+            return self._exchange(body, headers)
+        return response.status, response.read().decode("utf-8", "replace").strip()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._tls:
+            context = ssl.create_default_context()
+            self._connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=self._time_limit, context=context
+            )
+        else:
+            self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._time_limit)
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def hook(ui: Any, repo: Any, hooktype: Any, node: Any = None, **more: Any) -> None:
+    """What Mercurial calls after changesets have been added. Nothing that happens here stops a push."""
+    try:
+        if hooktype not in (b"changegroup", "changegroup"):
+            ui.warn(b"change_hooks: this is a hook for 'changegroup'\n")
+            return
+        _notify(ui, repo, node, more.get("node_last"))
+    except Exception as error:
+        ui.warn(f"change_hooks: {type(error).__name__}: {error}\n".encode())
+
+
+def _notify(ui: Any, repo: Any, first: Any, last: Any) -> None:
+    masters = [_text(master) for master in ui.configlist(b"hgbuildbot", b"master")]
+    if not masters:
+        ui.warn(b"change_hooks: set 'master' in the section [hgbuildbot] of the hgrc\n")
+        return
+    end = repo[last].rev() if last else len(repo) - 1
+    changes = [_change(ui, repo, repo[rev]) for rev in repo.revs(b"%d:%d", repo[first].rev(), end)]
+    user, password = _config(ui, "user"), _config(ui, "passwd")
+    for master in masters:
+        sent = 0
+        try:
+            poster = Poster(master, user or None, password, _config(ui, "secret") or None)
+            for change in changes:
+                poster.post(change)
+                sent += 1
+            poster.close()
+        except Refused as error:
+            ui.warn(f"change_hooks: {sent} of {len(changes)} changes sent: {error}\n".encode())
+        else:
+            ui.status(f"change_hooks: {sent} changes sent to {poster.url}\n".encode())
+
+
+def _change(ui: Any, repo: Any, ctx: Any) -> dict[str, str]:
+    from mercurial.encoding import fromlocal
+
+    def told(value: bytes) -> str:
+        return _text(fromlocal(value))
+
+    root = _text(repo.root)
+    branch = _config(ui, "branch")
+    if not branch:
+        by_folder = _config(ui, "branchtype") == "dirname"
+        branch = root.rpartition("/")[2] if by_folder else told(ctx.branch())
+    baseurl = _config(ui, "baseurl") or _text(ui.config(b"web", b"baseurl") or b"")
+    strip = _config(ui, "strip") or _text(ui.config(b"notify", b"strip") or b"0")
+    repository = baseurl + root.split("/", int(strip))[-1]
+    is_merge = len(ctx.parents()) > 1
+    files = [_text(path) for path in ctx.files()] or (["merge"] if is_merge else [])
+    fields = {
+        "author": told(ctx.user()),
+        "revision": _text(ctx.hex()),
+        "comments": told(ctx.description()),
+        "files": json.dumps(files),
+        "when": str(int(ctx.date()[0])),
+        "branch": branch,
+        "properties": json.dumps({"is_merge": is_merge}),
+        "repository": repository,
+        "src": "hg",
+    }
+    if baseurl:
+        fields["revlink"] = f"{repository}/rev/{fields['revision']}"
+    for name in ("category", "project", "codebase"):
+        value = _config(ui, name)
+        if value:
+            fields[name] = value
+    return fields
+
+
+def _config(ui: Any, name: str) -> str:
+    return _text(ui.config(b"hgbuildbot", name.encode()) or b"")
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+__all__ = ["Poster", "Refused", "hook"]

@@ -1,0 +1,125 @@
+"""What the pollers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.web.http_headers import Headers
+
+from change_hooks.change import Change
+from change_hooks.delivery import Delivery
+
+#: The method of a delivery that came from a poller.
+POLL = b"POLL"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Change]).decode
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Commits that belong together.
+
+    :param id: names them among all that this poller ever finds.
+    """
+
+    id: str
+    changes: list[Change]
+
+
+class Poller:
+    """The base of the pollers.
+
+    :param repourl: the repository's address, which is also the poller's name.
+    :param pollInterval: how often to look, in seconds; 0: only when it is told to.
+    :param pollAtLaunch: look as soon as the server runs.
+    :param category: of every change.
+    :param project: of every change.
+    :param codebase: of every change.
+    :param name: instead of *repourl*.
+    """
+
+    #: The dialect of its deliveries.
+    dialect = "poller"
+
+    def __init__(
+        self,
+        repourl: str,
+        *,
+        pollInterval: float = 600,
+        pollAtLaunch: bool = False,
+        category: str | None = None,
+        project: str = "",
+        codebase: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        if not isinstance(repourl, str) or not repourl or repourl.startswith("-"):
+            raise ValueError("repourl must be the address of a repository")
+        if isinstance(pollInterval, bool) or not isinstance(pollInterval, (int, float)) or pollInterval < 0:
+            raise ValueError("pollInterval must be a number of seconds")
+        self.repourl = repourl
+        self.interval = float(pollInterval)
+        self.at_launch = pollAtLaunch
+        self.name = name or repourl
+        self._about: dict[str, Any] = {
+            "category": category,
+            "project": project,
+            "codebase": codebase,
+            "repository": repourl,
+        }
+
+    def look(self, state: Any, folder: Path) -> tuple[list[Found], Any]:
+        """Look for commits. Called in a thread.
+
+        :param state: what it returned the last time; None the first time, when it only sees where it is.
+        :param folder: for what it has to keep on the disk.
+        :returns: what is new, oldest first, and the new state: something JSON can hold.
+        :raises ~change_hooks.vcs.ToolError: the version control tool failed.
+        """
+        raise NotImplementedError
+
+    def work_folder(self, folder: Path) -> Path:
+        """A folder of this poller's own."""
+        return folder / f"{self.dialect}-{sha256(self.repourl.encode()).hexdigest()[:16]}"
+
+    def delivery(self, found: Found, received: float) -> Delivery:
+        """What was found, as a delivery: stored and replayed like every other."""
+        place = sha256(f"{self.name}|{found.id}".encode()).hexdigest()[:32]
+        return Delivery(
+            POLL,
+            self.repourl.encode(),
+            Headers({b"content-type": [b"application/json"]}),
+            _encode(found.changes),
+            id=place,
+            dialect=self.dialect,
+            received=received,
+            verified=True,
+        )
+
+
+def is_polled(delivery: Delivery) -> bool:
+    """Whether a delivery came from a poller, and not from a sender."""
+    return delivery.method == POLL
+
+
+def changes_in(delivery: Delivery) -> list[Change]:
+    """The changes of a delivery that came from a poller."""
+    return _decode(delivery.body)
+
+
+def names(value: Any, what: str) -> list[str] | None:
+    """A list of str, or None for all.
+
+    :raises ValueError: it is neither.
+    """
+    if value is None or value is True:
+        return None
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"{what} must be a list of str")
+    return list(value)
+
+
+__all__ = ["POLL", "Found", "Poller", "changes_in", "is_polled", "names"]

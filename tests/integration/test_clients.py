@@ -1,0 +1,384 @@
+"""What hooks of real repositories send to a real receiver."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Server, eventually, free_port, program
+from .test_serve import stored
+
+CLIENTS = Path(__file__).parents[2] / "change_hooks" / "clients"
+BASE = "'change_hook_dialects': {'base': {'secret': 's3cret'}}"
+
+
+def run(*command: str, cwd: Path, stdin: str | None = None, status: int = 0) -> str:
+    """What a command says, on both its outputs; it must end with *status*."""
+    environment = {
+        **os.environ,
+        "HGPLAIN": "1",
+        "LC_ALL": "C.UTF-8",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_AUTHOR_NAME": "\u00c4nn",
+        "GIT_AUTHOR_EMAIL": "ann@example.com",
+        "GIT_COMMITTER_NAME": "Bob",
+        "GIT_COMMITTER_EMAIL": "bob@example.com",
+        "CHANGE_HOOKS_SECRET": "s3cret",
+    }
+    done = subprocess.run(
+        [program(command[0]), *command[1:]],
+        cwd=cwd,
+        env=environment,
+        input=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+def changes(folder: Path, **wanted: Any) -> list[dict[str, Any]]:
+    return [
+        change for change in stored(folder) if all(change[name] == value for name, value in wanted.items())
+    ]
+
+
+@pytest.fixture
+def receiver(server: Callable[..., Server]) -> Server:
+    return server(BASE)
+
+
+# Mercurial
+
+
+def hgrc(url: str, **more: str) -> str:
+    settings = {"master": url, "secret": "s3cret", "baseurl": "https://hg.example.com/", "strip": "2", **more}
+    lines = "\n".join(f"{name} = {value}" for name, value in settings.items())
+    return (
+        f"[hooks]\nchangegroup.x = python:{CLIENTS / 'mercurial.py'}:hook\n"
+        f"[web]\npush_ssl = false\nallow-push = *\n[hgbuildbot]\n{lines}\n"
+    )
+
+
+class Hg:
+    """A repository on a server, and a clone of it."""
+
+    def __init__(self, folder: Path, hgrc: str) -> None:
+        self.folder = folder
+        self.work = folder / "work"
+        run("hg", "init", "there", cwd=folder)
+        run("hg", "clone", "-q", "there", "work", cwd=folder)
+        self.configure(hgrc)
+
+    def configure(self, hgrc: str) -> None:
+        (self.folder / "there/.hg/hgrc").write_text(hgrc)
+
+    def commit(self, name: str, message: str, branch: str | None = None) -> None:
+        if branch is not None:
+            run("hg", "branch", "-q", branch, cwd=self.work)
+        (self.work / name).write_text(message)
+        run("hg", "commit", "-q", "-A", "-u", "\u00c4nn <ann@example.com>", "-m", message, cwd=self.work)
+
+    def push(self, *where: str) -> str:
+        return run("hg", "push", "--new-branch", *where, cwd=self.work)
+
+
+def test_a_mercurial_push_over_the_file_system(receiver: Server, tmp_path: Path) -> None:
+    hg = Hg(
+        tmp_path, hgrc(f"localhost:{receiver.port}/change_hook/base", project="pr\u00f6ject", category="c")
+    )
+    hg.commit("\u00fc", "\u00f6ne\n\nmore")
+    hg.commit("b", "two", branch="stable")
+    assert "2 changes sent to" in hg.push()
+    first, second = stored(tmp_path)
+    assert (first["author"], first["comments"]) == ("\u00c4nn <ann@example.com>", "\u00f6ne\n\nmore")
+    assert (first["files"], first["branch"], second["branch"]) == (["\u00fc"], "default", "stable")
+    assert (first["project"], first["category"], first["src"]) == ("pr\u00f6ject", "c", "hg")
+    root = str(tmp_path / "there").split("/", 2)[-1]
+    assert first["repository"] == f"https://hg.example.com/{root}"
+    assert first["revlink"].endswith(f"/{root}/rev/{first['revision']}")
+    assert first["when_timestamp"] > 1_700_000_000
+    assert first["properties"] == {"is_merge": False}
+
+
+def test_a_mercurial_push_over_hg_serve(receiver: Server, tmp_path: Path) -> None:
+    more = {"branchtype": "dirname", "codebase": "core"}
+    hg = Hg(tmp_path, hgrc(f"http://127.0.0.1:{receiver.port}/change_hook/base", **more))
+    hg.commit("a", "one")
+    port = free_port()
+    command = [program("hg"), "serve", "-R", "there", "-a", "127.0.0.1", "-p", str(port)]
+    server = Server(command, tmp_path, port)
+    server.log = tmp_path / "hg.log"
+    server.start()
+    try:
+        hg.push(f"http://127.0.0.1:{port}/")
+        (change,) = stored(tmp_path)
+        assert (change["branch"], change["codebase"]) == ("there", "core")
+    finally:
+        server.kill()
+
+
+def test_a_receiver_that_is_down_or_refuses_costs_a_warning_and_never_the_push(
+    receiver: Server, tmp_path: Path
+) -> None:
+    url = f"http://127.0.0.1:{receiver.port}/change_hook/base"
+    masters = f"http://127.0.0.1:{free_port()}/, {url}, nonsense://x"
+    hg = Hg(tmp_path, hgrc(masters))
+    hg.commit("a", "one")
+    said = hg.push()
+    assert said.count("0 of 1 changes sent") == 2
+    assert "1 changes sent to" in said
+    hg.configure(hgrc(url, secret="wrong"))
+    hg.commit("a", "two")
+    assert "0 of 1 changes sent" in hg.push()
+    hg.configure(hgrc("").replace("master = \n", ""))
+    hg.commit("a", "three")
+    assert "set 'master'" in hg.push()
+    hg.configure(hgrc(url, strip="many"))
+    hg.commit("a", "four")
+    assert "change_hooks: ValueError" in hg.push()
+    assert len(run("hg", "log", "-q", cwd=tmp_path / "there").splitlines()) == 4
+    assert len(stored(tmp_path)) == 1
+
+
+def test_a_merge_and_a_branch_of_its_own(receiver: Server, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{receiver.port}/change_hook/base"
+    hg = Hg(tmp_path, hgrc(url, branch="always"))
+    hg.commit("a", "one")
+    hg.commit("b", "two", branch="stable")
+    run("hg", "update", "-q", "default", cwd=hg.work)
+    hg.commit("c", "three")
+    run("hg", "merge", "-q", "stable", cwd=hg.work)
+    run("hg", "commit", "-q", "-u", "x", "-m", "merged", cwd=hg.work)
+    hg.push()
+    assert [change["branch"] for change in stored(tmp_path)] == ["always"] * 4
+    merge = stored(tmp_path)[-1]
+    assert merge["properties"] == {"is_merge": True}
+    assert merge["files"]
+
+
+# Git
+
+
+class Git:
+    """A repository with a post-receive hook, and a clone of it."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.work = folder / "work"
+        self.there = folder / "there.git"
+        run("git", "init", "-q", "--bare", "-b", "main", "there.git", cwd=folder)
+        hook = self.there / "hooks" / "post-receive"
+        hook.write_text(f"#!/bin/sh\nexec {program('change-hooks')} notify git {' '.join(options)}\n")
+        hook.chmod(0o755)
+        run("git", "init", "-q", "-b", "main", "work", cwd=folder)
+        self.git("remote", "add", "origin", str(self.there))
+
+    def git(self, *arguments: str, stdin: str | None = None) -> str:
+        return run("git", *arguments, cwd=self.work, stdin=stdin)
+
+    def commit(self, name: str, message: str) -> str:
+        (self.work / name).write_text(message)
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", message)
+        return self.git("rev-parse", "HEAD").strip()
+
+
+def test_git_pushes_of_every_kind(receiver: Server, tmp_path: Path) -> None:
+    git = Git(tmp_path, "--to", f"{receiver.url}/base", "--project", "p", "--category", "c")
+    first = git.commit("\u00fc b", "\u00f6ne\n\nmore")
+    second = git.commit("b", "two")
+    assert "2 changes sent" in git.git("push", "origin", "main")
+    one, two = stored(tmp_path)
+    assert (one["revision"], two["revision"]) == (first, second)
+    assert (one["author"], one["committer"]) == ("\u00c4nn <ann@example.com>", "Bob <bob@example.com>")
+    assert (one["comments"], one["files"]) == ("\u00f6ne\n\nmore", ["\u00fc b"])
+    assert (one["branch"], one["project"], one["category"], one["src"]) == ("main", "p", "c", "git")
+    assert one["repository"] == str(git.there)
+    # A new branch on an old commit, and one with a commit of its own.
+    git.git("push", "-q", "origin", "main:refs/heads/release/1")
+    git.git("checkout", "-q", "-b", "topic", first)
+    topic = git.commit("c", "three")
+    git.git("push", "-q", "origin", "topic")
+    assert [change["revision"] for change in changes(tmp_path, branch="release/1")] == [second]
+    assert [change["revision"] for change in changes(tmp_path, branch="topic")] == [topic]
+    # A merge brings all that the branch did not have.
+    git.git("checkout", "-q", "main")
+    git.git("merge", "-q", "-m", "merged", "topic")
+    merged = git.git("rev-parse", "HEAD").strip()
+    git.git("push", "-q", "origin", "main")
+    assert [change["revision"] for change in changes(tmp_path, branch="main")][2:] == [topic, merged]
+    assert changes(tmp_path, revision=merged)[0]["files"] == ["c"]
+    # Tags: annotated, and moved; one that is no commit.
+    git.git("tag", "-a", "-m", "a tag", "v1", first)
+    blob = git.git("hash-object", "-w", "--stdin", stdin="x").strip()
+    git.git("update-ref", "refs/tags/file", blob)
+    git.git("push", "-q", "--tags", "origin")
+    git.git("push", "-q", "-f", "origin", f"{second}:refs/tags/v1")
+    assert [change["revision"] for change in changes(tmp_path, branch="v1")] == [first, second]
+    # Forced back, forced to something else, deleted.
+    git.git("push", "-q", "-f", "origin", f"{first}:main")
+    (reset,) = changes(tmp_path, branch="main", revision=first)[1:]
+    assert reset["properties"] == {"event": "push", "forced": True}
+    before = len(stored(tmp_path))
+    assert "0 changes sent" in git.git("push", "origin", ":topic", ":v1")
+    git.git("push", "-q", "origin", "main:refs/notes/x")
+    assert len(stored(tmp_path)) == before
+
+
+def test_thousands_of_commits_in_one_push(receiver: Server, tmp_path: Path) -> None:
+    git = Git(tmp_path, "--to", f"{receiver.url}/base")
+    commits = "".join(
+        f"commit refs/heads/main\ncommitter Bob <bob@example.com> {1_700_000_000 + number} +0000\n"
+        f"data 1\nx\nM 100644 inline {number}\ndata 1\nx\n"
+        for number in range(2000)
+    )
+    git.git("fast-import", "--quiet", stdin=commits)
+    assert "2000 changes sent" in git.git("push", "origin", "main")
+    told = stored(tmp_path)
+    assert [change["files"] for change in told] == [[str(number)] for number in range(2000)]
+
+
+def test_a_push_succeeds_without_a_receiver(tmp_path: Path) -> None:
+    git = Git(tmp_path, "--to", f"http://127.0.0.1:{free_port()}/change_hook/base")
+    git.commit("a", "one")
+    said = git.git("push", "origin", "main")
+    assert "warning: 0 of 1 changes sent" in said
+    assert git.git("ls-remote", "origin", "main")
+
+
+def test_run_by_hand_it_says_how_it_is_meant(receiver: Server, tmp_path: Path) -> None:
+    git = Git(tmp_path, "--to", "x")
+    said = run("change-hooks", "notify", "git", "--to", "x", cwd=git.there, stdin="nonsense\n")
+    assert "run it as a post-receive hook" in said
+
+
+# Subversion
+
+
+def test_subversion_commits(receiver: Server, tmp_path: Path) -> None:
+    program("svnlook")
+    run("svnadmin", "create", "there", cwd=tmp_path)
+    url = f"file://{tmp_path}/there"
+    hook = tmp_path / "there/hooks/post-commit"
+    hook.write_text(
+        f'#!/bin/sh\nCHANGE_HOOKS_SECRET=s3cret exec {program("change-hooks")} notify svn "$1" "$2" "$3"'
+        f" --to {receiver.url}/base --repository https://svn.example.com/\n"
+    )
+    hook.chmod(0o755)
+    layout = [f"{url}/trunk", f"{url}/branches", f"{url}/branches/1.x", f"{url}/tags"]
+    run("svn", "mkdir", "-q", "-m", "layout", *layout, cwd=tmp_path)
+    run("svn", "checkout", "-q", url, "work", cwd=tmp_path)
+    work = tmp_path / "work"
+    (work / "trunk" / "\u00fc").write_text("x")
+    (work / "branches/1.x/b").write_text("x")
+    run("svn", "add", "-q", "trunk/\u00fc", "branches/1.x/b", cwd=work)
+    run("svn", "commit", "-q", "-m", "\u00f6ne\n\nmore", "--username", "ann", cwd=work)
+    told = {change["branch"]: change for change in changes(tmp_path, revision="2")}
+    assert set(told) == {None, "branches/1.x"}
+    assert told[None]["files"] == ["\u00fc"]
+    assert told["branches/1.x"]["files"] == ["b"]
+    assert (told[None]["author"], told[None]["comments"]) == ("ann", "\u00f6ne\n\nmore")
+    assert (told[None]["repository"], told[None]["src"]) == ("https://svn.example.com/", "svn")
+    assert {change["branch"] for change in changes(tmp_path, revision="1")} == {None, "branches/1.x"}
+    (work / "tags" / "note").write_text("x")
+    run("svn", "add", "-q", "tags/note", cwd=work)
+    run("svn", "commit", "-q", "-m", "not wanted", cwd=work)
+    assert changes(tmp_path, revision="3") == []
+    said = run(
+        *("change-hooks", "notify", "svn", "there", "2", "--layout", "none", "--to", f"{receiver.url}/base"),
+        cwd=tmp_path,
+    )
+    assert "1 changes sent" in said
+    said = run("change-hooks", "notify", "svn", "there", "99", "--to", receiver.url, cwd=tmp_path)
+    assert "warning: svnlook" in said
+
+
+# By hand
+
+
+def test_a_change_is_sent_with_every_field(receiver: Server, tmp_path: Path) -> None:
+    said = run(
+        *("change-hooks", "send", f"{receiver.url}/base", "--author", "\u00c4nn", "--committer", "Bob"),
+        *("-f", "a", "-f", "\u00fc", "-c", "why", "-R", "1c9f", "-W", "2026-11-24T12:00:00Z", "-b", "main"),
+        *("-C", "release", "--revlink", "https://x/", "-p", "a=b=c", "-p", '{"n": [1, null]}', "-r", "repo"),
+        *("-P", "project", "--codebase", "core", "--src", "git"),
+        cwd=tmp_path,
+    )
+    assert said == "1 change found\n"
+    (change,) = stored(tmp_path)
+    assert change == {
+        "author": "\u00c4nn",
+        "committer": "Bob",
+        "files": ["a", "\u00fc"],
+        "comments": "why",
+        "revision": "1c9f",
+        "when_timestamp": 1795521600,
+        "branch": "main",
+        "category": "release",
+        "revlink": "https://x/",
+        "properties": {"a": "b=c", "n": [1, None]},
+        "repository": "repo",
+        "project": "project",
+        "codebase": "core",
+        "src": "git",
+        "delivery": change["delivery"],
+        "dialect": "base",
+    }
+
+
+def test_what_is_not_taken_is_told_and_the_exit_status_says_so(receiver: Server, tmp_path: Path) -> None:
+    said = run("change-hooks", "send", f"{receiver.url}/base", "--secret", "wrong", cwd=tmp_path, status=1)
+    assert "403 the signature does not match" in said
+    nobody = f"http://127.0.0.1:{free_port()}/change_hook/base"
+    assert "Connection refused" in run("change-hooks", "send", nobody, cwd=tmp_path, status=1)
+    answer = run("change-hooks", "send", f"{receiver.url}/base", "-b", "main", "--json", cwd=tmp_path)
+    assert json.loads(answer) == {"message": "1 change found"}
+
+
+def test_a_password_is_sent(server: Callable[..., Server], tmp_path: Path) -> None:
+    (tmp_path / "passwords").write_text("ann:s3cret\n")
+    checker = "__import__('twisted.cred.strcred').cred.strcred.makeChecker('file:passwords')"
+    running = server(f"'change_hook_dialects': {{'base': True}}, 'change_hook_auth': [{checker}]")
+    sent = ("change-hooks", "send", f"{running.url}/base", "-b", "main", "--user", "ann", "--password")
+    assert run(*sent, "s3cret", cwd=tmp_path) == "1 change found\n"
+    assert "401" in run(*sent, "wrong", cwd=tmp_path, status=1)
+
+
+def test_a_receiver_that_closes_idle_connections_is_connected_to_anew(receiver: Server) -> None:
+    from change_hooks.clients.mercurial import Poster
+
+    poster = Poster(f"{receiver.url}/base", secret="s3cret")
+    assert poster.post({"branch": "1"}) == "1 change found"
+    receiver.kill()
+    receiver.start()
+    assert poster.post({"branch": "2"}) == "1 change found"
+    poster.close()
+
+
+@pytest.mark.parametrize(
+    "dialect", ["base", "bitbucket", "bitbucketcloud", "bitbucketserver", "github", "gitlab", "gitorious"]
+)
+def test_a_push_is_simulated(dialect: str, server: Callable[..., Server], tmp_path: Path) -> None:
+    options = "True" if dialect in ("bitbucket", "gitorious") else "{'secret': 's3cret'}"
+    running = server(f"'change_hook_dialects': {{{dialect!r}: {options}}}")
+    git = Git(tmp_path, "--to", "x")
+    git.git("remote", "set-url", "origin", "git@forge.example.com:octo-org/api.git")
+    git.commit("a", "one")
+    last = git.commit("\u00fc", "\u00f6ne")
+    sent = ("change-hooks", "simulate", dialect, "push", "--repo", "work", "--commits", "2")
+    said = run(*sent, "--to", f"{running.url}/{dialect}", cwd=tmp_path)
+    assert "found" in said
+    change: Any = eventually(lambda: stored(tmp_path))
+    assert change[-1]["revision"] == last
+    assert "octo-org" in change[-1]["repository"].lower()
+    if dialect not in ("bitbucket", "gitorious"):
+        refused = run(*sent, "--to", f"{running.url}/{dialect}", "--secret", "x", cwd=tmp_path, status=1)
+        assert "403" in refused

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from change_hooks.change import Change
+from change_hooks.delivery import Delivery
+from change_hooks.errors import Unavailable
+from change_hooks.interfaces import IPoller
+from change_hooks.pollers import Poller
+from change_hooks.pollers.base import Found, changes_in, is_polled
+from change_hooks.pollers.polling import FOLDER, Polling
+from change_hooks.vcs import ToolError
+
+from ..conftest import has_fired
+
+
+class Reactor(Clock):
+    """A clock, and threads that run when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[Any] = []
+
+    def getThreadPool(self) -> Any:
+        return self
+
+    def callInThreadWithCallback(self, done: Any, function: Any, *arguments: Any) -> None:
+        def run() -> None:
+            try:
+                result = function(*arguments)
+            except Exception:
+                done(False, Failure())
+            else:
+                done(True, result)
+
+        self.threads.append(run)
+
+    def callFromThread(self, function: Any, *arguments: Any) -> None:
+        function(*arguments)
+
+    def run(self) -> None:
+        while self.threads:
+            self.threads.pop(0)()
+
+
+class Host:
+    """A journal's memory, and what was accepted."""
+
+    def __init__(self) -> None:
+        self.memory: dict[str, bytes] = {}
+        self.accepted: list[Delivery] = []
+        self.full = False
+
+    @property
+    def journal(self) -> Any:
+        return self
+
+    def recall(self, name: str) -> Any:
+        return succeed(self.memory.get(name))
+
+    def remember(self, name: str, value: bytes) -> Any:
+        self.memory[name] = value
+        return succeed(None)
+
+    def accept(self, delivery: Delivery, changes: list[Change]) -> Any:
+        if self.full:
+            return fail(Unavailable("disk full"))
+        self.accepted.append(delivery)
+        return succeed(None)
+
+
+class Counting(Poller):
+    """Finds a commit at each look after the first."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.looks: list[Any] = []
+        self.broken: Exception | None = None
+
+    def look(self, state: Any, folder: Path) -> Any:
+        self.looks.append((state, folder))
+        if self.broken is not None:
+            raise self.broken
+        if state is None:
+            return [], 0
+        return [Found(str(state), [Change(revision=str(state))])], state + 1
+
+
+class Rig:
+    def __init__(self, *pollers: Poller) -> None:
+        self.reactor, self.host = Reactor(), Host()
+        self.polling = Polling(Path("/base"), self.reactor)
+        self.polling.use(pollers)
+        self.polling.start(self.host)
+        self.reactor.run()
+
+    def advance(self, seconds: float) -> None:
+        self.reactor.advance(seconds)
+        self.reactor.run()
+
+    def force(self) -> None:
+        (running,) = self.polling
+        running.force()
+
+
+def revisions(host: Host) -> list[str | None]:
+    return [change.revision for each in host.accepted for change in changes_in(each)]
+
+
+def test_it_looks_at_its_interval_and_remembers_where_it_was() -> None:
+    poller = Counting("repo", pollInterval=60)
+    rig = Rig(poller)
+    assert poller.looks == []
+    rig.advance(60)
+    rig.advance(60)
+    rig.advance(60)
+    assert poller.looks == [
+        (None, Path("/base") / FOLDER),
+        (0, Path("/base") / FOLDER),
+        (1, Path("/base") / FOLDER),
+    ]
+    assert revisions(rig.host) == ["0", "1"]
+    assert rig.host.memory == {"poller poller repo": b"2"}
+
+
+def test_what_it_finds_is_a_delivery_with_a_name_of_its_own() -> None:
+    rig = Rig(Counting("repo", pollInterval=60, pollAtLaunch=True))
+    rig.advance(60)
+    rig.advance(60)
+    first, second = rig.host.accepted
+    assert is_polled(first)
+    assert (first.dialect, first.uri, first.verified) == ("poller", b"repo", True)
+    assert first.id != second.id
+    head, body = first.dump()
+    again = Delivery.restore(head, body, id=first.id, dialect="poller")
+    assert changes_in(again) == [Change(revision="0")]
+
+
+def test_it_looks_when_it_is_told_to_and_one_look_at_a_time() -> None:
+    poller = Counting("repo", pollInterval=0)
+    rig = Rig(poller)
+    rig.advance(10_000)
+    assert poller.looks == []
+    (running,) = rig.polling
+    assert IPoller.providedBy(running)
+    assert running.name == "repo"
+    running.force()
+    running.force()
+    running.force()
+    assert len(rig.reactor.threads) == 1
+    rig.reactor.run()
+    # The second and third came while the first was looking: one more look is enough for both.
+    assert len(poller.looks) == 2
+
+
+@pytest.mark.parametrize("error", [ToolError("git: no such host"), RuntimeError("a bug")])
+def test_one_that_fails_looks_again_next_time(error: Exception) -> None:
+    poller = Counting("repo", pollInterval=60, pollAtLaunch=True)
+    poller.broken = error
+    rig = Rig(poller)
+    poller.broken = None
+    rig.advance(60)
+    rig.advance(60)
+    assert revisions(rig.host) == ["0"]
+
+
+def test_what_cannot_be_stored_is_found_again() -> None:
+    poller = Counting("repo", pollInterval=60, pollAtLaunch=True)
+    rig = Rig(poller)
+    rig.host.full = True
+    rig.advance(60)
+    assert rig.host.memory == {"poller poller repo": b"0"}
+    rig.host.full = False
+    rig.advance(60)
+    assert revisions(rig.host) == ["0"]
+
+
+def test_the_end_waits_for_a_look_that_is_going_on() -> None:
+    poller = Counting("repo", pollInterval=60)
+    rig = Rig(poller)
+    rig.force()
+    stopped: Deferred[Any] = rig.polling.stop()
+    assert not has_fired(stopped)
+    rig.reactor.run()
+    assert has_fired(stopped)
+    rig.advance(1000)
+    assert len(poller.looks) == 1
+    assert list(rig.polling) == []
+
+
+def test_other_pollers_take_the_place_of_those_before() -> None:
+    old, new = Counting("old", pollInterval=60), Counting("new", pollInterval=60)
+    rig = Rig(old)
+    (running,) = rig.polling
+    rig.polling.use([new])
+    rig.advance(60)
+    running.force()
+    rig.reactor.run()
+    assert (len(old.looks), len(new.looks)) == (0, 1)
+
+
+def test_without_a_journal_nothing_is_looked_for() -> None:
+    class NoJournal(Host):
+        @property
+        def journal(self) -> Any:
+            return None
+
+    poller = Counting("repo", pollAtLaunch=True)
+    reactor = Reactor()
+    polling = Polling(Path(), reactor)
+    polling.use([poller])
+    polling.start(NoJournal())
+    reactor.run()
+    assert poller.looks == []
