@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import change_hooks.cli as cli
+from change_hooks.cli.send import _web_page
+from change_hooks.vcs import ToolError
+
+URL = "http://localhost:1/change_hook/base"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, arguments)
+
+
+def dry(*arguments: str) -> dict[str, Any]:
+    result = run("send", URL, "--dry-run", *arguments)
+    assert result.exit_code == 0, result.output
+    fields: dict[str, Any] = json.loads(result.output)
+    return fields
+
+
+def test_what_would_be_sent_is_shown() -> None:
+    fields = dry("-w", "Ann", "-f", "a", "-f", "b", "-p", "x=1", "-p", '{"y": [2]}', "--secret", "s3cret")
+    assert fields["url"] == URL
+    assert (fields["author"], json.loads(fields["files"])) == ("Ann", ["a", "b"])
+    assert json.loads(fields["properties"]) == {"x": "1", "y": [2]}
+    assert "s3cret" not in json.dumps(fields)
+
+
+def test_the_author_is_who_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ann")
+    assert dry()["author"] == "ann"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("x", "neither key=value"), ("=x", "neither key=value"), ("{", "no JSON object")]
+)
+def test_a_property_that_is_none_is_named(value: str, said: str) -> None:
+    result = run("send", URL, "-p", value)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_what_is_no_address_is_an_error() -> None:
+    result = run("send", "ftp://x", "-b", "main")
+    assert result.exit_code == 1
+    assert "not the address of a receiver" in result.output
+
+
+def test_what_is_no_repository_is_an_error(tmp_path: Path) -> None:
+    result = run("simulate", "github", "push", "--repo", str(tmp_path / "none"), "--to", URL)
+    assert result.exit_code == 1
+    assert "git: " in result.output
+
+
+class Repository:
+    """A repository with this remote."""
+
+    path = "/srv/api"
+
+    def __init__(self, origin: str | None) -> None:
+        self.origin = origin
+
+    def git(self, *arguments: str) -> bytes:
+        if self.origin is None:
+            raise ToolError("no such remote")
+        return self.origin.encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("origin", "page"),
+    [
+        ("https://ann:s3cret@github.com/octo-org/api.git", "https://github.com/octo-org/api"),
+        ("git@github.com:octo-org/api.git", "https://github.com/octo-org/api"),
+        ("ssh://git@host:/a/b.git", "https://host/a/b"),
+        ("/srv/git/api.git", "https://forge.example/owner/api"),
+        (None, "https://forge.example/owner/api"),
+    ],
+)
+def test_the_web_page_of_a_remote(origin: str | None, page: str) -> None:
+    repository: Any = Repository(origin)
+    assert _web_page(repository) == page

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from change_hooks.vcs import ToolError, run, text
+from change_hooks.vcs.git import _parsed
+from change_hooks.vcs.svn import _looked_when, _when
+
+
+def test_what_a_tool_says_is_the_error() -> None:
+    failing = "import sys; sys.exit('hint: x\\nfatal: no such thing\\nand more')"
+    with pytest.raises(ToolError, match="fatal: no such thing"):
+        run([sys.executable, "-c", failing])
+    with pytest.raises(ToolError, match="the last line"):
+        run([sys.executable, "-c", "import sys; sys.exit('one\\nthe last line')"])
+    with pytest.raises(ToolError, match="status 3"):
+        run([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_a_tool_that_is_not_there_or_hangs() -> None:
+    with pytest.raises(ToolError, match="no-such-tool: No such file"):
+        run(["no-such-tool"])
+    with pytest.raises(ToolError, match="not done after"):
+        run([sys.executable, "-c", "input()"], time_limit=0.0)
+
+
+def test_it_gets_its_input_and_its_environment() -> None:
+    program = "import os, sys; print(sys.stdin.read(), os.environ['X'], os.environ['LC_ALL'])"
+    assert run([sys.executable, "-c", program], stdin=b"in", env={"X": "y"}) == b"in y C.UTF-8\n"
+    assert text(b"\xff") == "\ufffd"
+
+
+def test_a_log_is_taken_apart() -> None:
+    fields = [b"1f", b"\xc3\x84", b"a@b", b"B", b"", b"5", b"one\n\nmore\n"]
+    with_files = b"\0" + b"\0".join(fields) + b"\0" + b"\0\na b\0\xc3\xbc\0"
+    without = b"\0" + b"\0".join(fields) + b"\0" + b"\0"
+    first, second, third = _parsed(with_files + without + with_files)
+    assert (first.id, first.author, first.committer, first.when) == ("1f", "\u00c4 <a@b>", "B", 5)
+    assert (first.message, first.files) == ("one\n\nmore", ["a b", "\u00fc"])
+    assert second.files == []
+    assert third == first
+    assert _parsed(b"") == []
+
+
+def test_dates_of_subversion() -> None:
+    assert _when("2026-11-24T12:00:00.123456Z") == 1795521600
+    assert _when("") == 0
+    assert _looked_when("2026-11-24 13:00:00 +0100 (Tue, 24 Nov 2026)") == 1795521600
+    assert _looked_when("") == 0
