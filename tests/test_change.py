@@ -118,3 +118,10 @@ def test_every_text_can_be_encoded(text: str, files: list[str], properties: dict
     assert len(change.files) == len(files)
     if well_formed(text) == text:
         assert change.comments == text
+
+
+def test_lone_surrogates_are_replaced_in_every_field() -> None:
+    change = Change(author="\ud800a", branch="\udc00", files=["a", "b\udfff"], comments="\u00e4\ud83d")
+    assert (change.author, change.branch, change.files) == ("\ufffda", "\ufffd", ["a", "b\ufffd"])
+    assert (change.comments, change.revision) == ("\u00e4\ufffd", None)
+    assert change == Change(**change.as_dict())

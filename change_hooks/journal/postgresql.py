@@ -64,7 +64,7 @@ _MIGRATIONS = (
         lease DOUBLE PRECISION NOT NULL DEFAULT 0,
         PRIMARY KEY (sink, repository)
     );
-    CREATE INDEX queues_due ON queues (sink, due);
+    CREATE INDEX queues_due ON queues (sink, due, repository);
     CREATE TABLE duties (
         sink TEXT NOT NULL,
         repository TEXT NOT NULL,

@@ -287,10 +287,11 @@ def _claim(session: Session, owner: str, sinks: Sequence[str], now: float, limit
             next_due = soonest[0] if next_due is None else min(soonest[0], next_due)
         room = limit - len(works)
         queues = session.execute(
-            f"SELECT repository, attempts {free} <= ? ORDER BY due LIMIT ?", (sink, owner, clock, now, room)
+            f"SELECT repository, attempts {free} <= ? ORDER BY due, repository LIMIT ?",
+            (sink, owner, clock, now, room),
         ).fetchall()
         queues += session.execute(
-            f"SELECT repository, attempts {free} > ? ORDER BY due LIMIT ?",
+            f"SELECT repository, attempts {free} > ? ORDER BY due, repository LIMIT ?",
             (sink, owner, clock, now + LONGEST_DUE, room - len(queues)),
         ).fetchall()
         session.executemany(

@@ -91,15 +91,19 @@ class SQLiteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._presence: int | None = None
 
     def transact(self, operations: Sequence[Operation]) -> list[Any]:
         """Run the operations in one transaction.
 
         After any error the file is opened anew for the next one, so that a full or broken disk that
-        has recovered needs no restart.
+        has recovered needs no restart. So it is when another file stands in its place: nothing is
+        written into one that nobody will find.
         """
         try:
+            if self._connection is not None and _identity(self._path) != self._file:
+                self._disconnect()
             connection = self._opened()
             connection.execute("BEGIN IMMEDIATE")
             results = [operation(connection) for operation in operations]
@@ -126,8 +130,16 @@ class SQLiteStore:
             connection = connect(self._path)
             if self._presence is None:
                 self._presence = _be_present(connection, self._path)
-            self._connection = connection
+            self._connection, self._file = connection, _identity(self._path)
         return self._connection
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _be_present(connection: Connection, path: Path) -> int:

@@ -121,6 +121,27 @@ def test_a_full_disk_is_503_until_there_is_room(journal: Journal) -> None:
     assert len(journal.states()) == 2
 
 
+def test_a_corrupt_file_is_503_until_it_is_out_of_the_way(journal: Journal) -> None:
+    journal.append("1", API)
+    path = path_of(journal)
+    journal.journal.writer._store.close()
+    path.write_bytes(b"this is no database" * 1000)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            journal.append("2", API)
+    path.rename(path.with_suffix(".corrupt"))
+    assert not journal.append("2", API).duplicate
+
+
+def test_nothing_is_written_into_a_file_that_was_deleted(journal: Journal) -> None:
+    journal.append("1", API)
+    path = path_of(journal)
+    for each in path.parent.glob("journal.sqlite*"):
+        each.unlink()
+    assert not journal.append("2", API).duplicate
+    assert [stored.delivery for stored in Reader(connect_to_read(path)).deliveries()] == ["2"]
+
+
 def test_nothing_of_a_failed_transaction_is_stored(journal: Journal) -> None:
     journal.append("1", API)
 
