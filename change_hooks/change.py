@@ -53,7 +53,7 @@ _STR = {str}
 _set = msgspec.structs.force_setattr
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One normalised change.
 
     :param author: ``Name <email>``, or what the sender knows of it.

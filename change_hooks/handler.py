@@ -32,6 +32,8 @@ from change_hooks.signatures import as_secrets, verify_hmac
 #: More changes than any forge puts into one delivery; a delivery with more is refused, because
 #: working through it would hold the reactor.
 MAX_CHANGES = 20_000
+#: How many names of events are remembered with their methods.
+REMEMBERED_EVENTS = 64
 
 Changes = tuple[list[Any], "str | None"]
 
@@ -357,6 +359,7 @@ class EventHandler(HookHandler):
     def __init__(self, master: Any, options: Any) -> None:
         super().__init__(master, options)
         self._methods: dict[str, _EventMethod] = {}
+        self._by_event: dict[str, _EventMethod] = {}
         for name in dir(type(self)):
             if name.startswith("handle_"):
                 self._methods[name] = _event_method(getattr(self, name))
@@ -458,13 +461,22 @@ class EventHandler(HookHandler):
     def _read(self, delivery: Delivery, _: None) -> Any:
         document = self.document(delivery)
         event = self.event(delivery, document)
-        method = self._methods.get(method_name(event))
+        method = self._by_event.get(event)
+        if method is None:
+            method = self._methods.get(method_name(event))
         if method is None:
             return NoChange(f"the event {printable(event)!r} is not handled"), self.src
         payload = decode(document, method.shape)
         if method.shape is Any:
             expect_mapping(payload)
+        if len(self._by_event) < REMEMBERED_EVENTS:
+            self._by_event[event] = method
         result = method.call(payload, event) if method.takes_event else method.call(payload)
+        if result.__class__ is tuple:
+            result = self.complete(delivery, payload, self._wanted(payload, result))
+            if result.__class__ is tuple:
+                return self._finish(delivery, document, event, result)
+            return then(result, partial(self._finish, delivery, document, event))
         wanted = then(result, partial(self._wanted, payload))
         completed = then(wanted, partial(self.complete, delivery, payload))
         return then(completed, partial(self._finish, delivery, document, event))
@@ -592,9 +604,12 @@ def as_dicts(result: Changes) -> Changes:
 def _event_method(method: Callable[..., Any]) -> _EventMethod:
     kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
     positional = sum(kind in _POSITIONAL for kind in kinds)
+    shape = getattr(method, "shape", Any)
+    # A payload that was decoded to the shape needs no conversion.
+    direct = method if shape is Any else partial(method.__wrapped__, method.__self__)  # type: ignore[attr-defined]
     return _EventMethod(
-        call=method,
-        shape=getattr(method, "shape", Any),
+        call=direct,
+        shape=shape,
         takes_event=positional > 1 or inspect.Parameter.VAR_POSITIONAL in kinds,
     )
 

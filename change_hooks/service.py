@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -313,7 +314,7 @@ class _Durable:
     def __init__(
         self, config: HooksConfig, address: Address, sinks: Mapping[str, Any], clock: Any, process: Process
     ) -> None:
-        self.journal: IJournal = make_journal(address, clock.callFromThread)
+        self.journal: IJournal = make_journal(address, clock.callFromThread, partial(clock.callLater, 0))
         self._sinks = tuple(sinks.values())
         self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts)
         self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)

@@ -54,8 +54,10 @@ class Rig:
 
     def run(self) -> None:
         writer = self.journal.writer
+        self.reactor.advance(0)
         while not writer._queue.empty():
             writer.run_group()
+            self.reactor.advance(0)
 
     def start(self) -> None:
         self.service.startService()
@@ -354,6 +356,7 @@ def standalone(path: Path) -> tuple[StandaloneService, Reactor, Client]:
 
     def at_once(operation: Any) -> Any:
         deferred = submit(operation)
+        journal.writer._pass_on()
         journal.writer.run_group()
         return deferred
 

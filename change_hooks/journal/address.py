@@ -17,14 +17,18 @@ from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
 Address = Path | str
 
 
-def make_journal(address: Address, to_reactor: Callable[..., Any]) -> SQLJournal:
+def make_journal(
+    address: Address, to_reactor: Callable[..., Any], soon: Callable[..., Any] | None = None
+) -> SQLJournal:
     """The journal at *address*; nothing is opened yet.
 
+    :param to_reactor: runs a function in the reactor's thread.
+    :param soon: runs a function at the end of the reactor's turn.
     :raises ConfigurationError: the package for it is not installed.
     """
     if isinstance(address, Path):
-        return sqlite_journal(address, to_reactor)
-    journal: SQLJournal = _postgresql().postgresql_journal(address, to_reactor)
+        return sqlite_journal(address, to_reactor, soon)
+    journal: SQLJournal = _postgresql().postgresql_journal(address, to_reactor, soon)
     return journal
 
 

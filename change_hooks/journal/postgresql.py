@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from change_hooks.journal.sql import SchemaError, SQLJournal
+from change_hooks.journal.sql import SchemaError, SQLJournal, run_operations
 from change_hooks.journal.writer import Operation
 
 #: The advisory lock that a transaction takes before it writes: ASCII "chhk".
@@ -53,7 +53,8 @@ _MIGRATIONS = (
         error TEXT NOT NULL DEFAULT '',
         UNIQUE (dialect, id)
     );
-    CREATE INDEX deliveries_state ON deliveries (state, received);
+    CREATE INDEX deliveries_received ON deliveries (received);
+    CREATE INDEX deliveries_undone ON deliveries (state, received) WHERE state <> 'delivered';
     CREATE TABLE queues (
         sink TEXT NOT NULL,
         repository TEXT NOT NULL,
@@ -127,8 +128,7 @@ class PostgreSQLStore:
                 self._connection = connect(self._url)
             connection = self._connection
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-            session = Session(connection)
-            results = [operation(session) for operation in operations]
+            results = run_operations(Session(connection), operations)
             connection.commit()
         except BaseException:
             self.close()
@@ -190,9 +190,11 @@ def connect_to_read(url: str) -> Session:
     return Session(connection)
 
 
-def postgresql_journal(url: str, to_reactor: Callable[..., Any]) -> SQLJournal:
+def postgresql_journal(
+    url: str, to_reactor: Callable[..., Any], soon: Callable[..., Any] | None = None
+) -> SQLJournal:
     """A journal in the database *url*."""
-    return SQLJournal(PostgreSQLStore(url), to_reactor)
+    return SQLJournal(PostgreSQLStore(url), to_reactor, soon)
 
 
 __all__ = ["LOCK", "PostgreSQLStore", "Session", "connect", "connect_to_read", "postgresql_journal"]

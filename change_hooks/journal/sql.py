@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from hashlib import sha256
+from itertools import groupby
 from secrets import token_hex
 from typing import Any, Protocol
 
@@ -43,6 +45,8 @@ CLAIM = 100
 #: How many rows are read, or deleted, at once.
 PAGE = 200
 CHANGES_PAGE = 20
+#: How many deliveries are stored with one statement.
+ROWS = 32
 #: The longest wait that a queue can have, in seconds; one that has longer was written before the clock
 #: was set back.
 LONGEST_DUE = 3700.0
@@ -79,11 +83,14 @@ class SQLJournal:
 
     :param store: the database.
     :param to_reactor: runs a function in the reactor's thread.
+    :param soon: runs a function at the end of the reactor's turn.
     """
 
-    def __init__(self, store: Store, to_reactor: Callable[..., Any]) -> None:
+    def __init__(
+        self, store: Store, to_reactor: Callable[..., Any], soon: Callable[..., Any] | None = None
+    ) -> None:
         self.owner = token_hex(8)
-        self.writer = Writer(store, to_reactor)
+        self.writer = Writer(store, to_reactor, soon)
 
     def open(self) -> Deferred[None]:
         """Start the writer, and make or migrate the tables."""
@@ -97,7 +104,7 @@ class SQLJournal:
 
     def append(self, delivery: Delivery, changes: list[Change], sinks: Sequence[str]) -> Deferred[Appended]:
         """Store an accepted delivery, its changes, and the duty to deliver them to *sinks*."""
-        return self.writer.submit(lambda session: _append(session, delivery, changes, sinks))
+        return self.writer.submit(Append.of(delivery, changes, sinks))
 
     def postpone(self, delivery: Delivery) -> Deferred[Appended]:
         """Store a delivery whose changes are not known yet; this receiver holds it."""
@@ -156,58 +163,115 @@ class SQLJournal:
 
 # Storing ------------------------------------------------------------------------------------------
 
-_INSERT = (
-    "INSERT INTO deliveries (dialect, id, received, state, head, body, changes, count, owner, lease)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dialect, id) DO UPDATE SET"
-    " received = excluded.received, state = excluded.state, head = excluded.head, body = excluded.body,"
-    " changes = excluded.changes, count = excluded.count, owner = excluded.owner, lease = excluded.lease,"
-    " due = 0, attempts = 0, error = '' WHERE deliveries.state = 'failed' RETURNING seq"
-)
+#: What an index holds; SQLite uses it only where this is said.
+_UNDONE = "state <> 'delivered'"
+_PENDING = f"state = 'pending' AND {_UNDONE}"
+
+_COLUMNS_OF_ONE = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-def _append(session: Session, delivery: Delivery, changes: list[Change], sinks: Sequence[str]) -> Appended:
-    state = "accepted" if sinks else "delivered"
-    stored = _insert(session, delivery, state, changes)
-    if stored is None:
-        return Appended(duplicate=True)
-    if sinks:
-        _owe(session, stored, changes, sinks)
-    return Appended(duplicate=False, seq=stored)
+@lru_cache(maxsize=2 * ROWS)
+def _insert_statement(rows: int) -> str:
+    return (
+        "INSERT INTO deliveries (dialect, id, received, state, head, body, changes, count, owner, lease)"
+        f" VALUES {', '.join([_COLUMNS_OF_ONE] * rows)} ON CONFLICT (dialect, id) DO UPDATE SET"
+        " received = excluded.received, state = excluded.state, head = excluded.head, body = excluded.body,"
+        " changes = excluded.changes, count = excluded.count, owner = excluded.owner, lease = excluded.lease,"
+        " due = 0, attempts = 0, error = '' WHERE deliveries.state = 'failed' RETURNING seq, dialect, id"
+    )
 
 
-def _insert(
-    session: Session,
-    delivery: Delivery,
-    state: str,
-    changes: list[Change],
-    held: tuple[str, float] = ("", 0.0),
-) -> int | None:
+class Append(msgspec.Struct, frozen=True):
+    """The operation that stores an accepted delivery. A group of them is stored with one statement.
+
+    :param name: its dialect and id.
+    :param row: all of its columns.
+    :param queues: the duties to come with it: sinks, and names of queues.
+    """
+
+    name: tuple[str, str]
+    row: tuple[Any, ...]
+    queues: list[tuple[str, str]]
+
+    @classmethod
+    def of(cls, delivery: Delivery, changes: list[Change], sinks: Sequence[str]) -> Append:
+        """Made in the reactor's thread, so that the writer's has nothing to do but write."""
+        queues = _queues(changes, sinks) if sinks else []
+        state = "accepted" if sinks else "delivered"
+        return cls((delivery.dialect, delivery.id or ""), _row(delivery, state, changes), queues)
+
+    def __call__(self, session: Session) -> Appended:
+        """Store this one alone."""
+        return _append(session, [self])[0]
+
+
+def run_operations(session: Session, operations: Sequence[Callable[[Any], Any]]) -> list[Any]:
+    """Run operations one after the other, and what stands together to be appended at once."""
+    results: list[Any] = []
+    for alike, group in groupby(operations, _is_append):
+        if alike:
+            appends: list[Any] = list(group)
+            for first in range(0, len(appends), ROWS):
+                results += _append(session, appends[first : first + ROWS])
+        else:
+            results += [operation(session) for operation in group]
+    return results
+
+
+def _is_append(operation: object) -> bool:
+    return isinstance(operation, Append)
+
+
+def _append(session: Session, appends: list[Append]) -> list[Appended]:
+    # Of two with one name, the first.
+    first: dict[tuple[str, str], Append] = {}
+    for append in appends:
+        first.setdefault(append.name, append)
+    stored = _insert(session, [append.row for append in first.values()])
+    results = []
+    duties = []
+    for append in appends:
+        seq = stored.get(append.name) if first[append.name] is append else None
+        results.append(Appended(duplicate=True) if seq is None else Appended(duplicate=False, seq=seq))
+        if seq is not None:
+            duties += [(*queue, seq) for queue in append.queues]
+    if duties:
+        _owe(session, duties)
+    return results
+
+
+def _row(
+    delivery: Delivery, state: str, changes: list[Change], owner: str = "", lease: float = 0.0
+) -> tuple[Any, ...]:
     head, body = delivery.dump()
-    row = session.execute(
-        _INSERT,
-        (
-            delivery.dialect,
-            delivery.id,
-            delivery.received,
-            state,
-            head,
-            body,
-            _encode(changes),
-            len(changes),
-            *held,
-        ),
-    ).fetchone()
-    return None if row is None else row[0]
+    about = (delivery.dialect, delivery.id, delivery.received, state)
+    return (*about, head, body, _encode(changes), len(changes), owner, lease)
 
 
-def _owe(session: Session, seq: int, changes: list[Change], sinks: Sequence[str]) -> None:
-    queues = [(sink, queue) for sink in sinks for queue in {queue_name(change) for change in changes}]
-    session.execute("DELETE FROM dead_letters WHERE seq = ?", (seq,))
-    session.executemany("INSERT INTO queues (sink, repository) VALUES (?, ?) ON CONFLICT DO NOTHING", queues)
+def _insert(session: Session, rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], int]:
+    """Store deliveries.
+
+    :returns: the places of those that were stored, by dialect and id.
+    """
+    stored = session.execute(_insert_statement(len(rows)), [value for row in rows for value in row])
+    return {(dialect, name): seq for seq, dialect, name in stored.fetchall()}
+
+
+def _queues(changes: list[Change], sinks: Sequence[str]) -> list[tuple[str, str]]:
+    return [(sink, queue) for sink in sinks for queue in {queue_name(change) for change in changes}]
+
+
+def _owe(session: Session, duties: list[tuple[str, str, int]]) -> None:
+    """Note the duty to deliver: to a sink, in a queue, the changes of the delivery at a place."""
+    session.executemany("DELETE FROM dead_letters WHERE seq = ?", sorted({(seq,) for _, _, seq in duties}))
+    session.executemany(
+        "INSERT INTO queues (sink, repository) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        sorted({(sink, queue) for sink, queue, _ in duties}),
+    )
     session.executemany(
         "INSERT INTO duties (sink, repository, seq) VALUES (?, ?, ?)"
         " ON CONFLICT (sink, repository, seq) DO UPDATE SET next = 0",
-        [(*queue, seq) for queue in queues],
+        duties,
     )
 
 
@@ -220,8 +284,9 @@ def queue_name(change: Change) -> str:
 
 
 def _postpone(session: Session, delivery: Delivery, owner: str) -> Appended:
-    stored = _insert(session, delivery, "pending", [], (owner, session.clock() + LEASE))
-    return Appended(duplicate=True) if stored is None else Appended(duplicate=False, seq=stored)
+    row = _row(delivery, "pending", [], owner, session.clock() + LEASE)
+    seq = _insert(session, [row]).get((delivery.dialect, delivery.id or ""))
+    return Appended(duplicate=True) if seq is None else Appended(duplicate=False, seq=seq)
 
 
 def _finish(
@@ -234,7 +299,7 @@ def _finish(
         (state, _encode(changes), len(changes), seq, *states),
     ).rowcount
     if found:
-        _owe(session, seq, changes, sinks)
+        _owe(session, [(*queue, seq) for queue in _queues(changes, sinks)])
     return bool(found)
 
 
@@ -254,7 +319,7 @@ def _put_off(session: Session, seq: int, due: float, error: str) -> None:
 def _pending(session: Session, owner: str, now: float, limit: int) -> list[Pending]:
     clock = session.clock()
     rows = session.execute(
-        "SELECT seq, attempts, dialect, id, received, head, body FROM deliveries WHERE state = 'pending'"
+        f"SELECT seq, attempts, dialect, id, received, head, body FROM deliveries WHERE {_PENDING}"
         " AND (owner = '' OR (owner <> ? AND lease <= ?)) AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?",
         (owner, clock, now, now + LONGEST_DUE, limit),
     ).fetchall()
@@ -375,19 +440,19 @@ def _let_go(session: Session, owner: str, outcome: Outcome) -> None:
 def _renew(session: Session, owner: str) -> None:
     until = session.clock() + LEASE
     for table in ("queues", "deliveries"):
-        held = " AND state = 'pending'" if table == "deliveries" else ""
-        session.execute(f"UPDATE {table} SET lease = ? WHERE owner = ?{held}", (until, owner))  # noqa: S608
+        held = f" AND {_PENDING}" if table == "deliveries" else ""
+        session.execute(f"UPDATE {table} SET lease = ? WHERE owner = ?{held}", (until, owner))
 
 
 def _release(session: Session, owner: str) -> None:
     session.execute("UPDATE queues SET owner = '' WHERE owner = ?", (owner,))
-    session.execute("UPDATE deliveries SET owner = '' WHERE owner = ? AND state = 'pending'", (owner,))
+    session.execute(f"UPDATE deliveries SET owner = '' WHERE owner = ? AND {_PENDING}", (owner,))
 
 
 def release_all(session: Session) -> None:
     """Give back what all receivers hold. For when there is none."""
     session.execute("UPDATE queues SET owner = '' WHERE owner <> ''")
-    session.execute("UPDATE deliveries SET owner = '' WHERE owner <> '' AND state = 'pending'")
+    session.execute(f"UPDATE deliveries SET owner = '' WHERE owner <> '' AND {_PENDING}")
 
 
 def _waiting_sinks(session: Session) -> list[str]:
@@ -414,9 +479,10 @@ def prune(session: Session, before: float, *, failed: bool = False) -> int:
     :param failed: those that failed, instead.
     :returns: how many; 0: there are no more.
     """
+    state = f"state = 'failed' AND {_UNDONE}" if failed else "state = 'delivered'"
     rows = session.execute(
-        "SELECT seq FROM deliveries WHERE state = ? AND received < ? ORDER BY received LIMIT ?",
-        ("failed" if failed else "delivered", before, PAGE),
+        f"SELECT seq FROM deliveries WHERE {state} AND received < ? ORDER BY received LIMIT ?",
+        (before, PAGE),
     ).fetchall()
     session.executemany("DELETE FROM dead_letters WHERE seq = ?", rows)
     session.executemany("DELETE FROM deliveries WHERE seq = ?", rows)
@@ -455,9 +521,10 @@ class Reader:
             "received < ?": wanted.until,
         }
         asked = {condition: value for condition, value in conditions.items() if value is not None}
-        where = " AND ".join(["seq > ?", *asked])
+        undone = [_UNDONE] if wanted.state not in (None, "delivered") else []
+        where = " AND ".join(["seq > ?", *asked, *undone])
         content = "''" if wanted.repository is None else "changes"
-        statement = f"SELECT {_COLUMNS}, {content} FROM deliveries WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608
+        statement = f"SELECT {_COLUMNS}, {content} FROM deliveries WHERE {where} ORDER BY seq LIMIT ?"
         for *row, changes in self._pages(statement, 0, asked.values(), PAGE):
             if wanted.repository is None or any(
                 fnmatchcase(change.repository, wanted.repository) for change in _decode(changes)
@@ -488,7 +555,7 @@ class Reader:
         :raises LookupError: there is none.
         """
         row = self._session.execute(
-            f"SELECT {_COLUMNS}, head, body, changes FROM deliveries WHERE seq = ?",  # noqa: S608
+            f"SELECT {_COLUMNS}, head, body, changes FROM deliveries WHERE seq = ?",
             (seq,),
         ).fetchone()
         if row is None:
@@ -524,4 +591,5 @@ __all__ = [
     "prune",
     "queue_name",
     "release_all",
+    "run_operations",
 ]

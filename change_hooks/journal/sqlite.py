@@ -15,11 +15,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from change_hooks.journal.sql import SchemaError, SQLJournal, release_all
+from change_hooks.journal.sql import SchemaError, SQLJournal, release_all, run_operations
 from change_hooks.journal.writer import Operation
 
 #: How long to wait for another process that writes, in seconds.
 BUSY = 10.0
+#: The size of a new file's pages, in bytes: a payload takes several.
+PAGE_SIZE = 8192
 #: The size to which the write-ahead log shrinks, in bytes.
 LOG_SIZE = 64 * 1024 * 1024
 
@@ -68,7 +70,8 @@ _MIGRATIONS = (
     ALTER TABLE deliveries ADD COLUMN due REAL NOT NULL DEFAULT 0;
     ALTER TABLE deliveries ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE deliveries ADD COLUMN error TEXT NOT NULL DEFAULT '';
-    CREATE INDEX deliveries_state ON deliveries (state, received);
+    CREATE INDEX deliveries_received ON deliveries (received);
+    CREATE INDEX deliveries_undone ON deliveries (state, received) WHERE state <> 'delivered';
     ALTER TABLE queues ADD COLUMN owner TEXT NOT NULL DEFAULT '';
     ALTER TABLE queues ADD COLUMN lease REAL NOT NULL DEFAULT 0;
     CREATE INDEX dead_letters_seq ON dead_letters (seq);
@@ -106,7 +109,7 @@ class SQLiteStore:
                 self._disconnect()
             connection = self._opened()
             connection.execute("BEGIN IMMEDIATE")
-            results = [operation(connection) for operation in operations]
+            results = run_operations(connection, operations)
             connection.execute("COMMIT")
         except BaseException:
             self._disconnect()
@@ -171,6 +174,7 @@ def connect(path: Path) -> Connection:
         path, isolation_level=None, timeout=BUSY, check_same_thread=False, factory=Connection
     )
     try:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
@@ -216,9 +220,11 @@ def connect_to_read(path: Path) -> Connection:
     )
 
 
-def sqlite_journal(path: Path, to_reactor: Callable[..., Any]) -> SQLJournal:
+def sqlite_journal(
+    path: Path, to_reactor: Callable[..., Any], soon: Callable[..., Any] | None = None
+) -> SQLJournal:
     """A journal in the file *path*, which is made when it is not there."""
-    return SQLJournal(SQLiteStore(path), to_reactor)
+    return SQLJournal(SQLiteStore(path), to_reactor, soon)
 
 
 __all__ = ["SQLiteStore", "connect", "connect_to_read", "sqlite_journal"]

@@ -1,8 +1,8 @@
 """One thread that writes, in groups.
 
-Strategy: a commit waits for the disk, so it is shared. What arrives while one commit runs goes into the
-next one, as a single transaction. The reactor's thread only puts operations into a queue, and gets the
-results of a whole group in one call.
+Strategy: a commit waits for the disk, so it is shared. What the reactor's thread submits in one turn goes to
+the writer in one piece, and what arrives while one commit runs goes into the next one, as a single
+transaction. The reactor's thread gets the results of a whole group in one call.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from twisted.python.failure import Failure
 
 from change_hooks.errors import Unavailable
 
-#: The most operations in one transaction.
+#: When a transaction has so many operations, it takes no more in.
 GROUP = 512
 
 log = Logger(namespace="change_hooks.journal")
 
 Operation = Callable[[Any], Any]
+Submitted = tuple[Operation, "Deferred[Any]"]
 
 
 class Store(Protocol):
@@ -45,12 +46,20 @@ class Writer:
 
     :param store: the database.
     :param to_reactor: runs a function in the reactor's thread: ``reactor.callFromThread``.
+    :param soon: runs a function at the end of the reactor's turn; at once when it is None.
     """
 
-    def __init__(self, store: Store, to_reactor: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        to_reactor: Callable[..., Any],
+        soon: Callable[[Callable[[], None]], Any] | None = None,
+    ) -> None:
         self._store = store
         self._to_reactor = to_reactor
-        self._queue: SimpleQueue[tuple[Operation, Deferred[Any]] | None] = SimpleQueue()
+        self._soon = soon
+        self._submitted: list[Submitted] = []
+        self._queue: SimpleQueue[list[Submitted] | None] = SimpleQueue()
         self._thread: Thread | None = None
 
     def start(self) -> None:
@@ -65,13 +74,23 @@ class Writer:
             :class:`~change_hooks.errors.Unavailable` when the database cannot be written.
         """
         deferred: Deferred[Any] = Deferred()
-        self._queue.put((operation, deferred))
+        self._submitted.append((operation, deferred))
+        if self._soon is None:
+            self._pass_on()
+        elif len(self._submitted) == 1:
+            self._soon(self._pass_on)
         return deferred
+
+    def _pass_on(self) -> None:
+        submitted, self._submitted = self._submitted, []
+        if submitted:
+            self._queue.put(submitted)
 
     def stop(self) -> Deferred[None]:
         """Finish what was submitted, and end the thread. Fires when that is done."""
         closed: Deferred[None] = Deferred()
-        self._queue.put((_CLOSE, closed))
+        self._submitted.append((_CLOSE, closed))
+        self._pass_on()
         self._queue.put(None)
         return closed
 
@@ -84,17 +103,17 @@ class Writer:
         first = self._queue.get()
         if first is None:
             return False
-        group = [first]
+        group = first
         while len(group) < GROUP and not self._queue.empty():
             following = self._queue.get()
             if following is None:
                 self._run_operations(group)
                 return False
-            group.append(following)
+            group += following
         self._run_operations(group)
         return True
 
-    def _run_operations(self, group: list[tuple[Operation, Deferred[Any]]]) -> None:
+    def _run_operations(self, group: list[Submitted]) -> None:
         closing = [deferred for operation, deferred in group if operation is _CLOSE]
         group = [(operation, deferred) for operation, deferred in group if operation is not _CLOSE]
         results = self._transact([operation for operation, _ in group])
