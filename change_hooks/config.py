@@ -55,6 +55,7 @@ class HooksConfig:
     """What the ``www`` dict says about change hooks.
 
     :param max_body: in bytes.
+    :param max_in_flight: the most that ``serve`` holds of all bodies, in bytes; None: eight times *max_body*.
     :param journal: the file of a SQLite journal, or a PostgreSQL URL; None: no journal.
     :param sinks: by name.
     :param attempts: failures of a sink after which a change is given up.
@@ -66,6 +67,7 @@ class HooksConfig:
     endpoints: tuple[EndpointConfig, ...]
     auth: tuple[Any, ...]
     max_body: int
+    max_in_flight: int | None
     journal: Path | str | None
     attempts: int
     answer_within: float
@@ -94,6 +96,7 @@ class _Reader:
             endpoints=endpoints,
             auth=auth,
             max_body=int(self._positive("change_hook_max_body", DEFAULT_MAX_BODY, "bytes")),
+            max_in_flight=self._max_in_flight(),
             journal=self._journal(),
             attempts=int(self._positive("change_hook_attempts", DEFAULT_ATTEMPTS, "attempts")),
             answer_within=self._positive("change_hook_answer_within", DEFAULT_ANSWER_WITHIN, "seconds"),
@@ -115,6 +118,11 @@ class _Reader:
             self.problems.append(f"{key} must be a positive number of {unit}")
             return default
         return value
+
+    def _max_in_flight(self) -> int | None:
+        if self.www.get("change_hook_max_in_flight") is None:
+            return None
+        return int(self._positive("change_hook_max_in_flight", DEFAULT_MAX_BODY, "bytes"))
 
     def _keep(self) -> float | None:
         if "change_hook_keep" in self.www and self.www["change_hook_keep"] is None:
@@ -250,6 +258,7 @@ _KEYS = (
     "change_hook_journal",
     "change_hook_keep",
     "change_hook_max_body",
+    "change_hook_max_in_flight",
     "change_hook_sinks",
 )
 

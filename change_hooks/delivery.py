@@ -106,9 +106,13 @@ class Delivery:
     @classmethod
     def from_request(cls, request: IRequest, *, dialect: str = "", received: float = 0.0) -> Delivery:
         """Read a live request. Its content file is read from the start and left at the start."""
-        request.content.seek(0)
-        body = request.content.read()
-        request.content.seek(0)
+        content = request.content
+        content.seek(0)
+        if isinstance(content, BytesIO):
+            body = content.getvalue()  # Not a copy.
+        else:
+            body = content.read()
+            content.seek(0)
         return cls(
             request.method,
             request.uri,

@@ -377,23 +377,27 @@ class StandaloneService(MultiService):
     :param path: the configuration file; None for the embedded default: the dialect ``base`` on
         127.0.0.1:8010, and a journal in the current folder.
     :param reactor: the reactor.
+    :param listener: what listens instead of the reactor.
+    :param first: False for a process beside others of the same configuration: its pollers look only when they
+        are told to.
     :raises ConfigurationError: with everything that is wrong.
     """
 
-    def __init__(self, path: Path | None, reactor: Any) -> None:
+    def __init__(self, path: Path | None, reactor: Any, *, listener: Any = None, first: bool = True) -> None:
         super().__init__()
         self._path = path
         self._reactor = reactor
         settings = standalone_settings(path)
-        self._endpoint = serverFromString(reactor, settings.port)
+        self._endpoint = serverFromString(reactor if listener is None else listener, settings.port)
         self.port = settings.port
-        self._polling = Polling(settings.base, reactor)
+        self._polling = Polling(settings.base, reactor, by_itself=first)
         self.hooks = ChangeHookService(settings.www, pollers=self._polling, clock=reactor, base=settings.base)
         self.hooks.setServiceParent(self)
         self._polling.use(settings.pollers)
         root = _Root()
         root.putChild(b"change_hook", self.hooks.resource)
-        self._site = HookSite(root, self.hooks.config.max_body, reactor)
+        config = self.hooks.config
+        self._site = HookSite(root, config.max_body, reactor, max_held=config.max_in_flight)
         self._listening: Any = None
 
     def check_journal(self) -> None:
@@ -429,7 +433,7 @@ class StandaloneService(MultiService):
             for problem in error.problems:
                 log.error("not reconfigured: {problem}", problem=problem)
             return
-        self._site.max_body = self.hooks.config.max_body
+        self._site.limit(self.hooks.config.max_body, self.hooks.config.max_in_flight)
         self._polling.use(settings.pollers)
         if settings.port != self.port:
             log.warn("c['www']['port'] has changed; that takes a restart")

@@ -14,11 +14,11 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import RESPONSES, HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from change_hooks.errors import BodyTooLarge
+from change_hooks.errors import BodyTooLarge, Unavailable
 from change_hooks.resource import DEFAULT_MAX_BODY
 
 #: Silence after which a connection is closed, in seconds.
@@ -27,6 +27,8 @@ IDLE_TIMEOUT = 30
 GRACE = 30.0
 #: The slowest rate at which a body may come, in bytes per second.
 SLOWEST = 32 * 1024
+#: How many bodies of the largest size may be in memory at once.
+HELD = 8
 #: How long to listen to a client that was refused, so that it can read why, in seconds.
 LINGER = 5.0
 
@@ -38,23 +40,44 @@ class LimitedRequest(Request):
     content: Any
     refused = False
     _room = DEFAULT_MAX_BODY
+    _held = 0
 
     def gotLength(self, length: int | None) -> None:
         """The head is complete; *length* is the body's, None when it comes in chunks."""
         self._room = self.channel.site.max_body
         self.content = BytesIO()
         if length is not None and length > self._room:
-            self._refuse()
+            self._refuse(BodyTooLarge(self._room))
 
     def handleContentChunk(self, data: bytes) -> None:
         """Some of the body has come."""
         if self.refused:
             return
+        site = self.channel.site
         self._room -= len(data)
+        self._held += len(data)
+        site.held += len(data)
         if self._room < 0:
-            self._refuse()
+            self._refuse(BodyTooLarge(site.max_body))
+        elif site.held > site.max_held:
+            self._refuse(Unavailable("too much is being received at once; send it again", retry_after=5))
         else:
             self.content.write(data)
+
+    def _let_go(self) -> None:
+        if self._held:
+            self.channel.site.held -= self._held
+            self._held = 0
+
+    def finish(self) -> None:
+        """It is answered."""
+        self._let_go()
+        super().finish()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client has gone, or was sent away."""
+        self._let_go()
+        super().connectionLost(reason)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """All of it has come. Forms are parsed when a handler looks at them, and not before."""
@@ -68,17 +91,18 @@ class LimitedRequest(Request):
         self.args = {}
         self.process()
 
-    def _refuse(self) -> None:
+    def _refuse(self, error: BodyTooLarge | Unavailable) -> None:
         self.refused = True
         self.content = BytesIO()
+        self._let_go()
         # Otherwise the client would be told to go on.
         self.requestHeaders.removeHeader(b"expect")
-        error = BodyTooLarge(self.channel.site.max_body)
         body = error.message.encode() + b"\n"
+        later = b"Retry-After: %d\r\n" % error.retry_after if isinstance(error, Unavailable) else b""
         self.channel.transport.write(
-            b"HTTP/1.1 413 Request Entity Too Large\r\nConnection: close\r\n"
+            b"HTTP/1.1 %d %s\r\nConnection: close\r\n%s"
             b"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+            b"Content-Length: %d\r\n\r\n%s" % (error.status, RESPONSES[error.status], later, len(body), body)
         )
         self.channel.linger()
 
@@ -135,6 +159,7 @@ class HookSite(Site):
 
     :param resource: the root.
     :param max_body: the largest body taken, in bytes.
+    :param max_held: the most that all bodies in memory may be together, in bytes.
     :param reactor: for the time.
     """
 
@@ -143,9 +168,17 @@ class HookSite(Site):
     # One line for each delivery is logged by the resource.
     displayTracebacks = False
 
-    def __init__(self, resource: IResource, max_body: int, reactor: IReactorTime) -> None:
+    def __init__(
+        self, resource: IResource, max_body: int, reactor: IReactorTime, *, max_held: int | None = None
+    ) -> None:
         super().__init__(resource, timeout=IDLE_TIMEOUT, reactor=reactor)
+        self.held = 0
+        self.limit(max_body, max_held)
+
+    def limit(self, max_body: int, max_held: int | None) -> None:
+        """Set the limits, for what comes from now on."""
         self.max_body = max_body
+        self.max_held = HELD * max_body if max_held is None else max_held
 
     def acceptableProtocols(self) -> list[bytes]:
         """HTTP/1.1 alone: the limits are those of its channel."""

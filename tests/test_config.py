@@ -84,6 +84,7 @@ def test_where_the_journal_is(url: str | None, path: str | None) -> None:
         ({"change_hook_max_body": True}, "change_hook_max_body must be a positive number of bytes"),
         ({"change_hook_attempts": "5"}, "change_hook_attempts must be a positive number"),
         ({"change_hook_answer_within": 0}, "change_hook_answer_within must be a positive number of seconds"),
+        ({"change_hook_max_in_flight": 0}, "change_hook_max_in_flight must be a positive number of bytes"),
         ({"change_hook_keep": "30"}, "change_hook_keep must be a positive number of days"),
         ({"change_hook_journal": "mysql://x"}, "change_hook_journal must be"),
         ({"change_hook_journal": "sqlite:///"}, "change_hook_journal must be"),

@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from zope.interface import directlyProvides
 
@@ -70,6 +72,48 @@ def test_a_body_is_taken_whole_and_in_chunks() -> None:
     connection.send(head(b"Transfer-Encoding: chunked") + b"5\r\nrevis\r\n5\r\nion=2\r\n0\r\n\r\n")
     assert [change.revision for change in connection.changes] == ["1", "2"]
     assert connection.answer.count(b"HTTP/1.1 202 Accepted\r\n") == 2
+
+
+def another(connection: Connection) -> Connection:
+    """A second connection to the same site."""
+    second = Connection()
+    second.site, second.changes, second.transport = connection.site, connection.changes, Transport()
+    second.channel = connection.site.buildProtocol(None)
+    second.channel.makeConnection(second.transport)
+    return second
+
+
+def test_all_bodies_together_have_a_limit_and_what_is_over_is_503() -> None:
+    first = Connection(max_body=20)
+    first.site.max_held = 30
+    second = another(first)
+    first.send(head(b"Content-Length: 20") + b"revision=1&branch=a")
+    second.send(head(b"Content-Length: 20") + b"revision=2&bran")
+    assert b"HTTP/1.1 503 Service Unavailable\r\n" in second.answer
+    assert b"Retry-After: 5\r\n" in second.answer
+    assert b"too much is being received at once" in second.answer
+    # The first one is taken, and then there is room again.
+    first.send(b"b")
+    assert first.answer.startswith(b"HTTP/1.1 202 Accepted\r\n")
+    assert first.site.held == 0
+    third = another(first)
+    third.send(head(b"Content-Length: 20") + b"revision=3&branch=ab")
+    assert third.answer.startswith(b"HTTP/1.1 202 Accepted\r\n")
+
+
+def test_a_client_that_goes_away_gives_back_its_room() -> None:
+    connection = Connection()
+    connection.send(head(b"Content-Length: 20") + b"revision=1")
+    assert connection.site.held == 10
+    connection.channel.connectionLost(Failure(ConnectionDone()))
+    assert connection.site.held == 0
+
+
+def test_the_limit_is_eight_of_the_largest_unless_it_is_set() -> None:
+    site = Connection(max_body=20).site
+    assert site.max_held == 160
+    site.limit(10, 15)
+    assert (site.max_body, site.max_held) == (10, 15)
 
 
 def test_the_arguments_of_the_query_are_read() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
@@ -14,9 +15,10 @@ from change_hooks.cli.logs import begin_logging
 from change_hooks.cli.operate import changes, deliveries, prune, replay, show
 from change_hooks.cli.send import notify, send, simulate_command
 from change_hooks.cli.steady import make_steady
+from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place
 from change_hooks.errors import ConfigurationError
-from change_hooks.journal.address import shown
-from change_hooks.service import StandaloneService
+from change_hooks.journal.address import check_journal, shown
+from change_hooks.service import StandaloneService, standalone_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,18 +38,28 @@ for command in (changes, deliveries, show, replay, prune, send, simulate_command
 @main.command()
 @config_argument
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def serve(config: Path | None, log_format: str) -> None:
+@click.option("--workers", type=click.IntRange(1), default=1, help="So many processes; one.")
+def serve(config: Path | None, log_format: str, workers: int) -> None:
     """Run the server.
 
     SIGTERM and SIGINT end it when everything in flight is answered. SIGHUP reads CONFIG again.
     """
+    worker = place()
+    if workers > 1 and worker is None:
+        _supervise(config, workers)
+        return
     from twisted.internet import reactor
 
     begin_logging(log_format)
     make_steady(reactor)
     try:
-        service = StandaloneService(config, reactor)
-        service.check_journal()
+        if worker is None:
+            service = StandaloneService(config, reactor)
+            service.check_journal()
+        else:
+            number, descriptor = worker
+            listener = Adopting(reactor, descriptor)
+            service = StandaloneService(config, reactor, listener=listener, first=number == 0)
     except ConfigurationError as error:
         fail(error)
         return
@@ -66,6 +78,20 @@ def serve(config: Path | None, log_format: str) -> None:
     reactor.run()
     if failed:
         fail(ConfigurationError(failed))
+
+
+def _supervise(config: Path | None, workers: int) -> None:
+    hooks = read_config(config)
+    try:
+        if hooks.journal is None:
+            raise ConfigurationError(["--workers needs a journal that they share (change_hook_journal)"])
+        check_journal(hooks.journal)
+        opened = open_socket(standalone_settings(config).port)
+    except ConfigurationError as error:
+        fail(error)
+        return
+    command = [sys.executable, "-c", "from change_hooks.cli import main; main()", *sys.argv[1:]]
+    sys.exit(Supervisor(command, workers, opened).run())
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from time import time
 from typing import Any, Protocol
@@ -45,10 +46,12 @@ class Running:
 
     :param poller: what is to be run.
     :param reactor: for the time, and for threads.
+    :param by_itself: look at the start and at intervals too, not only when it is told to.
     """
 
-    def __init__(self, poller: Poller, host: Host, folder: Path, reactor: Any) -> None:
+    def __init__(self, poller: Poller, host: Host, folder: Path, reactor: Any, by_itself: bool) -> None:
         self.name = poller.name
+        self._by_itself = by_itself
         self._poller = poller
         self._host = host
         self._folder = folder
@@ -60,7 +63,7 @@ class Running:
 
     def start(self) -> None:
         """Begin."""
-        if self._poller.at_launch:
+        if self._poller.at_launch and self._by_itself:
             self.force()
         else:
             self._wait()
@@ -93,7 +96,7 @@ class Running:
         self._look.addCallback(self._over)
 
     def _wait(self) -> None:
-        if self._poller.interval and not self._stopped:
+        if self._poller.interval and self._by_itself and not self._stopped:
             self._alarm = self._reactor.callLater(self._poller.interval, self.force)
 
     def _failed(self, failure: Failure) -> None:
@@ -110,6 +113,14 @@ class Running:
         else:
             self._wait()
 
+    def _look_alone(self, state: Any) -> Any:
+        """In a thread: look, while no other process of this machine does with the same folder."""
+        folder = self._poller.work_folder(self._folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            flock(lock, LOCK_EX)
+            return self._poller.look(state, self._folder)
+
     @inlineCallbacks
     def _poll(self) -> Any:
         journal = self._host.journal
@@ -119,7 +130,7 @@ class Running:
         known = yield journal.recall(memory)
         state = None if known is None else msgspec.json.decode(known)
         found, now = yield deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), self._poller.look, state, self._folder
+            self._reactor, self._reactor.getThreadPool(), self._look_alone, state
         )
         for each in found:
             yield self._host.accept(self._poller.delivery(each, time()), each.changes)
@@ -135,11 +146,13 @@ class Polling:
     """The pollers of a server; also what the dialect ``poller`` pokes.
 
     :param base: the configuration's folder.
+    :param by_itself: see :class:`Running`.
     """
 
-    def __init__(self, base: Path, reactor: Any) -> None:
+    def __init__(self, base: Path, reactor: Any, *, by_itself: bool = True) -> None:
         self._folder = base / FOLDER
         self._reactor = reactor
+        self._by_itself = by_itself
         self._pollers: tuple[Poller, ...] = ()
         self._running: list[Running] = []
         self._host: Host | None = None
@@ -157,7 +170,9 @@ class Polling:
     def start(self, host: Host) -> None:
         """Begin."""
         self._host = host
-        self._running = [Running(poller, host, self._folder, self._reactor) for poller in self._pollers]
+        self._running = [
+            Running(poller, host, self._folder, self._reactor, self._by_itself) for poller in self._pollers
+        ]
         for running in self._running:
             running.start()
 

@@ -93,9 +93,10 @@ class Counting(Poller):
 
 
 class Rig:
-    def __init__(self, *pollers: Poller) -> None:
+    def __init__(self, folder: Path, *pollers: Poller) -> None:
         self.reactor, self.host = Reactor(), Host()
-        self.polling = Polling(Path("/base"), self.reactor)
+        self.folder = folder
+        self.polling = Polling(folder, self.reactor)
         self.polling.use(pollers)
         self.polling.start(self.host)
         self.reactor.run()
@@ -113,24 +114,24 @@ def revisions(host: Host) -> list[str | None]:
     return [change.revision for each in host.accepted for change in changes_in(each)]
 
 
-def test_it_looks_at_its_interval_and_remembers_where_it_was() -> None:
+def test_it_looks_at_its_interval_and_remembers_where_it_was(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60)
-    rig = Rig(poller)
+    rig = Rig(tmp_path, poller)
     assert poller.looks == []
     rig.advance(60)
     rig.advance(60)
     rig.advance(60)
     assert poller.looks == [
-        (None, Path("/base") / FOLDER),
-        (0, Path("/base") / FOLDER),
-        (1, Path("/base") / FOLDER),
+        (None, tmp_path / FOLDER),
+        (0, tmp_path / FOLDER),
+        (1, tmp_path / FOLDER),
     ]
     assert revisions(rig.host) == ["0", "1"]
     assert rig.host.memory == {"poller poller repo": b"2"}
 
 
-def test_what_it_finds_is_a_delivery_with_a_name_of_its_own() -> None:
-    rig = Rig(Counting("repo", pollInterval=60, pollAtLaunch=True))
+def test_what_it_finds_is_a_delivery_with_a_name_of_its_own(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, Counting("repo", pollInterval=60, pollAtLaunch=True))
     rig.advance(60)
     rig.advance(60)
     first, second = rig.host.accepted
@@ -142,9 +143,9 @@ def test_what_it_finds_is_a_delivery_with_a_name_of_its_own() -> None:
     assert changes_in(again) == [Change(revision="0")]
 
 
-def test_it_looks_when_it_is_told_to_and_one_look_at_a_time() -> None:
+def test_it_looks_when_it_is_told_to_and_one_look_at_a_time(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=0)
-    rig = Rig(poller)
+    rig = Rig(tmp_path, poller)
     rig.advance(10_000)
     assert poller.looks == []
     (running,) = rig.polling
@@ -160,19 +161,19 @@ def test_it_looks_when_it_is_told_to_and_one_look_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("error", [ToolError("git: no such host"), RuntimeError("a bug")])
-def test_one_that_fails_looks_again_next_time(error: Exception) -> None:
+def test_one_that_fails_looks_again_next_time(error: Exception, tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60, pollAtLaunch=True)
     poller.broken = error
-    rig = Rig(poller)
+    rig = Rig(tmp_path, poller)
     poller.broken = None
     rig.advance(60)
     rig.advance(60)
     assert revisions(rig.host) == ["0"]
 
 
-def test_what_cannot_be_stored_is_found_again() -> None:
+def test_what_cannot_be_stored_is_found_again(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60, pollAtLaunch=True)
-    rig = Rig(poller)
+    rig = Rig(tmp_path, poller)
     rig.host.full = True
     rig.advance(60)
     assert rig.host.memory == {"poller poller repo": b"0"}
@@ -181,9 +182,9 @@ def test_what_cannot_be_stored_is_found_again() -> None:
     assert revisions(rig.host) == ["0"]
 
 
-def test_the_end_waits_for_a_look_that_is_going_on() -> None:
+def test_the_end_waits_for_a_look_that_is_going_on(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60)
-    rig = Rig(poller)
+    rig = Rig(tmp_path, poller)
     rig.force()
     stopped: Deferred[Any] = rig.polling.stop()
     assert not has_fired(stopped)
@@ -194,9 +195,9 @@ def test_the_end_waits_for_a_look_that_is_going_on() -> None:
     assert list(rig.polling) == []
 
 
-def test_other_pollers_take_the_place_of_those_before() -> None:
+def test_other_pollers_take_the_place_of_those_before(tmp_path: Path) -> None:
     old, new = Counting("old", pollInterval=60), Counting("new", pollInterval=60)
-    rig = Rig(old)
+    rig = Rig(tmp_path, old)
     (running,) = rig.polling
     rig.polling.use([new])
     rig.advance(60)
@@ -205,7 +206,7 @@ def test_other_pollers_take_the_place_of_those_before() -> None:
     assert (len(old.looks), len(new.looks)) == (0, 1)
 
 
-def test_without_a_journal_nothing_is_looked_for() -> None:
+def test_without_a_journal_nothing_is_looked_for(tmp_path: Path) -> None:
     class NoJournal(Host):
         @property
         def journal(self) -> Any:
@@ -213,8 +214,23 @@ def test_without_a_journal_nothing_is_looked_for() -> None:
 
     poller = Counting("repo", pollAtLaunch=True)
     reactor = Reactor()
-    polling = Polling(Path(), reactor)
+    polling = Polling(tmp_path, reactor)
     polling.use([poller])
     polling.start(NoJournal())
     reactor.run()
     assert poller.looks == []
+
+
+def test_beside_another_process_it_looks_only_when_it_is_told_to(tmp_path: Path) -> None:
+    poller = Counting("repo", pollInterval=60, pollAtLaunch=True)
+    reactor = Reactor()
+    polling = Polling(tmp_path, reactor, by_itself=False)
+    polling.use([poller])
+    polling.start(Host())
+    reactor.advance(1000)
+    reactor.run()
+    assert poller.looks == []
+    (running,) = polling
+    running.force()
+    reactor.run()
+    assert len(poller.looks) == 1
