@@ -1,110 +1,159 @@
-"""Deliveries per second, as ratios to a minimal receiver: python benchmarks/compare.py
+"""Deliveries per second, as ratios to a minimal receiver: python benchmarks/compare.py [--plot FILE.svg]
 
-Each receiver runs in a process of its own on one core, the load on another, in turn, several rounds.
-Every delivery has an id of its own and is signed with SHA-256.
+Each receiver runs in a process of its own on one core, the load on another, in turn, several rounds. Every
+delivery has an id of its own and is signed with SHA-256. Needs: pip install aiohttp gidgethub matplotlib, and
+PostgreSQL for the column of that name.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hmac
-import json
-import os
-import socket
+import argparse
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
+from typing import Any
 
-KINDS = ("minimal", "plain", "journal")
+from load import Sample, github, measure, push
+from servers import DIALECTS, SECRET
+
+from change_hooks.clients.simulate import Push, simulate
+from change_hooks.vcs import Commit
+
+KINDS = {
+    "minimal": "minimal",
+    "plain": "without journal",
+    "journal": "SQLite",
+    "postgresql": "PostgreSQL",
+    "buildbot": "Buildbot",
+    "gidgethub": "gidgethub, aiohttp",
+}
 COMMITS = (1, 20, 2048)
-CONNECTIONS = (16, 64)
-ROUNDS = 3
-SECONDS = 1.5
-SECRET = b"a long secret"
-HERE = Path(__file__).parent
+CONNECTIONS = (1, 16, 64)
 
 
-def push(commits: int) -> bytes:
-    payload = json.loads((HERE.parent / "docs/examples/payloads/github.json").read_text())
-    (commit,) = payload["commits"]
-    payload["commits"] = [{**commit, "id": f"{number:040x}"} for number in range(commits)]
-    return json.dumps(payload, ensure_ascii=False).encode()
+def rounds(
+    kinds: list[str], head: bytes, body: bytes, connections: int, options: Any
+) -> dict[str, list[Sample]]:
+    samples: dict[str, list[Sample]] = {kind: [] for kind in kinds}
+    for _ in range(options.rounds):
+        for kind in kinds:
+            samples[kind].append(measure(kind, head, body, connections, options.seconds))
+    return samples
 
 
-async def client(port: int, head: bytes, body: bytes, name: str, end: float) -> int:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    done = 0
-    while time.monotonic() < end:
-        writer.write(head + f"X-GitHub-Delivery: {name}-{done}\r\n\r\n".encode() + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        if not answer.startswith(b"HTTP/1.1 202"):
-            raise RuntimeError(answer.decode())
-        lines = answer.lower().split(b"\r\n")
-        length = next(int(line[15:]) for line in lines if line.startswith(b"content-length:"))
-        await reader.readexactly(length)
-        done += 1
-    writer.close()
-    return done
+def ratio(samples: dict[str, list[Sample]], kind: str, to: str = "minimal") -> float:
+    pairs = zip(samples[kind], samples[to], strict=True)
+    return statistics.median(each.rate / other.rate for each, other in pairs)
 
 
-async def load(port: int, body: bytes, connections: int) -> float:
-    signature = hmac.digest(SECRET, body, "sha256").hex()
-    head = (
-        "POST /change_hook/github HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        f"X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={signature}\r\n"
-        f"Content-Length: {len(body)}\r\n"
-    ).encode()
-    begin = time.monotonic()
-    end = begin + SECONDS
-    run = f"{os.getpid()}-{begin}"
-    clients = [client(port, head, body, f"{run}-{number}", end) for number in range(connections)]
-    done = await asyncio.gather(*clients)
-    return sum(done) / (time.monotonic() - begin)
+def median(samples: list[Sample], what: Any) -> float:
+    return statistics.median(what(each) for each in samples)
 
 
-def measure(kind: str, body: bytes, connections: int) -> float:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(HERE / "servers.py"), kind, str(port), folder]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
-            if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
-                os.sched_setaffinity(server.pid, {0})
-                os.sched_setaffinity(0, {1})
-            try:
-                wait_for(port)
-                return asyncio.run(load(port, body, connections))
-            finally:
-                server.kill()
+def row(*cells: object) -> None:
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
-def wait_for(port: int) -> None:
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
+def table(*names: str) -> None:
+    print()
+    row(*names)
+    row(*["---"] * len(names))
 
 
-def main() -> None:
-    print("| commits | connections | minimal, per second | without journal | with the SQLite journal |")
-    print("| --- | --- | --- | --- | --- |")
+def compare(options: Any) -> dict[tuple[int, int], dict[str, list[Sample]]]:
+    found = {}
+    table("commits", "connections", "minimal, per second", *list(KINDS.values())[1:])
     for commits in COMMITS:
         body = push(commits)
         for connections in CONNECTIONS:
-            rounds = [{kind: measure(kind, body, connections) for kind in KINDS} for _ in range(ROUNDS)]
-            ratios = [
-                statistics.median(each[kind] / each["minimal"] for each in rounds) for kind in KINDS[1:]
+            samples = rounds(list(KINDS), github(body), body, connections, options)
+            found[commits, connections] = samples
+            rate = median(samples["minimal"], lambda each: each.rate)
+            ratios = [f"{ratio(samples, kind):.2f}" for kind in list(KINDS)[1:]]
+            row(commits, connections, f"{rate:.0f}", *ratios)
+    table("commits", "connections", *(f"{name}: p50, p99 (ms)" for name in KINDS.values()))
+    for (commits, connections), samples in found.items():
+        cells = []
+        for kind in KINDS:
+            p50 = median(samples[kind], lambda each: each.quantile(0.5)) * 1000
+            p99 = median(samples[kind], lambda each: each.quantile(0.99)) * 1000
+            cells.append(f"{p50:.1f}, {p99:.1f}")
+        row(commits, connections, *cells)
+    table("commits (16 connections)", *(f"{name}: CPU (ms), peak (MiB)" for name in KINDS.values()))
+    for commits in COMMITS:
+        samples = found[commits, 16]
+        cells = [
+            f"{median(samples[kind], lambda each: each.cpu) * 1000:.2f},"
+            f" {median(samples[kind], lambda each: each.peak) / 2**20:.0f}"
+            for kind in KINDS
+        ]
+        row(commits, *cells)
+    return found
+
+
+def group_commit(options: Any) -> None:
+    table("connections", "one commit per delivery", "group commit", "ratio")
+    body = push(1)
+    for connections in CONNECTIONS:
+        samples = rounds(["one_by_one", "journal"], github(body), body, connections, options)
+        rates = [f"{median(samples[kind], lambda each: each.rate):.0f}" for kind in samples]
+        row(connections, *rates, f"{ratio(samples, 'journal', 'one_by_one'):.2f}")
+
+
+def dialects(options: Any) -> None:
+    commit = Commit(
+        "1f" * 20, "Ann <ann@example.com>", "Ann <ann@example.com>", 1_800_000_000, "Fix it", ["a", "b"]
+    )
+    told = Push([commit], "main", "https://forge.example/octo-org/api", "0" * 40)
+    table("dialect", "deliveries per second, without journal", "SQLite")
+    for dialect in DIALECTS:
+        simulated = simulate(dialect, told, SECRET)
+        headers = "".join(
+            f"{name}: {value}\r\n" for name, value in simulated.headers.items() if "-D" not in name
+        )
+        start = (
+            f"POST /change_hook/{dialect} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(simulated.body)}\r\n"
+        )
+        head = (start + headers).encode()
+        rates = []
+        for kind in ("plain", "journal"):
+            samples = [
+                measure(kind, head, simulated.body, 16, options.seconds) for _ in range(options.rounds)
             ]
-            minimal = statistics.median(each["minimal"] for each in rounds)
-            row = [str(commits), str(connections), f"{minimal:.0f}", *(f"{ratio:.2f}" for ratio in ratios)]
-            print(f"| {' | '.join(row)} |", flush=True)
+            rates.append(f"{median(samples, lambda each: each.rate):.0f}")
+        row(dialect, *rates)
+
+
+def plot(found: dict[tuple[int, int], dict[str, list[Sample]]], path: str) -> None:
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "change_hooks"
+    from matplotlib import pyplot
+
+    _, axes = pyplot.subplots(figsize=(8, 3.5))
+    width = 0.8 / len(KINDS)
+    for place, (kind, name) in enumerate(KINDS.items()):
+        heights = [ratio(found[commits, 16], kind) for commits in COMMITS]
+        bars = axes.bar([index + place * width for index in range(len(COMMITS))], heights, width, label=name)
+        axes.bar_label(bars, fmt="%.2f", fontsize=6)
+    axes.set_xticks([index + 0.4 - width / 2 for index in range(len(COMMITS))])
+    axes.set_xticklabels([f"{commits} commit{'s' if commits > 1 else ''}" for commits in COMMITS])
+    axes.set_ylabel("deliveries per second, minimal = 1")
+    axes.legend(fontsize=7, frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    pyplot.savefig(path, bbox_inches="tight", metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plot")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    options = parser.parse_args()
+    found = compare(options)
+    group_commit(options)
+    dialects(options)
+    if options.plot:
+        plot(found, options.plot)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,175 @@
+"""Servers in processes of their own on one core, and load on them from another."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from servers import SECRET
+
+HERE = Path(__file__).parent
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Sample:
+    """What was measured. Seconds, bytes."""
+
+    rate: float
+    latencies: list[float]
+    cpu: float
+    peak: int
+
+    def quantile(self, part: float) -> float:
+        ordered = sorted(self.latencies)
+        return ordered[min(int(part * len(ordered)), len(ordered) - 1)]
+
+
+def push(commits: int) -> bytes:
+    payload = json.loads((HERE.parent / "docs/examples/payloads/github.json").read_text())
+    (commit,) = payload["commits"]
+    payload["commits"] = [{**commit, "id": f"{number:040x}"} for number in range(commits)]
+    return json.dumps(payload, ensure_ascii=False).encode()
+
+
+def github(body: bytes) -> bytes:
+    """The head of a delivery, without its id."""
+    sha256 = hmac.digest(SECRET.encode(), body, "sha256").hex()
+    sha1 = hmac.digest(SECRET.encode(), body, "sha1").hex()
+    return (
+        "POST /change_hook/github HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={sha256}\r\nX-Hub-Signature: sha1={sha1}\r\n"
+        f"Content-Length: {len(body)}\r\n"
+    ).encode()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    while True:
+        if server.poll() is not None:
+            raise RuntimeError("the server ended")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+
+
+def apart(pid: int) -> None:
+    """The server on the first core, the load on the second."""
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(pid, {0})
+        os.sched_setaffinity(0, {1})
+
+
+@contextmanager
+def serving(kind: str, *more: str) -> Iterator[tuple[int, int]]:
+    """The port and the process of a server."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder, database(kind, Path(folder)):
+        command = [sys.executable, str(HERE / "servers.py"), kind, str(port), folder, *more]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+            try:
+                wait_for(port, server)
+                apart(server.pid)
+                yield port, server.pid
+            finally:
+                server.kill()
+
+
+@contextmanager
+def database(kind: str, folder: Path) -> Iterator[None]:
+    if kind != "postgresql":
+        yield
+        return
+    import psycopg
+
+    url = os.environ.get("BENCHMARK_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("DROP DATABASE IF EXISTS change_hooks_benchmark WITH (FORCE)")
+        admin.execute("CREATE DATABASE change_hooks_benchmark")
+        (folder / "url").write_text(f"{url.rpartition('/')[0]}/change_hooks_benchmark")
+        yield
+        admin.execute("DROP DATABASE change_hooks_benchmark WITH (FORCE)")
+
+
+def cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+class Client:
+    """One kept-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def open(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+
+    async def send(self, head: bytes, body: bytes) -> float:
+        """Send a delivery; how long the answer took."""
+        began = time.monotonic()
+        self._writer.write(head + b"\r\n" + body)
+        answer = await self._reader.readuntil(b"\r\n\r\n")
+        if answer[9:12] not in (b"202", b"200"):
+            raise RuntimeError(answer.decode())
+        lines = answer.lower().split(b"\r\n")
+        length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), None)
+        if length is None:
+            await self._reader.readuntil(b"0\r\n\r\n")
+        else:
+            await self._reader.readexactly(length)
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def run(port: int, head: bytes, body: bytes, connections: int, seconds: float) -> list[float]:
+    """Send as fast as the answers come; the latencies."""
+    begun = time.monotonic()
+    mark = f"{os.getpid()}-{begun}"
+
+    async def client(number: int) -> list[float]:
+        each = Client(port)
+        await each.open()
+        latencies = []
+        while time.monotonic() < begun + seconds:
+            name = f"X-GitHub-Delivery: {mark}-{number}-{len(latencies)}\r\n".encode()
+            latencies.append(await each.send(head + name, body))
+        each.close()
+        return latencies
+
+    return [each for some in await asyncio.gather(*map(client, range(connections))) for each in some]
+
+
+def measure(kind: str, head: bytes, body: bytes, connections: int, seconds: float) -> Sample:
+    with serving(kind) as (port, pid):
+        before, began = cpu(pid), time.monotonic()
+        latencies = asyncio.run(run(port, head, body, connections, seconds))
+        took = time.monotonic() - began
+        return Sample(len(latencies) / took, latencies, (cpu(pid) - before) / len(latencies), peak(pid))
