@@ -85,7 +85,8 @@ def serving(kind: str, *more: str) -> Iterator[tuple[int, int]]:
     """The port and the process of a server."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, database(kind, Path(folder)):
-        command = [sys.executable, str(HERE / "servers.py"), kind, str(port), folder, *more]
+        script = "front.py" if kind.startswith("front_") else "servers.py"
+        command = [sys.executable, str(HERE / script), kind, str(port), folder, *more]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
             try:
                 wait_for(port, server)
