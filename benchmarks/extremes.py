@@ -109,8 +109,8 @@ most = [before]
 
 def look():
     most[0] = max(most[0], resident())
-    if taken[0] >= count:
-        print(f"{count} pending changes: {before:.0f} MiB before, {most[0]:.0f} MiB at most while they are delivered")
+    if taken[0] >= min(count, 100_000):
+        print(f"{count} pending changes: {before:.0f} MiB before, {most[0]:.0f} MiB at most while 100,000 of them are delivered")
         reactor.stop()
 
 LoopingCall(look).start(0.1)

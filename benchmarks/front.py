@@ -85,14 +85,15 @@ def serve(make: Any, port: int, folder: Path) -> None:
 
 
 def main() -> None:
-    from compare import COMMITS, ratio, row, rounds, table
+    from compare import COMMITS, ratio, rounds, row, table
     from load import github, push
 
     class Options:
         rounds, seconds = 3, 1.5
 
-    table("commits", "without journal", "and httptools in front", "SQLite", "and httptools in front")
-    kinds = ["minimal", "plain", "front_plain", "journal", "front_journal"]
+    fronts = ("twisted.web", "serve", "httptools")
+    table("commits", *(f"{what}, {front}" for what in ("without journal", "SQLite") for front in fronts))
+    kinds = ["minimal", "plain", "plain+own", "front_plain", "journal", "journal+own", "front_journal"]
     for commits in COMMITS:
         body = push(commits)
         samples = rounds(kinds, github(body), body, 16, Options)

@@ -86,7 +86,8 @@ def serving(kind: str, *more: str) -> Iterator[tuple[int, int]]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, database(kind, Path(folder)):
         script = "front.py" if kind.startswith("front_") else "servers.py"
-        command = [sys.executable, str(HERE / script), kind, str(port), folder, *more]
+        name, *own = kind.split("+")
+        command = [sys.executable, str(HERE / script), name, str(port), folder, *own, *more]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
             try:
                 wait_for(port, server)

@@ -130,7 +130,8 @@ class Stall:
         self._reactor.callLater(0.001, self._turn)
 
 
-def twisted(make: Any, port: int, folder: Path, measure: bool) -> None:
+def twisted(make: Any, port: int, folder: Path, *how: str) -> None:
+    """Serve it: with ``own``, behind the HTTP front of ``change-hooks serve``; with ``measure``, that and a clock."""
     from twisted.internet import reactor
     from twisted.web.resource import Resource
     from twisted.web.server import Site
@@ -141,8 +142,9 @@ def twisted(make: Any, port: int, folder: Path, measure: bool) -> None:
     root = Resource()
     root.putChild(b"change_hook", make(folder))
     site: Any = Site(root)
-    if measure:
+    if how:
         site = HookSite(root, 25 * 1024 * 1024 + 1024, clock)
+    if "measure" in how:
         stall = Stall(clock)
 
         class Longest(Resource):
@@ -171,4 +173,4 @@ if __name__ == "__main__":
     if kind == "gidgethub":
         gidgethub(int(port))
     else:
-        twisted(KINDS[kind], int(port), Path(folder), bool(more))
+        twisted(KINDS[kind], int(port), Path(folder), *more)
