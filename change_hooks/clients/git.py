@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from change_hooks.change import Change
-from change_hooks.vcs import Commit
+from change_hooks.vcs import Commit, as_change
 from change_hooks.vcs.git import Repository
 
 
@@ -76,18 +76,9 @@ def _is_zero(name: str) -> bool:
 
 
 def _change(commit: Commit, branch: str, kind: str, *, forced: bool) -> Change:
-    return Change(
-        author=commit.author,
-        committer=commit.committer or None,
-        files=commit.files,
-        comments=commit.message,
-        revision=commit.id,
-        when_timestamp=commit.when,
-        branch=branch,
-        category="tag" if kind == "tags" else None,
-        properties={"event": "push", **({"forced": True} if forced else {})},
-        src="git",
-    )
+    category = "tag" if kind == "tags" else None
+    properties = {"event": "push", **({"forced": True} if forced else {})}
+    return as_change(commit, "git", branch=branch, category=category, properties=properties)
 
 
 __all__ = ["Update", "changes_of", "read_updates"]

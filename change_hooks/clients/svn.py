@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from change_hooks.change import Change
-from change_hooks.vcs import Commit
+from change_hooks.vcs import Commit, as_change
 from change_hooks.vcs.svn import by_branch, split_file_branches
 
 
@@ -19,16 +19,7 @@ def changes_of(commit: Commit, split_file: Callable[[str], Any] = split_file_bra
     :param split_file: the branch of a path in the repository, and the path in that branch; None: not wanted.
     """
     return [
-        Change(
-            author=commit.author,
-            files=files,
-            comments=commit.message,
-            revision=commit.id,
-            when_timestamp=commit.when,
-            branch=branch,
-            properties={"event": "commit"},
-            src="svn",
-        )
+        as_change(commit, "svn", files=files, branch=branch, properties={"event": "commit"})
         for branch, files in by_branch(commit.files, split_file).items()
     ]
 

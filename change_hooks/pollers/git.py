@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from change_hooks.change import Change
 from change_hooks.pollers.base import Found, Poller, names
+from change_hooks.vcs import as_change
 from change_hooks.vcs.git import Repository, remote_refs
 
 #: The most changes in one delivery.
@@ -80,20 +80,7 @@ class GitPoller(Poller):
         is_branch = self._prefix == "refs/heads/"
         new = repository.between(commit, known) if is_branch else []
         commits = repository.commits(new or [commit])
-        changes = [
-            Change(
-                author=each.author,
-                committer=each.committer or None,
-                files=each.files,
-                comments=each.message,
-                revision=each.id,
-                when_timestamp=each.when,
-                branch=name,
-                src="git",
-                **self._about,
-            )
-            for each in commits
-        ]
+        changes = [as_change(each, "git", branch=name, **self._about) for each in commits]
         return [
             Found(f"{name}|{old}|{tip}|{first}", changes[first : first + MOST])
             for first in range(0, len(changes), MOST)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from change_hooks.change import Change
 from change_hooks.pollers.base import Found, Poller, names
-from change_hooks.vcs import run
+from change_hooks.vcs import as_change, run
 from change_hooks.vcs.hg import Repository
 
 
@@ -35,16 +34,7 @@ class HgPoller(Poller):
             return [], heads
         known = " + ".join(f"present({head})" for head in state) or "none()"
         changes = [
-            Change(
-                author=commit.author,
-                files=commit.files,
-                comments=commit.message,
-                revision=commit.id,
-                when_timestamp=commit.when,
-                branch=commit.branch,
-                src="hg",
-                **self._about,
-            )
+            as_change(commit, "hg", **self._about)
             for commit in repository.log(f"sort(all() - ancestors({known}), rev)")
             if self._branches is None or commit.branch in self._branches
         ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from change_hooks.change import Change
 from change_hooks.pollers.base import Found, Poller
-from change_hooks.vcs import Commit
+from change_hooks.vcs import Commit, as_change
 from change_hooks.vcs.svn import Credentials, by_branch, log, root, split_file_alwaystrunk
 
 
@@ -65,18 +65,9 @@ class SVNPoller(Poller):
         start = f"{prefix}/" if prefix else ""
         inside = [path[len(start) :] for path in commit.files if path.startswith(start)]
         branches = by_branch(inside, self._split_file)
+        link = self._revlink % commit.id if self._revlink else ""
         return [
-            Change(
-                author=commit.author,
-                files=files,
-                comments=commit.message,
-                revision=commit.id,
-                when_timestamp=commit.when,
-                branch=branch,
-                revlink=self._revlink % commit.id if self._revlink else "",
-                src="svn",
-                **self._about,
-            )
+            as_change(commit, "svn", files=files, branch=branch, revlink=link, **self._about)
             for branch, files in branches.items()
         ]
 

@@ -109,10 +109,14 @@ class Amqp:
         protocol = TwistedProtocolConnection(parameters, custom_reactor=self._reactor)
         ready = protocol.ready
         yield connectProtocol(endpoint, protocol)
-        yield ready
-        channel = yield protocol.channel()
-        yield channel.confirm_delivery()
-        yield channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
+        try:
+            yield ready
+            channel = yield protocol.channel()
+            yield channel.confirm_delivery()
+            yield channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
+        except Exception:
+            protocol.transport.loseConnection()
+            raise
         publishing = _Publishing(protocol, channel)
         protocol.closed.addBoth(lambda _: self._link.drop(publishing))
         return publishing

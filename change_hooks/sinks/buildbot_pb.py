@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 from twisted.python.failure import Failure
 from twisted.spread.banana import SIZE_LIMIT
 from twisted.spread.pb import DeadReferenceError, PBClientFactory, PBConnectionLost, RemoteError
@@ -67,6 +67,10 @@ class BuildbotPB:
         except (DeadReferenceError, PBConnectionLost) as error:
             self._link.drop(connected)
             raise SinkError("the connection to the master broke") from error
+        except CancelledError:
+            # It did not answer in time; who knows whether it is there.
+            self._link.drop(connected)
+            raise
 
     def close(self) -> None:
         """End the connection."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
+
+from change_hooks.change import Change
 
 #: How long a tool may take, in seconds.
 TIME_LIMIT = 300.0
@@ -31,6 +34,25 @@ class Commit(msgspec.Struct, frozen=True):
     message: str
     files: list[str]
     branch: str | None = None
+
+
+def as_change(commit: Commit, src: str, **more: Any) -> Change:
+    """The change of a commit.
+
+    :param src: the version control system.
+    :param more: other fields, and those that are not the commit's own after all.
+    """
+    fields: dict[str, Any] = {
+        "author": commit.author,
+        "committer": commit.committer or None,
+        "files": commit.files,
+        "comments": commit.message,
+        "revision": commit.id,
+        "when_timestamp": commit.when,
+        "branch": commit.branch,
+        "src": src,
+    }
+    return Change(**{**fields, **more})
 
 
 def run(
@@ -81,4 +103,4 @@ def text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-__all__ = ["Commit", "ToolError", "run", "text"]
+__all__ = ["Commit", "ToolError", "as_change", "run", "text"]

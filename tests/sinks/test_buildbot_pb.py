@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import _WrappingFactory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.spread import pb
@@ -30,14 +30,16 @@ class Port(pb.Avatar):
     def __init__(self) -> None:
         self.changes: list[Any] = []
         self.broken = False
+        self.answer: Deferred[Any] | None = None
 
     def requestAvatar(self, avatar: Any, mind: Any, *interfaces: Any) -> Any:
         return pb.IPerspective, self, lambda: None
 
-    def perspective_addChange(self, fields: Any) -> None:
+    def perspective_addChange(self, fields: Any) -> Any:
         if self.broken:
             raise Refusal("no such branch")
         self.changes.append(fields)
+        return self.answer
 
 
 class Rig:
@@ -104,6 +106,19 @@ def test_a_text_too_long_for_the_way_is_cut() -> None:
 def test_the_address_is_checked() -> None:
     with pytest.raises(ValueError, match="nonsense"):
         BuildbotPB("nonsense")
+
+
+def test_a_master_that_does_not_answer_is_connected_to_anew() -> None:
+    rig = Rig()
+    result_of(rig.add(Change(revision="1")))
+    rig.port.answer = Deferred()
+    hanging = rig.add(Change(revision="2"))
+    hanging.cancel()
+    with pytest.raises(CancelledError):
+        result_of(hanging)
+    rig.port.answer = None
+    assert result_of(rig.add(Change(revision="2"))) is None
+    assert len(rig.reactor.tcpClients) == 2
 
 
 def test_a_connection_that_was_lost_is_made_anew() -> None:
