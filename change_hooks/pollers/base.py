@@ -33,7 +33,8 @@ class Found(msgspec.Struct, frozen=True):
 class Poller:
     """The base of the pollers.
 
-    :param repourl: the repository's address, which is also the poller's name.
+    :param repourl: the repository's address, which is also the poller's name; without a password, if there is
+        one in it.
     :param pollInterval: how often to look, in seconds; 0: only when it is told to.
     :param pollAtLaunch: look as soon as the server runs.
     :param category: of every change.
@@ -61,14 +62,16 @@ class Poller:
         if isinstance(pollInterval, bool) or not isinstance(pollInterval, (int, float)) or pollInterval < 0:
             raise ValueError("pollInterval must be a number of seconds")
         self.repourl = repourl
+        #: The same without a password: what is shown, logged and stored.
+        self.address = without_password(repourl)
         self.interval = float(pollInterval)
         self.at_launch = pollAtLaunch
-        self.name = name or repourl
+        self.name = name or self.address
         self._about: dict[str, Any] = {
             "category": category,
             "project": project,
             "codebase": codebase,
-            "repository": repourl,
+            "repository": self.address,
         }
 
     def look(self, state: Any, folder: Path) -> tuple[list[Found], Any]:
@@ -90,7 +93,7 @@ class Poller:
         place = sha256(f"{self.name}|{found.id}".encode()).hexdigest()[:32]
         return Delivery(
             POLL,
-            self.repourl.encode(),
+            self.address.encode(),
             Headers({b"content-type": [b"application/json"]}),
             _encode(found.changes),
             id=place,
@@ -98,6 +101,19 @@ class Poller:
             received=received,
             verified=True,
         )
+
+
+def without_password(url: str) -> str:
+    """*url* without the password in it: of ``https://user:password@host/`` also without the user, who may be
+    a token; of other addresses with the user, whom they need.
+    """
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    login, at, host = authority.rpartition("@")
+    if not separator or not at:
+        return url
+    user = "" if scheme in ("http", "https") else f"{login.partition(':')[0]}@"
+    return f"{scheme}://{user}{host}{slash}{path}"
 
 
 def is_polled(delivery: Delivery) -> bool:
@@ -122,4 +138,4 @@ def names(value: Any, what: str) -> list[str] | None:
     return list(value)
 
 
-__all__ = ["POLL", "Found", "Poller", "changes_in", "is_polled", "names"]
+__all__ = ["POLL", "Found", "Poller", "changes_in", "is_polled", "names", "without_password"]

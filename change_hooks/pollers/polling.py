@@ -102,7 +102,8 @@ class Running:
     def _failed(self, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, (ToolError, Unavailable)):
-            log.error("{name}: {error}", name=self.name, error=str(error))
+            said = str(error).replace(self._poller.repourl, self._poller.address)
+            log.error("{name}: {error}", name=self.name, error=said)
         else:
             log.failure("the poller {name} broke", failure, name=self.name)
 

@@ -92,7 +92,8 @@ def run(
 def _reason(said: str) -> str:
     """The line that says what is wrong: the first one that says so by its beginning, else the last one."""
     lines = said.strip().splitlines() or [""]
-    return next((line for line in lines if line.startswith(_WRONG)), lines[-1])
+    line = next((line for line in lines if line.startswith(_WRONG)), lines[-1])
+    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 _WRONG = ("fatal:", "error:", "abort:", "svn: E", "svnlook: E")

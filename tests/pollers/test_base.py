@@ -7,8 +7,9 @@ import pytest
 
 from change_hooks.errors import ConfigurationError
 from change_hooks.pollers import GitPoller, HgPoller, Poller, SVNPoller, split_file_branches
-from change_hooks.pollers.base import names
+from change_hooks.pollers.base import Found, names
 from change_hooks.service import standalone_settings
+from change_hooks.vcs import Commit, as_change
 
 
 def test_the_specifications_poller() -> None:
@@ -38,6 +39,23 @@ def test_the_specifications_poller() -> None:
 def test_what_is_wrong_is_named(make: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         make()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ann:s3cret@git.example/a@b/c", "https://git.example/a@b/c"),
+        ("https://s3cret@git.example/x", "https://git.example/x"),
+        ("ssh://git:s3cret@git.example/x", "ssh://git@git.example/x"),
+        ("git@git.example:a/b", "git@git.example:a/b"),
+        ("/srv/git/x", "/srv/git/x"),
+    ],
+)
+def test_a_password_is_nowhere_but_on_its_way(url: str, shown: str) -> None:
+    poller = GitPoller(url)
+    assert (poller.repourl, poller.address, poller.name) == (url, shown, shown)
+    found = Found("1", [as_change(Commit("1", "a", "", 5, "m", []), "git", **poller._about)])
+    assert "s3cret" not in repr([poller.delivery(found, 5.0).dump(), found])
 
 
 def test_names() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from change_hooks.change import Change
@@ -169,6 +170,16 @@ def test_one_that_fails_looks_again_next_time(error: Exception, tmp_path: Path) 
     rig.advance(60)
     rig.advance(60)
     assert revisions(rig.host) == ["0"]
+
+
+def test_a_password_is_not_logged(tmp_path: Path) -> None:
+    poller = Counting("https://ann:s3cret@git.example/x", pollInterval=60, pollAtLaunch=True)
+    poller.broken = ToolError(f"git: fatal: unable to access '{poller.repourl}'")
+    with capturedLogs() as events:
+        Rig(tmp_path, poller)
+    (event,) = [event for event in events if event["log_level"] is LogLevel.error]
+    said = formatEvent(event)
+    assert said == "https://git.example/x: git: fatal: unable to access 'https://git.example/x'"
 
 
 def test_what_cannot_be_stored_is_found_again(tmp_path: Path) -> None:

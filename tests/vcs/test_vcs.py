@@ -19,6 +19,11 @@ def test_what_a_tool_says_is_the_error() -> None:
         run([sys.executable, "-c", "raise SystemExit(3)"])
 
 
+def test_what_a_terminal_could_act_on_is_no_part_of_an_error() -> None:
+    with pytest.raises(ToolError, match=r"fatal: \?\[2Jx"):
+        run([sys.executable, "-c", "import sys; sys.exit('fatal: \\x1b[2Jx')"])
+
+
 def test_a_tool_that_is_not_there_or_hangs() -> None:
     with pytest.raises(ToolError, match="no-such-tool: No such file"):
         run(["no-such-tool"])
