@@ -74,6 +74,14 @@ def test_it_cannot_be_altered(attribute: str) -> None:
         setattr(delivery(), attribute, b"x")
 
 
+def test_a_large_body_that_twisted_keeps_in_a_file_is_read_whole() -> None:
+    body = b"x" * 200_000
+    request = twisted_request(b"POST", b"/x", {}, body)
+    assert not isinstance(request.content, BytesIO)
+    assert Delivery.from_request(request).body == body
+    assert request.content.tell() == 0
+
+
 def test_a_body_that_is_no_form_adds_no_arguments() -> None:
     assert delivery(b"a=1", uri=b"/?b=2").args == {b"b": [b"2"]}
     assert delivery(b"", content_type=None).form == {}

@@ -11,6 +11,7 @@ from change_hooks.change import Change, InvalidChange, NoChange
 from change_hooks.errors import BadPayload, ConfigurationError, SignatureMismatch, SignatureMissing
 from change_hooks.handler import (
     MAX_CHANGES,
+    REMEMBERED_EVENTS,
     EventHandler,
     ForgeOptions,
     HookHandler,
@@ -413,3 +414,10 @@ def test_a_live_request_gives_plain_dicts() -> None:
     request = twisted_request(b"POST", b"/toy", {b"X-Toy-Event": b"coroutine"}, b'{"ref": "main"}')
     found, _ = result_of(ToyHandler(None, {}).getChanges(request))
     assert found[0]["branch"] == "later"
+
+
+def test_senders_cannot_fill_the_memory_with_names_of_events() -> None:
+    handler = ToyHandler(None, {})
+    for number in range(REMEMBERED_EVENTS + 10):
+        assert changes_of(handler, toy(event=f"pr{chr(0x100 + number)}opened"))
+    assert len(handler._by_event) == REMEMBERED_EVENTS

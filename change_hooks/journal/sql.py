@@ -38,7 +38,7 @@ from change_hooks.journal import (
     Whole,
     Work,
 )
-from change_hooks.journal.writer import Store, Writer
+from change_hooks.journal.writer import Operation, Store, Writer
 
 #: The most changes that are taken from a queue at once.
 CLAIM = 100
@@ -200,12 +200,8 @@ class Append(msgspec.Struct, frozen=True):
         state = "accepted" if sinks else "delivered"
         return cls((delivery.dialect, delivery.id or ""), _row(delivery, state, changes), queues)
 
-    def __call__(self, session: Session) -> Appended:
-        """Store this one alone."""
-        return _append(session, [self])[0]
 
-
-def run_operations(session: Session, operations: Sequence[Callable[[Any], Any]]) -> list[Any]:
+def run_operations(session: Session, operations: Sequence[Operation]) -> list[Any]:
     """Run operations one after the other, and what stands together to be appended at once."""
     results: list[Any] = []
     for alike, group in groupby(operations, _is_append):

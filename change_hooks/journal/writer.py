@@ -23,7 +23,8 @@ GROUP = 512
 
 log = Logger(namespace="change_hooks.journal")
 
-Operation = Callable[[Any], Any]
+#: A function of the store's session; or what else the store knows to run.
+Operation = Any
 Submitted = tuple[Operation, "Deferred[Any]"]
 
 
