@@ -15,7 +15,7 @@ from change_hooks.cli.logs import begin_logging
 from change_hooks.cli.operate import changes, deliveries, prune, replay, show
 from change_hooks.cli.send import notify, send, simulate_command
 from change_hooks.cli.steady import make_steady
-from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place
+from change_hooks.cli.workers import Adopting, Supervisor, end_with_parent, open_socket, place
 from change_hooks.errors import ConfigurationError
 from change_hooks.journal.address import check_journal, shown
 from change_hooks.service import StandaloneService, standalone_settings
@@ -70,6 +70,8 @@ def serve(config: Path | None, log_format: str, workers: int) -> None:
         reactor.stop()
 
     def start() -> None:
+        if worker is not None:
+            end_with_parent(reactor, os.getppid())
         service.startService()
         service.listen().addErrback(cannot_listen)
 

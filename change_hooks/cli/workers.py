@@ -26,6 +26,8 @@ from change_hooks.errors import ConfigurationError
 VARIABLE = "CHANGE_HOOKS_WORKER"
 #: A child that ends sooner than that, in seconds, is started again only after as long.
 SHORT_LIFE = 5.0
+#: How often a worker looks whether its parent is there, in seconds.
+LOOK_AT_PARENT = 1.0
 
 
 class Opening:
@@ -87,6 +89,17 @@ class Adopting:
         with socket.socket(fileno=os.dup(self._descriptor)) as opened:
             listening: IListeningPort = self._reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
         return listening
+
+
+def end_with_parent(reactor: Any, parent: int) -> None:
+    """Stop the reactor when this process has lost its parent: nobody would pass signals on.
+
+    :param parent: its process id.
+    """
+    if os.getppid() == parent:
+        reactor.callLater(LOOK_AT_PARENT, end_with_parent, reactor, parent)
+    else:
+        reactor.stop()
 
 
 def place() -> tuple[int, int] | None:
@@ -174,4 +187,4 @@ class Supervisor:
             worker.send_signal(number)
 
 
-__all__ = ["Adopting", "Supervisor", "open_socket", "place"]
+__all__ = ["Adopting", "Supervisor", "end_with_parent", "open_socket", "place"]

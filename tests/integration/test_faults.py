@@ -152,11 +152,20 @@ def listed(folder: Path, config: str = "hooks.cfg") -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def assert_nothing_is_lost(load: Load, receiver: Receiver, folder: Path, config: str = "hooks.cfg") -> None:
-    def delivered() -> bool:
-        return {each["state"] for each in listed(folder, config)} == {"delivered"}
+def wait_for_deliveries(folder: Path, config: str = "hooks.cfg") -> None:
+    """Wait as long as there is progress, until all is delivered."""
 
-    eventually(delivered)
+    def states() -> Counter[str]:
+        return Counter(each["state"] for each in listed(folder, config))
+
+    before = states()
+    while set(before) != {"delivered"}:
+        eventually(lambda seen=before: states() != seen)
+        before = states()
+
+
+def assert_nothing_is_lost(load: Load, receiver: Receiver, folder: Path, config: str = "hooks.cfg") -> None:
+    wait_for_deliveries(folder, config)
     stored = Counter(each["delivery"] for each in listed(folder, config))
     assert set(load.acknowledged) <= set(stored)
     assert set(stored.values()) == {1}
@@ -215,10 +224,7 @@ def test_two_receivers_on_one_journal_and_one_of_them_is_killed(
             assert push(second.port, "last") == 202
             load.acknowledged.append("last")
 
-            def delivered() -> bool:
-                return {each["state"] for each in listed(tmp_path)} == {"delivered"}
-
-            eventually(delivered)
+            wait_for_deliveries(tmp_path)
             stored = Counter(each["delivery"] for each in listed(tmp_path))
             assert set(load.acknowledged) <= set(stored)
             assert set(stored.values()) == {1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def test_workers_share_a_socket_and_a_journal_and_one_is_killed(
 ) -> None:
     running = server(www(receiver), options=("--workers", "2"))
     eventually(lambda: len(children(running)) == 2)
-    with Load([running.port], senders=6) as load:
+    with Load([running.port], senders=3) as load:
         load.wait_for(40)
         killed, other = children(running)
         os.kill(killed, signal.SIGKILL)
@@ -40,6 +41,21 @@ def test_workers_share_a_socket_and_a_journal_and_one_is_killed(
     assert_nothing_is_lost(load, receiver, tmp_path)
     lines = running.log.read_text()
     assert re.search(r"worker \d ended with status -9", lines)
+
+
+def test_workers_end_when_their_parent_is_killed(server: Callable[..., Server]) -> None:
+    running = server("'change_hook_dialects': {'base': True}", options=("--workers", "2"))
+    eventually(lambda: running.log.read_text().count("listening on") == 2)
+    running.kill()
+
+    def refused() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", running.port), 1).close()
+        except OSError:
+            return True
+        return False
+
+    eventually(refused)
 
 
 def test_a_reconfiguration_reaches_every_worker(server: Callable[..., Server], tmp_path: Path) -> None:
