@@ -43,7 +43,7 @@ class IChangeSink(Interface):
 
     A sink may have an attribute ``timeout``: how long it may take for a change, in seconds (60 when it has
     none); None when it keeps the time itself. It may have a method ``close()``, called when the service
-    has stopped.
+    has stopped; it may return a Deferred.
     """
 
     name: str = Attribute("What the journal calls this sink; it must not change from one run to the next.")

@@ -30,6 +30,7 @@ from change_hooks.config import (
 from change_hooks.delivery import Delivery
 from change_hooks.dispatch import Dispatcher
 from change_hooks.errors import ConfigurationError, Unavailable, UnknownDialect
+from change_hooks.handler import as_deferred
 from change_hooks.interfaces import IChangeSink, IJournal
 from change_hooks.journal import Appended
 from change_hooks.journal.address import Address, check_journal, make_journal
@@ -347,7 +348,7 @@ class _Durable:
         for sink in self._sinks:
             close = getattr(sink, "close", None)
             if close is not None:
-                close()
+                yield as_deferred(close())
         yield self.journal.close()
 
 

@@ -57,9 +57,8 @@ def serve(config: Path | None, log_format: str, workers: int) -> None:
             service = StandaloneService(config, reactor)
             service.check_journal()
         else:
-            number, descriptor = worker
-            listener = Adopting(reactor, descriptor)
-            service = StandaloneService(config, reactor, listener=listener, first=number == 0)
+            listener = Adopting(reactor, worker.descriptor)
+            service = StandaloneService(config, reactor, listener=listener, first=worker.number == 0)
     except ConfigurationError as error:
         fail(error)
         return
@@ -71,7 +70,7 @@ def serve(config: Path | None, log_format: str, workers: int) -> None:
 
     def start() -> None:
         if worker is not None:
-            end_with_parent(reactor, os.getppid())
+            end_with_parent(reactor, worker.parent)
         service.startService()
         service.listen().addErrback(cannot_listen)
 

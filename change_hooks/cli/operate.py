@@ -18,7 +18,7 @@ from twisted.internet.task import react
 
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, printable, read_config
 from change_hooks.config import HooksConfig
-from change_hooks.errors import ConfigurationError, DeliveryError
+from change_hooks.errors import ConfigurationError, DeliveryError, Unavailable
 from change_hooks.journal import STATES, SinkState, StoredChange, StoredDelivery, Wanted, Whole
 from change_hooks.journal.address import make_journal, open_reader
 from change_hooks.journal.sql import Reader, SQLJournal
@@ -209,6 +209,15 @@ def replay(words: tuple[str, ...], as_json: bool, failed: bool, **wanted: Any) -
 
 
 @inlineCallbacks
+def _opened(journal: SQLJournal) -> Any:
+    try:
+        yield journal.open()
+    except Unavailable as error:
+        click.echo(f"error: {error.message}; is another process writing for long?", err=True)
+        raise SystemExit(1) from None
+
+
+@inlineCallbacks
 def _replay(
     reactor: Any,
     hooks: HooksConfig,
@@ -218,7 +227,7 @@ def _replay(
 ) -> Any:
     journal: SQLJournal = make_journal(hooks.journal or "", reactor.callFromThread)
     process = replaying(hooks, reactor)
-    yield journal.open()
+    yield _opened(journal)
     for seq in seqs:
         whole = reader.whole(seq)
         found: list[Any] = []
@@ -261,7 +270,7 @@ def prune(config: Path | None, as_json: bool, older_than: float | None, failed: 
     @inlineCallbacks
     def delete(reactor: Any) -> Any:
         journal: SQLJournal = make_journal(hooks.journal or "", reactor.callFromThread)
-        yield journal.open()
+        yield _opened(journal)
         while True:
             some = yield journal.writer.submit(lambda session: prune_some(session, before, failed=failed))
             if not some:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
@@ -22,7 +22,7 @@ from twisted.internet.protocol import Factory
 
 from change_hooks.errors import ConfigurationError
 
-#: What tells a child that it is one: its number, from 0, and the socket's file descriptor.
+#: What tells a child that it is one: its place, as three numbers.
 VARIABLE = "CHANGE_HOOKS_WORKER"
 #: A child that ends sooner than that, in seconds, is started again only after as long.
 SHORT_LIFE = 5.0
@@ -102,13 +102,23 @@ def end_with_parent(reactor: Any, parent: int) -> None:
         reactor.stop()
 
 
-def place() -> tuple[int, int] | None:
-    """This process's number among the workers, and the socket; None when it is none of them."""
+class Place(NamedTuple):
+    """A worker's place.
+
+    :param number: among the workers, from 0.
+    :param descriptor: the socket's.
+    :param parent: the process id of who started it.
+    """
+
+    number: int
+    descriptor: int
+    parent: int
+
+
+def place() -> Place | None:
+    """This process's place among the workers; None when it is none of them."""
     value = os.environ.get(VARIABLE)
-    if value is None:
-        return None
-    number, descriptor = value.split(":")
-    return int(number), int(descriptor)
+    return None if value is None else Place(*map(int, value.split(":")))
 
 
 def open_socket(port: str) -> socket.socket:
@@ -174,7 +184,7 @@ class Supervisor:
         self._started[number] = monotonic()
         self._workers[number] = subprocess.Popen(  # noqa: S603 (this program)
             self._command,
-            env={**os.environ, VARIABLE: f"{number}:{descriptor}"},
+            env={**os.environ, VARIABLE: f"{number}:{descriptor}:{os.getpid()}"},
             pass_fds=[descriptor],
         )
 

@@ -219,6 +219,19 @@ def test_a_progress_bar_for_people(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
     assert result.stdout == "1 replayed, 0 not\n"
 
 
+def test_a_journal_that_cannot_be_written_now_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.fill("1")
+    rig.deliver(1)
+    monkeypatch.setattr(
+        "change_hooks.journal.sqlite.SQLiteStore.transact",
+        lambda *_: (_ for _ in ()).throw(OSError("locked")),
+    )
+    for command in (("replay", "1"), ("prune",)):
+        result = rig.run(*command)
+        assert result.exit_code == 1
+        assert "error: the journal cannot be written now" in result.stderr
+
+
 def test_old_deliveries_are_pruned(rig: Rig) -> None:
     rig.fill("1")
     rig.fill("2")

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import change_hooks.cli as cli
-from change_hooks.cli.workers import VARIABLE, open_socket, place
+from change_hooks.cli.workers import VARIABLE, Place, open_socket, place
 from change_hooks.errors import ConfigurationError
 
 
@@ -32,8 +32,8 @@ def test_an_endpoint_that_cannot_be_shared_is_named() -> None:
 def test_a_worker_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     assert place() is None
-    monkeypatch.setenv(VARIABLE, "1:7")
-    assert place() == (1, 7)
+    monkeypatch.setenv(VARIABLE, "1:7:42")
+    assert place() == Place(number=1, descriptor=7, parent=42)
 
 
 def serve(tmp_path: Path, www: str) -> Any:
