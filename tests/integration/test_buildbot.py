@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,13 @@ def _log(folder: Path) -> str:
 
 def get(master: str, what: str) -> list[dict[str, Any]]:
     """What the master's REST API lists; asked again when it does not answer."""
-    again = ("--max-time", "5", "--retry", "3", "--retry-all-errors")
-    found: list[dict[str, Any]] = json.loads(curl(*again, f"{master}/api/v2/{what}")[1])[what]
-    return found
+    for _ in range(4):
+        # What comes of an answer without an end is printed too.
+        body = curl("--max-time", "5", f"{master}/api/v2/{what}")[1]
+        with suppress(json.JSONDecodeError):
+            found: list[dict[str, Any]] = json.loads(body)[what]
+            return found
+    pytest.fail(f"no whole answer of the master: {body[-200:]}")
 
 
 def changes_of(master: str) -> list[dict[str, Any]]:
