@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 #: How long a real program may take for one step, in seconds, before a test fails.
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
