@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
-from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
+from twisted.web.client import Agent, BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
@@ -51,17 +51,14 @@ class _AnyCertificate:
         return _Unverified(hostname)
 
 
-def http_client(
-    reactor: Any, *, verify: bool, connect_timeout: float, pool: HTTPConnectionPool | None = None
-) -> HTTPClient:
+def http_client(reactor: Any, *, verify: bool, connect_timeout: float) -> HTTPClient:
     """A client for requests to a forge.
 
     :param verify: check the server's certificate.
     :param connect_timeout: in seconds.
-    :param pool: where connections are kept for the next request; they are not kept when it is None.
     """
     policy = BrowserLikePolicyForHTTPS() if verify else _AnyCertificate()
-    return HTTPClient(Agent(reactor, policy, connectTimeout=connect_timeout, pool=pool))
+    return HTTPClient(Agent(reactor, policy, connectTimeout=connect_timeout))
 
 
 class RestApi:

@@ -10,16 +10,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 from twisted.internet.defer import inlineCallbacks
-from twisted.web.client import HTTPConnectionPool
 from zope.interface import implementer
 
 from change_hooks.change import Change
 from change_hooks.interfaces import IChangeSink, SinkError
 from change_hooks.rest import http_client
 from change_hooks.signatures import as_secrets, sign_standard_webhook
-
-#: How long a connection is kept for the next change, in seconds: less than servers keep theirs.
-KEPT = 2
 
 
 @implementer(IChangeSink)
@@ -58,7 +54,6 @@ class Http:
         self._time_limit = time_limit
         self._verify = verify
         self._http = http
-        self._pool: HTTPConnectionPool | None = None
         self._clock = clock
         self._now = time if clock is None else clock.seconds
 
@@ -70,11 +65,7 @@ class Http:
 
             self._clock = reactor
         if self._http is None:
-            self._pool = HTTPConnectionPool(self._clock)
-            self._pool.cachedConnectionTimeout = KEPT
-            self._http = http_client(
-                self._clock, verify=self._verify, connect_timeout=self._time_limit, pool=self._pool
-            )
+            self._http = http_client(self._clock, verify=self._verify, connect_timeout=self._time_limit)
         fields = change.as_dict()
         if key is not None:
             fields.update(key._asdict())
@@ -91,10 +82,6 @@ class Http:
         if not 200 <= response.code < 300:
             wait = retry_after(response.headers.getRawHeaders("retry-after"), self._now())
             raise SinkError(f"status {response.code}", retry_after=wait)
-
-    def close(self) -> Any:
-        """Close the connections that are kept."""
-        return None if self._pool is None else self._pool.closeCachedConnections()
 
     def _headers(self, body: bytes, key: Any) -> dict[str, str]:
         headers = {"content-type": "application/json", "user-agent": "change-hooks"}

@@ -7,7 +7,6 @@ import pytest
 from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactorClock
 from twisted.web.resource import Resource
 
 from change_hooks.change import Change
@@ -46,17 +45,6 @@ def post(receiver: Receiver, key: Any = KEY, **options: Any) -> Any:
     taken = sink.add_change(Change(branch="\u00e4"), key)
     http.flush()
     return taken
-
-
-def test_kept_connections_are_closed_at_the_end() -> None:
-    assert Http("https://ci.example/hook").close() is None
-    reactor = MemoryReactorClock()
-    sink = Http("http://127.0.0.1:8/hook", clock=reactor)
-    waiting = sink.add_change(Change(), KEY)
-    assert [client[1] for client in reactor.tcpClients] == [8]
-    assert result_of(sink.close()) is None
-    waiting.addErrback(lambda _: None)
-    waiting.cancel()
 
 
 def test_a_change_is_posted_and_signed() -> None:
