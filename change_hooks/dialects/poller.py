@@ -59,7 +59,7 @@ class PollingHandler(HookHandler):
         delivery = request if isinstance(request, Delivery) else Delivery.from_request(request)
         allowed = self.settings.allowed
         pollers: dict[str, Any] = {}
-        for poller in self.pollers:
+        for poller in self.pollers or polling_sources(self.master):
             name = as_name(poller.name)
             if allowed is None or name in allowed:
                 pollers[name] = poller
@@ -73,6 +73,12 @@ class PollingHandler(HookHandler):
         return NoChange(f"polling with {count} poller{'' if count == 1 else 's'}"), None
 
 
+def polling_sources(master: Any) -> list[Any]:
+    """The change sources of a Buildbot master that can be told to poll; none of any other *master*."""
+    sources = getattr(master, "change_svc", ())
+    return [source for source in sources if callable(getattr(source, "force", None))]
+
+
 def _force(poller: Any) -> Any:
     return as_deferred(poller.force())
 
@@ -81,4 +87,4 @@ def _failed(name: str, failure: Any) -> None:
     log.failure("the poller {name} failed", failure, name=name)
 
 
-__all__ = ["PollerOptions", "PollingHandler"]
+__all__ = ["PollerOptions", "PollingHandler", "polling_sources"]

@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from change_hooks.change import Change
 from change_hooks.config import PREFIX, read_www
+from change_hooks.dialects.poller import polling_sources
 from change_hooks.errors import ConfigurationError
 from change_hooks.interfaces import IChangeSink
 from change_hooks.service import ChangeHookService
@@ -60,7 +61,7 @@ class MasterPollers:
         self._master = master
 
     def __iter__(self) -> Iterator[Any]:
-        return (source for source in self._master.change_svc if callable(getattr(source, "force", None)))
+        return iter(polling_sources(self._master))
 
 
 def own_keys(www: Mapping[str, Any], master: Any) -> dict[str, Any]:

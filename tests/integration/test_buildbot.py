@@ -19,7 +19,7 @@ from .conftest import free_port, program
 from .test_serve import curl
 
 MASTER = """
-from buildbot.plugins import schedulers, util, worker
+from buildbot.plugins import changes, schedulers, util, worker
 from change_hooks.plugins import webhooks
 
 c = BuildmasterConfig = {}
@@ -28,6 +28,7 @@ c["protocols"] = {"pb": {"port": "tcp:0:interface=127.0.0.1"}}
 c["buildbotNetUsageData"] = None
 c["builders"] = [util.BuilderConfig(name="b", workernames=["worker"], factory=util.BuildFactory())]
 c["schedulers"] = [schedulers.AnyBranchScheduler(name="all", builderNames=["b"], treeStableTimer=None)]
+c["change_source"] = [changes.GitPoller(repourl="file:///nowhere.git", branches=["main"], pollInterval=86400)]
 c["db"] = {"db_url": "sqlite:///state.sqlite"}
 c["www"] = {
     "port": "tcp:PORT:interface=127.0.0.1",
@@ -39,6 +40,7 @@ c["www"] = {
         "bitbucketcloud": {"custom_class": webhooks.bitbucketcloud, "secret": "s3cret"},
         "bitbucketserver": {"custom_class": webhooks.bitbucketserver},
         "gitorious": {"custom_class": webhooks.gitorious},
+        "poller": {"custom_class": webhooks.poller},
     },
 }
 """
@@ -126,3 +128,10 @@ def test_base_and_a_pull_request(master: str) -> None:
     assert deliver(master, "github", body, headers) == (200, "1 change found")
     assert {"refs/pull/7/merge", "main"} <= {change["branch"] for change in changes_of(master)}
     assert get(master, "buildrequests")
+
+
+def test_the_masters_own_pollers_are_poked(master: str) -> None:
+    assert curl("-d", "poller=file:///nowhere.git", f"{master}/change_hook/poller")[0] == 200
+    status, said = curl("-d", "poller=nobody", f"{master}/change_hook/poller")
+    assert status == 400
+    assert "file:///nowhere.git" in said
