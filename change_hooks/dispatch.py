@@ -196,7 +196,7 @@ class Dispatcher:
                 attempts = 0
             if outcome is not None:
                 break
-            done.append((duty.seq, None))
+            done.append((duty.seq, duty.rest))
         yield self._settle(outcome or Outcome(work.sink, work.repository, done, dead))
 
     @inlineCallbacks

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 
 from change_hooks.change import MISSING, Change, NoChange
@@ -32,6 +33,8 @@ from change_hooks.signatures import as_secrets, verify_hmac
 #: More changes than any forge puts into one delivery; a delivery with more is refused, because
 #: working through it would hold the reactor.
 MAX_CHANGES = 20_000
+#: A body of more bytes is checked in a thread: it would hold the reactor.
+LARGE = 1024 * 1024
 #: How many names of events are remembered with their methods.
 REMEMBERED_EVENTS = 64
 
@@ -238,7 +241,8 @@ class HookHandler:
         return bool(getattr(self.settings, "secret", None))
 
     def check(self, delivery: Delivery, secrets: tuple[bytes, ...]) -> None:
-        """Prove that one of *secrets* was used. Not called without any.
+        """Prove that one of *secrets* was used. Not called without any, and for a large body
+        (:data:`LARGE`) in a thread.
 
         :raises ProofError: it was not.
         """
@@ -252,23 +256,31 @@ class HookHandler:
     def prove(self, delivery: Delivery) -> Any:
         """Prove who sent a delivery, when the option ``secret`` says how, and mark it.
 
-        :returns: None, or a Deferred when the secret has to be fetched.
+        :returns: None, or a Deferred when the secret has to be fetched, or the body is large.
         :raises ProofError: it is not genuine.
         """
         known = getattr(self.settings, "secret", None)
         if known and not delivery.verified:
             if callable(known):
                 return then(known(delivery), partial(self._check_found, delivery))
-            self.check(delivery, known)
+            return self._check(delivery, known)
         delivery.mark_verified()
         return None
 
-    def _check_found(self, delivery: Delivery, found: Any) -> None:
+    def _check(self, delivery: Delivery, secrets: tuple[bytes, ...]) -> Any:
+        if len(delivery.body) > LARGE:
+            return deferToThread(self.check, delivery, secrets).addCallback(
+                lambda _: delivery.mark_verified()
+            )
+        self.check(delivery, secrets)
+        delivery.mark_verified()
+        return None
+
+    def _check_found(self, delivery: Delivery, found: Any) -> Any:
         secrets = tuple(as_secrets(found))
         if not secrets:
             raise SignatureMismatch("there is no secret for this sender")
-        self.check(delivery, secrets)
-        delivery.mark_verified()
+        return self._check(delivery, secrets)
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The sender's name for the delivery; a redelivery has the same. None: it gives none."""

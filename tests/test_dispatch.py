@@ -101,6 +101,20 @@ def test_changes_reach_the_sink_in_order(rig: Rig, sink: Sink) -> None:
     assert rig.states() == ["delivered", "delivered"]
 
 
+def test_the_parts_of_a_large_delivery_follow_one_another(
+    rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("change_hooks.journal.sql.LARGE", -1)
+    monkeypatch.setattr("change_hooks.journal.pieces.PIECE", 1)
+    sink.refused = {"1.2": 1}
+    rig.append("1", "api", "web", "api", "api")
+    rig.append("2", "api")
+    assert sink.taken == ["1.0", "1.1"]
+    rig.advance(FIRST_RETRY)
+    assert sink.taken == ["1.0", "1.1", "1.2", "1.3", "2.0"]
+    assert rig.states() == ["delivered", "delivered"]
+
+
 def test_a_sink_object_gets_the_key(tmp_path: Path) -> None:
     keys: list[Any] = []
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, execute, succeed
 
 from change_hooks.change import Change, InvalidChange, NoChange
 from change_hooks.errors import BadPayload, ConfigurationError, SignatureMismatch, SignatureMissing
 from change_hooks.handler import (
+    LARGE,
     MAX_CHANGES,
     REMEMBERED_EVENTS,
     EventHandler,
@@ -172,6 +173,30 @@ def test_a_secret_of_any_form_is_checked_before_anything_is_read(secret: Any) ->
         assert not forged.verified
     with pytest.raises(SignatureMissing):
         handler.getChanges(toy(b"no json"))
+
+
+def test_a_large_body_is_checked_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: list[Any] = []
+
+    def in_thread(function: Any, *arguments: Any) -> Deferred[Any]:
+        result: Deferred[Any] = Deferred()
+        waiting.append(lambda: execute(function, *arguments).chainDeferred(result))
+        return result
+
+    monkeypatch.setattr("change_hooks.handler.deferToThread", in_thread)
+    handler = ToyHandler(None, {"secret": "s3cret"})
+    body = b'{"ref": "%s"}' % (b"x" * LARGE)
+    genuine, forged = signed(body), signed(body, secret=b"other")
+    found, refused = handler.getChanges(genuine), handler.getChanges(forged)
+    assert not has_fired(found)
+    assert not genuine.verified
+    for check in waiting:
+        check()
+    assert result_of(found)[0]
+    assert genuine.verified
+    with pytest.raises(SignatureMismatch):
+        result_of(refused)
+    assert not forged.verified
 
 
 def test_a_secret_may_be_looked_up_by_delivery() -> None:

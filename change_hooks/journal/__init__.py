@@ -65,10 +65,12 @@ class Duty(msgspec.Struct, frozen=True):
 
     :param seq: the delivery's place in the journal.
     :param changes: what is still to be handed over, with keys, in order.
+    :param rest: these are not all: the index from which the others are owed.
     """
 
     seq: int
     changes: list[tuple[ChangeKey, Change]]
+    rest: int | None = None
 
 
 class Work(msgspec.Struct, frozen=True):

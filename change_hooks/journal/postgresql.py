@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from change_hooks.journal.sql import SchemaError, SQLJournal, run_operations
+from change_hooks.journal.sql import Name, SchemaError, SQLJournal, run_operations
 from change_hooks.journal.writer import Operation
 
 #: The advisory lock that a transaction takes before it writes: ASCII "chhk".
@@ -84,6 +84,24 @@ _MIGRATIONS = (
     CREATE INDEX dead_letters_seq ON dead_letters (seq);
     CREATE TABLE memory (name TEXT PRIMARY KEY, value BYTEA NOT NULL);
     """,
+    """
+    ALTER TABLE deliveries ADD COLUMN large_body TEXT NOT NULL DEFAULT '';
+    ALTER TABLE deliveries ADD COLUMN large_changes TEXT NOT NULL DEFAULT '';
+    CREATE TABLE large (
+        name TEXT PRIMARY KEY,
+        seq BIGINT REFERENCES deliveries,
+        since DOUBLE PRECISION NOT NULL
+    );
+    CREATE INDEX large_seq ON large (seq);
+    CREATE TABLE pieces (
+        name TEXT NOT NULL,
+        document INTEGER NOT NULL,
+        part INTEGER NOT NULL,
+        data BYTEA NOT NULL,
+        PRIMARY KEY (name, document, part)
+    );
+    ALTER TABLE pieces ALTER data SET STORAGE EXTERNAL;
+    """,
 )
 
 
@@ -103,6 +121,11 @@ class Session:
         if rows:
             with self._connection.cursor() as cursor:
                 cursor.executemany(_translated(statement), rows)
+
+    def insert(self, statement: str, names: Sequence[Name], parameters: Sequence[Any]) -> dict[Name, int]:
+        """See :meth:`change_hooks.journal.sql.Session.insert`."""
+        stored = self.execute(f"{statement} RETURNING seq, dialect, id", parameters)
+        return {(dialect, name): seq for seq, dialect, name in stored.fetchall()}
 
     def clock(self) -> float:
         """The server's time, in seconds since the epoch."""

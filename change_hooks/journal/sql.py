@@ -8,16 +8,16 @@ another one beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import groupby
 from secrets import token_hex
 from typing import Any, Protocol
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
 from zope.interface import implementer
 
 from change_hooks.change import Change
@@ -38,6 +38,19 @@ from change_hooks.journal import (
     Whole,
     Work,
 )
+from change_hooks.journal.pieces import (
+    LARGE,
+    Piece,
+    attach,
+    body_in_pieces,
+    changes_in_pieces,
+    discard,
+    document_after,
+    document_with,
+    read,
+    store,
+    sweep,
+)
 from change_hooks.journal.writer import Operation, Store, Writer
 
 #: The most changes that are taken from a queue at once.
@@ -57,6 +70,10 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Change]).decode
 
 
+#: The dialect and the id of a delivery.
+Name = tuple[str, str]
+
+
 class SchemaError(Exception):
     """The journal was written by a newer version of this package."""
 
@@ -72,6 +89,13 @@ class Session(Protocol):
 
     def executemany(self, statement: str, parameters: Iterable[Sequence[Any]]) -> Any:
         """Run a statement for each of *parameters*."""
+
+    def insert(self, statement: str, names: Sequence[Name], parameters: Sequence[Any]) -> dict[Name, int]:
+        """Run a statement that stores deliveries, but for those whose names are there.
+
+        :param names: the names of the deliveries.
+        :returns: the places of those that were stored.
+        """
 
     def clock(self) -> float:
         """Seconds on a clock that all receivers share and nobody sets back."""
@@ -91,11 +115,13 @@ class SQLJournal:
     ) -> None:
         self.owner = token_hex(8)
         self.writer = Writer(store, to_reactor, soon)
+        # One piece of what is large is in a commit, and no more.
+        self._large = DeferredLock()
 
     def open(self) -> Deferred[None]:
         """Start the writer, and make or migrate the tables."""
         self.writer.start()
-        return self.writer.submit(lambda session: None)
+        return self.writer.submit(sweep)
 
     def close(self) -> Deferred[None]:
         """Give back what is held, finish what was asked for, and let go of the database."""
@@ -104,21 +130,53 @@ class SQLJournal:
 
     def append(self, delivery: Delivery, changes: list[Change], sinks: Sequence[str]) -> Deferred[Appended]:
         """Store an accepted delivery, its changes, and the duty to deliver them to *sinks*."""
-        return self.writer.submit(Append.of(delivery, changes, sinks))
+        if len(delivery.body) <= LARGE:
+            return self.writer.submit(Append.of(delivery, changes, sinks))
+        return self._large.run(self._append_large, delivery, changes, sinks)
+
+    @inlineCallbacks
+    def _append_large(self, delivery: Delivery, changes: list[Change], sinks: Sequence[str]) -> Any:
+        names = [
+            (yield self._bring(body_in_pieces(delivery.body))),
+            (yield self._bring(changes_in_pieces(changes))),
+        ]
+        append = Append.of(delivery, changes, sinks, *names)
+        return (yield self.writer.submit(lambda session: _append_large(session, append, names)))
+
+    @inlineCallbacks
+    def _bring(self, pieces: Iterable[Piece]) -> Any:
+        name = token_hex(8)
+        for piece in pieces:
+            yield self.writer.submit(partial(store, name=name, piece=piece))
+        return name
 
     def postpone(self, delivery: Delivery) -> Deferred[Appended]:
         """Store a delivery whose changes are not known yet; this receiver holds it."""
-        return self.writer.submit(lambda session: _postpone(session, delivery, self.owner))
+        if len(delivery.body) <= LARGE:
+            return self.writer.submit(lambda session: _postpone(session, delivery, self.owner))
+        return self._large.run(self._postpone_large, delivery)
+
+    @inlineCallbacks
+    def _postpone_large(self, delivery: Delivery) -> Any:
+        body = yield self._bring(body_in_pieces(delivery.body))
+        return (yield self.writer.submit(lambda session: _postpone(session, delivery, self.owner, body)))
 
     def finish(self, seq: int, changes: list[Change], sinks: Sequence[str]) -> Deferred[bool]:
         """Store the changes of a pending delivery, and the duty to deliver them."""
-        return self.writer.submit(lambda session: _finish(session, seq, changes, sinks, ("pending",) * 2))
+        return self._finish(seq, changes, sinks, ("pending", "pending"))
 
     def replay(self, seq: int, changes: list[Change], sinks: Sequence[str]) -> Deferred[bool]:
         """Store the changes of a delivery that was delivered, or failed, and the duty to deliver them."""
-        return self.writer.submit(
-            lambda session: _finish(session, seq, changes, sinks, ("delivered", "failed"))
-        )
+        return self._finish(seq, changes, sinks, ("delivered", "failed"))
+
+    @inlineCallbacks
+    def _finish(self, seq: int, changes: list[Change], sinks: Sequence[str], states: tuple[str, str]) -> Any:
+        finish = _Finish(seq, states, _encode(changes), len(changes), _queues(changes, sinks))
+        if len(finish.changes) <= LARGE:
+            return (yield self.writer.submit(lambda session: _finish(session, finish)))
+        finish.large = yield self._large.run(self._bring, changes_in_pieces(changes))
+        finish.changes = b""
+        return (yield self.writer.submit(lambda session: _finish(session, finish)))
 
     def fail(self, seq: int, error: str) -> Deferred[None]:
         """Record that a pending delivery cannot be finished."""
@@ -167,18 +225,26 @@ class SQLJournal:
 _UNDONE = "state <> 'delivered'"
 _PENDING = f"state = 'pending' AND {_UNDONE}"
 
-_COLUMNS_OF_ONE = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_STORED_COLUMNS = (
+    *("dialect", "id", "received", "state", "head", "body", "changes", "count"),
+    *("large_body", "large_changes", "owner", "lease"),
+)
+_INSERT = f"INSERT INTO deliveries ({', '.join(_STORED_COLUMNS)})"
+_OF_ONE = f"({', '.join('?' * len(_STORED_COLUMNS))})"
+_UPDATES = ", ".join(f"{column} = excluded.{column}" for column in _STORED_COLUMNS[2:])
+_REVIVE = (
+    f"{_INSERT} VALUES {_OF_ONE} ON CONFLICT (dialect, id) DO UPDATE SET {_UPDATES}, due = 0, attempts = 0,"
+    " error = '' WHERE deliveries.state = 'failed' RETURNING seq"
+)
+_FORGET_FAILURE = (
+    "DELETE FROM dead_letters WHERE seq IN"
+    " (SELECT seq FROM deliveries WHERE dialect = ? AND id = ? AND state = 'failed')"
+)
 
 
-@lru_cache(maxsize=2 * ROWS)
-def _insert_statement(rows: int) -> str:
-    return (
-        "INSERT INTO deliveries (dialect, id, received, state, head, body, changes, count, owner, lease)"
-        f" VALUES {', '.join([_COLUMNS_OF_ONE] * rows)} ON CONFLICT (dialect, id) DO UPDATE SET"
-        " received = excluded.received, state = excluded.state, head = excluded.head, body = excluded.body,"
-        " changes = excluded.changes, count = excluded.count, owner = excluded.owner, lease = excluded.lease,"
-        " due = 0, attempts = 0, error = '' WHERE deliveries.state = 'failed' RETURNING seq, dialect, id"
-    )
+@lru_cache(maxsize=4 * ROWS)
+def _of_many(statement: str, of_one: str, rows: int) -> str:
+    return statement.replace("...", ", ".join([of_one] * rows))
 
 
 class Append(msgspec.Struct, frozen=True):
@@ -189,16 +255,29 @@ class Append(msgspec.Struct, frozen=True):
     :param queues: the duties to come with it: sinks, and names of queues.
     """
 
-    name: tuple[str, str]
+    name: Name
     row: tuple[Any, ...]
     queues: list[tuple[str, str]]
 
     @classmethod
-    def of(cls, delivery: Delivery, changes: list[Change], sinks: Sequence[str]) -> Append:
-        """Made in the reactor's thread, so that the writer's has nothing to do but write."""
+    def of(
+        cls,
+        delivery: Delivery,
+        changes: list[Change],
+        sinks: Sequence[str],
+        large_body: str = "",
+        large_changes: str = "",
+    ) -> Append:
+        """Made in the reactor's thread, so that the writer's has nothing to do but write.
+
+        :param large_body: the name of the body, when it is stored in pieces.
+        :param large_changes: the name of the changes.
+        """
         queues = _queues(changes, sinks) if sinks else []
         state = "accepted" if sinks else "delivered"
-        return cls((delivery.dialect, delivery.id or ""), _row(delivery, state, changes), queues)
+        content = b"" if large_changes else _encode(changes)
+        row = _row(delivery, state, content, len(changes), large_body=large_body, large_changes=large_changes)
+        return cls((delivery.dialect, delivery.id or ""), row, queues)
 
 
 def run_operations(session: Session, operations: Sequence[Operation]) -> list[Any]:
@@ -214,43 +293,87 @@ def run_operations(session: Session, operations: Sequence[Operation]) -> list[An
     return results
 
 
+def is_one_statement(operations: Sequence[Operation]) -> bool:
+    """True when nothing has to be stored together, but for what one statement stores."""
+    return len(operations) <= ROWS and all(
+        operation.__class__ is Append and not operation.queues for operation in operations
+    )
+
+
 def _is_append(operation: object) -> bool:
-    return isinstance(operation, Append)
+    return operation.__class__ is Append
 
 
 def _append(session: Session, appends: list[Append]) -> list[Appended]:
     # Of two with one name, the first.
-    first: dict[tuple[str, str], Append] = {}
+    first: dict[Name, Append] = {}
     for append in appends:
         first.setdefault(append.name, append)
-    stored = _insert(session, [append.row for append in first.values()])
+    stored = _insert(session, first)
     results = []
     duties = []
     for append in appends:
         seq = stored.get(append.name) if first[append.name] is append else None
-        results.append(Appended(duplicate=True) if seq is None else Appended(duplicate=False, seq=seq))
-        if seq is not None:
+        results.append(_DUPLICATE if seq is None else Appended(duplicate=False, seq=seq))
+        if seq is not None and append.queues:
             duties += [(*queue, seq) for queue in append.queues]
     if duties:
         _owe(session, duties)
     return results
 
 
+_DUPLICATE = Appended(duplicate=True)
+
+
+def _insert(session: Session, appends: Mapping[Name, Append]) -> dict[Name, int]:
+    """Store deliveries, also those that came before and failed.
+
+    :returns: the places of those that were stored.
+    """
+    names = list(appends)
+    statement = _of_many(f"{_INSERT} VALUES ... ON CONFLICT DO NOTHING", _OF_ONE, len(names))
+    stored = session.insert(statement, names, [value for append in appends.values() for value in append.row])
+    if len(stored) < len(names):
+        for name in names:
+            if name not in stored:
+                session.execute(_FORGET_FAILURE, name)
+                row = session.execute(_REVIVE, appends[name].row).fetchone()
+                if row is not None:
+                    stored[name] = row[0]
+    return stored
+
+
+def _append_large(session: Session, append: Append, names: list[str]) -> Appended:
+    (appended,) = _append(session, [append])
+    _keep(session, appended, names)
+    return appended
+
+
+def _keep(session: Session, appended: Appended, names: list[str]) -> None:
+    """Make what was brought a part of its delivery, instead of what it had when it failed."""
+    if appended.duplicate:
+        discard(session, "name", names)
+    else:
+        discard(session, "seq", [appended.seq])
+        attach(session, appended.seq, names)
+
+
 def _row(
-    delivery: Delivery, state: str, changes: list[Change], owner: str = "", lease: float = 0.0
+    delivery: Delivery,
+    state: str,
+    changes: bytes,
+    count: int,
+    *,
+    large_body: str = "",
+    large_changes: str = "",
+    owner: str = "",
+    lease: float = 0.0,
 ) -> tuple[Any, ...]:
     head, body = delivery.dump()
+    if large_body:
+        body = b""
     about = (delivery.dialect, delivery.id, delivery.received, state)
-    return (*about, head, body, _encode(changes), len(changes), owner, lease)
-
-
-def _insert(session: Session, rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], int]:
-    """Store deliveries.
-
-    :returns: the places of those that were stored, by dialect and id.
-    """
-    stored = session.execute(_insert_statement(len(rows)), [value for row in rows for value in row])
-    return {(dialect, name): seq for seq, dialect, name in stored.fetchall()}
+    return (*about, head, body, changes, count, large_body, large_changes, owner, lease)
 
 
 def _queues(changes: list[Change], sinks: Sequence[str]) -> list[tuple[str, str]]:
@@ -259,16 +382,21 @@ def _queues(changes: list[Change], sinks: Sequence[str]) -> list[tuple[str, str]
 
 def _owe(session: Session, duties: list[tuple[str, str, int]]) -> None:
     """Note the duty to deliver: to a sink, in a queue, the changes of the delivery at a place."""
-    session.executemany("DELETE FROM dead_letters WHERE seq = ?", sorted({(seq,) for _, _, seq in duties}))
-    session.executemany(
-        "INSERT INTO queues (sink, repository) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        sorted({(sink, queue) for sink, queue, _ in duties}),
-    )
-    session.executemany(
-        "INSERT INTO duties (sink, repository, seq) VALUES (?, ?, ?)"
+    queues = sorted({(sink, queue) for sink, queue, _ in duties})
+    _store_rows(session, "INSERT INTO queues (sink, repository) VALUES ... ON CONFLICT DO NOTHING", queues)
+    _store_rows(
+        session,
+        "INSERT INTO duties (sink, repository, seq) VALUES ..."
         " ON CONFLICT (sink, repository, seq) DO UPDATE SET next = 0",
         duties,
     )
+
+
+def _store_rows(session: Session, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    of_one = f"({', '.join('?' * len(rows[0]))})"
+    for first in range(0, len(rows), ROWS):
+        some = rows[first : first + ROWS]
+        session.execute(_of_many(statement, of_one, len(some)), [value for row in some for value in row])
 
 
 def queue_name(change: Change) -> str:
@@ -279,24 +407,57 @@ def queue_name(change: Change) -> str:
     return name.replace("\0", "\ufffd")
 
 
-def _postpone(session: Session, delivery: Delivery, owner: str) -> Appended:
-    row = _row(delivery, "pending", [], owner, session.clock() + LEASE)
-    seq = _insert(session, [row]).get((delivery.dialect, delivery.id or ""))
-    return Appended(duplicate=True) if seq is None else Appended(duplicate=False, seq=seq)
+def _postpone(session: Session, delivery: Delivery, owner: str, large_body: str = "") -> Appended:
+    lease = session.clock() + LEASE
+    row = _row(delivery, "pending", b"[]", 0, large_body=large_body, owner=owner, lease=lease)
+    (appended,) = _append(session, [Append((delivery.dialect, delivery.id or ""), row, [])])
+    if large_body:
+        _keep(session, appended, [large_body])
+    return appended
 
 
-def _finish(
-    session: Session, seq: int, changes: list[Change], sinks: Sequence[str], states: tuple[str, str]
-) -> bool:
-    state = "accepted" if sinks and changes else "delivered"
-    found = session.execute(
-        "UPDATE deliveries SET state = ?, changes = ?, count = ?, owner = '', error = '' WHERE seq = ?"
-        " AND (state = ? OR state = ?)",
-        (state, _encode(changes), len(changes), seq, *states),
-    ).rowcount
-    if found:
-        _owe(session, [(*queue, seq) for queue in _queues(changes, sinks)])
-    return bool(found)
+class _Finish(msgspec.Struct):
+    """The changes of a delivery that is stored, and the duties to come with them.
+
+    :param states: those in which it may be.
+    :param changes: in JSON; empty when they are stored in pieces.
+    :param large: the name of the pieces.
+    """
+
+    seq: int
+    states: tuple[str, str]
+    changes: bytes
+    count: int
+    queues: list[tuple[str, str]]
+    large: str = ""
+
+
+def _finish(session: Session, finish: _Finish) -> bool:
+    row = session.execute(
+        "SELECT large_changes FROM deliveries WHERE seq = ? AND (state = ? OR state = ?)",
+        (finish.seq, *finish.states),
+    ).fetchone()
+    if row is None:
+        discard(session, "name", [finish.large])
+        return False
+    session.execute(
+        "UPDATE deliveries SET state = ?, changes = ?, count = ?, large_changes = ?, owner = '', error = ''"
+        " WHERE seq = ?",
+        (
+            "accepted" if finish.queues else "delivered",
+            finish.changes,
+            finish.count,
+            finish.large,
+            finish.seq,
+        ),
+    )
+    discard(session, "name", [row[0]])
+    if finish.large:
+        attach(session, finish.seq, [finish.large])
+    session.execute("DELETE FROM dead_letters WHERE seq = ?", (finish.seq,))
+    if finish.queues:
+        _owe(session, [(*queue, finish.seq) for queue in finish.queues])
+    return True
 
 
 def _fail(session: Session, seq: int, error: str) -> None:
@@ -315,7 +476,7 @@ def _put_off(session: Session, seq: int, due: float, error: str) -> None:
 def _pending(session: Session, owner: str, now: float, limit: int) -> list[Pending]:
     clock = session.clock()
     rows = session.execute(
-        f"SELECT seq, attempts, dialect, id, received, head, body FROM deliveries WHERE {_PENDING}"
+        f"SELECT seq, attempts, {_STORED} FROM deliveries WHERE {_PENDING}"
         " AND (owner = '' OR (owner <> ? AND lease <= ?)) AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?",
         (owner, clock, now, now + LONGEST_DUE, limit),
     ).fetchall()
@@ -323,10 +484,18 @@ def _pending(session: Session, owner: str, now: float, limit: int) -> list[Pendi
         "UPDATE deliveries SET owner = ?, lease = ? WHERE seq = ?",
         [(owner, clock + LEASE, row[0]) for row in rows],
     )
-    return [
-        Pending(seq, attempts, Delivery.restore(head, body, id=name, dialect=dialect, received=received))
-        for seq, attempts, dialect, name, received, head, body in rows
-    ]
+    return [Pending(seq, attempts, _restored(session, stored)) for seq, attempts, *stored in rows]
+
+
+#: What a delivery is restored from.
+_STORED = "dialect, id, received, head, body, large_body"
+
+
+def _restored(session: Session, stored: Sequence[Any]) -> Delivery:
+    dialect, name, received, head, body, large_body = stored
+    if large_body:
+        body = read(session, large_body)
+    return Delivery.restore(head, body, id=name, dialect=dialect, received=received)
 
 
 # Delivering ---------------------------------------------------------------------------------------
@@ -371,21 +540,47 @@ def _duties(session: Session, sink: str, repository: str) -> list[Duty]:
     room, last = CLAIM, 0
     while room > 0:
         row = session.execute(
-            "SELECT seq, next, dialect, id, changes FROM duties JOIN deliveries USING (seq)"
+            "SELECT seq, next, dialect, id, changes, large_changes FROM duties JOIN deliveries USING (seq)"
             " WHERE sink = ? AND repository = ? AND seq > ? ORDER BY seq LIMIT 1",
             (sink, repository, last),
         ).fetchone()
         if row is None:
             break
-        last, first, dialect, name, changes = row
-        owed = [
-            (ChangeKey(dialect, name, index), change)
-            for index, change in enumerate(_decode(changes))
-            if index >= first and queue_name(change) == repository
-        ]
-        duties.append(Duty(last, owed))
+        last, first, dialect, name, *stored = row
+        owed: list[tuple[ChangeKey, Change]] = []
+        rest: int | None = first
+        while rest is not None and not owed:
+            start, changes, rest = _changes_from(session, rest, *stored)
+            owed = [
+                (ChangeKey(dialect, name, index), change)
+                for index, change in enumerate(changes, start)
+                if index >= first and queue_name(change) == repository
+            ]
+        duties.append(Duty(last, owed, rest))
+        if rest is not None:
+            break
         room -= max(len(owed), 1)
     return duties
+
+
+def _changes_from(
+    session: Session, index: int, changes: bytes, large: str
+) -> tuple[int, list[Change], int | None]:
+    """Some of the stored changes, with the one at *index*: the index of the first of them, they, and the
+    index of the first behind them.
+    """
+    if not large:
+        return 0, _decode(changes), None
+    document = document_with(session, large, index)
+    found = _decode(b"[%b]" % read(session, large, document))
+    return document, found, document_after(session, large, document)
+
+
+def _all_changes(session: Session, changes: bytes, large: str) -> Iterator[Change]:
+    index: int | None = 0
+    while index is not None:
+        _, found, index = _changes_from(session, index, changes, large)
+        yield from found
 
 
 def _settle(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:
@@ -446,8 +641,9 @@ def _release(session: Session, owner: str) -> None:
 
 
 def release_all(session: Session) -> None:
-    """Give back what all receivers hold. For when there is none."""
+    """Give back what all receivers hold, and sweep away what they left lying. For when there is none."""
     session.execute("UPDATE queues SET owner = '' WHERE owner <> ''")
+    sweep(session, everything=True)
     session.execute(f"UPDATE deliveries SET owner = '' WHERE owner <> '' AND {_PENDING}")
 
 
@@ -481,6 +677,7 @@ def prune(session: Session, before: float, *, failed: bool = False) -> int:
         (before, PAGE),
     ).fetchall()
     session.executemany("DELETE FROM dead_letters WHERE seq = ?", rows)
+    discard(session, "seq", [seq for (seq,) in rows])
     session.executemany("DELETE FROM deliveries WHERE seq = ?", rows)
     return len(rows)
 
@@ -500,11 +697,11 @@ class Reader:
     def changes(self, after: int = 0) -> Iterator[StoredChange]:
         """The changes of the deliveries behind place *after*, oldest first."""
         statement = (
-            "SELECT seq, dialect, id, changes FROM deliveries WHERE seq > ? AND count > 0"
+            "SELECT seq, dialect, id, changes, large_changes FROM deliveries WHERE seq > ? AND count > 0"
             " ORDER BY seq LIMIT ?"
         )
-        for seq, dialect, name, changes in self._pages(statement, after, (), CHANGES_PAGE):
-            for index, change in enumerate(_decode(changes)):
+        for seq, dialect, name, *stored in self._pages(statement, after, (), CHANGES_PAGE):
+            for index, change in enumerate(_all_changes(self._session, *stored)):
                 yield StoredChange(seq, ChangeKey(dialect, name, index), change)
 
     def deliveries(self, wanted: Wanted | None = None) -> Iterator[StoredDelivery]:
@@ -519,11 +716,12 @@ class Reader:
         asked = {condition: value for condition, value in conditions.items() if value is not None}
         undone = [_UNDONE] if wanted.state not in (None, "delivered") else []
         where = " AND ".join(["seq > ?", *asked, *undone])
-        content = "''" if wanted.repository is None else "changes"
+        content = "'', ''" if wanted.repository is None else "changes, large_changes"
         statement = f"SELECT {_COLUMNS}, {content} FROM deliveries WHERE {where} ORDER BY seq LIMIT ?"
-        for *row, changes in self._pages(statement, 0, asked.values(), PAGE):
+        for *row, changes, large in self._pages(statement, 0, asked.values(), PAGE):
             if wanted.repository is None or any(
-                fnmatchcase(change.repository, wanted.repository) for change in _decode(changes)
+                fnmatchcase(change.repository, wanted.repository)
+                for change in _all_changes(self._session, changes, large)
             ):
                 yield StoredDelivery(*row)
 
@@ -551,16 +749,14 @@ class Reader:
         :raises LookupError: there is none.
         """
         row = self._session.execute(
-            f"SELECT {_COLUMNS}, head, body, changes FROM deliveries WHERE seq = ?",
+            f"SELECT {_STORED}, changes, large_changes, {_COLUMNS} FROM deliveries WHERE seq = ?",
             (seq,),
         ).fetchone()
         if row is None:
             raise LookupError(seq)
-        *columns, head, body, changes = row
-        stored = StoredDelivery(*columns)
-        delivery = Delivery.restore(
-            head, body, id=stored.delivery, dialect=stored.dialect, received=stored.received
-        )
+        delivery = _restored(self._session, row[:6])
+        changes = list(_all_changes(self._session, *row[6:8]))
+        stored = StoredDelivery(*row[8:])
         waiting = self._session.execute(
             "SELECT sink, 'waiting', next, attempts, due, error"
             " FROM duties JOIN queues USING (sink, repository) WHERE seq = ? ORDER BY sink, next",
@@ -571,19 +767,25 @@ class Reader:
             " WHERE seq = ? ORDER BY sink, change",
             (seq,),
         ).fetchall()
-        return Whole(stored, delivery, _decode(changes), [SinkState(*row) for row in [*waiting, *dead]])
+        return Whole(stored, delivery, changes, [SinkState(*row) for row in [*waiting, *dead]])
 
 
-_COLUMNS = "seq, dialect, id, received, state, count, length(body), error"
+_SIZE = (
+    "CASE WHEN large_body = '' THEN length(body)"
+    " ELSE (SELECT sum(length(data)) FROM pieces WHERE name = large_body) END"
+)
+_COLUMNS = f"seq, dialect, id, received, state, count, {_SIZE}, error"
 
 __all__ = [
     "CLAIM",
     "LONGEST_DUE",
     "PAGE",
+    "Name",
     "Reader",
     "SQLJournal",
     "SchemaError",
     "Session",
+    "is_one_statement",
     "prune",
     "queue_name",
     "release_all",

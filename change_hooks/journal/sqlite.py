@@ -15,7 +15,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from change_hooks.journal.sql import SchemaError, SQLJournal, release_all, run_operations
+from change_hooks.journal.sql import (
+    Name,
+    SchemaError,
+    SQLJournal,
+    is_one_statement,
+    release_all,
+    run_operations,
+)
 from change_hooks.journal.writer import Operation
 
 #: How long to wait for another process that writes, in seconds.
@@ -77,6 +84,23 @@ _MIGRATIONS = (
     CREATE INDEX dead_letters_seq ON dead_letters (seq);
     CREATE TABLE memory (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE deliveries ADD COLUMN large_body TEXT NOT NULL DEFAULT '';
+    ALTER TABLE deliveries ADD COLUMN large_changes TEXT NOT NULL DEFAULT '';
+    CREATE TABLE large (
+        name TEXT PRIMARY KEY,
+        seq INTEGER REFERENCES deliveries,
+        since REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX large_seq ON large (seq);
+    CREATE TABLE pieces (
+        name TEXT NOT NULL,
+        document INTEGER NOT NULL,
+        part INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (name, document, part)
+    );
+    """,
 )
 
 
@@ -86,6 +110,20 @@ class Connection(sqlite3.Connection):
     def clock(self) -> float:
         """Seconds, the same for all processes of this machine."""
         return monotonic()
+
+    def insert(self, statement: str, names: Sequence[Name], parameters: Sequence[Any]) -> dict[Name, int]:
+        """See :meth:`change_hooks.journal.sql.Session.insert`. A statement's places follow one another."""
+        stored = self.execute(statement, parameters)
+        count, last = stored.rowcount, stored.lastrowid
+        if count == 0 or last is None:
+            return {}
+        places = range(last - count + 1, last + 1)
+        if count == len(names):
+            return dict(zip(names, places, strict=True))
+        found = self.execute(
+            "SELECT seq, dialect, id FROM deliveries WHERE seq BETWEEN ? AND ?", (places[0], last)
+        )
+        return {(dialect, name): seq for seq, dialect, name in found.fetchall()}
 
 
 class SQLiteStore:
@@ -108,6 +146,9 @@ class SQLiteStore:
             if self._connection is not None and _identity(self._path) != self._file:
                 self._disconnect()
             connection = self._opened()
+            if is_one_statement(operations):
+                # Which is a transaction by itself. Each statement lets go of Python, and has to wait for it.
+                return run_operations(connection, operations)
             connection.execute("BEGIN IMMEDIATE")
             results = run_operations(connection, operations)
             connection.execute("COMMIT")

@@ -81,13 +81,15 @@ def www(receiver: Receiver | None, journal: str = "sqlite:///change-hooks.sqlite
     )
 
 
-def push(port: int, name: str, repository: str = "octo-org/api", commits: int = 1) -> int | None:
+def push(
+    port: int, name: str, repository: str = "octo-org/api", commits: int = 1, message: str = "a"
+) -> int | None:
     """Send a signed push; the status, or None when there was no answer."""
     payload = {
         "ref": "refs/heads/main",
         "after": "c0ffee",
         "repository": {"full_name": repository, "html_url": f"https://github.com/{repository}"},
-        "commits": [COMMIT] * commits,
+        "commits": [{**COMMIT, "message": message}] * commits,
     }
     body = json.dumps(payload).encode()
     headers = {
@@ -110,11 +112,13 @@ class Load:
     """Senders that go on until each delivery is acknowledged, as forges do, and then send the next one.
 
     :param ports: where to; each attempt goes to one of them.
+    :param message: of each commit.
     """
 
-    def __init__(self, ports: list[int], senders: int = 4) -> None:
+    def __init__(self, ports: list[int], senders: int = 4, message: str = "a") -> None:
         self.acknowledged: list[str] = []
         self._ports = ports
+        self._message = message
         self._ends = threading.Event()
         self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(senders)]
 
@@ -122,7 +126,8 @@ class Load:
         number = 0
         while not self._ends.is_set():
             name = f"{sender}-{number}"
-            if push(random.choice(self._ports), name, f"org/{number % 3}", commits=2) == 202:
+            port, repository = random.choice(self._ports), f"org/{number % 3}"
+            if push(port, name, repository, commits=2, message=self._message) == 202:
                 self.acknowledged.append(name)
                 number += 1
 
@@ -184,6 +189,22 @@ def test_killed_again_and_again_under_load_nothing_acknowledged_is_lost(
             running.start()
         load.wait_for(5)
     assert_nothing_is_lost(load, receiver, tmp_path)
+    assert running.stop() == 0
+
+
+def test_killed_under_large_deliveries_each_is_stored_whole_or_not_at_all(
+    server: Callable[..., Server], receiver: Receiver, tmp_path: Path
+) -> None:
+    running = server(www(receiver))
+    message = "\u00e4" * 2_000_000
+    with Load([running.port], senders=2, message=message) as load:
+        for _ in range(3):
+            load.wait_for(random.randrange(1, 4))
+            running.kill()
+            running.start()
+        load.wait_for(1)
+    assert_nothing_is_lost(load, receiver, tmp_path)
+    assert {each["comments"] for each in receiver.taken} == {message}
     assert running.stop() == 0
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 
 from change_hooks.change import Change
+from change_hooks.errors import Unavailable
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import (
     LEASE,
@@ -20,9 +22,10 @@ from change_hooks.journal import (
     StoredDelivery,
     Wanted,
 )
+from change_hooks.journal.pieces import FORGOTTEN, Piece, store, sweep
 from change_hooks.journal.sql import CLAIM, LONGEST_DUE, PAGE, Reader, SQLJournal, prune, queue_name
 
-from ..conftest import delivery, result_of
+from ..conftest import delivery, has_fired, result_of
 
 
 class Journal:
@@ -40,8 +43,16 @@ class Journal:
         self._other = other
 
     def run(self, deferred: Deferred[Any]) -> Any:
-        self.journal.writer.run_group()
+        writer = self.journal.writer
+        writer.run_group()
+        while not writer._queue.empty():
+            writer.run_group()
         return result_of(deferred)
+
+    def rows(self, table: str) -> int:
+        """How many rows there are."""
+        row = self.reader._session.execute(f"SELECT count(*) FROM {table}").fetchone()
+        return int(row[0])
 
     def other(self) -> Journal:
         """Another receiver."""
@@ -104,6 +115,24 @@ def test_a_delivery_of_the_same_id_is_a_duplicate(journal: Journal) -> None:
     journal.append("1", API)
     assert journal.append("1", WEB) == Appended(duplicate=True)
     assert len(list(journal.reader.changes())) == 1
+
+
+def test_in_a_group_only_what_is_new_is_stored(journal: Journal) -> None:
+    journal.append("1", API)
+    journal.append("2", API)
+    journal.settle(Outcome("sink", "api", [(1, None), (2, None)], [DeadLetter(2, 0, "no")]))
+    for sinks in ((), ("sink",)):
+        a, b, c = (f"{len(sinks)}{name}" for name in "abc")
+        sent = [a, "1", b, a, "2", c]
+        appended = [journal.journal.append(delivery(id=name, dialect="base"), [WEB], sinks) for name in sent]
+        journal.journal.writer.run_group()
+        stored = [result_of(each) for each in appended]
+        # What failed may come again once.
+        assert [each.duplicate for each in stored] == [False, True, False, True, bool(sinks), False]
+        for each, name in zip(stored, sent, strict=True):
+            if not each.duplicate:
+                assert journal.reader.whole(each.seq).stored.delivery == name
+    assert journal.states() == ["delivered"] * 5 + ["accepted"] * 3
 
 
 def test_a_delivery_that_failed_may_come_again(journal: Journal) -> None:
@@ -406,3 +435,152 @@ def test_a_strange_repository_costs_nothing(journal: Journal) -> None:
     )
     journal.settle(*[Outcome("sink", queue_name(change), [(1, None)]) for change in strange])
     assert journal.states() == ["delivered"]
+
+
+BODY = bytes(range(256)) * 4
+MANY = [Change(repository=f"r{number % 2}", revision=str(number)) for number in range(10)]
+LONG = Change(repository="r0", revision="10", comments="\u00e4" * 300)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is large is small, so that there is a lot of it."""
+    monkeypatch.setattr("change_hooks.journal.sql.LARGE", 100)
+    monkeypatch.setattr("change_hooks.journal.pieces.PIECE", 128)
+
+
+def append_large(journal: Journal, name: str = "1", sinks: tuple[str, ...] = ("sink",)) -> Appended:
+    received = delivery(BODY, id=name, dialect="base", received=5.0)
+    appended: Appended = journal.run(journal.journal.append(received, [*MANY, LONG], sinks))
+    return appended
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_large_delivery_reads_like_any_other(journal: Journal) -> None:
+    assert append_large(journal) == Appended(duplicate=False, seq=1)
+    assert journal.rows("pieces") > 12
+    assert [stored.change for stored in journal.reader.changes()] == [*MANY, LONG]
+    assert [stored.key.index for stored in journal.reader.changes()] == list(range(11))
+    whole = journal.reader.whole(1)
+    assert whole.delivery == delivery(BODY, id="1", dialect="base", received=5.0)
+    assert whole.changes == [*MANY, LONG]
+    assert whole.stored == StoredDelivery(1, "base", "1", 5.0, "accepted", 11, len(BODY), "")
+    assert list(journal.reader.deliveries()) == [whole.stored]
+    assert list(journal.reader.deliveries(Wanted(repository="r1"))) == [whole.stored]
+    assert list(journal.reader.deliveries(Wanted(repository="r2"))) == []
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_large_delivery_is_brought_between_the_commits_of_others(journal: Journal) -> None:
+    large = journal.journal.append(delivery(BODY, id="1", dialect="base"), MANY, ())
+    also = journal.journal.append(delivery(BODY, id="2", dialect="base"), MANY, ())
+    small = journal.journal.append(delivery(id="3", dialect="base"), [API], ())
+    journal.journal.writer.run_group()
+    assert result_of(small).seq == 1
+    assert journal.rows("pieces") == 1
+    assert not has_fired(large)
+    while not journal.journal.writer._queue.empty():
+        journal.journal.writer.run_group()
+    assert [result_of(deferred).seq for deferred in (large, also)] == [2, 3]
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_large_delivery_is_handed_over_in_parts_and_in_order(journal: Journal) -> None:
+    append_large(journal)
+    journal.append("2", Change(repository="r0", revision="last"))
+    taken: dict[str, list[str | None]] = {"r0": [], "r1": []}
+    while works := journal.claim().works:
+        for work in works:
+            for duty in work.duties:
+                taken[work.repository] += [change.revision for _, change in duty.changes]
+            done = [(duty.seq, duty.rest) for duty in work.duties]
+            journal.settle(Outcome("sink", work.repository, done))
+    assert taken == {"r0": ["0", "2", "4", "6", "8", "10", "last"], "r1": ["1", "3", "5", "7", "9"]}
+    assert journal.states() == ["delivered", "delivered"]
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_part_that_failed_comes_again_from_there(journal: Journal) -> None:
+    append_large(journal)
+    journal.claim()
+    journal.settle(Outcome("sink", "r1", [(1, 7)], [], 1, 0.0, "no"))
+    (work,) = journal.claim().works
+    assert work.duties[0].changes[0][0] == ChangeKey("base", "1", 7)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_nothing_is_left_of_a_large_duplicate(journal: Journal) -> None:
+    append_large(journal)
+    before = journal.rows("pieces")
+    assert append_large(journal).duplicate
+    assert (journal.rows("pieces"), journal.rows("large")) == (before, 2)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_large_delivery_that_failed_may_come_again(journal: Journal) -> None:
+    append_large(journal)
+    before = journal.rows("pieces")
+    for repository in ("r0", "r1"):
+        journal.settle(Outcome("sink", repository, [(1, None)], [DeadLetter(1, 0, "no")]))
+    assert append_large(journal) == Appended(duplicate=False, seq=1)
+    assert (journal.rows("pieces"), journal.rows("large")) == (before, 2)
+    assert journal.rows("dead_letters") == 0
+    assert len(list(journal.reader.changes())) == 11
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_large_pending_delivery_is_finished_and_replayed(journal: Journal) -> None:
+    received = delivery(BODY, id="1", dialect="base", received=5.0)
+    assert journal.run(journal.journal.postpone(received)) == Appended(duplicate=False, seq=1)
+    assert journal.run(journal.journal.postpone(received)).duplicate
+    journal.let_leases_run_out()
+    other = journal.other()
+    assert other.run(other.journal.pending(0.0, 10)) == [Pending(1, 0, received)]
+    assert journal.run(journal.journal.finish(1, [*MANY, LONG], ()))
+    assert not journal.run(journal.journal.finish(1, [*MANY, LONG], ()))
+    assert [stored.change for stored in journal.reader.changes()] == [*MANY, LONG]
+    assert journal.rows("large") == 2
+    assert journal.run(journal.journal.replay(1, [API], ()))
+    assert [stored.change for stored in journal.reader.changes()] == [API]
+    assert journal.rows("large") == 1
+    assert journal.reader.whole(1).delivery == received
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_large_delivery_is_pruned_whole(journal: Journal) -> None:
+    append_large(journal, "1", sinks=())
+    append_large(journal, "2", sinks=())
+    assert journal.rows("large") == 4
+    assert journal.run(journal.journal.prune(6.0)) == 2
+    assert (journal.rows("pieces"), journal.rows("large")) == (0, 0)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_what_a_dead_receiver_brought_is_swept_away(journal: Journal) -> None:
+    append_large(journal, sinks=())
+    kept = journal.rows("pieces")
+
+    def bring(session: Any) -> None:
+        store(session, "left", Piece(0, 0, b"x"))
+
+    def sweep_later(session: Any) -> None:
+        session.execute("UPDATE large SET since = since - ?", (FORGOTTEN + 1,))
+        sweep(session)
+
+    journal.run(journal.journal.writer.submit(bring))
+    journal.run(journal.journal.writer.submit(sweep))
+    assert journal.rows("pieces") == kept + 1
+    journal.run(journal.journal.writer.submit(sweep_later))
+    assert (journal.rows("pieces"), journal.rows("large")) == (kept, 2)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_large_delivery_that_was_swept_away_is_refused_and_may_come_again(journal: Journal) -> None:
+    large = journal.journal.append(delivery(BODY, id="1", dialect="base"), MANY, ())
+    journal.journal.writer.run_group()
+    journal.run(journal.journal.writer.submit(lambda session: sweep(session, everything=True)))
+    assert journal.rows("large") == 0
+    with pytest.raises(Unavailable):
+        result_of(large)
+    assert journal.rows("deliveries") == 0
+    assert not append_large(journal).duplicate

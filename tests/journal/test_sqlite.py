@@ -11,6 +11,7 @@ import pytest
 from change_hooks.change import Change
 from change_hooks.errors import Unavailable
 from change_hooks.journal import Appended, ChangeKey
+from change_hooks.journal.pieces import Piece, store
 from change_hooks.journal.sql import Reader, SchemaError
 from change_hooks.journal.sqlite import _MIGRATIONS, SQLiteStore, connect, connect_to_read, sqlite_journal
 
@@ -88,6 +89,7 @@ def test_when_no_process_is_left_what_they_held_is_free(tmp_path: Path) -> None:
     first.append("1", Change(repository="api"))
     first.run(first.journal.postpone(delivery(id="2", dialect="base")))
     first.claim()
+    first.run(first.journal.writer.submit(lambda session: store(session, "left", Piece(0, 0, b"x"))))
     second = first.other()
     assert second.claim().works == []
     second.run(second.journal.close())
@@ -96,6 +98,7 @@ def test_when_no_process_is_left_what_they_held_is_free(tmp_path: Path) -> None:
     third = first.other()
     assert len(third.claim().works) == 1
     assert len(third.run(third.journal.pending(0.0, 10))) == 1
+    assert third.rows("pieces") == 0
 
 
 def test_a_file_that_cannot_be_written_is_503_until_it_can(tmp_path: Path) -> None:
