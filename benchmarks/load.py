@@ -75,9 +75,10 @@ def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
 
 
 def apart(pid: int) -> None:
-    """The server on the first core, the load on the second."""
+    """The server, all its threads, on the first core, the load on the second."""
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(pid, {0})
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {0})
         os.sched_setaffinity(0, {1})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hmac
 import sys
 import time
@@ -155,6 +156,10 @@ def twisted(make: Any, port: int, folder: Path, *how: str) -> None:
                 return b"%f" % longest
 
         root.putChild(b"stall", Longest())
+    if how:
+        # As ``serve`` does.
+        gc.collect()
+        gc.freeze()
     clock.listenTCP(port, site, backlog=512, interface="127.0.0.1")
     clock.run()
 

@@ -159,7 +159,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         For what was decoded straight to a :class:`~change_hooks.payload.Shape`, and so has the right types
         and no lone surrogates: nothing is looked at again.
         """
-        change = copy(self)
+        change: Change = self.__copy__()  # type: ignore[attr-defined]  # copy() would look for it first
         _set(change, "author", author)
         _set(change, "committer", committer)
         _set(change, "files", files)

@@ -34,7 +34,7 @@ from change_hooks.signatures import as_secrets, verify_hmac
 #: working through it would hold the reactor.
 MAX_CHANGES = 20_000
 #: A body of more bytes is checked in a thread: it would hold the reactor.
-LARGE = 1024 * 1024
+LARGE = 2 * 1024 * 1024
 #: How many names of events are remembered with their methods.
 REMEMBERED_EVENTS = 64
 

@@ -38,6 +38,55 @@ log = Logger(namespace="change_hooks")
 Process = Callable[[Delivery], "Deferred[list[Change]]"]
 
 
+class _InTime:
+    """One answer that waits for a handler, but not for too long.
+
+    No part of it refers to itself when it is done, so what may be large is let go at once.
+    """
+
+    def __init__(
+        self,
+        journal: IJournal,
+        clock: IReactorTime,
+        within: float,
+        delivery: Delivery,
+        found_later: Callable[[int | None, Delivery, Any], None],
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._delivery = delivery
+        self._found_later = found_later
+        self._answer: Deferred[Any] = Deferred()
+        self._stored: Deferred[Any] | None = None
+        self._alarm: Any = clock.callLater(max(within, 0.0), self._give_up_waiting)
+
+    def wait_for(self, found: Deferred[list[Change]]) -> Deferred[Any]:
+        """See :meth:`change_hooks.resource.Intake.in_time`."""
+        answer = self._answer
+        found.addBoth(self._done)
+        return answer
+
+    def _give_up_waiting(self) -> None:
+        self._alarm = None
+        if not self._delivery.verified:
+            self._alarm = self._clock.callLater(NOT_PROVED, self._give_up_waiting)
+            return
+        self._stored = self._journal.postpone(self._delivery)
+        self._stored.addCallbacks(self._tell, self._answer.errback)
+
+    def _tell(self, appended: Appended) -> int | None:
+        self._answer.callback(Taken(duplicate=appended.duplicate, postponed=not appended.duplicate))
+        return None if appended.duplicate else appended.seq
+
+    def _done(self, result: Any) -> None:
+        if self._stored is None:
+            self._alarm.cancel()
+            self._alarm = None
+            self._answer.callback(result)
+        else:
+            self._stored.addCallback(self._found_later, self._delivery, result)
+
+
 class PendingDeliveries:
     """Finishes deliveries in the background.
 
@@ -67,31 +116,7 @@ class PendingDeliveries:
         """See :meth:`change_hooks.resource.Intake.in_time`."""
         if found.called and not found.paused:
             return found
-        answer: Deferred[Any] = Deferred()
-        late: list[Deferred[Any]] = []
-
-        def give_up_waiting() -> None:
-            if not delivery.verified:
-                waiting.append(self._clock.callLater(NOT_PROVED, give_up_waiting))
-                return
-            stored: Deferred[Any] = self._journal.postpone(delivery)
-            late.append(stored)
-            stored.addCallbacks(tell, answer.errback)
-
-        def tell(appended: Appended) -> int | None:
-            answer.callback(Taken(duplicate=appended.duplicate, postponed=not appended.duplicate))
-            return None if appended.duplicate else appended.seq
-
-        def done(result: Any) -> None:
-            if late:
-                late[0].addCallback(self._found_later, delivery, result)
-                return
-            waiting[-1].cancel()
-            answer.callback(result)
-
-        waiting = [self._clock.callLater(max(self.within, 0.0), give_up_waiting)]
-        found.addBoth(done)
-        return answer
+        return _InTime(self._journal, self._clock, self.within, delivery, self._found_later).wait_for(found)
 
     def _found_later(self, seq: int | None, delivery: Delivery, result: Any) -> None:
         """The handler is done after all; *seq* is None when nothing was stored."""

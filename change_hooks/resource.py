@@ -442,6 +442,12 @@ def normal_changes(result: Any) -> list[Change]:
     found, src = result
     if not found:
         return found if isinstance(found, NoChange) else []
+    if found.__class__ is list:
+        for change in found:
+            if change.__class__ is not Change or change.src is None:
+                break
+        else:
+            return found
     return [normal_change(change, src) for change in found]
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
 
 from change_hooks.change import Change
 from change_hooks.delivery import Delivery
@@ -269,3 +272,22 @@ def test_a_bug_in_the_recording_does_not_stop_the_rest(rig: Rig, monkeypatch: py
     following.pending.start()
     following.run()
     assert following.pending._working == 0
+
+
+def test_what_was_found_in_time_is_let_go_without_the_garbage_collector(rig: Rig) -> None:
+    class Large(Delivery):
+        __slots__ = ("__weakref__",)
+
+    received = Large(b"POST", b"/", Headers(), b"x", id="1", dialect="base", verified=True)
+    alive = ref(received)
+    later: Deferred[Any] = Deferred()
+    answer = rig.pending.in_time(received, later)
+    del received
+    gc.disable()
+    try:
+        later.callback([])
+        assert result_of(answer) == []
+        del later, answer
+        assert alive() is None
+    finally:
+        gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -73,6 +74,9 @@ def serve(config: Path | None, log_format: str, workers: int) -> None:
             end_with_parent(reactor, worker.parent)
         service.startService()
         service.listen().addErrback(cannot_listen)
+        # What is there now stays. Looking through it again and again would hold all deliveries up.
+        gc.collect()
+        gc.freeze()
 
     reactor.callWhenRunning(start)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)

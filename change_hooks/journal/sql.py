@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby
 from secrets import token_hex
@@ -60,6 +60,8 @@ PAGE = 200
 CHANGES_PAGE = 20
 #: How many deliveries are stored with one statement.
 ROWS = 32
+#: What an operation writes that does not say how much, in bytes.
+SMALL = 4096
 #: The longest wait that a queue can have, in seconds; one that has longer was written before the clock
 #: was set back.
 LONGEST_DUE = 3700.0
@@ -147,7 +149,7 @@ class SQLJournal:
     def _bring(self, pieces: Iterable[Piece]) -> Any:
         name = token_hex(8)
         for piece in pieces:
-            yield self.writer.submit(partial(store, name=name, piece=piece))
+            yield self.writer.submit(_Bring(name, piece))
         return name
 
     def postpone(self, delivery: Delivery) -> Deferred[Appended]:
@@ -259,6 +261,12 @@ class Append(msgspec.Struct, frozen=True):
     row: tuple[Any, ...]
     queues: list[tuple[str, str]]
 
+    @property
+    def size(self) -> int:
+        """About how much it writes, in bytes."""
+        _, _, _, _, head, body, changes, *_ = self.row
+        return SMALL + len(head) + len(body) + len(changes)
+
     @classmethod
     def of(
         cls,
@@ -280,6 +288,21 @@ class Append(msgspec.Struct, frozen=True):
         return cls((delivery.dialect, delivery.id or ""), row, queues)
 
 
+class _Bring(msgspec.Struct, frozen=True):
+    """The operation that stores a piece of what is called *name*."""
+
+    name: str
+    piece: Piece
+
+    def __call__(self, session: Session) -> None:
+        store(session, self.name, self.piece)
+
+    @property
+    def size(self) -> int:
+        """About how much it writes, in bytes."""
+        return SMALL + len(self.piece.data)
+
+
 def run_operations(session: Session, operations: Sequence[Operation]) -> list[Any]:
     """Run operations one after the other, and what stands together to be appended at once."""
     results: list[Any] = []
@@ -298,6 +321,11 @@ def is_one_statement(operations: Sequence[Operation]) -> bool:
     return len(operations) <= ROWS and all(
         operation.__class__ is Append and not operation.queues for operation in operations
     )
+
+
+def size(operations: Sequence[Operation]) -> int:
+    """About how much operations write, in bytes."""
+    return sum(getattr(operation, "size", SMALL) for operation in operations)
 
 
 def _is_append(operation: object) -> bool:
@@ -790,4 +818,5 @@ __all__ = [
     "queue_name",
     "release_all",
     "run_operations",
+    "size",
 ]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
+from threading import Thread
 from time import monotonic
 from typing import Any
 
@@ -22,6 +23,7 @@ from change_hooks.journal.sql import (
     is_one_statement,
     release_all,
     run_operations,
+    size,
 )
 from change_hooks.journal.writer import Operation
 
@@ -29,6 +31,10 @@ from change_hooks.journal.writer import Operation
 BUSY = 10.0
 #: The size of a new file's pages, in bytes: a payload takes several.
 PAGE_SIZE = 8192
+#: After how many written bytes the log is copied into the database, in a thread beside the writer.
+CHECKPOINT = 4 * 1024 * 1024
+#: After how many pages in the log the writer does it, because nobody else has come so far.
+LATE_CHECKPOINT = 4096
 #: The size to which the write-ahead log shrinks, in bytes.
 LOG_SIZE = 64 * 1024 * 1024
 
@@ -134,6 +140,8 @@ class SQLiteStore:
         self._connection: Connection | None = None
         self._file: tuple[int, int] | None = None
         self._presence: int | None = None
+        self._written = 0
+        self._checkpoint: Thread | None = None
 
     def transact(self, operations: Sequence[Operation]) -> list[Any]:
         """Run the operations in one transaction.
@@ -148,17 +156,28 @@ class SQLiteStore:
             connection = self._opened()
             if is_one_statement(operations):
                 # Which is a transaction by itself. Each statement lets go of Python, and has to wait for it.
-                return run_operations(connection, operations)
-            connection.execute("BEGIN IMMEDIATE")
-            results = run_operations(connection, operations)
-            connection.execute("COMMIT")
+                results = run_operations(connection, operations)
+            else:
+                connection.execute("BEGIN IMMEDIATE")
+                results = run_operations(connection, operations)
+                connection.execute("COMMIT")
         except BaseException:
             self._disconnect()
             raise
+        self._written += size(operations)
+        if self._written > CHECKPOINT and not self._is_checkpointing():
+            self._written = 0
+            self._checkpoint = Thread(target=checkpoint, args=(self._path,), daemon=True)
+            self._checkpoint.start()
         return results
+
+    def _is_checkpointing(self) -> bool:
+        return self._checkpoint is not None and self._checkpoint.is_alive()
 
     def close(self) -> None:
         """Close the file; what was not committed is gone."""
+        if self._checkpoint is not None:
+            self._checkpoint.join()
         self._disconnect()
         presence, self._presence = self._presence, None
         if presence is not None:
@@ -176,6 +195,12 @@ class SQLiteStore:
                 self._presence = _be_present(connection, self._path)
             self._connection, self._file = connection, _identity(self._path)
         return self._connection
+
+
+def checkpoint(path: Path) -> None:
+    """Copy what is in the log into the database, while others write. An error is left to the writer."""
+    with suppress(sqlite3.Error), closing(_connect_by_uri(path, "rw")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -218,6 +243,7 @@ def connect(path: Path) -> Connection:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LATE_CHECKPOINT}")
         connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
         _migrate(connection)
     except BaseException:
@@ -252,8 +278,12 @@ def connect_to_read(path: Path) -> Connection:
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no journal at {path}; 'change-hooks serve' makes it")
+    return _connect_by_uri(path, "ro")
+
+
+def _connect_by_uri(path: Path, mode: str) -> Connection:
     return sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=ro",
+        f"{path.resolve().as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
         timeout=BUSY,
@@ -268,4 +298,4 @@ def sqlite_journal(
     return SQLJournal(SQLiteStore(path), to_reactor, soon)
 
 
-__all__ = ["SQLiteStore", "connect", "connect_to_read", "sqlite_journal"]
+__all__ = ["SQLiteStore", "checkpoint", "connect", "connect_to_read", "sqlite_journal"]

@@ -45,6 +45,26 @@ def stored(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+COUNTING = """
+import gc
+from change_hooks import HookHandler
+
+
+class Counting(HookHandler):
+    def getChanges(self, request):
+        return [{"revision": str(gc.get_freeze_count())}], None
+"""
+
+
+def test_what_is_there_at_the_start_is_not_looked_through_again(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    (tmp_path / "counting.py").write_text(COUNTING)
+    running = server("'change_hook_dialects': {'x': {'custom_class': __import__('counting').Counting}}")
+    assert curl("-d", "x", f"{running.url}/x")[0] == 202
+    assert int(stored(tmp_path)[0]["revision"]) > 10_000
+
+
 def test_a_change_sent_with_curl_is_printed_and_survives_kill_9(
     server: Callable[..., Server], tmp_path: Path
 ) -> None:

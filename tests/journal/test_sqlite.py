@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ from change_hooks.errors import Unavailable
 from change_hooks.journal import Appended, ChangeKey
 from change_hooks.journal.pieces import Piece, store
 from change_hooks.journal.sql import Reader, SchemaError
-from change_hooks.journal.sqlite import _MIGRATIONS, SQLiteStore, connect, connect_to_read, sqlite_journal
+from change_hooks.journal.sqlite import (
+    _MIGRATIONS,
+    SQLiteStore,
+    checkpoint,
+    connect,
+    connect_to_read,
+    sqlite_journal,
+)
 
 from ..conftest import delivery, result_of
 from .suite import *  # noqa: F403
@@ -51,6 +59,36 @@ def test_every_commit_is_synced(journal: Journal) -> None:
     connection = connect(path_of(journal))
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_the_log_is_copied_into_the_database_beside_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, copy = tmp_path / "journal.sqlite", tmp_path / "copy.sqlite"
+    monkeypatch.setattr("change_hooks.journal.sqlite.CHECKPOINT", 10_000)
+    journal = make(path)
+
+    def stored_without_the_log() -> int:
+        store = journal.journal.writer._store
+        assert isinstance(store, SQLiteStore)
+        if store._checkpoint is not None:
+            store._checkpoint.join()
+        copy.write_bytes(path.read_bytes())
+        with closing(sqlite3.connect(copy)) as connection:
+            return int(connection.execute("SELECT count(*) FROM deliveries").fetchone()[0])
+
+    journal.append("1", API)
+    assert stored_without_the_log() == 0
+    journal.append("2", Change(comments="x" * 10_000), sinks=())
+    assert stored_without_the_log() == 2
+    journal.append("3", API)
+    assert stored_without_the_log() == 2
+    journal.journal.writer._store.close()
+
+
+def test_a_log_that_cannot_be_copied_waits_for_the_writer(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "none.sqlite")
+    assert not (tmp_path / "none.sqlite").exists()
 
 
 def test_a_file_of_a_newer_version_is_left_alone(journal: Journal) -> None:
