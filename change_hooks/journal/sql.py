@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import groupby
 from secrets import token_hex
@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from change_hooks.change import Change
 from change_hooks.delivery import Delivery
+from change_hooks.errors import Unavailable
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import (
     LEASE,
@@ -134,34 +135,39 @@ class SQLJournal:
         """Store an accepted delivery, its changes, and the duty to deliver them to *sinks*."""
         if len(delivery.body) <= LARGE:
             return self.writer.submit(Append.of(delivery, changes, sinks))
-        return self._large.run(self._append_large, delivery, changes, sinks)
+        return self._large.run(
+            self._with_pieces,
+            [body_in_pieces(delivery.body), changes_in_pieces(changes)],
+            lambda session, *names: _append_large(
+                session, Append.of(delivery, changes, sinks, *names), names
+            ),
+        )
 
     @inlineCallbacks
-    def _append_large(self, delivery: Delivery, changes: list[Change], sinks: Sequence[str]) -> Any:
-        names = [
-            (yield self._bring(body_in_pieces(delivery.body))),
-            (yield self._bring(changes_in_pieces(changes))),
-        ]
-        append = Append.of(delivery, changes, sinks, *names)
-        return (yield self.writer.submit(lambda session: _append_large(session, append, names)))
-
-    @inlineCallbacks
-    def _bring(self, pieces: Iterable[Piece]) -> Any:
-        name = token_hex(8)
-        for piece in pieces:
-            yield self.writer.submit(_Bring(name, piece))
-        return name
+    def _with_pieces(self, contents: Iterable[Iterable[Piece]], operation: Callable[..., Any]) -> Any:
+        """Bring what is large to the store, and then run an operation that is given its names."""
+        names: list[str] = []
+        try:
+            for pieces in contents:
+                names.append(token_hex(8))
+                for piece in pieces:
+                    yield self.writer.submit(_Bring(names[-1], piece))
+            return (yield self.writer.submit(lambda session: operation(session, *names)))
+        except Unavailable:
+            left = self.writer.submit(lambda session: discard(session, "name", names))
+            left.addErrback(lambda _: None)  # It will be swept away.
+            raise
 
     def postpone(self, delivery: Delivery) -> Deferred[Appended]:
         """Store a delivery whose changes are not known yet; this receiver holds it."""
+        operation = partial(_postpone, delivery=delivery, owner=self.owner)
         if len(delivery.body) <= LARGE:
-            return self.writer.submit(lambda session: _postpone(session, delivery, self.owner))
-        return self._large.run(self._postpone_large, delivery)
-
-    @inlineCallbacks
-    def _postpone_large(self, delivery: Delivery) -> Any:
-        body = yield self._bring(body_in_pieces(delivery.body))
-        return (yield self.writer.submit(lambda session: _postpone(session, delivery, self.owner, body)))
+            return self.writer.submit(operation)
+        return self._large.run(
+            self._with_pieces,
+            [body_in_pieces(delivery.body)],
+            lambda session, body: operation(session, large_body=body),
+        )
 
     def finish(self, seq: int, changes: list[Change], sinks: Sequence[str]) -> Deferred[bool]:
         """Store the changes of a pending delivery, and the duty to deliver them."""
@@ -171,14 +177,18 @@ class SQLJournal:
         """Store the changes of a delivery that was delivered, or failed, and the duty to deliver them."""
         return self._finish(seq, changes, sinks, ("delivered", "failed"))
 
-    @inlineCallbacks
-    def _finish(self, seq: int, changes: list[Change], sinks: Sequence[str], states: tuple[str, str]) -> Any:
+    def _finish(
+        self, seq: int, changes: list[Change], sinks: Sequence[str], states: tuple[str, str]
+    ) -> Deferred[bool]:
         finish = _Finish(seq, states, _encode(changes), len(changes), _queues(changes, sinks))
         if len(finish.changes) <= LARGE:
-            return (yield self.writer.submit(lambda session: _finish(session, finish)))
-        finish.large = yield self._large.run(self._bring, changes_in_pieces(changes))
+            return self.writer.submit(lambda session: _finish(session, finish))
         finish.changes = b""
-        return (yield self.writer.submit(lambda session: _finish(session, finish)))
+        return self._large.run(
+            self._with_pieces,
+            [changes_in_pieces(changes)],
+            lambda session, large: _finish(session, finish, large),
+        )
 
     def fail(self, seq: int, error: str) -> Deferred[None]:
         """Record that a pending delivery cannot be finished."""
@@ -371,13 +381,13 @@ def _insert(session: Session, appends: Mapping[Name, Append]) -> dict[Name, int]
     return stored
 
 
-def _append_large(session: Session, append: Append, names: list[str]) -> Appended:
+def _append_large(session: Session, append: Append, names: Sequence[str]) -> Appended:
     (appended,) = _append(session, [append])
     _keep(session, appended, names)
     return appended
 
 
-def _keep(session: Session, appended: Appended, names: list[str]) -> None:
+def _keep(session: Session, appended: Appended, names: Sequence[str]) -> None:
     """Make what was brought a part of its delivery, instead of what it had when it failed."""
     if appended.duplicate:
         discard(session, "name", names)
@@ -449,7 +459,6 @@ class _Finish(msgspec.Struct):
 
     :param states: those in which it may be.
     :param changes: in JSON; empty when they are stored in pieces.
-    :param large: the name of the pieces.
     """
 
     seq: int
@@ -457,16 +466,15 @@ class _Finish(msgspec.Struct):
     changes: bytes
     count: int
     queues: list[tuple[str, str]]
-    large: str = ""
 
 
-def _finish(session: Session, finish: _Finish) -> bool:
+def _finish(session: Session, finish: _Finish, large: str = "") -> bool:
     row = session.execute(
         "SELECT large_changes FROM deliveries WHERE seq = ? AND (state = ? OR state = ?)",
         (finish.seq, *finish.states),
     ).fetchone()
     if row is None:
-        discard(session, "name", [finish.large])
+        discard(session, "name", [large])
         return False
     session.execute(
         "UPDATE deliveries SET state = ?, changes = ?, count = ?, large_changes = ?, owner = '', error = ''"
@@ -475,13 +483,13 @@ def _finish(session: Session, finish: _Finish) -> bool:
             "accepted" if finish.queues else "delivered",
             finish.changes,
             finish.count,
-            finish.large,
+            large,
             finish.seq,
         ),
     )
     discard(session, "name", [row[0]])
-    if finish.large:
-        attach(session, finish.seq, [finish.large])
+    if large:
+        attach(session, finish.seq, [large])
     session.execute("DELETE FROM dead_letters WHERE seq = ?", (finish.seq,))
     if finish.queues:
         _owe(session, [(*queue, finish.seq) for queue in finish.queues])
@@ -693,17 +701,20 @@ def _recall(session: Session, name: str) -> bytes | None:
 
 
 def prune(session: Session, before: float, *, failed: bool = False) -> int:
-    """Delete some deliveries (:data:`PAGE` of them) that are delivered to every sink.
+    """Delete some deliveries that are delivered to every sink: :data:`PAGE` of them, or a large one.
 
     :param before: those that were received before then, in seconds since the epoch.
     :param failed: those that failed, instead.
     :returns: how many; 0: there are no more.
     """
     state = f"state = 'failed' AND {_UNDONE}" if failed else "state = 'delivered'"
-    rows = session.execute(
-        f"SELECT seq FROM deliveries WHERE {state} AND received < ? ORDER BY received LIMIT ?",
+    found = session.execute(
+        f"SELECT seq, large_body <> '' FROM deliveries WHERE {state} AND received < ?"
+        " ORDER BY received LIMIT ?",
         (before, PAGE),
     ).fetchall()
+    until_large = next((index for index, (_, large) in enumerate(found) if large), len(found))
+    rows = [(seq,) for seq, _ in found[: until_large or 1]]
     session.executemany("DELETE FROM dead_letters WHERE seq = ?", rows)
     discard(session, "seq", [seq for (seq,) in rows])
     session.executemany("DELETE FROM deliveries WHERE seq = ?", rows)

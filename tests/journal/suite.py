@@ -551,7 +551,9 @@ def test_a_large_delivery_is_pruned_whole(journal: Journal) -> None:
     append_large(journal, "1", sinks=())
     append_large(journal, "2", sinks=())
     assert journal.rows("large") == 4
-    assert journal.run(journal.journal.prune(6.0)) == 2
+    journal.append("3", API, sinks=())
+    append_large(journal, "4", sinks=())
+    assert [journal.run(journal.journal.prune(6.0)) for _ in range(5)] == [1, 1, 1, 1, 0]
     assert (journal.rows("pieces"), journal.rows("large")) == (0, 0)
 
 
@@ -584,3 +586,23 @@ def test_a_large_delivery_that_was_swept_away_is_refused_and_may_come_again(jour
         result_of(large)
     assert journal.rows("deliveries") == 0
     assert not append_large(journal).duplicate
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_nothing_is_left_of_what_could_not_be_stored_whole(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = journal.journal.append(delivery(BODY, id="1", dialect="base"), MANY, ())
+    journal.journal.writer.run_group()
+    assert journal.rows("pieces") == 1
+
+    def refuses(*_: object) -> None:
+        raise OSError("full")
+
+    with monkeypatch.context() as full:
+        full.setattr("change_hooks.journal.sql.store", refuses)
+        journal.journal.writer.run_group()
+    with pytest.raises(Unavailable):
+        result_of(large)
+    journal.journal.writer.run_group()
+    assert (journal.rows("pieces"), journal.rows("large")) == (0, 0)
