@@ -1,6 +1,6 @@
 """One thread that writes, in groups.
 
-Strategy: a commit waits for the disk, so it is shared. What the reactor's thread submits in one turn goes to
+Strategy: a commit waits for the disk, so it is shared. What the reactor's thread submits in two turns goes to
 the writer in one piece, and what arrives while one commit runs goes into the next one, as a single
 transaction. The reactor's thread gets the results of a whole group in one call.
 """
@@ -8,6 +8,7 @@ transaction. The reactor's thread gets the results of a whole group in one call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Protocol
@@ -79,7 +80,8 @@ class Writer:
         if self._soon is None:
             self._pass_on()
         elif len(self._submitted) == 1:
-            self._soon(self._pass_on)
+            # When deliveries come thick and fast, the next turn brings more for the same commit.
+            self._soon(partial(self._soon, self._pass_on))
         return deferred
 
     def _pass_on(self) -> None:

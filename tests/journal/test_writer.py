@@ -83,25 +83,29 @@ def test_a_store_that_breaks_is_tried_again(store: MemoryStore, writer: Writer) 
     assert result_of(second) == 1
 
 
-def test_what_is_submitted_in_one_turn_goes_in_one_piece(store: MemoryStore) -> None:
+def test_what_is_submitted_in_two_turns_goes_in_one_piece(store: MemoryStore) -> None:
     turns: list[Any] = []
     writer = Writer(store, call, turns.append)
     results = [writer.submit(lambda _, number=number: number) for number in range(3)]
+    turns.pop()()
+    results.append(writer.submit(lambda _: 3))
     assert writer._queue.empty()
-    (end_of_turn,) = turns
-    end_of_turn()
-    late = writer.submit(lambda _: 3)
+    turns.pop()()
+    late = writer.submit(lambda _: 4)
     writer.run_group()
-    assert store.groups == [3]
-    turns[1]()
+    assert store.groups == [4]
+    turns.pop()()
+    turns.pop()()
     writer.run_group()
-    assert [result_of(result) for result in [*results, late]] == [0, 1, 2, 3]
-    # What the end finds is passed on with it, and the turn's own end finds nothing.
-    last = writer.submit(lambda _: 4)
+    assert [result_of(result) for result in [*results, late]] == [0, 1, 2, 3, 4]
+    # What the end finds is passed on with it, and the turns' own end finds nothing.
+    last = writer.submit(lambda _: 5)
     stopped = writer.stop()
-    turns[2]()
+    turns.pop()()
+    turns.pop()()
+    assert turns == []
     assert not writer.run_group()
-    assert (result_of(last), has_fired(stopped)) == (4, True)
+    assert (result_of(last), has_fired(stopped)) == (5, True)
 
 
 def test_it_finishes_what_was_submitted_and_ends(store: MemoryStore, writer: Writer) -> None:
