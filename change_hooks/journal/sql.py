@@ -329,7 +329,7 @@ def run_operations(session: Session, operations: Sequence[Operation]) -> list[An
 def is_one_statement(operations: Sequence[Operation]) -> bool:
     """True when nothing has to be stored together, but for what one statement stores."""
     return len(operations) <= ROWS and all(
-        operation.__class__ is Append and not operation.queues for operation in operations
+        _is_append(operation) and not operation.queues for operation in operations
     )
 
 

@@ -165,14 +165,19 @@ class SQLiteStore:
             self._disconnect()
             raise
         self._written += size(operations)
-        if self._written > CHECKPOINT and not self._is_checkpointing():
-            self._written = 0
-            self._checkpoint = Thread(target=checkpoint, args=(self._path,), daemon=True)
-            self._checkpoint.start()
+        if self._written > CHECKPOINT:
+            self._begin_checkpoint()
         return results
 
-    def _is_checkpointing(self) -> bool:
-        return self._checkpoint is not None and self._checkpoint.is_alive()
+    def _begin_checkpoint(self) -> None:
+        if self._checkpoint is not None and self._checkpoint.is_alive():
+            return
+        self._written = 0
+        thread = Thread(target=checkpoint, args=(self._path,), daemon=True)
+        # What is committed is committed. When there can be no more threads, the writer does it later.
+        with suppress(RuntimeError):
+            thread.start()
+            self._checkpoint = thread
 
     def close(self) -> None:
         """Close the file; what was not committed is gone."""

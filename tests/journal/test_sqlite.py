@@ -86,6 +86,20 @@ def test_the_log_is_copied_into_the_database_beside_the_writer(
     journal.journal.writer._store.close()
 
 
+def test_without_another_thread_what_is_committed_is_committed(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("change_hooks.journal.sqlite.CHECKPOINT", 1)
+    monkeypatch.setattr("change_hooks.journal.sqlite.Thread.start", refuses)
+    for name in "12":
+        assert not journal.append(name, API).duplicate
+    journal.journal.writer._store.close()
+    assert len(journal.states()) == 2
+
+
 def test_a_log_that_cannot_be_copied_waits_for_the_writer(tmp_path: Path) -> None:
     checkpoint(tmp_path / "none.sqlite")
     assert not (tmp_path / "none.sqlite").exists()
