@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,17 +38,11 @@ def check_journal(address: Address) -> None:
 
     :raises ConfigurationError: it cannot be used.
     """
-    with_psycopg = None if isinstance(address, Path) else _postgresql()
-    errors: tuple[type[Exception], ...] = (OSError, sqlite3.Error, SchemaError)
-    if with_psycopg is not None:
-        errors = (*errors, with_psycopg.psycopg.Error)
-    try:
+    with _told(address):
         if isinstance(address, Path):
             connect(address).close()
-        elif with_psycopg is not None:
-            with_psycopg.connect(address).close()
-    except errors as error:
-        raise ConfigurationError([f"change_hook_journal: {shown(address)}: {error}"]) from error
+        else:
+            _postgresql().connect(address).close()
 
 
 def open_reader(address: Address) -> Reader:
@@ -56,12 +51,26 @@ def open_reader(address: Address) -> Reader:
     :raises FileNotFoundError: there is none.
     :raises ConfigurationError: it cannot be read.
     """
-    if isinstance(address, Path):
-        return Reader(connect_to_read(address))
-    module = _postgresql()
+    with _told(address, but=FileNotFoundError):
+        if isinstance(address, Path):
+            return Reader(connect_to_read(address))
+        return Reader(_postgresql().connect_to_read(address))
+
+
+@contextmanager
+def _told(address: Address, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Say which journal it is that cannot be used.
+
+    :param but: an error that is passed on as it is.
+    """
+    errors: tuple[type[Exception], ...] = (OSError, sqlite3.Error, SchemaError)
+    if not isinstance(address, Path):
+        errors = (*errors, _postgresql().psycopg.Error)
     try:
-        return Reader(module.connect_to_read(address))
-    except module.psycopg.Error as error:
+        yield
+    except but:
+        raise
+    except errors as error:
         raise ConfigurationError([f"change_hook_journal: {shown(address)}: {error}"]) from error
 
 

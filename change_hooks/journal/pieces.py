@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from change_hooks.change import Change
+from change_hooks.journal.packed import Packed, packed
 
 #: The largest body that is stored in one piece, in bytes, and the largest document of changes that is.
 LARGE = 2 * 1024 * 1024
@@ -84,7 +85,11 @@ def store(session: Session, name: str, piece: Piece) -> None:
         session.execute("INSERT INTO large (name, since) VALUES (?, ?)", (name, session.clock()))
     else:
         _update(session, "since", session.clock(), name)
-    session.execute("INSERT INTO pieces (name, document, part, data) VALUES (?, ?, ?, ?)", (name, *piece))
+    document, part, data = piece
+    session.execute(
+        "INSERT INTO pieces (name, document, part, data, size) VALUES (?, ?, ?, ?, ?)",
+        (name, document, part, *packed(data)),
+    )
 
 
 def attach(session: Session, seq: int, names: Sequence[str]) -> None:
@@ -129,11 +134,12 @@ def read(session: Session, name: str, document: int = 0) -> bytes:
     part = 0
     while True:
         row = session.execute(
-            "SELECT data FROM pieces WHERE name = ? AND document = ? AND part = ?", (name, document, part)
+            "SELECT data, size FROM pieces WHERE name = ? AND document = ? AND part = ?",
+            (name, document, part),
         ).fetchone()
         if row is None:
             return whole.getvalue()
-        whole.write(row[0])
+        whole.write(Packed(*row).unpacked())
         part += 1
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from change_hooks.journal.sql import Name, SchemaError, SQLJournal, run_operations
+from change_hooks.journal.sql import Name, SQLJournal, refuse_newer, refuse_other, run_operations
 from change_hooks.journal.writer import Operation
 
 #: The advisory lock that a transaction takes before it writes: ASCII "chhk".
@@ -102,6 +102,13 @@ _MIGRATIONS = (
     );
     ALTER TABLE pieces ALTER data SET STORAGE EXTERNAL;
     """,
+    """
+    ALTER TABLE deliveries ADD COLUMN body_size INTEGER;
+    ALTER TABLE deliveries ADD COLUMN changes_size INTEGER;
+    ALTER TABLE deliveries ALTER body SET STORAGE EXTERNAL;
+    ALTER TABLE deliveries ALTER changes SET STORAGE EXTERNAL;
+    ALTER TABLE pieces ADD COLUMN size INTEGER;
+    """,
 )
 
 
@@ -189,10 +196,8 @@ def _migrate(connection: psycopg.Connection[Any]) -> None:
             "CREATE SCHEMA IF NOT EXISTS change_hooks;"
             "CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version VALUES (0)"
         )
-    row = connection.execute("SELECT version FROM schema_version").fetchone()
-    version: int = row[0] if row else 0
-    if version > len(_MIGRATIONS):
-        raise SchemaError("the journal was written by a newer version of change-hooks; upgrade")
+    version = _version(connection)
+    refuse_newer(version, len(_MIGRATIONS))
     for script in _MIGRATIONS[version:]:
         connection.execute(script)
     connection.execute("UPDATE schema_version SET version = %s WHERE version <> %s", [len(_MIGRATIONS)] * 2)
@@ -203,6 +208,7 @@ def connect_to_read(url: str) -> Session:
     """Connect for reading, beside whoever writes.
 
     :raises FileNotFoundError: there is no journal in this database.
+    :raises SchemaError: another version wrote it.
     """
     connection = psycopg.connect(url, application_name="change-hooks", autocommit=True, **_ALIVE)  # type: ignore[arg-type]
     known = connection.execute("SELECT to_regclass('change_hooks.deliveries')").fetchone()
@@ -210,7 +216,17 @@ def connect_to_read(url: str) -> Session:
         connection.close()
         raise FileNotFoundError("there is no journal in this database; 'change-hooks serve' makes it")
     connection.execute("SET search_path = change_hooks; SET default_transaction_read_only = on")
+    try:
+        refuse_other(_version(connection), len(_MIGRATIONS))
+    except BaseException:
+        connection.close()
+        raise
     return Session(connection)
+
+
+def _version(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT version FROM schema_version").fetchone()
+    return int(row[0]) if row else 0
 
 
 def postgresql_journal(

@@ -39,6 +39,7 @@ from change_hooks.journal import (
     Whole,
     Work,
 )
+from change_hooks.journal.packed import Packed, packed
 from change_hooks.journal.pieces import (
     LARGE,
     Piece,
@@ -78,7 +79,29 @@ Name = tuple[str, str]
 
 
 class SchemaError(Exception):
-    """The journal was written by a newer version of this package."""
+    """The journal was written by another version of this package."""
+
+
+def refuse_newer(version: int, known: int) -> None:
+    """Leave tables alone that are of a newer version than the one that is *known*.
+
+    :raises SchemaError: they are.
+    """
+    if version > known:
+        raise SchemaError("the journal was written by a newer version of change-hooks; upgrade")
+
+
+def refuse_other(version: int, known: int) -> None:
+    """Do not read tables of another version than the one that is *known*.
+
+    :raises SchemaError: they are.
+    """
+    refuse_newer(version, known)
+    if version < known:
+        raise SchemaError(
+            "the journal was written by an older version of change-hooks;"
+            " 'change-hooks serve' brings it up to date"
+        )
 
 
 class Session(Protocol):
@@ -180,10 +203,11 @@ class SQLJournal:
     def _finish(
         self, seq: int, changes: list[Change], sinks: Sequence[str], states: tuple[str, str]
     ) -> Deferred[bool]:
-        finish = _Finish(seq, states, _encode(changes), len(changes), _queues(changes, sinks))
-        if len(finish.changes) <= LARGE:
+        encoded = _encode(changes)
+        finish = _Finish(seq, states, Packed(b""), len(changes), _queues(changes, sinks))
+        if len(encoded) <= LARGE:
+            finish.changes = packed(encoded)
             return self.writer.submit(lambda session: _finish(session, finish))
-        finish.changes = b""
         return self._large.run(
             self._with_pieces,
             [changes_in_pieces(changes)],
@@ -238,7 +262,7 @@ _UNDONE = "state <> 'delivered'"
 _PENDING = f"state = 'pending' AND {_UNDONE}"
 
 _STORED_COLUMNS = (
-    *("dialect", "id", "received", "state", "head", "body", "changes", "count"),
+    *("dialect", "id", "received", "state", "head", "body", "body_size", "changes", "changes_size", "count"),
     *("large_body", "large_changes", "owner", "lease"),
 )
 _INSERT = f"INSERT INTO deliveries ({', '.join(_STORED_COLUMNS)})"
@@ -274,7 +298,7 @@ class Append(msgspec.Struct, frozen=True):
     @property
     def size(self) -> int:
         """About how much it writes, in bytes."""
-        _, _, _, _, head, body, changes, *_ = self.row
+        _, _, _, _, head, body, _, changes, *_ = self.row
         return SMALL + len(head) + len(body) + len(changes)
 
     @classmethod
@@ -293,8 +317,14 @@ class Append(msgspec.Struct, frozen=True):
         """
         queues = _queues(changes, sinks) if sinks else []
         state = "accepted" if sinks else "delivered"
-        content = b"" if large_changes else _encode(changes)
-        row = _row(delivery, state, content, len(changes), large_body=large_body, large_changes=large_changes)
+        row = _row(
+            delivery,
+            state,
+            packed(b"" if large_changes else _encode(changes)),
+            len(changes),
+            large_body=large_body,
+            large_changes=large_changes,
+        )
         return cls((delivery.dialect, delivery.id or ""), row, queues)
 
 
@@ -399,7 +429,7 @@ def _keep(session: Session, appended: Appended, names: Sequence[str]) -> None:
 def _row(
     delivery: Delivery,
     state: str,
-    changes: bytes,
+    changes: Packed,
     count: int,
     *,
     large_body: str = "",
@@ -408,10 +438,9 @@ def _row(
     lease: float = 0.0,
 ) -> tuple[Any, ...]:
     head, body = delivery.dump()
-    if large_body:
-        body = b""
     about = (delivery.dialect, delivery.id, delivery.received, state)
-    return (*about, head, body, changes, count, large_body, large_changes, owner, lease)
+    content = (*packed(b"" if large_body else body), *changes)
+    return (*about, head, *content, count, large_body, large_changes, owner, lease)
 
 
 def _queues(changes: list[Change], sinks: Sequence[str]) -> list[tuple[str, str]]:
@@ -447,7 +476,7 @@ def queue_name(change: Change) -> str:
 
 def _postpone(session: Session, delivery: Delivery, owner: str, large_body: str = "") -> Appended:
     lease = session.clock() + LEASE
-    row = _row(delivery, "pending", b"[]", 0, large_body=large_body, owner=owner, lease=lease)
+    row = _row(delivery, "pending", Packed(b"[]"), 0, large_body=large_body, owner=owner, lease=lease)
     (appended,) = _append(session, [Append((delivery.dialect, delivery.id or ""), row, [])])
     if large_body:
         _keep(session, appended, [large_body])
@@ -463,7 +492,7 @@ class _Finish(msgspec.Struct):
 
     seq: int
     states: tuple[str, str]
-    changes: bytes
+    changes: Packed
     count: int
     queues: list[tuple[str, str]]
 
@@ -477,11 +506,11 @@ def _finish(session: Session, finish: _Finish, large: str = "") -> bool:
         discard(session, "name", [large])
         return False
     session.execute(
-        "UPDATE deliveries SET state = ?, changes = ?, count = ?, large_changes = ?, owner = '', error = ''"
-        " WHERE seq = ?",
+        "UPDATE deliveries SET state = ?, changes = ?, changes_size = ?, count = ?, large_changes = ?,"
+        " owner = '', error = '' WHERE seq = ?",
         (
             "accepted" if finish.queues else "delivered",
-            finish.changes,
+            *finish.changes,
             finish.count,
             large,
             finish.seq,
@@ -524,13 +553,14 @@ def _pending(session: Session, owner: str, now: float, limit: int) -> list[Pendi
 
 
 #: What a delivery is restored from.
-_STORED = "dialect, id, received, head, body, large_body"
+_STORED = "dialect, id, received, head, body, body_size, large_body"
+#: And its changes.
+_CHANGES = "changes, changes_size, large_changes"
 
 
 def _restored(session: Session, stored: Sequence[Any]) -> Delivery:
-    dialect, name, received, head, body, large_body = stored
-    if large_body:
-        body = read(session, large_body)
+    dialect, name, received, head, body, body_size, large_body = stored
+    body = read(session, large_body) if large_body else Packed(body, body_size).unpacked()
     return Delivery.restore(head, body, id=name, dialect=dialect, received=received)
 
 
@@ -576,7 +606,7 @@ def _duties(session: Session, sink: str, repository: str) -> list[Duty]:
     room, last = CLAIM, 0
     while room > 0:
         row = session.execute(
-            "SELECT seq, next, dialect, id, changes, large_changes FROM duties JOIN deliveries USING (seq)"
+            f"SELECT seq, next, dialect, id, {_CHANGES} FROM duties JOIN deliveries USING (seq)"
             " WHERE sink = ? AND repository = ? AND seq > ? ORDER BY seq LIMIT 1",
             (sink, repository, last),
         ).fetchone()
@@ -600,22 +630,22 @@ def _duties(session: Session, sink: str, repository: str) -> list[Duty]:
 
 
 def _changes_from(
-    session: Session, index: int, changes: bytes, large: str
+    session: Session, index: int, changes: bytes, size: int | None, large: str
 ) -> tuple[int, list[Change], int | None]:
     """Some of the stored changes, with the one at *index*: the index of the first of them, they, and the
     index of the first behind them.
     """
     if not large:
-        return 0, _decode(changes), None
+        return 0, _decode(Packed(changes, size).unpacked()), None
     document = document_with(session, large, index)
     found = _decode(b"[%b]" % read(session, large, document))
     return document, found, document_after(session, large, document)
 
 
-def _all_changes(session: Session, changes: bytes, large: str) -> Iterator[Change]:
+def _all_changes(session: Session, changes: bytes, size: int | None, large: str) -> Iterator[Change]:
     index: int | None = 0
     while index is not None:
-        _, found, index = _changes_from(session, index, changes, large)
+        _, found, index = _changes_from(session, index, changes, size, large)
         yield from found
 
 
@@ -736,7 +766,7 @@ class Reader:
     def changes(self, after: int = 0) -> Iterator[StoredChange]:
         """The changes of the deliveries behind place *after*, oldest first."""
         statement = (
-            "SELECT seq, dialect, id, changes, large_changes FROM deliveries WHERE seq > ? AND count > 0"
+            f"SELECT seq, dialect, id, {_CHANGES} FROM deliveries WHERE seq > ? AND count > 0"
             " ORDER BY seq LIMIT ?"
         )
         for seq, dialect, name, *stored in self._pages(statement, after, (), CHANGES_PAGE):
@@ -755,12 +785,12 @@ class Reader:
         asked = {condition: value for condition, value in conditions.items() if value is not None}
         undone = [_UNDONE] if wanted.state not in (None, "delivered") else []
         where = " AND ".join(["seq > ?", *asked, *undone])
-        content = "'', ''" if wanted.repository is None else "changes, large_changes"
+        content = "'', NULL, ''" if wanted.repository is None else _CHANGES
         statement = f"SELECT {_COLUMNS}, {content} FROM deliveries WHERE {where} ORDER BY seq LIMIT ?"
-        for *row, changes, large in self._pages(statement, 0, asked.values(), PAGE):
+        for *row, changes, size, large in self._pages(statement, 0, asked.values(), PAGE):
             if wanted.repository is None or any(
                 fnmatchcase(change.repository, wanted.repository)
-                for change in _all_changes(self._session, changes, large)
+                for change in _all_changes(self._session, changes, size, large)
             ):
                 yield StoredDelivery(*row)
 
@@ -788,14 +818,14 @@ class Reader:
         :raises LookupError: there is none.
         """
         row = self._session.execute(
-            f"SELECT {_STORED}, changes, large_changes, {_COLUMNS} FROM deliveries WHERE seq = ?",
+            f"SELECT {_STORED}, {_CHANGES}, {_COLUMNS} FROM deliveries WHERE seq = ?",
             (seq,),
         ).fetchone()
         if row is None:
             raise LookupError(seq)
-        delivery = _restored(self._session, row[:6])
-        changes = list(_all_changes(self._session, *row[6:8]))
-        stored = StoredDelivery(*row[8:])
+        delivery = _restored(self._session, row[:7])
+        changes = list(_all_changes(self._session, *row[7:10]))
+        stored = StoredDelivery(*row[10:])
         waiting = self._session.execute(
             "SELECT sink, 'waiting', next, attempts, due, error"
             " FROM duties JOIN queues USING (sink, repository) WHERE seq = ? ORDER BY sink, next",
@@ -810,8 +840,8 @@ class Reader:
 
 
 _SIZE = (
-    "CASE WHEN large_body = '' THEN length(body)"
-    " ELSE (SELECT sum(length(data)) FROM pieces WHERE name = large_body) END"
+    "CASE WHEN large_body = '' THEN coalesce(body_size, length(body))"
+    " ELSE (SELECT sum(coalesce(size, length(data))) FROM pieces WHERE name = large_body) END"
 )
 _COLUMNS = f"seq, dialect, id, received, state, count, {_SIZE}, error"
 
@@ -827,6 +857,8 @@ __all__ = [
     "is_one_statement",
     "prune",
     "queue_name",
+    "refuse_newer",
+    "refuse_other",
     "release_all",
     "run_operations",
     "size",

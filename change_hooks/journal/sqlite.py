@@ -18,9 +18,10 @@ from typing import Any
 
 from change_hooks.journal.sql import (
     Name,
-    SchemaError,
     SQLJournal,
     is_one_statement,
+    refuse_newer,
+    refuse_other,
     release_all,
     run_operations,
     size,
@@ -106,6 +107,11 @@ _MIGRATIONS = (
         data BLOB NOT NULL,
         PRIMARY KEY (name, document, part)
     );
+    """,
+    """
+    ALTER TABLE deliveries ADD COLUMN body_size INTEGER;
+    ALTER TABLE deliveries ADD COLUMN changes_size INTEGER;
+    ALTER TABLE pieces ADD COLUMN size INTEGER;
     """,
 )
 
@@ -262,8 +268,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     version = _version(connection)
-    if version > len(_MIGRATIONS):
-        raise SchemaError("the journal was written by a newer version of change-hooks; upgrade")
+    refuse_newer(version, len(_MIGRATIONS))
     for script in _MIGRATIONS[version:]:
         for statement in script.split(";"):
             connection.execute(statement)
@@ -280,10 +285,17 @@ def connect_to_read(path: Path) -> Connection:
     """Open an existing file for reading, beside whoever writes it.
 
     :raises FileNotFoundError: there is no such file.
+    :raises SchemaError: another version wrote it.
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no journal at {path}; 'change-hooks serve' makes it")
-    return _connect_by_uri(path, "ro")
+    connection = _connect_by_uri(path, "ro")
+    try:
+        refuse_other(_version(connection), len(_MIGRATIONS))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _connect_by_uri(path: Path, mode: str) -> Connection:

@@ -437,6 +437,37 @@ def test_a_strange_repository_costs_nothing(journal: Journal) -> None:
     assert journal.states() == ["delivered"]
 
 
+def test_what_repeats_itself_is_stored_small_and_read_as_it_was(journal: Journal) -> None:
+    body = b"https://api.github.com/repos/octo-org/api/" * 1000
+    many = [
+        Change(repository="api", comments="The same again", revision=str(number)) for number in range(200)
+    ]
+    received = delivery(body, id="1", dialect="base", received=5.0)
+    assert not journal.run(journal.journal.append(received, many, ("sink",))).duplicate
+    assert journal.run(journal.journal.postpone(delivery(body, id="2", dialect="base"))).seq == 2
+    ((stored_body, stored_changes),) = journal.run(
+        journal.journal.writer.submit(
+            lambda session: session.execute(
+                "SELECT length(body), length(changes) FROM deliveries WHERE seq = 1"
+            ).fetchall()
+        )
+    )
+    assert stored_body < len(body) / 10
+    assert stored_changes < len(many) * 20
+    whole = journal.reader.whole(1)
+    assert (whole.delivery, whole.changes) == (received, many)
+    assert whole.stored.bytes == len(body)
+    assert [stored.change for stored in journal.reader.changes()] == many
+    assert [stored.seq for stored in journal.reader.deliveries(Wanted(repository="ap?"))] == [1]
+    (work,) = journal.claim().works
+    assert [change for _, change in work.duties[0].changes] == many
+    journal.settle(Outcome("sink", "api", [(1, None)]))
+    assert journal.run(journal.journal.replay(1, many[:1], ()))
+    assert journal.run(journal.journal.finish(2, many, ()))
+    assert [stored.change for stored in journal.reader.changes()] == [many[0], *many]
+    assert journal.reader.whole(2).delivery.body == body
+
+
 BODY = bytes(range(256)) * 4
 MANY = [Change(repository=f"r{number % 2}", revision=str(number)) for number in range(10)]
 LONG = Change(repository="r0", revision="10", comments="\u00e4" * 300)
@@ -447,6 +478,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is large is small, so that there is a lot of it."""
     monkeypatch.setattr("change_hooks.journal.sql.LARGE", 100)
     monkeypatch.setattr("change_hooks.journal.pieces.PIECE", 128)
+    monkeypatch.setattr("change_hooks.journal.packed.SMALLEST", 64)
 
 
 def append_large(journal: Journal, name: str = "1", sinks: tuple[str, ...] = ("sink",)) -> Appended:

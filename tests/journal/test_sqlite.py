@@ -5,13 +5,15 @@ import stat
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from change_hooks.change import Change
-from change_hooks.errors import Unavailable
+from change_hooks.errors import ConfigurationError, Unavailable
 from change_hooks.journal import Appended, ChangeKey
+from change_hooks.journal.address import open_reader
 from change_hooks.journal.pieces import Piece, store
 from change_hooks.journal.sql import Reader, SchemaError
 from change_hooks.journal.sqlite import (
@@ -26,6 +28,9 @@ from change_hooks.journal.sqlite import (
 from ..conftest import delivery, result_of
 from .suite import *  # noqa: F403
 from .suite import API, Journal
+
+#: Does not get smaller.
+NOISE = Random(1).randbytes(100_000).decode("latin-1")
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -79,7 +84,7 @@ def test_the_log_is_copied_into_the_database_beside_the_writer(
 
     journal.append("1", API)
     assert stored_without_the_log() == 0
-    journal.append("2", Change(comments="x" * 10_000), sinks=())
+    journal.append("2", Change(comments=NOISE), sinks=())
     assert stored_without_the_log() == 2
     journal.append("3", API)
     assert stored_without_the_log() == 2
@@ -113,12 +118,23 @@ def test_a_file_of_a_newer_version_is_left_alone(journal: Journal) -> None:
         connect(path_of(journal))
     with pytest.raises(Unavailable):
         journal.append("1", API)
+    with pytest.raises(ConfigurationError, match="upgrade"):
+        open_reader(path_of(journal))
+
+
+def test_what_is_no_database_is_told_to_who_wants_to_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(b"this is no database" * 1000)
+    with pytest.raises(ConfigurationError, match=r"journal\.sqlite: file is not a database"):
+        open_reader(path)
 
 
 def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     connection = sqlite3.connect(path)
     connection.executescript(f"{_MIGRATIONS[0]} PRAGMA user_version = 1;")
+    with pytest.raises(ConfigurationError, match="older version of change-hooks; 'change-hooks serve'"):
+        open_reader(path)
     head, body = delivery(b"x").dump()
     stored = ("base", "1", 5.0, "accepted", head, body, b'[{"repository":"api"}]', 1)
     connection.execute(
@@ -171,8 +187,8 @@ def test_a_full_disk_is_503_until_there_is_room(journal: Journal) -> None:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(Unavailable):
-        journal.append("2", Change(comments="x" * 100_000))
-    assert journal.append("2", Change(comments="x" * 100_000)).duplicate is False
+        journal.append("2", Change(comments=NOISE))
+    assert journal.append("2", Change(comments=NOISE)).duplicate is False
     assert len(journal.states()) == 2
 
 
