@@ -362,7 +362,9 @@ class Endpoint(Resource):
             return Answer(202, f"no change found{': ' + reason if reason else ''}", 0, delivery.id)
         taken = self._intake.take(delivery, found)
         if isinstance(taken, Deferred):
-            return taken.addCallback(self._taken, delivery, len(found)).addErrback(self._failed, delivery)
+            return taken.addCallbacks(
+                self._taken, self._failed, callbackArgs=(delivery, len(found)), errbackArgs=(delivery,)
+            )
         return self._taken(taken, delivery, len(found))
 
     def _taken(self, taken: Taken, delivery: Delivery, count: int) -> Answer:
@@ -385,17 +387,21 @@ class Endpoint(Resource):
     def _answer_later(self, request: Any, delivery: Delivery, later: Deferred[Any], started: float) -> Any:
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
+        later.addCallback(self._send, request, delivery, started, gone)
+        return NOT_DONE_YET
 
-        def answer(answer: Answer) -> None:
+    def _send(
+        self, answer: Answer, request: Any, delivery: Delivery, started: float, gone: list[Failure]
+    ) -> None:
+        try:
             self._log(request, delivery, answer, started)
             if not gone:
                 request.write(write_body_headers(request, answer))
                 request.finish()
-
-        later.addCallback(answer)
-        later.addErrback(lambda failure: report("an answer could not be sent", failure) and None)
-        later.addBoth(lambda _: self._gate.leave())
-        return NOT_DONE_YET
+        except Exception:
+            report("an answer could not be sent", Failure())
+        finally:
+            self._gate.leave()
 
     def retire(self) -> None:
         """Take nothing more; another configuration has replaced this one."""

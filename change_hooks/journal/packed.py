@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lz4.block import compress, decompress
 
 #: What is smaller is stored as it is, in bytes.
-SMALLEST = 1024
+SMALLEST = 2048
 
 
 class Packed(NamedTuple):
