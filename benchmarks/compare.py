@@ -1,8 +1,8 @@
 """Deliveries per second, as ratios to a minimal receiver: python benchmarks/compare.py [--plot FILE.svg]
 
-Each receiver runs in a process of its own on one core, the load on another, in turn, several rounds. Every
-delivery has an id of its own and is signed with SHA-256. Needs: pip install aiohttp gidgethub matplotlib, and
-PostgreSQL for the column of that name.
+Each receiver runs in a process of its own, all on one core, and the load on another; they get it in turn, in short
+rounds. Every delivery has an id of its own and is signed with SHA-256. Needs: pip install aiohttp gidgethub
+matplotlib, and PostgreSQL for the column of that name.
 """
 
 from __future__ import annotations
@@ -27,16 +27,6 @@ KINDS = {
 }
 COMMITS = (1, 20, 2048)
 CONNECTIONS = (1, 16, 64)
-
-
-def rounds(
-    kinds: list[str], head: bytes, body: bytes, connections: int, options: Any
-) -> dict[str, list[Sample]]:
-    samples: dict[str, list[Sample]] = {kind: [] for kind in kinds}
-    for _ in range(options.rounds):
-        for kind in kinds:
-            samples[kind].append(measure(kind, head, body, connections, options.seconds))
-    return samples
 
 
 def ratio(samples: dict[str, list[Sample]], kind: str, to: str = "minimal") -> float:
@@ -64,7 +54,9 @@ def compare(options: Any) -> dict[tuple[int, int], dict[str, list[Sample]]]:
     for commits in COMMITS:
         body = push(commits)
         for connections in CONNECTIONS:
-            samples = rounds(list(KINDS), github(body), body, connections, options)
+            samples = measure(
+                list(KINDS), github(body), body, connections, rounds=options.rounds, seconds=options.seconds
+            )
             found[commits, connections] = samples
             rate = median(samples["minimal"], lambda each: each.rate)
             ratios = [f"{ratio(samples, kind):.2f}" for kind in list(KINDS)[1:]]
@@ -93,7 +85,10 @@ def group_commit(options: Any) -> None:
     table("connections", "one commit per delivery", "group commit", "ratio")
     body = push(1)
     for connections in CONNECTIONS:
-        samples = rounds(["one_by_one", "journal"], github(body), body, connections, options)
+        kinds = ("one_by_one", "journal")
+        samples = measure(
+            kinds, github(body), body, connections, rounds=options.rounds, seconds=options.seconds
+        )
         rates = [f"{median(samples[kind], lambda each: each.rate):.0f}" for kind in samples]
         row(connections, *rates, f"{ratio(samples, 'journal', 'one_by_one'):.2f}")
 
@@ -113,13 +108,10 @@ def dialects(options: Any) -> None:
             f"POST /change_hook/{dialect} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(simulated.body)}\r\n"
         )
         head = (start + headers).encode()
-        rates = []
-        for kind in ("plain", "journal"):
-            samples = [
-                measure(kind, head, simulated.body, 16, options.seconds) for _ in range(options.rounds)
-            ]
-            rates.append(f"{median(samples, lambda each: each.rate):.0f}")
-        row(dialect, *rates)
+        found = measure(
+            ("plain", "journal"), head, simulated.body, 16, rounds=options.rounds, seconds=options.seconds
+        )
+        row(dialect, *(f"{median(samples, lambda each: each.rate):.0f}" for samples in found.values()))
 
 
 def plot(found: dict[tuple[int, int], dict[str, list[Sample]]], path: str) -> None:
@@ -146,8 +138,8 @@ def plot(found: dict[tuple[int, int], dict[str, list[Sample]]], path: str) -> No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plot")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.5)
     options = parser.parse_args()
     found = compare(options)
     group_commit(options)

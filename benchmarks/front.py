@@ -85,18 +85,15 @@ def serve(make: Any, port: int, folder: Path) -> None:
 
 
 def main() -> None:
-    from compare import COMMITS, ratio, rounds, row, table
-    from load import github, push
-
-    class Options:
-        rounds, seconds = 3, 1.5
+    from compare import COMMITS, ratio, row, table
+    from load import github, measure, push
 
     fronts = ("twisted.web", "serve", "httptools")
     table("commits", *(f"{what}, {front}" for what in ("without journal", "SQLite") for front in fronts))
     kinds = ["minimal", "plain", "plain+own", "front_plain", "journal", "journal+own", "front_journal"]
     for commits in COMMITS:
         body = push(commits)
-        samples = rounds(kinds, github(body), body, 16, Options)
+        samples = measure(kinds, github(body), body, 16, rounds=9, seconds=0.5)
         row(commits, *(f"{ratio(samples, kind):.2f}" for kind in kinds[1:]))
 
 

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,9 +175,22 @@ async def run(port: int, head: bytes, body: bytes, connections: int, seconds: fl
     return [each for some in await asyncio.gather(*map(client, range(connections))) for each in some]
 
 
-def measure(kind: str, head: bytes, body: bytes, connections: int, seconds: float) -> Sample:
-    with serving(kind) as (port, pid):
-        before, began = cpu(pid), time.monotonic()
-        latencies = asyncio.run(run(port, head, body, connections, seconds))
-        took = time.monotonic() - began
-        return Sample(len(latencies) / took, latencies, (cpu(pid) - before) / len(latencies), peak(pid))
+def measure(
+    kinds: Sequence[str], head: bytes, body: bytes, connections: int, *, rounds: int, seconds: float
+) -> dict[str, list[Sample]]:
+    """Load on each of several servers in turn, for so many seconds each time.
+
+    All of them are there all the time, so that what is compared is not far apart in time.
+    """
+    samples: dict[str, list[Sample]] = {kind: [] for kind in kinds}
+    with ExitStack() as servers:
+        at = {kind: servers.enter_context(serving(kind)) for kind in kinds}
+        for port, _ in at.values():
+            asyncio.run(run(port, head, body, connections, seconds))
+        for _ in range(rounds):
+            for kind, (port, pid) in at.items():
+                before, began = cpu(pid), time.monotonic()
+                latencies = asyncio.run(run(port, head, body, connections, seconds))
+                rate = len(latencies) / (time.monotonic() - began)
+                samples[kind].append(Sample(rate, latencies, (cpu(pid) - before) / len(latencies), peak(pid)))
+    return samples
