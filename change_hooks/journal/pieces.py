@@ -77,14 +77,9 @@ def _cut(document: int, data: bytes) -> Iterator[Piece]:
 
 
 def store(session: Session, name: str, piece: Piece) -> None:
-    """Store a piece of what is called *name*; the first one first.
-
-    :raises LookupError: what was stored of it has been swept away.
-    """
+    """Store a piece of what is called *name*; the first one first."""
     if piece.document == piece.part == 0:
         session.execute("INSERT INTO large (name, since) VALUES (?, ?)", (name, session.clock()))
-    else:
-        _update(session, "since", session.clock(), name)
     document, part, data = piece
     session.execute(
         "INSERT INTO pieces (name, document, part, data, size) VALUES (?, ?, ?, ?, ?)",
@@ -98,18 +93,24 @@ def attach(session: Session, seq: int, names: Sequence[str]) -> None:
     :raises LookupError: it has been swept away.
     """
     for name in names:
-        _update(session, "seq", seq, name)
+        if not session.execute("UPDATE large SET seq = ? WHERE name = ?", (seq, name)).rowcount:
+            raise LookupError("the pieces of a large delivery have been swept away")
 
 
-def _update(session: Session, column: str, value: float, name: str) -> None:
-    if not session.execute(f"UPDATE large SET {column} = ? WHERE name = ?", (value, name)).rowcount:
-        raise LookupError("the pieces of a large delivery have been swept away")
+def discard(session: Session, names: Sequence[str]) -> None:
+    """Delete what is called *names*, also what is left of it."""
+    for table in ("pieces", "large") if names else ():
+        session.execute(f"DELETE FROM {table} WHERE name {_among(names)}", names)
 
 
-def discard(session: Session, column: str, values: Sequence[Any]) -> None:
-    """Delete what has one of *values* as its ``name``, or as the ``seq`` of its delivery."""
-    if values:
-        _delete(session, f"{column} IN ({', '.join('?' * len(values))})", values)
+def discard_of(session: Session, seqs: Sequence[int]) -> None:
+    """Delete what belongs to the deliveries at the places *seqs*."""
+    if seqs:
+        _delete(session, f"seq {_among(seqs)}", seqs)
+
+
+def _among(values: Sequence[Any]) -> str:
+    return f"IN ({', '.join('?' * len(values))})"
 
 
 def sweep(session: Session, *, everything: bool = False) -> None:
@@ -168,6 +169,7 @@ __all__ = [
     "body_in_pieces",
     "changes_in_pieces",
     "discard",
+    "discard_of",
     "document_after",
     "document_with",
     "read",

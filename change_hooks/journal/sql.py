@@ -47,6 +47,7 @@ from change_hooks.journal.pieces import (
     body_in_pieces,
     changes_in_pieces,
     discard,
+    discard_of,
     document_after,
     document_with,
     read,
@@ -177,7 +178,7 @@ class SQLJournal:
                     yield self.writer.submit(_Bring(names[-1], piece))
             return (yield self.writer.submit(lambda session: operation(session, *names)))
         except Unavailable:
-            left = self.writer.submit(lambda session: discard(session, "name", names))
+            left = self.writer.submit(lambda session: discard(session, names))
             left.addErrback(lambda _: None)  # It will be swept away.
             raise
 
@@ -420,9 +421,9 @@ def _append_large(session: Session, append: Append, names: Sequence[str]) -> App
 def _keep(session: Session, appended: Appended, names: Sequence[str]) -> None:
     """Make what was brought a part of its delivery, instead of what it had when it failed."""
     if appended.duplicate:
-        discard(session, "name", names)
+        discard(session, names)
     else:
-        discard(session, "seq", [appended.seq])
+        discard_of(session, [appended.seq])
         attach(session, appended.seq, names)
 
 
@@ -503,7 +504,7 @@ def _finish(session: Session, finish: _Finish, large: str = "") -> bool:
         (finish.seq, *finish.states),
     ).fetchone()
     if row is None:
-        discard(session, "name", [large])
+        discard(session, [large])
         return False
     session.execute(
         "UPDATE deliveries SET state = ?, changes = ?, changes_size = ?, count = ?, large_changes = ?,"
@@ -516,7 +517,7 @@ def _finish(session: Session, finish: _Finish, large: str = "") -> bool:
             finish.seq,
         ),
     )
-    discard(session, "name", [row[0]])
+    discard(session, [row[0]])
     if large:
         attach(session, finish.seq, [large])
     session.execute("DELETE FROM dead_letters WHERE seq = ?", (finish.seq,))
@@ -746,7 +747,7 @@ def prune(session: Session, before: float, *, failed: bool = False) -> int:
     until_large = next((index for index, (_, large) in enumerate(found) if large), len(found))
     rows = [(seq,) for seq, _ in found[: until_large or 1]]
     session.executemany("DELETE FROM dead_letters WHERE seq = ?", rows)
-    discard(session, "seq", [seq for (seq,) in rows])
+    discard_of(session, [seq for (seq,) in rows])
     session.executemany("DELETE FROM deliveries WHERE seq = ?", rows)
     return len(rows)
 
