@@ -17,6 +17,8 @@ from change_hooks.journal.writer import Operation
 
 #: The advisory lock that a transaction takes before it writes: ASCII "chhk".
 LOCK = 0x6368686B
+#: How a transaction begins. Both statements take one way to the server and back.
+_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})"
 #: How to notice a server, or a way to it, that is gone without a word; seconds, and milliseconds at the end.
 _ALIVE = {
     "connect_timeout": 5,
@@ -157,9 +159,9 @@ class PostgreSQLStore:
             if self._connection is None:
                 self._connection = connect(self._url)
             connection = self._connection
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            connection.execute(_BEGIN)
             results = run_operations(Session(connection), operations)
-            connection.commit()
+            connection.execute("COMMIT")
         except BaseException:
             self.close()
             raise
@@ -178,7 +180,7 @@ def connect(url: str) -> psycopg.Connection[Any]:
     :raises SchemaError: a newer version wrote them.
     :raises psycopg.Error: the server says no, or nothing.
     """
-    connection = psycopg.connect(url, application_name="change-hooks", **_ALIVE)  # type: ignore[arg-type]
+    connection = psycopg.connect(url, application_name="change-hooks", autocommit=True, **_ALIVE)  # type: ignore[arg-type]
     try:
         _migrate(connection)
     except BaseException:
@@ -189,7 +191,7 @@ def connect(url: str) -> psycopg.Connection[Any]:
 
 def _migrate(connection: psycopg.Connection[Any]) -> None:
     connection.execute(_SETTINGS)
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+    connection.execute(_BEGIN)
     known = connection.execute("SELECT to_regclass('change_hooks.schema_version')").fetchone()
     if known is None or known[0] is None:
         connection.execute(
@@ -201,7 +203,7 @@ def _migrate(connection: psycopg.Connection[Any]) -> None:
     for script in _MIGRATIONS[version:]:
         connection.execute(script)
     connection.execute("UPDATE schema_version SET version = %s WHERE version <> %s", [len(_MIGRATIONS)] * 2)
-    connection.commit()
+    connection.execute("COMMIT")
 
 
 def connect_to_read(url: str) -> Session:
