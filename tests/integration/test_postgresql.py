@@ -116,6 +116,10 @@ def test_tables_of_a_newer_version_are_left_alone(journal: Journal, url: str) ->
     for ask in (check_journal, open_reader):
         with pytest.raises(ConfigurationError, match="upgrade"):
             ask(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE change_hooks.schema_version SET version = 1")
+    with pytest.raises(ConfigurationError, match="older version of change-hooks; 'change-hooks serve'"):
+        open_reader(url)
 
 
 def test_a_server_that_is_not_there_is_a_clear_error() -> None:
