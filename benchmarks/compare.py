@@ -20,7 +20,9 @@ from change_hooks.vcs import Commit
 KINDS = {
     "minimal": "minimal",
     "plain": "without journal",
+    "plain+own": "without journal, serve",
     "journal": "SQLite",
+    "journal+own": "SQLite, serve",
     "postgresql": "PostgreSQL",
     "buildbot": "Buildbot",
     "gidgethub": "gidgethub, aiohttp",

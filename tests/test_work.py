@@ -118,6 +118,7 @@ def test_the_deliveries_of_one_turn_are_one_transaction_of_one_statement(
     statements: list[str] = []
     store._connection.set_trace_callback(statements.append)
     transactions = counted(store, "transact")
+    compressed = counted(sql, "packed")
     body = push(3)
     started = [rig.client.start("POST", "/github", **signed(body, str(number))) for number in range(20)]
     rig.client.flush()
@@ -125,6 +126,8 @@ def test_the_deliveries_of_one_turn_are_one_transaction_of_one_statement(
     replies = [rig.client.finish(each) for each in started]
     assert [reply.text for reply in replies] == ["3 changes found\n"] * 20
     assert len(transactions) == 1
+    # Each body, and all changes of a delivery at once.
+    assert len(compressed) == 2 * 20
     assert [statement.split()[0] for statement in statements] == ["INSERT"]
 
 
