@@ -165,8 +165,9 @@ class HookSite(Site):
 
     requestFactory = LimitedRequest
     protocol: Any = LimitedChannel
-    # One line for each delivery is logged by the resource.
+    # One line for each delivery is logged by the resource, and where it listens by who listens.
     displayTracebacks = False
+    noisy = False
 
     def __init__(
         self, resource: IResource, max_body: int, reactor: IReactorTime, *, max_held: int | None = None
