@@ -196,6 +196,13 @@ class _Current(Resource):
         return self.tree.root.render(request)
 
 
+class _Root(Resource):
+    """The root of a server that does nothing else."""
+
+    def getChild(self, path: bytes, request: IRequest) -> IResource:
+        return Refusal(UnknownDialect("nothing is here; deliveries go to /change_hook/DIALECT"))
+
+
 class ChangeHookService(MultiService):
     """A journal, a dispatcher, and a resource that can be reconfigured.
 
@@ -242,11 +249,22 @@ class ChangeHookService(MultiService):
                 raise ConfigurationError(["with change_hook_journal None there must be exactly one sink"])
             self._intake = InlineIntake(inline[0])
         self._current = _Current(self._tree(config))
+        root = _Root()
+        root.putChild(b"change_hook", self._current)
+        self._site = HookSite(root, config.max_body, self._clock, max_held=config.max_in_flight)
 
     @property
     def resource(self) -> IResource:
         """What to mount; it stays the same through every reconfiguration."""
         return self._current
+
+    @property
+    def site(self) -> HookSite:
+        """What to listen with on a port that serves nothing else: :attr:`resource` at ``/change_hook``, and
+        before it a front that keeps ``change_hook_max_body`` and ``change_hook_max_in_flight`` while bytes
+        arrive.
+        """
+        return self._site
 
     def accept(self, delivery: Delivery, changes: list[Change]) -> Deferred[Taken]:
         """Take changes that did not come with a request: store them, and hand them to the sinks.
@@ -290,6 +308,7 @@ class ChangeHookService(MultiService):
             log.warn("change_hook_journal has changed; that takes a restart")
         before, self._current.tree, self._config = self._current.tree, tree, config
         before.retire()
+        self._site.limit(config.max_body, config.max_in_flight)
 
     def startService(self) -> None:
         """Open the journal, and go on with what an earlier run left over."""
@@ -363,13 +382,6 @@ def replaying(config: HooksConfig, clock: Any) -> Process:
     return Tree(config, Surroundings(None, (), None, clock), refused, Gate()).changes_again
 
 
-class _Root(Resource):
-    """The root of a server that does nothing else."""
-
-    def getChild(self, path: bytes, request: IRequest) -> IResource:
-        return Refusal(UnknownDialect("nothing is here; deliveries go to /change_hook/DIALECT"))
-
-
 class StandaloneService(MultiService):
     """A server of its own: what ``change-hooks serve`` and ``twist change-hooks`` run.
 
@@ -395,10 +407,6 @@ class StandaloneService(MultiService):
         self.hooks = ChangeHookService(settings.www, pollers=self._polling, clock=reactor, base=settings.base)
         self.hooks.setServiceParent(self)
         self._polling.use(settings.pollers)
-        root = _Root()
-        root.putChild(b"change_hook", self.hooks.resource)
-        config = self.hooks.config
-        self._site = HookSite(root, config.max_body, reactor, max_held=config.max_in_flight)
         self._listening: Any = None
 
     def check_journal(self) -> None:
@@ -413,7 +421,7 @@ class StandaloneService(MultiService):
     @inlineCallbacks
     def listen(self) -> Any:
         """Listen. Fires when that is so, or fails with what stands in the way."""
-        self._listening = yield self._endpoint.listen(self._site)
+        self._listening = yield self._endpoint.listen(self.hooks.site)
         log.info("listening on {address}", address=self._listening.getHost())
         for endpoint in self.hooks.config.endpoints:
             log.info("taking deliveries at /change_hook/{name}", name=endpoint.name)
@@ -434,7 +442,6 @@ class StandaloneService(MultiService):
             for problem in error.problems:
                 log.error("not reconfigured: {problem}", problem=problem)
             return
-        self._site.limit(self.hooks.config.max_body, self.hooks.config.max_in_flight)
         self._polling.use(settings.pollers)
         if settings.port != self.port:
             log.warn("c['www']['port'] has changed; that takes a restart")

@@ -388,11 +388,20 @@ def test_it_listens_where_the_configuration_says_and_reads_it_again(tmp_path: Pa
     assert client.post("/base", **signed("new")).status == 503
 
 
+def test_the_limits_of_its_site_follow_a_reconfiguration(tmp_path: Path) -> None:
+    hooks = ChangeHookService({**BASE, "change_hook_max_body": 1000}, clock=Reactor(), base=tmp_path)
+    site = hooks.site
+    assert site.max_body == 1000
+    hooks.reconfigure({**BASE, "change_hook_max_body": 2000, "change_hook_max_in_flight": 5000})
+    assert hooks.site is site
+    assert (site.max_body, site.max_held) == (2000, 5000)
+
+
 def test_what_is_not_a_hook_is_404_in_plain_text(tmp_path: Path) -> None:
     service, _, _ = standalone(configured(tmp_path, CONFIG % (1, "'sqlite:///j.sqlite'", "x")))
     from treq.testing import StubTreq
 
-    response = result_of(StubTreq(service._site.resource).get("http://x/"))
+    response = result_of(StubTreq(service.hooks.site.resource).get("http://x/"))
     assert response.code == 404
     assert "/change_hook/DIALECT" in result_of(response.text())
     assert has_fired(service.stopService())

@@ -101,7 +101,12 @@ def test_the_python_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("embedded", "ci/change_hook"), ("durable", "change_hook"), ("in_klein", "ci/change_hook")],
+    [
+        ("embedded", "ci/change_hook"),
+        ("durable", "change_hook"),
+        ("own_port", "change_hook"),
+        ("in_klein", "ci/change_hook"),
+    ],
 )
 def test_the_embedding_programs(name: str, path: str, tmp_path: Path) -> None:
     port = free_port()
@@ -184,5 +189,5 @@ def post(
 
 def test_the_examples_are_all_here() -> None:
     programs = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert programs == {"embedded", "durable", "in_klein", "subclassed"}
+    assert programs == {"embedded", "durable", "own_port", "in_klein", "subclassed"}
     assert importlib.util.find_spec("klein") is not None
