@@ -1,7 +1,7 @@
 """An experiment: a C parser (httptools) under a Twisted protocol, in front of our resource.
 
 python benchmarks/front.py: deliveries per second relative to the minimal receiver, which has twisted.web's own HTTP
-in front. It has none of the limits that change_hooks.site keeps; what they cost is a comparison per piece of data.
+in front. It has none of the limits that change_hooks.web.front keeps; what they cost is a comparison per piece of data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def serve(make: Any, port: int, folder: Path) -> None:
     from twisted.internet.protocol import Factory, Protocol
     from twisted.web.http_headers import Headers
 
-    from change_hooks.delivery import Delivery
+    from change_hooks.core.delivery import Delivery
 
     class Found:
         postpath: tuple[bytes, ...] = ()

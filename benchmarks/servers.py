@@ -137,7 +137,7 @@ def twisted(make: Any, port: int, folder: Path, *how: str) -> None:
     from twisted.web.resource import Resource
     from twisted.web.server import Site
 
-    from change_hooks.site import HookSite
+    from change_hooks.web.front import HookSite
 
     clock: Any = reactor
     root = Resource()

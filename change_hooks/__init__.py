@@ -1,9 +1,9 @@
 """Receive what code forges, commit hooks and people have to say about commits."""
 
-from change_hooks.change import Change, NoChange
-from change_hooks.delivery import Delivery
-from change_hooks.errors import ConfigurationError, DeliveryError
-from change_hooks.handler import EventHandler, HookHandler
+from change_hooks.core.change import Change, NoChange
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import ConfigurationError, DeliveryError
+from change_hooks.dialects.handler import EventHandler, HookHandler
 from change_hooks.interfaces import IChangeSink, IHookHandler, IJournal, IPoller
 from change_hooks.service import ChangeHookService, make_resource
 

@@ -16,11 +16,12 @@ from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 
-from change_hooks.errors import ConfigurationError
-from change_hooks.handler import HookHandler, check_options, nearest, option_names
+from change_hooks.core.errors import ConfigurationError
+from change_hooks.core.options import nearest, option_names
+from change_hooks.dialects.handler import HookHandler, check_options
 from change_hooks.interfaces import IChangeSink
 from change_hooks.plugins import SINK_GROUPS, PluginError, Registry, installed
-from change_hooks.resource import DEFAULT_MAX_BODY
+from change_hooks.web.resource import DEFAULT_MAX_BODY
 
 PREFIX = "change_hook_"
 #: Where changes are kept when the configuration does not say.

@@ -19,10 +19,10 @@ class IHookHandler(Interface):
     def getChanges(request: Any) -> Any:
         """Read a delivery.
 
-        :param request: a :class:`~change_hooks.delivery.Delivery`.
+        :param request: a :class:`~change_hooks.core.delivery.Delivery`.
         :returns: ``(changes, src)``, a Deferred of it, or a coroutine. *changes* are mappings or
-            :class:`~change_hooks.change.Change`; *src* is the version control system or None.
-        :raises ~change_hooks.errors.DeliveryError: it is refused, with the error's status.
+            :class:`~change_hooks.core.change.Change`; *src* is the version control system or None.
+        :raises ~change_hooks.core.errors.DeliveryError: it is refused, with the error's status.
         """
 
 
@@ -51,7 +51,7 @@ class IChangeSink(Interface):
     def add_change(change: Any, key: Any) -> Any:
         """Take one change.
 
-        :param change: a :class:`~change_hooks.change.Change`.
+        :param change: a :class:`~change_hooks.core.change.Change`.
         :param key: the :class:`~change_hooks.journal.ChangeKey` of the change, or None without a
             journal. A change may come more than once, always with the same key.
         :returns: anything, a Deferred or a coroutine. The change counts as taken when it has fired
@@ -70,7 +70,7 @@ class IPoller(Interface):
 
 class IJournal(Interface):
     """The durable store of deliveries and changes. Every Deferred fails with
-    :class:`~change_hooks.errors.Unavailable` while the store cannot be used.
+    :class:`~change_hooks.core.errors.Unavailable` while the store cannot be used.
 
     Several receivers may share a store. What one of them holds, the others leave alone until its lease
     (:data:`~change_hooks.journal.LEASE`) has run out.

@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, fail, inlineCallbacks, maybeDeferred, succeed
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
-from change_hooks.auth import BasicAuth
-from change_hooks.change import Change
 from change_hooks.config import (
-    DEFAULT_PORT,
     EndpointConfig,
-    FileConfig,
     HooksConfig,
-    load_file,
     read_www,
 )
-from change_hooks.delivery import Delivery
-from change_hooks.dispatch import Dispatcher
-from change_hooks.errors import ConfigurationError, Unavailable, UnknownDialect
-from change_hooks.handler import as_deferred
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import ConfigurationError, Unavailable, UnknownDialect
+from change_hooks.flow import as_deferred
+from change_hooks.intake.inline import InlineIntake
+from change_hooks.intake.journalled import JournalIntake
+from change_hooks.intake.late import PendingDeliveries, Process
+from change_hooks.intake.receipt import Intake, Taken
 from change_hooks.interfaces import IChangeSink, IJournal
-from change_hooks.journal import Appended
-from change_hooks.journal.address import Address, check_journal, make_journal
-from change_hooks.pending import PendingDeliveries, Process
-from change_hooks.pollers.base import Poller, changes_in, is_polled
-from change_hooks.pollers.polling import Polling
-from change_hooks.resource import (
-    TAKEN,
-    ChangeHookResource,
-    Endpoint,
-    Gate,
-    InlineIntake,
-    Intake,
-    Refusal,
-    Taken,
-)
-from change_hooks.retention import Retention
-from change_hooks.site import HookSite
+from change_hooks.journal.address import Address, make_journal
+from change_hooks.outbox.dispatcher import Dispatcher
+from change_hooks.outbox.retention import Retention
+from change_hooks.pollers.base import changes_in, is_polled
+from change_hooks.web.admission import Gate
+from change_hooks.web.answers import Refusal
+from change_hooks.web.auth import BasicAuth
+from change_hooks.web.front import HookSite
+from change_hooks.web.resource import ChangeHookResource, Endpoint
 
-log = Logger(namespace="change_hooks")
+log = Logger()
 
 
 class Surroundings:
@@ -138,7 +126,7 @@ def make_resource(
 
     :param www: ``change_hook_dialects``, ``change_hook_auth`` and the other ``change_hook_`` keys.
     :param sink: an :class:`~change_hooks.interfaces.IChangeSink`, or a callable that takes one
-        :class:`~change_hooks.change.Change`; either may return a Deferred or a coroutine.
+        :class:`~change_hooks.core.change.Change`; either may return a Deferred or a coroutine.
     :param master: given to handlers as ``self.master``.
     :param pollers: :class:`~change_hooks.interfaces.IPoller` providers, for the dialect ``poller``.
     :param http: a treq ``HTTPClient`` for requests to forges; made when needed by default.
@@ -160,26 +148,6 @@ def _clock(clock: Any) -> Any:
 
         return reactor
     return clock
-
-
-class JournalIntake:
-    """Stores changes before the answer, and tells the dispatcher."""
-
-    def __init__(self, journal: IJournal, dispatcher: Dispatcher, pending: PendingDeliveries) -> None:
-        self._journal = journal
-        self._dispatcher = dispatcher
-        self.in_time = pending.in_time
-
-    def take(self, delivery: Delivery, changes: list[Change]) -> Deferred[Taken]:
-        """See :meth:`change_hooks.resource.Intake.take`."""
-        appended: Deferred[Appended] = self._journal.append(delivery, changes, self._dispatcher.sinks)
-        return appended.addCallback(self._stored)
-
-    def _stored(self, appended: Appended) -> Taken:
-        if appended.duplicate:
-            return Taken(duplicate=True)
-        self._dispatcher.wake()
-        return TAKEN
 
 
 class _Current(Resource):
@@ -270,7 +238,7 @@ class ChangeHookService(MultiService):
         """Take changes that did not come with a request: store them, and hand them to the sinks.
 
         :param delivery: names them; one that was accepted before is a duplicate.
-        :returns: fires when they are stored; fails with :class:`~change_hooks.errors.Unavailable`.
+        :returns: fires when they are stored; fails with :class:`~change_hooks.core.errors.Unavailable`.
         """
         return maybeDeferred(self._intake.take, delivery, changes)
 
@@ -382,121 +350,4 @@ def replaying(config: HooksConfig, clock: Any) -> Process:
     return Tree(config, Surroundings(None, (), None, clock), refused, Gate()).changes_again
 
 
-class StandaloneService(MultiService):
-    """A server of its own: what ``change-hooks serve`` and ``twist change-hooks`` run.
-
-    Started, it opens the journal, listens, and reads the configuration again at every SIGHUP.
-
-    :param path: the configuration file; None for the embedded default: the dialect ``base`` on
-        127.0.0.1:8010, and a journal in the current folder.
-    :param reactor: the reactor.
-    :param listener: what listens instead of the reactor.
-    :param first: False for a process beside others of the same configuration: its pollers look only when they
-        are told to.
-    :raises ConfigurationError: with everything that is wrong.
-    """
-
-    def __init__(self, path: Path | None, reactor: Any, *, listener: Any = None, first: bool = True) -> None:
-        super().__init__()
-        self._path = path
-        self._reactor = reactor
-        settings = standalone_settings(path)
-        self._endpoint = serverFromString(reactor if listener is None else listener, settings.port)
-        self.port = settings.port
-        self._polling = Polling(settings.base, reactor, by_itself=first)
-        self.hooks = ChangeHookService(settings.www, pollers=self._polling, clock=reactor, base=settings.base)
-        self.hooks.setServiceParent(self)
-        self._polling.use(settings.pollers)
-        self._listening: Any = None
-
-    def check_journal(self) -> None:
-        """Open the journal once, to find out now what would be found out with the first delivery.
-
-        :raises ConfigurationError: it cannot be written.
-        """
-        journal = self.hooks.config.journal
-        if journal is not None:
-            check_journal(journal)
-
-    @inlineCallbacks
-    def listen(self) -> Any:
-        """Listen. Fires when that is so, or fails with what stands in the way."""
-        self._listening = yield self._endpoint.listen(self.hooks.site)
-        log.info("listening on {address}", address=self._listening.getHost())
-        for endpoint in self.hooks.config.endpoints:
-            log.info("taking deliveries at /change_hook/{name}", name=endpoint.name)
-
-    def startService(self) -> None:
-        """Start what is inside, and listen to SIGHUP."""
-        super().startService()
-        self._polling.start(self.hooks)
-        if hasattr(signal, "SIGHUP"):
-            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
-
-    def reload(self) -> None:
-        """Read the configuration again; when something is wrong with it, go on with the old one."""
-        try:
-            settings = standalone_settings(self._path)
-            self.hooks.reconfigure(settings.www)
-        except ConfigurationError as error:
-            for problem in error.problems:
-                log.error("not reconfigured: {problem}", problem=problem)
-            return
-        self._polling.use(settings.pollers)
-        if settings.port != self.port:
-            log.warn("c['www']['port'] has changed; that takes a restart")
-        log.info("reconfigured")
-
-    @inlineCallbacks
-    def stopService(self) -> Any:
-        """Stop listening, and let what is in flight end."""
-        if self._listening is not None:
-            yield self._listening.stopListening()
-        yield self._polling.stop()
-        yield super().stopService()
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """What a server of its own is told.
-
-    :param base: the folder for relative paths.
-    :param port: an endpoint string.
-    """
-
-    www: Mapping[str, Any]
-    base: Path
-    port: str
-    pollers: tuple[Poller, ...] = ()
-
-
-def standalone_settings(path: Path | None) -> Settings:
-    """The settings in a file; None: the embedded default.
-
-    :raises ConfigurationError: with everything that is wrong.
-    """
-    if path is None:
-        www: Mapping[str, Any] = {"change_hook_dialects": {"base": True}}
-        return Settings(www, Path.cwd(), f"tcp:{DEFAULT_PORT}:interface=127.0.0.1")
-    config = load_file(path)
-    port = f"tcp:{config.port}" if isinstance(config.port, int) else config.port
-    return Settings(config.www, config.path.parent, port, _pollers(config))
-
-
-def _pollers(config: FileConfig) -> tuple[Poller, ...]:
-    value = config.settings.get("change_source", ())
-    sources = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-    problems = [
-        f"change_source: {type(source).__name__} is no poller of change_hooks.pollers"
-        for source in sources
-        if not isinstance(source, Poller)
-    ]
-    names = [source.name for source in sources if isinstance(source, Poller)]
-    problems += [f"change_source: two are called {name!r}" for name in set(names) if names.count(name) > 1]
-    if sources and config.www.get("change_hook_journal", "") is None:
-        problems.append("change_source needs a journal, to remember where it was (change_hook_journal)")
-    if problems:
-        raise ConfigurationError(problems)
-    return sources
-
-
-__all__ = ["ChangeHookService", "StandaloneService", "make_resource"]
+__all__ = ["ChangeHookService", "make_resource"]

@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource, Resource
 
-from change_hooks.change import Change
-from change_hooks.delivery import Delivery
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
 
 pytest.register_assert_rewrite("tests.journal.suite")
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)

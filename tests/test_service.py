@@ -18,10 +18,10 @@ from change_hooks import (
     IChangeSink,
     make_resource,
 )
-from change_hooks.service import Settings, StandaloneService, sink_name, standalone_settings
-from change_hooks.signatures import sign_hmac
-
-from .conftest import Client, has_fired, result_of
+from change_hooks.core.verification import sign_hmac
+from change_hooks.service import sink_name
+from change_hooks.standalone import Settings, StandaloneService, standalone_settings
+from tests.conftest import Client, has_fired, result_of
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 BASE = {"change_hook_dialects": {"base": True}}

@@ -12,12 +12,14 @@ import pytest
 from twisted.logger import globalLogPublisher
 from twisted.web.http_headers import Headers
 
-from change_hooks import Change, Delivery, change, handler, make_resource
-from change_hooks.dialects import github
-from change_hooks.journal import pieces, sql
-from change_hooks.signatures import sign_hmac
+from change_hooks import Change, Delivery, make_resource
+from change_hooks.core import change
+from change_hooks.core.verification import sign_hmac
+from change_hooks.dialects import github, handler
+from change_hooks.journal import chunks as pieces
+from change_hooks.journal import sql
+from tests.conftest import Client
 
-from .conftest import Client
 from .test_service import Rig
 
 SECRET = "a long secret"

@@ -17,9 +17,9 @@ from change_hooks.cli.operate import changes, deliveries, prune, replay, show
 from change_hooks.cli.send import notify, send, simulate_command
 from change_hooks.cli.steady import make_steady
 from change_hooks.cli.workers import Adopting, Supervisor, end_with_parent, open_socket, place
-from change_hooks.errors import ConfigurationError
+from change_hooks.core.errors import ConfigurationError
 from change_hooks.journal.address import check_journal, shown
-from change_hooks.service import StandaloneService, standalone_settings
+from change_hooks.standalone import StandaloneService, standalone_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,8 +11,8 @@ import click
 import msgspec
 
 from change_hooks.config import HooksConfig, read_www
-from change_hooks.errors import ConfigurationError
-from change_hooks.service import standalone_settings
+from change_hooks.core.errors import ConfigurationError
+from change_hooks.standalone import standalone_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

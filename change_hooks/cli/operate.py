@@ -18,12 +18,12 @@ from twisted.internet.task import react
 
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, printable, read_config
 from change_hooks.config import HooksConfig
-from change_hooks.errors import ConfigurationError, DeliveryError, Unavailable
+from change_hooks.core.errors import ConfigurationError, DeliveryError, Unavailable
 from change_hooks.journal import STATES, SinkState, StoredChange, StoredDelivery, Wanted, Whole
 from change_hooks.journal.address import make_journal, open_reader
 from change_hooks.journal.sql import Reader, SQLJournal
 from change_hooks.journal.sql import prune as prune_some
-from change_hooks.retention import DAY
+from change_hooks.outbox.retention import DAY
 from change_hooks.service import replaying
 
 #: How often ``--follow`` looks for new changes, in seconds.

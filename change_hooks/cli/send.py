@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
-from change_hooks.change import Change
 from change_hooks.cli.common import json_option, print_json
 from change_hooks.clients import git, svn
 from change_hooks.clients.mercurial import Poster, Refused
 from change_hooks.clients.simulate import FORGES, Push, simulate
+from change_hooks.core.change import Change
 from change_hooks.vcs import ToolError
 from change_hooks.vcs.git import Repository
 from change_hooks.vcs.svn import look, split_file_alwaystrunk, split_file_branches

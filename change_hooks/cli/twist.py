@@ -14,10 +14,10 @@ from twisted.python.usage import Options, UsageError
 from zope.interface import implementer
 
 from change_hooks.cli.steady import make_steady
-from change_hooks.errors import ConfigurationError
-from change_hooks.service import StandaloneService
+from change_hooks.core.errors import ConfigurationError
+from change_hooks.standalone import StandaloneService
 
-log = Logger(namespace="change_hooks")
+log = Logger()
 
 
 class ServeOptions(Options):

@@ -20,7 +20,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
-from change_hooks.errors import ConfigurationError
+from change_hooks.core.errors import ConfigurationError
 
 #: What tells a child that it is one: its place, as three numbers.
 VARIABLE = "CHANGE_HOOKS_WORKER"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 from change_hooks.vcs import Commit, as_change
 from change_hooks.vcs.git import Repository
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import msgspec
 
-from change_hooks.signatures import sign_hmac, sign_standard_webhook, signing_key
+from change_hooks.core.verification import sign_hmac, sign_standard_webhook, signing_key
 from change_hooks.vcs import Commit
 
 JSON = "application/json"

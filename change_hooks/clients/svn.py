@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 from change_hooks.vcs import Commit, as_change
 from change_hooks.vcs.svn import by_branch, split_file_branches
 

@@ -16,23 +16,11 @@ from functools import partial
 from math import isfinite
 from typing import Any, ClassVar
 
-from change_hooks.change import Change
-from change_hooks.delivery import Delivery
-from change_hooks.errors import BadPayload, UnsupportedContentType
-from change_hooks.filters import matches
-from change_hooks.handler import (
-    Changes,
-    HookHandler,
-    Options,
-    as_dicts,
-    flag,
-    option,
-    secret,
-    text,
-    texts,
-    then,
-)
-from change_hooks.payload import (
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import BadPayload, UnsupportedContentType
+from change_hooks.core.options import Options, flag, option, secret, text, texts
+from change_hooks.core.payload import (
     FORM,
     MULTIPART,
     content_type,
@@ -42,6 +30,9 @@ from change_hooks.payload import (
     is_json,
     json_text,
 )
+from change_hooks.core.select import matches
+from change_hooks.dialects.handler import Changes, HookHandler, as_dicts
+from change_hooks.flow import then
 
 #: The fields that hold text, by the names a sender may use; the first wins.
 TEXT_FIELDS = {

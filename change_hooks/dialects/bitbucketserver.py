@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from change_hooks.change import TRUNCATED, Change, NoChange, person
+from change_hooks.core.change import TRUNCATED, Change, NoChange, person
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.options import Options
+from change_hooks.core.payload import Shape, epoch
 from change_hooks.dialects.bitbucket import BitBucketOptions
-from change_hooks.errors import BadPayload
-from change_hooks.handler import Changes, EventHandler, Options, not_told, shaped
-from change_hooks.payload import Shape, epoch
+from change_hooks.dialects.handler import Changes, EventHandler, not_told, shaped
 
 
 class User(Shape):

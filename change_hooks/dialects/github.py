@@ -15,29 +15,26 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.defer import inlineCallbacks
 from twisted.logger import Logger
 
-from change_hooks.change import MISSING, Change, NoChange, person
-from change_hooks.delivery import Delivery
-from change_hooks.errors import SignatureMissing
-from change_hooks.handler import (
-    Changes,
-    EventHandler,
+from change_hooks.core.change import MISSING, Change, NoChange, person
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import SignatureMissing
+from change_hooks.core.options import (
     ForgeOptions,
     Options,
     anything,
-    as_deferred,
     flag,
-    not_told,
     option,
-    shaped,
     text,
     text_or_callable,
     texts,
 )
-from change_hooks.payload import Shape, convert, epoch
-from change_hooks.rest import RestApi, RestError, http_client
-from change_hooks.signatures import verify_hmac
+from change_hooks.core.payload import Shape, convert, epoch
+from change_hooks.core.verification import verify_hmac
+from change_hooks.dialects.handler import Changes, EventHandler, not_told, shaped
+from change_hooks.flow import as_deferred
+from change_hooks.forges.client import RestApi, RestError, http_client
 
-log = Logger(namespace="change_hooks")
+log = Logger()
 
 #: For each request to the API, and for each of the two look-ups of a pull request, in seconds: GitHub
 #: waits ten for our answer.

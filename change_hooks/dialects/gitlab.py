@@ -12,22 +12,13 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from change_hooks.change import TRUNCATED, Change, NoChange, person
-from change_hooks.delivery import Delivery
-from change_hooks.errors import BadPayload
-from change_hooks.handler import (
-    Changes,
-    EventHandler,
-    ForgeOptions,
-    Options,
-    not_told,
-    option,
-    shaped,
-    text,
-    texts,
-)
-from change_hooks.payload import Shape, decode, epoch
-from change_hooks.signatures import signing_key, verify_standard_webhook, verify_token
+from change_hooks.core.change import TRUNCATED, Change, NoChange, person
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.options import ForgeOptions, Options, option, text, texts
+from change_hooks.core.payload import Shape, decode, epoch
+from change_hooks.core.verification import signing_key, verify_standard_webhook, verify_token
+from change_hooks.dialects.handler import Changes, EventHandler, not_told, shaped
 
 
 class Author(Shape):

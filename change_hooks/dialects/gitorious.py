@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from change_hooks.change import Change, NoChange, person
-from change_hooks.delivery import Delivery
-from change_hooks.handler import Changes, EventHandler, ForgeOptions, Options, not_told, option, shaped, texts
-from change_hooks.payload import Shape, epoch
+from change_hooks.core.change import Change, NoChange, person
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.options import ForgeOptions, Options, option, texts
+from change_hooks.core.payload import Shape, epoch
+from change_hooks.dialects.handler import Changes, EventHandler, not_told, shaped
 
 
 class Author(Shape):

@@ -13,12 +13,14 @@ from typing import Any, ClassVar
 from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 
-from change_hooks.change import NoChange
-from change_hooks.delivery import Delivery
-from change_hooks.errors import BadPayload
-from change_hooks.handler import Changes, HookHandler, Options, as_deferred, option
+from change_hooks.core.change import NoChange
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.options import Options, option
+from change_hooks.dialects.handler import Changes, HookHandler
+from change_hooks.flow import as_deferred
 
-log = Logger(namespace="change_hooks")
+log = Logger()
 
 
 def names(value: Any) -> tuple[str, ...]:

@@ -25,10 +25,10 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from zope.interface import implementer
 
-from change_hooks.change import Change
 from change_hooks.config import PREFIX, read_www
+from change_hooks.core.change import Change
+from change_hooks.core.errors import ConfigurationError
 from change_hooks.dialects.poller import polling_sources
-from change_hooks.errors import ConfigurationError
 from change_hooks.interfaces import IChangeSink
 from change_hooks.service import ChangeHookService
 from change_hooks.service import make_resource as make_plain_resource
@@ -37,7 +37,7 @@ from change_hooks.service import make_resource as make_plain_resource
 LOOK_AGAIN = 0.1
 CHILD = b"change_hook"
 
-log = Logger(namespace="change_hooks")
+log = Logger()
 
 
 @implementer(IChangeSink)

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from change_hooks.change import Change
-from change_hooks.delivery import Delivery
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
 
 #: How long a receiver that says nothing keeps what it works on, in seconds.
 LEASE = 30.0

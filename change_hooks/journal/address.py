@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-from change_hooks.errors import ConfigurationError
+from change_hooks.core.errors import ConfigurationError
 from change_hooks.journal.sql import Reader, SchemaError, SQLJournal
 from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
 

@@ -20,9 +20,9 @@ import msgspec
 from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
 from zope.interface import implementer
 
-from change_hooks.change import Change
-from change_hooks.delivery import Delivery
-from change_hooks.errors import Unavailable
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import (
     LEASE,
@@ -39,8 +39,7 @@ from change_hooks.journal import (
     Whole,
     Work,
 )
-from change_hooks.journal.packed import Packed, packed
-from change_hooks.journal.pieces import (
+from change_hooks.journal.chunks import (
     LARGE,
     Piece,
     attach,
@@ -54,6 +53,7 @@ from change_hooks.journal.pieces import (
     store,
     sweep,
 )
+from change_hooks.journal.compression import Packed, packed
 from change_hooks.journal.writer import Operation, Store, Writer
 
 #: The most changes that are taken from a queue at once.

@@ -17,12 +17,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from change_hooks.errors import Unavailable
+from change_hooks.core.errors import Unavailable
 
 #: When a transaction has so many operations, it takes no more in.
 GROUP = 512
 
-log = Logger(namespace="change_hooks.journal")
+log = Logger()
 
 #: A function of the store's session; or what else the store knows to run.
 Operation = Any
@@ -73,7 +73,7 @@ class Writer:
         """Have *operation* run in the next transaction.
 
         :returns: fires with its result when it is durable; fails with
-            :class:`~change_hooks.errors.Unavailable` when the database cannot be written.
+            :class:`~change_hooks.core.errors.Unavailable` when the database cannot be written.
         """
         deferred: Deferred[Any] = Deferred()
         self._submitted.append((operation, deferred))

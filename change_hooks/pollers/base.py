@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from twisted.web.http_headers import Headers
 
-from change_hooks.change import Change
-from change_hooks.delivery import Delivery
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
 
 #: The method of a delivery that came from a poller.
 POLL = b"POLL"

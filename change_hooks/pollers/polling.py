@@ -16,9 +16,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from change_hooks.change import Change
-from change_hooks.delivery import Delivery
-from change_hooks.errors import Unavailable
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal, IPoller
 from change_hooks.pollers.base import Poller
 from change_hooks.vcs import ToolError
@@ -26,7 +26,7 @@ from change_hooks.vcs import ToolError
 #: Where pollers keep what they have to, below the configuration's folder.
 FOLDER = "change-hooks-pollers"
 
-log = Logger(namespace="change_hooks.pollers")
+log = Logger()
 
 
 class Host(Protocol):

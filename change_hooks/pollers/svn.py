@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 from change_hooks.pollers.base import Found, Poller
 from change_hooks.vcs import Commit, as_change
 from change_hooks.vcs.svn import Credentials, by_branch, log, root, split_file_alwaystrunk

@@ -21,7 +21,7 @@ from twisted.internet.endpoints import (
 )
 from zope.interface import implementer
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 from change_hooks.interfaces import IChangeSink, SinkError
 from change_hooks.sinks.link import Link
 

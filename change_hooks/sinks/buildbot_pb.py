@@ -15,7 +15,7 @@ from twisted.spread.banana import SIZE_LIMIT
 from twisted.spread.pb import DeadReferenceError, PBClientFactory, PBConnectionLost, RemoteError
 from zope.interface import implementer
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 from change_hooks.interfaces import IChangeSink, SinkError
 from change_hooks.sinks.link import Link, endpoint
 

@@ -15,7 +15,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 from change_hooks.interfaces import IChangeSink, SinkError
 
 #: The longest value put into the environment, in bytes; the system limits them. The JSON on standard

@@ -12,10 +12,10 @@ import msgspec
 from twisted.internet.defer import inlineCallbacks
 from zope.interface import implementer
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
+from change_hooks.core.verification import as_secrets, sign_standard_webhook
+from change_hooks.forges.client import http_client
 from change_hooks.interfaces import IChangeSink, SinkError
-from change_hooks.rest import http_client
-from change_hooks.signatures import as_secrets, sign_standard_webhook
 
 
 @implementer(IChangeSink)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 
 #: How long a tool may take, in seconds.
 TIME_LIMIT = 300.0

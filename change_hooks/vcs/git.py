@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from change_hooks.change import person
+from change_hooks.core.change import person
 from change_hooks.vcs import Commit, ToolError, run, text
 
 #: A field ends with NUL, which is in no commit; a record begins with one.

@@ -1,10 +1,10 @@
 """Handlers for events that the dialects leave out."""
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
+from change_hooks.core.payload import Shape, epoch
 from change_hooks.dialects.github import GitHubEventHandler
 from change_hooks.dialects.gitlab import GitLabHandler
-from change_hooks.handler import shaped
-from change_hooks.payload import Shape, epoch
+from change_hooks.dialects.handler import shaped
 
 
 class Release(Shape):

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 import change_hooks.cli as cli
 import change_hooks.cli.operate as operate
-from change_hooks.change import Change
 from change_hooks.config import load_file, read_www
+from change_hooks.core.change import Change
 from change_hooks.journal.sqlite import sqlite_journal
 
 from ..conftest import delivery, result_of

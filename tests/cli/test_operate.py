@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 import change_hooks.cli as cli
 import change_hooks.cli.operate as operate
-from change_hooks.change import Change
-from change_hooks.errors import Unavailable
-from change_hooks.handler import HookHandler
+from change_hooks.core.change import Change
+from change_hooks.core.errors import Unavailable
+from change_hooks.dialects.handler import HookHandler
 from change_hooks.journal import DeadLetter, Outcome
 from change_hooks.journal.sqlite import sqlite_journal
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import change_hooks.cli as cli
 from change_hooks.cli.workers import VARIABLE, Place, open_socket, place
-from change_hooks.errors import ConfigurationError
+from change_hooks.core.errors import ConfigurationError
 
 
 def test_sockets_are_opened_for_endpoints(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from twisted.internet.address import IPv4Address
 from twisted.web.http_headers import Headers
 
 from change_hooks.clients.simulate import FORGES, Push, simulate
-from change_hooks.delivery import Delivery
-from change_hooks.errors import ProofError
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import ProofError
 from change_hooks.plugins import installed
 from change_hooks.vcs import Commit
 

@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import succeed
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
+from change_hooks.core.errors import BadPayload, SignatureMismatch, SignatureMissing, UnsupportedContentType
+from change_hooks.core.verification import sign_hmac
 from change_hooks.dialects.base import BaseHookHandler
-from change_hooks.errors import BadPayload, SignatureMismatch, SignatureMissing, UnsupportedContentType
-from change_hooks.handler import check_options
-from change_hooks.signatures import sign_hmac
-
-from ..conftest import delivery, result_of
-from ..test_delivery import twisted_request
+from change_hooks.dialects.handler import check_options
+from tests.conftest import delivery, result_of
+from tests.support.connections import twisted_request
 
 FORM = b"application/x-www-form-urlencoded"
 EVERYTHING = {

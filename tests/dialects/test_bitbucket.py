@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from change_hooks.core.errors import BadPayload, UnsupportedContentType
 from change_hooks.dialects.bitbucket import BitBucketHandler
-from change_hooks.errors import BadPayload, UnsupportedContentType
+from tests.conftest import delivery
 
-from ..conftest import delivery
 from .test_every_forge import example
 
 FORM = b"application/x-www-form-urlencoded"

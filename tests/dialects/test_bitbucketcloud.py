@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from change_hooks.change import NoChange
+from change_hooks.core.change import NoChange
+from change_hooks.core.errors import BadPayload
 from change_hooks.dialects.bitbucketcloud import BitbucketCloudEventHandler
-from change_hooks.errors import BadPayload
+from tests.conftest import delivery
 
-from ..conftest import delivery
 from .payloads import CLOUD_OLD_PULL_REQUEST, CLOUD_PULL_REQUEST, OTHER, SHA
 from .test_every_forge import example
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from change_hooks.change import NoChange
+from change_hooks.core.change import NoChange
+from change_hooks.core.errors import BadPayload
 from change_hooks.dialects.bitbucketserver import BitbucketServerEventHandler
-from change_hooks.errors import BadPayload
+from tests.conftest import delivery
 
-from ..conftest import delivery
 from .payloads import (
     OTHER,
     SERVER_ADD_ON_PULL_REQUEST,

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from change_hooks import make_resource
-from change_hooks.change import Change, NoChange
-from change_hooks.errors import BadPayload, SignatureMismatch, SignatureMissing
+from change_hooks.core.change import Change, NoChange
+from change_hooks.core.errors import BadPayload, SignatureMismatch, SignatureMissing
+from change_hooks.core.verification import sign_hmac
 from change_hooks.plugins import installed
-from change_hooks.signatures import sign_hmac
+from tests.conftest import Client, delivery, result_of
 
-from ..conftest import Client, delivery, result_of
 from . import payloads
 
 PAYLOADS = Path(__file__).parents[2] / "docs" / "examples" / "payloads"

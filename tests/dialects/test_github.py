@@ -10,14 +10,14 @@ from twisted.internet.task import Clock, deferLater
 from twisted.web.resource import Resource
 
 from change_hooks import make_resource
-from change_hooks.change import Change, NoChange
+from change_hooks.core.change import Change, NoChange
+from change_hooks.core.errors import ConfigurationError, SignatureMismatch, SignatureMissing
+from change_hooks.core.verification import sign_hmac
 from change_hooks.dialects.github import GitHubEventHandler
-from change_hooks.errors import ConfigurationError, SignatureMismatch, SignatureMissing
-from change_hooks.handler import check_options
-from change_hooks.signatures import sign_hmac
+from change_hooks.dialects.handler import check_options
+from tests.conftest import Client, delivery, has_fired, result_of
+from tests.support.connections import twisted_request
 
-from ..conftest import Client, delivery, has_fired, result_of
-from ..test_delivery import twisted_request
 from .payloads import GITHUB_PULL_REQUEST, GITHUB_REPOSITORY, OTHER, SHA, ZEROS
 from .test_every_forge import example
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from change_hooks.change import NoChange
+from change_hooks.core.change import NoChange
+from change_hooks.core.errors import BadPayload, ConfigurationError, SignatureMismatch, SignatureMissing
+from change_hooks.core.verification import sign_standard_webhook
 from change_hooks.dialects.gitlab import GitLabHandler
-from change_hooks.errors import BadPayload, ConfigurationError, SignatureMismatch, SignatureMissing
-from change_hooks.signatures import sign_standard_webhook
+from tests.conftest import delivery
 
-from ..conftest import delivery
 from .payloads import GITLAB_MERGE, GITLAB_MERGE_REQUEST, GITLAB_NOTE, GITLAB_PROJECT, SHA, ZEROS
 from .test_every_forge import example
 

@@ -6,11 +6,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from change_hooks.change import NoChange
+from change_hooks.core.change import NoChange
+from change_hooks.core.errors import UnsupportedContentType
 from change_hooks.dialects.gitorious import GitoriousHandler
-from change_hooks.errors import UnsupportedContentType
+from tests.conftest import delivery
 
-from ..conftest import delivery
 from .payloads import ZEROS
 from .test_every_forge import example
 

@@ -7,11 +7,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
 from change_hooks import make_resource
+from change_hooks.core.errors import BadPayload, ConfigurationError
+from change_hooks.dialects.handler import check_options
 from change_hooks.dialects.poller import PollingHandler
-from change_hooks.errors import BadPayload, ConfigurationError
-from change_hooks.handler import check_options
-
-from ..conftest import Client, delivery
+from tests.conftest import Client, delivery
 
 SVN = "https://svn.example.com/svnroot/amanda"
 

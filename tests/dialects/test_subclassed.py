@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from change_hooks import make_resource
-from change_hooks.change import Change
-from change_hooks.signatures import sign_hmac
-
-from ..conftest import Client
+from change_hooks.core.change import Change
+from change_hooks.core.verification import sign_hmac
+from tests.conftest import Client
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "subclassed.py"
 RELEASE: dict[str, Any] = {

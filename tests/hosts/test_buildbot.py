@@ -6,7 +6,7 @@ from typing import Any
 from buildbot.process.properties import Interpolate
 from twisted.internet.defer import succeed
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 from change_hooks.hosts.buildbot import MasterPollers, make_resource, own_keys
 
 from ..conftest import Client, result_of

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from change_hooks.signatures import sign_hmac
+from change_hooks.core.verification import sign_hmac
 
 from ..dialects.payloads import GITHUB_PULL_REQUEST
 from ..dialects.test_every_forge import EVENT_HEADERS, EVENTS, FORGES, example, sent

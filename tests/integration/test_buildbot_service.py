@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from change_hooks.signatures import sign_hmac
+from change_hooks.core.verification import sign_hmac
 
 from ..dialects.test_every_forge import example
 from .conftest import eventually, free_port, program

@@ -18,7 +18,7 @@ import pytest
 from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
 
-from change_hooks.signatures import sign_hmac
+from change_hooks.core.verification import sign_hmac
 
 from .conftest import PATIENCE, Server, eventually, free_port, program
 from .test_serve import curl

@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from change_hooks.signatures import sign_hmac
+from change_hooks.core.verification import sign_hmac
 
 from .conftest import Server, configure, eventually, free_port, program
 from .services import database, missing

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from change_hooks.change import Change
-from change_hooks.errors import ConfigurationError, Unavailable
+from change_hooks.core.change import Change
+from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal import Appended
 from change_hooks.journal.address import check_journal, make_journal, open_reader
 from change_hooks.journal.postgresql import PostgreSQLStore, connect, connect_to_read, postgresql_journal

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from change_hooks.signatures import sign_hmac
+from change_hooks.core.verification import sign_hmac
 
 from ..dialects.payloads import GITHUB_PULL_REQUEST
 from .conftest import Server, free_port, program

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from change_hooks.signatures import sign_hmac
+from change_hooks.core.verification import sign_hmac
 
 from .conftest import PATIENCE, Server, configure, eventually, free_port, program
 

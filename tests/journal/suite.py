@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from change_hooks.change import Change
-from change_hooks.errors import Unavailable
+from change_hooks.core.change import Change
+from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import (
     LEASE,
@@ -22,7 +22,7 @@ from change_hooks.journal import (
     StoredDelivery,
     Wanted,
 )
-from change_hooks.journal.pieces import FORGOTTEN, Piece, store, sweep
+from change_hooks.journal.chunks import FORGOTTEN, Piece, store, sweep
 from change_hooks.journal.sql import CLAIM, LONGEST_DUE, PAGE, Reader, SQLJournal, prune, queue_name
 
 from ..conftest import delivery, has_fired, result_of
@@ -477,8 +477,8 @@ LONG = Change(repository="r0", revision="10", comments="\u00e4" * 300)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is large is small, so that there is a lot of it."""
     monkeypatch.setattr("change_hooks.journal.sql.LARGE", 100)
-    monkeypatch.setattr("change_hooks.journal.pieces.PIECE", 128)
-    monkeypatch.setattr("change_hooks.journal.packed.SMALLEST", 64)
+    monkeypatch.setattr("change_hooks.journal.chunks.PIECE", 128)
+    monkeypatch.setattr("change_hooks.journal.compression.SMALLEST", 64)
 
 
 def append_large(journal: Journal, name: str = "1", sinks: tuple[str, ...] = ("sink",)) -> Appended:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from change_hooks.errors import ConfigurationError
+from change_hooks.core.errors import ConfigurationError
 from change_hooks.journal.address import check_journal, make_journal, open_reader, shown
 from change_hooks.journal.sqlite import SQLiteStore
 

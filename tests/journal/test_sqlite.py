@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from change_hooks.change import Change
-from change_hooks.errors import ConfigurationError, Unavailable
+from change_hooks.core.change import Change
+from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal import Appended, ChangeKey
 from change_hooks.journal.address import open_reader
-from change_hooks.journal.pieces import Piece, store
+from change_hooks.journal.chunks import Piece, store
 from change_hooks.journal.sql import Reader, SchemaError
 from change_hooks.journal.sqlite import (
     _MIGRATIONS,

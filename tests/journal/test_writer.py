@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from change_hooks.errors import Unavailable
+from change_hooks.core.errors import Unavailable
 from change_hooks.journal.writer import GROUP, Writer
 
 from ..conftest import has_fired, result_of

@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from change_hooks.change import Change
-from change_hooks.delivery import Delivery
-from change_hooks.errors import Unavailable
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IPoller
 from change_hooks.pollers import Poller
 from change_hooks.pollers.base import Found, changes_in, is_polled

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 from change_hooks.interfaces import IChangeSink
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks.amqp import LONGEST_PART, Amqp, routing_key

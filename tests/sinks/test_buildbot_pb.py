@@ -12,7 +12,7 @@ from twisted.spread import pb
 from twisted.test.iosim import FakeTransport, IOPump
 from zope.interface import implementer
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 from change_hooks.interfaces import IChangeSink, SinkError
 from change_hooks.sinks.buildbot_pb import LONGEST_TEXT, BuildbotPB, fields_of
 

@@ -9,7 +9,7 @@ from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTer
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
 from change_hooks.interfaces import IChangeSink, SinkError
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks import Command

@@ -9,10 +9,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
-from change_hooks.change import Change
+from change_hooks.core.change import Change
+from change_hooks.core.verification import verify_standard_webhook
 from change_hooks.interfaces import IChangeSink, SinkError
 from change_hooks.journal import ChangeKey
-from change_hooks.signatures import verify_standard_webhook
 from change_hooks.sinks import Http
 from change_hooks.sinks.http import retry_after
 

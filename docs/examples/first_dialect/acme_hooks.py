@@ -1,8 +1,9 @@
 """The dialect of the forge Acme: pushes, signed with HMAC-SHA256."""
 
-from change_hooks.change import Change
-from change_hooks.handler import EventHandler, ForgeOptions, shaped
-from change_hooks.payload import Shape, epoch
+from change_hooks.core.change import Change
+from change_hooks.core.options import ForgeOptions
+from change_hooks.core.payload import Shape, epoch
+from change_hooks.dialects.handler import EventHandler, shaped
 
 
 class Author(Shape):

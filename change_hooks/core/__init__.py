@@ -1,0 +1,1 @@
+"""What needs no reactor, no socket and no clock."""

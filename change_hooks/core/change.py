@@ -1,0 +1,297 @@
+"""Change: one normalised record of something that was committed; what a build system acts on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from datetime import datetime, timezone
+from math import isfinite
+from typing import Any, NoReturn
+
+import msgspec
+
+#: Text that is always there; missing or None means the empty string.
+REQUIRED_TEXT = ("author", "comments", "revlink", "repository", "project")
+#: Text that may be None: not known, or does not apply.
+OPTIONAL_TEXT = ("committer", "revision", "branch", "category", "codebase", "src")
+_TEXT = (*REQUIRED_TEXT, *OPTIONAL_TEXT)
+
+#: The property that lists the fields of a change about which the sender said nothing, where it could
+#: have: ``["files"]`` tells "the files are not known" from "no file was touched".
+MISSING = "change_hook_missing"
+#: The property that says that the sender left commits of this push out: how many there are in all, or
+#: True when it does not say.
+TRUNCATED = "change_hook_truncated"
+
+
+class InvalidChange(ValueError):
+    """A change with an unknown field, or a value of the wrong type.
+
+    :param field: the field, for instance ``files[2]``.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"change field {field!r}: {message}")
+        self.field = field
+
+
+class NoChange(list[Any]):
+    """An empty list of changes that says why it is empty.
+
+    A handler returns ``NoChange("the branch was deleted"), "git"`` instead of ``[], "git"``, and the
+    answer to the sender gives the reason.
+
+    :param reason: our own words; nothing that was sent.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+_STR = {str}
+_set = msgspec.structs.force_setattr
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One normalised change.
+
+    :param author: ``Name <email>``, or what the sender knows of it.
+    :param committer: like *author*, where it is somebody else's business to record it.
+    :param files: the paths touched; see :data:`MISSING` for "not known".
+    :param comments: the commit message, or the pull request's title and description.
+    :param revision: the commit's name in the version control system.
+    :param when_timestamp: seconds since the epoch.
+    :param branch: the branch, tag or ref.
+    :param category: what kind of event it was: ``push``, ``pull``, ``tag`` ...
+    :param revlink: a web page that shows it.
+    :param properties: a JSON-able mapping of more facts.
+    :param repository: the repository's address.
+    :param project: the project's name.
+    :param codebase: Buildbot's name for the repository's role in a build.
+    :param src: the version control system: ``git``, ``hg``, ``svn`` ...
+    :raises InvalidChange: for a value of the wrong type; it names the field.
+    """
+
+    author: str = ""
+    committer: str | None = None
+    files: list[str] = []
+    comments: str = ""
+    revision: str | None = None
+    when_timestamp: int | None = None
+    branch: str | None = None
+    category: str | None = None
+    revlink: str = ""
+    properties: dict[str, Any] = {}
+    repository: str = ""
+    project: str = ""
+    codebase: str | None = None
+    src: str | None = None
+
+    def __post_init__(self) -> None:
+        files = self.files
+        author, comments, revlink = self.author, self.comments, self.revlink
+        repository, project = self.repository, self.project
+        committer, revision, branch = self.committer, self.revision, self.branch
+        category, codebase, src = self.category, self.codebase, self.src
+        when = self.when_timestamp
+        # What is right, as nearly all are, is seen at a glance; the rest is looked at field by field.
+        if (
+            author.__class__ is str
+            and comments.__class__ is str
+            and revlink.__class__ is str
+            and repository.__class__ is str
+            and project.__class__ is str
+            and (committer is None or committer.__class__ is str)
+            and (revision is None or revision.__class__ is str)
+            and (branch is None or branch.__class__ is str)
+            and (category is None or category.__class__ is str)
+            and (codebase is None or codebase.__class__ is str)
+            and (src is None or src.__class__ is str)
+            and (when is None or when.__class__ is int)
+            and files.__class__ is list
+            and (not files or set(map(type, files)) == _STR)
+        ):
+            texts = [author, comments, revlink, repository, project, committer or "", revision or ""]
+            texts += [branch or "", category or "", codebase or "", src or "", *files]
+            if not is_well_formed("".join(texts)):
+                self._repair()
+        else:
+            self._find_wrong()
+        properties = self.properties
+        if properties.__class__ is not dict:
+            _wrong("properties", "dict", properties)
+        if properties:
+            _set(self, "properties", _json_able_properties(properties))
+
+    def _repair(self) -> None:
+        for name in _TEXT:
+            value = getattr(self, name)
+            if value is not None:
+                _set(self, name, well_formed(value))
+        _set(self, "files", [well_formed(path) for path in self.files])
+
+    def _find_wrong(self) -> NoReturn:
+        for name in _TEXT:
+            value = getattr(self, name)
+            if value.__class__ is not str and (value is not None or name in REQUIRED_TEXT):
+                _wrong(name, "str", value)
+        if self.files.__class__ is not list:
+            _wrong("files", "list of str", self.files)
+        for index, path in enumerate(self.files):
+            if path.__class__ is not str:
+                _wrong(f"files[{index}]", "str", path)
+        _wrong("when_timestamp", "int (seconds since the epoch)", self.when_timestamp)
+
+    def for_commit(  # noqa: PLR0917 (keywords take half as long again)
+        self,
+        author: str,
+        committer: str | None,
+        files: list[str],
+        comments: str,
+        revision: str,
+        when: int | None,
+        revlink: str,
+        properties: dict[str, Any],
+    ) -> Change:
+        """The change of one commit of a push, with the other fields of this one.
+
+        For what was decoded straight to a :class:`~change_hooks.core.payload.Shape`, and so has the right types
+        and no lone surrogates: nothing is looked at again.
+        """
+        change: Change = self.__copy__()  # type: ignore[attr-defined]  # copy() would look for it first
+        _set(change, "author", author)
+        _set(change, "committer", committer)
+        _set(change, "files", files)
+        _set(change, "comments", comments)
+        _set(change, "revision", revision)
+        _set(change, "when_timestamp", when)
+        _set(change, "revlink", revlink)
+        _set(change, "properties", properties)
+        return change
+
+    def with_src(self, src: str) -> Change:
+        """The same with another *src*."""
+        changed = copy(self)
+        _set(changed, "src", src)
+        return changed
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keyword arguments of Buildbot's ``addChange``, all of them."""
+        return msgspec.structs.asdict(self)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Change:
+        """Make a change of what a handler returned.
+
+        Beside the fields' own types this takes what handlers written against ``request.args`` have
+        in hand: bytes for text (decoded as UTF-8, with replacement), a list of one value for that
+        value, None for the default, and a datetime or float for *when_timestamp*.
+
+        :raises InvalidChange: for an unknown key or a value of another type.
+        """
+        fields: dict[str, Any] = {}
+        for name, value in mapping.items():
+            if value is None:
+                if name not in _FIELDS:
+                    _unknown(name)
+            elif name in _TEXT:
+                fields[name] = _text(value)
+            elif name == "files":
+                fields[name] = [_text(path) for path in value] if isinstance(value, (list, tuple)) else value
+            elif name == "when_timestamp":
+                fields[name] = _epoch(value)
+            elif name == "properties":
+                fields[name] = dict(value) if isinstance(value, Mapping) else value
+            else:
+                _unknown(name)
+        return cls(**fields)
+
+
+_FIELDS = frozenset(Change.__struct_fields__)
+
+
+def person(name: str | None, email: str | None) -> str:
+    """``Name <email>``, or the one of them that is known, or the empty string."""
+    name, email = (name or "").strip(), (email or "").strip()
+    return f"{name} <{email}>" if name and email else name or email
+
+
+def is_well_formed(text: str) -> bool:
+    """True unless there is a lone surrogate in *text*."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def well_formed(text: str) -> str:
+    """*text* with every lone surrogate replaced by U+FFFD, so that it can be encoded."""
+    if is_well_formed(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _unknown(name: object) -> NoReturn:
+    raise InvalidChange(str(name), f"no such field; there are {', '.join(sorted(_FIELDS))}")
+
+
+def _wrong(field: str, expected: str, value: object) -> NoReturn:
+    raise InvalidChange(field, f"expected {expected}, got {type(value).__name__}")
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _epoch(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return int((value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp())
+    if isinstance(value, float) and isfinite(value):
+        return int(value)
+    return value
+
+
+def _json_able_properties(properties: dict[Any, Any]) -> dict[str, Any]:
+    for name, value in properties.items():
+        kind = value.__class__
+        if name.__class__ is not str or not name.isascii() or kind not in _FLAT:
+            break
+        if kind is str and not value.isascii():
+            break
+    else:
+        return properties.copy()
+    copied: dict[str, Any] = _json_able(properties, "properties")
+    return copied
+
+
+_FLAT = frozenset({str, bool, int, type(None)})
+
+
+def _json_able(value: Any, path: str) -> Any:
+    if isinstance(value, str):
+        return well_formed(value)
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        if isfinite(value):
+            return value
+        raise InvalidChange(path, "JSON has no infinite numbers and no NaN")
+    if isinstance(value, (list, tuple)):
+        return [_json_able(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        copy = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InvalidChange(path, "every key must be a str")
+            copy[well_formed(key)] = _json_able(item, f"{path}.{key}")
+        return copy
+    raise InvalidChange(path, f"{type(value).__name__} is not JSON-able")
+
+
+__all__ = ["MISSING", "TRUNCATED", "Change", "InvalidChange", "NoChange", "person", "well_formed"]

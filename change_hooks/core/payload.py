@@ -1,0 +1,227 @@
+"""From a body to a payload: content type, character set, JSON, shape.
+
+Strategy: what a forge means is never lost to how it is written. A byte-order mark, another character
+set, an invalid byte or a lone surrogate is repaired (with U+FFFD); what is left over is an error that
+names the field. The fast way (msgspec, straight from the bytes to the shape) comes first; repair is
+tried only after it failed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from change_hooks.core.delivery import Delivery, parse_urlencoded
+from change_hooks.core.errors import BadPayload, UnsupportedContentType
+
+T = TypeVar("T")
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+
+
+class Shape(msgspec.Struct, gc=False):
+    """The base of the payload types in the dialects: only the fields that are used.
+
+    An optional field has a default and admits None: forges leave out, and null, what they have not.
+    """
+
+
+def content_type(delivery: Delivery) -> tuple[str, str]:
+    """The media type, in lower case (``""`` when there is none), and the character set (``utf-8``)."""
+    header = delivery.getHeader(b"content-type")
+    if header is None or header == b"application/json":
+        return ("", "utf-8") if header is None else (JSON, "utf-8")
+    kind, _, rest = header.decode("latin-1").partition(";")
+    charset = "utf-8"
+    for parameter in rest.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            charset = value.strip().strip("\"'").lower() or "utf-8"
+    return kind.strip().lower(), charset
+
+
+def is_json(kind: str) -> bool:
+    """True for ``application/json`` and every ``application/...+json``."""
+    return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def json_text(delivery: Delivery, *, form: bool, json: bool = True) -> bytes:
+    """The JSON document of a delivery, in UTF-8, taken from the signed body alone.
+
+    :param form: take a form body with the document in its one field ``payload``.
+    :param json: take a JSON body; a body without a content type is one.
+    :raises UnsupportedContentType: for another content type, or an unknown character set.
+    :raises BadPayload: for a form without exactly one ``payload``.
+    """
+    kind, charset = content_type(delivery)
+    if json and (kind == "" or is_json(kind)):
+        return _in_utf8(delivery.body, charset)
+    if form and kind == FORM:
+        payloads = parse_urlencoded(delivery.body).get(b"payload", [])
+        if len(payloads) != 1:
+            raise BadPayload(f"the form must hold it exactly once, not {len(payloads)} times", "payload")
+        return _in_utf8(payloads[0], charset)
+    taken = [name for name, takes in ((JSON, json), (FORM, form)) if takes]
+    raise UnsupportedContentType(f"the content type must be {' or '.join(taken)}")
+
+
+def _in_utf8(body: bytes, charset: str) -> bytes:
+    if charset in {"utf-8", "utf8", "us-ascii", "ascii"}:
+        return body[3:] if body.startswith(codecs.BOM_UTF8) else body
+    try:
+        codec = codecs.lookup(charset)
+        if not getattr(codec, "_is_text_encoding", True):
+            raise LookupError
+        return body.decode(codec.name, "replace").lstrip("\ufeff").encode("utf-8", "replace")
+    except (LookupError, ValueError):
+        raise UnsupportedContentType("the charset of the content type is not known; use utf-8") from None
+
+
+@lru_cache(maxsize=256)
+def decoder_for(shape: Any) -> msgspec.json.Decoder[Any]:
+    """The one JSON decoder of a shape; they are worth keeping."""
+    return msgspec.json.Decoder(shape)
+
+
+def decode(text: bytes, shape: Any) -> Any:
+    """Decode the JSON document *text* as *shape* (a type that msgspec knows; ``Any`` for plain objects).
+
+    Invalid UTF-8 and lone surrogates become U+FFFD.
+
+    :raises BadPayload: it is no JSON, is nested too deeply, or a field has another shape.
+    """
+    decoder = decoder_for(shape)
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError as error:
+        raise _misshapen(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _decode_repaired(text, decoder, error)
+    except RecursionError:
+        raise BadPayload("the JSON is nested too deeply") from None
+
+
+def _decode_repaired(text: bytes, decoder: msgspec.json.Decoder[Any], first: Exception) -> Any:
+    try:
+        document = json.loads(text.decode("utf-8", "replace"))
+        raw = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        clean = raw.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return decoder.decode(clean.encode())
+    except msgspec.ValidationError as error:
+        raise _misshapen(error) from None
+    except RecursionError:
+        raise BadPayload("the JSON is nested too deeply") from None
+    except ValueError:
+        raise BadPayload(_malformed(first)) from None
+
+
+def _malformed(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "the body is no JSON"
+    return f"the body is no JSON ({error})"
+
+
+def _misshapen(error: msgspec.ValidationError) -> BadPayload:
+    message, _, path = str(error).rpartition(" - at `")
+    return BadPayload(message or str(error), path.rstrip("`") if message else "$")
+
+
+def convert(payload: Any, shape: type[T]) -> T:
+    """Give a decoded payload (a mapping) the shape; what has it already is returned as it is.
+
+    :raises BadPayload: a field has another shape; it is named.
+    """
+    if isinstance(payload, shape):
+        return payload
+    try:
+        return msgspec.convert(payload, shape)
+    except msgspec.ValidationError as error:
+        raise _misshapen(error) from None
+
+
+def expect_mapping(payload: Any) -> Mapping[str, Any]:
+    """*payload* when it is a JSON object.
+
+    :raises BadPayload: it is something else.
+    """
+    if not isinstance(payload, Mapping):
+        raise BadPayload("expected an object", "$")
+    return payload
+
+
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)? ?(Z|z|UTC|GMT|([+-])(\d\d):?(\d\d)?)?",
+    re.ASCII,
+)
+
+
+def epoch(text: str | None) -> int | None:
+    """Seconds since the epoch of a date and time as forges write it: ISO 8601 with ``T`` or a space, any
+    offset (UTC when there is none), with or without seconds and fractions. None when it is no such.
+    """
+    if not text:
+        return None
+    offset = _offset(text[19:])
+    try:
+        moment = datetime.fromisoformat(text if offset is None else text[:19])
+        if offset is not None and moment.tzinfo is None:
+            since = moment - _EPOCH
+            return since.days * 86400 + since.seconds - offset
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        return int(moment.timestamp() // 1)
+    except (ValueError, OverflowError):
+        return _epoch_by_parts(text)
+
+
+_EPOCH = datetime(1970, 1, 1)
+_OFFSET = re.compile(r"(?:[.,]\d+)?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
+
+
+@lru_cache(maxsize=1024)
+def _offset(tail: str) -> int | None:
+    """What stands behind the seconds in nearly every date, in seconds east of UTC; None when it is else."""
+    found = _OFFSET.fullmatch(tail)
+    if found is None:
+        return None
+    sign, hours, minutes = found.groups("0")
+    return (-60 if sign == "-" else 60) * (60 * int(hours) + int(minutes))
+
+
+def _epoch_by_parts(text: str) -> int | None:
+    found = _TIME.fullmatch(text.strip())
+    if found is None:
+        return None
+    year, month, day, hour, minute, second, _, sign, hours, minutes = found.groups()
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    try:
+        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))
+        moment = moment + offset if sign == "-" else moment - offset
+        return int(moment.replace(tzinfo=timezone.utc).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+__all__ = [
+    "FORM",
+    "JSON",
+    "MULTIPART",
+    "Shape",
+    "content_type",
+    "convert",
+    "decode",
+    "decoder_for",
+    "epoch",
+    "expect_mapping",
+    "is_json",
+    "json_text",
+]

@@ -1,0 +1,218 @@
+"""Deliveries that are answered before their changes are known.
+
+Strategy: a sender waits only so long. When a handler needs longer (it asks the forge for more), the proved
+delivery is stored as *pending* and answered, and the handler goes on. When it is done, the changes are
+stored; when this process dies first, the next one, or another receiver of the same journal, begins anew with
+the stored delivery, which gives the handler exactly what the live one did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import DeliveryError, Unavailable
+from change_hooks.incidents import report
+from change_hooks.intake.receipt import Taken
+from change_hooks.interfaces import IJournal
+from change_hooks.journal import Appended, Pending
+from change_hooks.outbox.dispatcher import FIRST_RETRY, LOOK_AGAIN, Dispatcher, back_off
+
+#: How many deliveries of an earlier run are worked on at once.
+CONCURRENCY = 4
+#: How often to look whether a late delivery has been proved, in seconds.
+NOT_PROVED = 0.5
+#: Failures of the handler for want of something, after which a delivery has failed.
+ATTEMPTS = 20
+
+log = Logger()
+
+Process = Callable[[Delivery], "Deferred[list[Change]]"]
+
+
+class _InTime:
+    """One answer that waits for a handler, but not for too long.
+
+    No part of it refers to itself when it is done, so what may be large is let go at once.
+    """
+
+    def __init__(
+        self,
+        journal: IJournal,
+        clock: IReactorTime,
+        within: float,
+        delivery: Delivery,
+        found_later: Callable[[int | None, Delivery, Any], None],
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._delivery = delivery
+        self._found_later = found_later
+        self._answer: Deferred[Any] = Deferred()
+        self._stored: Deferred[Any] | None = None
+        self._alarm: Any = clock.callLater(max(within, 0.0), self._give_up_waiting)
+
+    def wait_for(self, found: Deferred[list[Change]]) -> Deferred[Any]:
+        """See :meth:`change_hooks.web.resource.Intake.in_time`."""
+        answer = self._answer
+        found.addBoth(self._done)
+        return answer
+
+    def _give_up_waiting(self) -> None:
+        self._alarm = None
+        if not self._delivery.verified:
+            self._alarm = self._clock.callLater(NOT_PROVED, self._give_up_waiting)
+            return
+        self._stored = self._journal.postpone(self._delivery)
+        self._stored.addCallbacks(self._tell, self._answer.errback)
+
+    def _tell(self, appended: Appended) -> int | None:
+        self._answer.callback(Taken(duplicate=appended.duplicate, postponed=not appended.duplicate))
+        return None if appended.duplicate else appended.seq
+
+    def _done(self, result: Any) -> None:
+        if self._stored is None:
+            self._alarm.cancel()
+            self._alarm = None
+            self._answer.callback(result)
+        else:
+            self._stored.addCallback(self._found_later, self._delivery, result)
+
+
+class PendingDeliveries:
+    """Finishes deliveries in the background.
+
+    :param journal: where they are stored.
+    :param dispatcher: told of what is new.
+    :param clock: all waiting goes through it.
+    :param within: how long a handler may take before the answer goes out without it, in seconds.
+    :param process: gives the changes of a stored delivery.
+    """
+
+    def __init__(
+        self, journal: IJournal, dispatcher: Dispatcher, clock: IReactorTime, within: float, process: Process
+    ) -> None:
+        self.within = within
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._process = process
+        self._stopped = True
+        self._working = 0
+        self._looking = False
+        self._alarm: IDelayedCall | None = None
+
+    # In front of the answer.
+
+    def in_time(self, delivery: Delivery, found: Deferred[list[Change]]) -> Deferred[Any]:
+        """See :meth:`change_hooks.web.resource.Intake.in_time`."""
+        if found.called and not found.paused:
+            return found
+        return _InTime(self._journal, self._clock, self.within, delivery, self._found_later).wait_for(found)
+
+    def _found_later(self, seq: int | None, delivery: Delivery, result: Any) -> None:
+        """The handler is done after all; *seq* is None when nothing was stored."""
+        if seq is not None:
+            self._record(Pending(seq, 0, delivery), result).addErrback(_broken)
+
+    # Behind it.
+
+    def start(self) -> None:
+        """Begin with what an earlier run left unfinished."""
+        self._stopped = False
+        self._look()
+
+    def stop(self) -> None:
+        """Begin nothing new; what is not finished, the next run will finish."""
+        self._stopped = True
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+
+    def _look(self) -> None:
+        room = CONCURRENCY - self._working
+        if self._stopped or self._looking or room <= 0:
+            return
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        self._alarm = self._clock.callLater(LOOK_AGAIN, self._look)
+        self._looking = True
+        self._journal.pending(self._clock.seconds(), room).addCallbacks(self._begin, self._cannot_look)
+
+    def _cannot_look(self, failure: Failure) -> None:
+        self._looking = False
+
+    def _begin(self, found: list[Pending]) -> None:
+        self._looking = False
+        for pending in found:
+            self._working += 1
+            work: Deferred[Any] = self._process(pending.delivery)
+            work.addBoth(partial(self._record, pending))
+            work.addErrback(_broken)
+            work.addCallback(self._worked)
+
+    def _worked(self, _: Any) -> None:
+        self._working -= 1
+        self._look()
+
+    def _record(self, pending: Pending, result: Any) -> Deferred[None]:
+        seq, delivery = pending.seq, pending.delivery
+        if not isinstance(result, Failure):
+            changes: list[Change] = result
+            log.info(
+                "{dialect} {delivery}: finished; changes: {changes}",
+                dialect=delivery.dialect,
+                delivery=delivery.id,
+                changes=len(changes),
+            )
+            return self._written(lambda: self._journal.finish(seq, changes, self._dispatcher.sinks))
+        if self._stopped:
+            return succeed(None)
+        error = result.value
+        if isinstance(error, Unavailable) and pending.attempts + 1 < ATTEMPTS:
+            due = self._clock.seconds() + back_off(pending.attempts + 1)
+            refusal = error.message
+            return self._written(lambda: self._journal.put_off(seq, due, refusal))
+        if isinstance(error, DeliveryError):
+            message = error.message
+        else:
+            incident = report(f"the handler of {delivery.dialect} broke", result, delivery=delivery.id)
+            message = f"the handler broke (incident {incident})"
+        log.error(
+            "{dialect} {delivery} failed after it was accepted: {message}",
+            dialect=delivery.dialect,
+            delivery=delivery.id,
+            message=message,
+        )
+        return self._written(lambda: self._journal.fail(seq, message))
+
+    @inlineCallbacks
+    def _written(self, write: Callable[[], Deferred[Any]]) -> Any:
+        """Write it, however long the journal takes to recover; what a shutdown leaves unwritten is begun
+        anew by the next run.
+        """
+        while True:
+            try:
+                yield write()
+            except Unavailable:
+                if self._stopped:
+                    return
+                yield deferLater(self._clock, FIRST_RETRY)
+            else:
+                self._dispatcher.wake()
+                return
+
+
+def _broken(failure: Failure) -> None:
+    log.failure("a pending delivery could not be recorded", failure)
+
+
+__all__ = ["PendingDeliveries"]

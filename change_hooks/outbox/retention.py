@@ -1,0 +1,75 @@
+"""Deletes what has been delivered long enough ago."""
+
+from __future__ import annotations
+
+from time import time
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from change_hooks.core.errors import Unavailable
+from change_hooks.interfaces import IJournal
+
+#: How often to look, in seconds.
+EVERY = 3600.0
+#: The pause between two parts of the work, so that deliveries come first, in seconds.
+PAUSE = 0.05
+DAY = 86400.0
+
+log = Logger()
+
+
+class Retention:
+    """Prunes a journal, now and every hour.
+
+    :param clock: all waiting goes through it.
+    :param keep: how long a delivery is kept after it was received, in days; None: for good.
+    """
+
+    def __init__(self, journal: IJournal, clock: IReactorTime, keep: float | None) -> None:
+        self.keep = keep
+        self._journal = journal
+        self._clock = clock
+        self._alarm: IDelayedCall | None = None
+        self._stopped = True
+
+    def start(self) -> None:
+        """Begin."""
+        self._stopped = False
+        self._run()
+
+    def stop(self) -> None:
+        """End; what is being deleted is."""
+        self._stopped = True
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+
+    def _run(self) -> None:
+        self._alarm = self._clock.callLater(EVERY, self._run)
+        self._prune().addErrback(_not_now)
+
+    @inlineCallbacks
+    def _prune(self) -> Any:
+        pruned = 0
+        while self.keep is not None and not self._stopped:
+            some = yield self._journal.prune(time() - self.keep * DAY)
+            if not some:
+                break
+            pruned += some
+            yield deferLater(self._clock, PAUSE)
+        if pruned:
+            log.info("deleted {pruned} deliveries that were delivered long ago", pruned=pruned)
+
+
+def _not_now(failure: Failure) -> Deferred[None]:
+    """There is a next time."""
+    if not failure.check(Unavailable):
+        log.failure("old deliveries could not be deleted", failure)
+    return succeed(None)
+
+
+__all__ = ["DAY", "Retention"]

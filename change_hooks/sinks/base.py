@@ -1,0 +1,22 @@
+"""What all sinks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from change_hooks.core.change import Change
+from change_hooks.interfaces import IChangeSink
+
+
+def sink_call(sink: Any) -> Callable[[Change, Any], Any]:
+    """How to call a sink: its ``add_change`` with the key, or a plain callable with the change alone."""
+    if IChangeSink.providedBy(sink):
+        call: Callable[[Change, Any], Any] = sink.add_change
+        return call
+    if not callable(sink):
+        raise TypeError("a sink is an IChangeSink provider, or a callable that takes one Change")
+    return lambda change, key: sink(change)
+
+
+__all__ = ["sink_call"]

@@ -1,0 +1,143 @@
+"""A server of its own: what ``change-hooks serve`` and ``twist change-hooks`` run."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.application.service import MultiService
+from twisted.internet.defer import inlineCallbacks
+from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
+
+from change_hooks.config import DEFAULT_PORT, FileConfig, load_file
+from change_hooks.core.errors import ConfigurationError
+from change_hooks.journal.address import check_journal
+from change_hooks.pollers.base import Poller
+from change_hooks.pollers.polling import Polling
+from change_hooks.service import ChangeHookService
+
+log = Logger()
+
+
+class StandaloneService(MultiService):
+    """A server of its own: what ``change-hooks serve`` and ``twist change-hooks`` run.
+
+    Started, it opens the journal, listens, and reads the configuration again at every SIGHUP.
+
+    :param path: the configuration file; None for the embedded default: the dialect ``base`` on
+        127.0.0.1:8010, and a journal in the current folder.
+    :param reactor: the reactor.
+    :param listener: what listens instead of the reactor.
+    :param first: False for a process beside others of the same configuration: its pollers look only when they
+        are told to.
+    :raises ConfigurationError: with everything that is wrong.
+    """
+
+    def __init__(self, path: Path | None, reactor: Any, *, listener: Any = None, first: bool = True) -> None:
+        super().__init__()
+        self._path = path
+        self._reactor = reactor
+        settings = standalone_settings(path)
+        self._endpoint = serverFromString(reactor if listener is None else listener, settings.port)
+        self.port = settings.port
+        self._polling = Polling(settings.base, reactor, by_itself=first)
+        self.hooks = ChangeHookService(settings.www, pollers=self._polling, clock=reactor, base=settings.base)
+        self.hooks.setServiceParent(self)
+        self._polling.use(settings.pollers)
+        self._listening: Any = None
+
+    def check_journal(self) -> None:
+        """Open the journal once, to find out now what would be found out with the first delivery.
+
+        :raises ConfigurationError: it cannot be written.
+        """
+        journal = self.hooks.config.journal
+        if journal is not None:
+            check_journal(journal)
+
+    @inlineCallbacks
+    def listen(self) -> Any:
+        """Listen. Fires when that is so, or fails with what stands in the way."""
+        self._listening = yield self._endpoint.listen(self.hooks.site)
+        log.info("listening on {address}", address=self._listening.getHost())
+        for endpoint in self.hooks.config.endpoints:
+            log.info("taking deliveries at /change_hook/{name}", name=endpoint.name)
+
+    def startService(self) -> None:
+        """Start what is inside, and listen to SIGHUP."""
+        super().startService()
+        self._polling.start(self.hooks)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
+
+    def reload(self) -> None:
+        """Read the configuration again; when something is wrong with it, go on with the old one."""
+        try:
+            settings = standalone_settings(self._path)
+            self.hooks.reconfigure(settings.www)
+        except ConfigurationError as error:
+            for problem in error.problems:
+                log.error("not reconfigured: {problem}", problem=problem)
+            return
+        self._polling.use(settings.pollers)
+        if settings.port != self.port:
+            log.warn("c['www']['port'] has changed; that takes a restart")
+        log.info("reconfigured")
+
+    @inlineCallbacks
+    def stopService(self) -> Any:
+        """Stop listening, and let what is in flight end."""
+        if self._listening is not None:
+            yield self._listening.stopListening()
+        yield self._polling.stop()
+        yield super().stopService()
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What a server of its own is told.
+
+    :param base: the folder for relative paths.
+    :param port: an endpoint string.
+    """
+
+    www: Mapping[str, Any]
+    base: Path
+    port: str
+    pollers: tuple[Poller, ...] = ()
+
+
+def standalone_settings(path: Path | None) -> Settings:
+    """The settings in a file; None: the embedded default.
+
+    :raises ConfigurationError: with everything that is wrong.
+    """
+    if path is None:
+        www: Mapping[str, Any] = {"change_hook_dialects": {"base": True}}
+        return Settings(www, Path.cwd(), f"tcp:{DEFAULT_PORT}:interface=127.0.0.1")
+    config = load_file(path)
+    port = f"tcp:{config.port}" if isinstance(config.port, int) else config.port
+    return Settings(config.www, config.path.parent, port, _pollers(config))
+
+
+def _pollers(config: FileConfig) -> tuple[Poller, ...]:
+    value = config.settings.get("change_source", ())
+    sources = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    problems = [
+        f"change_source: {type(source).__name__} is no poller of change_hooks.pollers"
+        for source in sources
+        if not isinstance(source, Poller)
+    ]
+    names = [source.name for source in sources if isinstance(source, Poller)]
+    problems += [f"change_source: two are called {name!r}" for name in set(names) if names.count(name) > 1]
+    if sources and config.www.get("change_hook_journal", "") is None:
+        problems.append("change_source needs a journal, to remember where it was (change_hook_journal)")
+    if problems:
+        raise ConfigurationError(problems)
+    return sources
+
+
+__all__ = ["StandaloneService", "standalone_settings"]

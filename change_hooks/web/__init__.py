@@ -1,0 +1,1 @@
+"""HTTP: the front, admission, answers."""

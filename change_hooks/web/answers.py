@@ -1,0 +1,93 @@
+"""What is sent back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+
+from change_hooks.core.errors import DeliveryError, MethodNotAllowed, Unavailable
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What is sent back.
+
+    :param text: for people; one line.
+    :param changes: how many there were.
+    """
+
+    status: int
+    text: str
+    changes: int = 0
+    delivery: str | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def error_answer(error: DeliveryError, delivery: str | None = None) -> Answer:
+    """The answer to a refused delivery."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if isinstance(error, MethodNotAllowed):
+        headers = ((b"allow", ", ".join((*error.allowed, "OPTIONS")).encode()),)
+    elif isinstance(error, Unavailable):
+        headers = ((b"retry-after", b"%d" % error.retry_after),)
+    return Answer(error.status, error.message, delivery=delivery, headers=headers)
+
+
+def wants_json(accept: bytes) -> bool:
+    """True when an ``Accept`` header names JSON, and not with a weight of zero."""
+    for media_range in accept.decode("latin-1").lower().split(","):
+        kind, _, parameters = media_range.partition(";")
+        if kind.strip() == "application/json":
+            weight = parameters.replace(" ", "").removeprefix("q=")
+            return not (weight and weight.strip("0.") == "")
+    return False
+
+
+_PLAIN = [b"text/plain; charset=utf-8"]
+_JSON = [b"application/json"]
+_NOSNIFF = [b"nosniff"]
+_encode = msgspec.json.Encoder().encode
+
+
+def write_answer(request: Any, answer: Answer) -> bytes:
+    """Set status and headers of *request*, and return the body."""
+    request.setResponseCode(answer.status)
+    headers = request.responseHeaders
+    headers.setRawHeaders(b"x-content-type-options", _NOSNIFF)
+    for name, value in answer.headers:
+        headers.setRawHeaders(name, [value])
+    accept = request.requestHeaders.getRawHeaders(b"accept")
+    if accept is not None and wants_json(accept[-1]):
+        headers.setRawHeaders(b"content-type", _JSON)
+        fields: dict[str, Any] = {"changes": answer.changes, "message": answer.text}
+        if answer.delivery is not None:
+            fields["delivery"] = answer.delivery
+        return _encode(fields) + b"\n"
+    headers.setRawHeaders(b"content-type", _PLAIN)
+    return answer.text.encode("utf-8", "replace") + b"\n"
+
+
+class Refusal(Resource):
+    """A resource that answers every request with one error."""
+
+    isLeaf = True
+
+    def __init__(self, error: DeliveryError) -> None:
+        super().__init__()
+        self._answer = error_answer(error)
+
+    def render(self, request: IRequest) -> bytes:
+        """See :meth:`twisted.web.resource.IResource.render`."""
+        return write_answer(request, self._answer)
+
+
+def write_body_headers(request: Any, answer: Answer) -> bytes:
+    """Like :func:`write_answer`, with the length of the body as a header."""
+    body = write_answer(request, answer)
+    request.setHeader(b"content-length", b"%d" % len(body))
+    return body
+
+
+__all__ = ["Answer", "Refusal", "error_answer", "write_answer", "write_body_headers"]

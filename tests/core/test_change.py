@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from change_hooks.core.change import Change, InvalidChange, NoChange, well_formed
+
+BUILDBOT_KEYWORDS = {
+    "author", "branch", "category", "codebase", "comments", "committer", "files", "project", "properties",
+    "repository", "revision", "revlink", "src", "when_timestamp",
+}  # fmt: skip
+
+
+def test_as_dict_gives_all_keyword_arguments_of_add_change() -> None:
+    change = Change(author="Ann <ann@example.com>", files=["a"], when_timestamp=1, properties={"x": [1]})
+    assert set(change.as_dict()) == BUILDBOT_KEYWORDS
+    assert change.as_dict()["author"] == "Ann <ann@example.com>"
+    assert Change.from_mapping(change.as_dict()) == change
+
+
+def test_a_change_cannot_be_altered() -> None:
+    with pytest.raises(AttributeError):
+        Change().author = "x"  # type: ignore[misc]
+
+
+def test_two_changes_do_not_share_their_defaults() -> None:
+    Change().files.append("x")
+    assert Change().files == []
+    assert Change().properties == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"author": 5}, "author"),
+        ({"author": None}, "author"),
+        ({"revision": 5}, "revision"),
+        ({"files": ("a",)}, "files"),
+        ({"files": ["a", 5]}, "files[1]"),
+        ({"when_timestamp": 1.5}, "when_timestamp"),
+        ({"when_timestamp": True}, "when_timestamp"),
+        ({"properties": []}, "properties"),
+        ({"properties": {"a": {"b": [0, object()]}}}, "properties.a.b[1]"),
+        ({"properties": {"a": float("nan")}}, "properties.a"),
+        ({"properties": {"a": {1: 2}}}, "properties.a"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_with_its_name(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidChange) as caught:
+        Change(**fields)
+    assert caught.value.field == named
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, "x"])
+def test_an_unknown_key_is_refused_with_its_name(value: str | None) -> None:
+    with pytest.raises(InvalidChange, match="'autor'"):
+        Change.from_mapping({"autor": value})
+
+
+def test_a_mapping_may_hold_what_request_args_gives() -> None:
+    change = Change.from_mapping(
+        {"revision": [b"abc"], "author": b"\xc3\x84nn", "repository": None, "files": [b"a\xff", "b"]}
+    )
+    assert (change.revision, change.author, change.repository) == ("abc", "\u00c4nn", "")
+    assert change.files == ["a\ufffd", "b"]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        1338350336,
+        1338350336.9,
+        datetime(2012, 5, 30, 3, 58, 56),
+        datetime(2012, 5, 30, 5, 58, 56, tzinfo=timezone(timedelta(hours=2))),
+    ],
+)
+def test_a_time_may_come_as_a_number_or_a_datetime(when: Any) -> None:
+    assert Change.from_mapping({"when_timestamp": when}).when_timestamp == 1338350336
+
+
+def test_a_mapping_with_an_infinite_time_is_refused() -> None:
+    with pytest.raises(InvalidChange, match="when_timestamp"):
+        Change.from_mapping({"when_timestamp": float("inf")})
+
+
+def test_files_that_are_no_list_are_refused() -> None:
+    with pytest.raises(InvalidChange, match="files"):
+        Change.from_mapping({"files": "a"})
+
+
+def test_properties_may_be_any_mapping_and_are_copied() -> None:
+    given_properties = {"a": ({"b": None}, True, 1.5, "\ud800")}
+    change = Change.from_mapping({"properties": given_properties})
+    assert change.properties == {"a": [{"b": None}, True, 1.5, "\ufffd"]}
+    with pytest.raises(InvalidChange, match="properties"):
+        Change.from_mapping({"properties": 1})
+
+
+def test_no_change_is_an_empty_list_that_says_why() -> None:
+    nothing = NoChange("the branch was deleted")
+    assert nothing == []
+    assert nothing.reason == "the branch was deleted"
+
+
+anything = st.text(st.characters(exclude_categories=[]))
+
+
+@given(anything, st.lists(anything, max_size=3), st.dictionaries(anything, anything, max_size=2))
+def test_every_text_can_be_encoded(text: str, files: list[str], properties: dict[str, str]) -> None:
+    change = Change(comments=text, branch=text, files=files, properties=properties)
+    msgspec.json.encode(change)
+    assert len(change.files) == len(files)
+    if well_formed(text) == text:
+        assert change.comments == text
+
+
+def test_lone_surrogates_are_replaced_in_every_field() -> None:
+    change = Change(author="\ud800a", branch="\udc00", files=["a", "b\udfff"], comments="\u00e4\ud83d")
+    assert (change.author, change.branch, change.files) == ("\ufffda", "\ufffd", ["a", "b\ufffd"])
+    assert (change.comments, change.revision) == ("\u00e4\ufffd", None)
+    assert change == Change(**change.as_dict())

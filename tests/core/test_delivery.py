@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.web.http_headers import Headers
+
+from change_hooks.core.delivery import Delivery, parse_multipart
+from tests.conftest import delivery
+from tests.support.connections import twisted_request
+
+MULTIPART = (
+    b'--XX\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+    b'--XX\r\nContent-Disposition: form-data; name="a"\r\n\r\n2\r\n'
+    b"--XX\r\nContent-Disposition: form-data\r\n\r\nnameless\r\n"
+    b'--XX\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n\x00\xff\r\nx\r\n--XX--\r\n"
+)
+
+
+def test_it_reads_like_the_request_it_was_made_of() -> None:
+    request = twisted_request(
+        b"POST",
+        b"/p%20q?x=1&y=&z",
+        {b"Content-Type": b"application/x-www-form-urlencoded", b"X-A": b"\xff"},
+        b"x=2&y=3+4",
+    )
+    received = Delivery.from_request(request, dialect="base", received=5.5)
+    assert received.method == b"POST"
+    assert received.uri == b"/p%20q?x=1&y=&z"
+    assert received.path == request.path == b"/p%20q"
+    assert received.args == request.args == {b"x": [b"2"], b"y": [b"3 4"]}
+    assert received.args is received.args
+    assert received.query == {b"x": [b"1"], b"y": [b""]}
+    assert received.content.read() == request.content.read() == b"x=2&y=3+4"
+    assert received.content.read() == b""
+    assert received.getHeader(b"x-a") == request.getHeader(b"x-a") == b"\xff"
+    assert received.getHeader("content-type") == "application/x-www-form-urlencoded"
+    assert received.getHeader(b"missing") is None
+    assert received.header("x-a") == received.getHeader("x-a") == "\ufffd"
+    assert received.header("missing") is None
+    assert received.getClientAddress() == request.getClientAddress()
+    assert (received.dialect, received.received, received.id, received.verified) == ("base", 5.5, None, False)
+
+
+@pytest.mark.parametrize(
+    "attribute", ["method", "uri", "path", "args", "content", "requestHeaders", "body", "id", "verified"]
+)
+def test_it_cannot_be_altered(attribute: str) -> None:
+    with pytest.raises(AttributeError):
+        setattr(delivery(), attribute, b"x")
+
+
+def test_a_large_body_that_twisted_keeps_in_a_file_is_read_whole() -> None:
+    body = b"x" * 200_000
+    request = twisted_request(b"POST", b"/x", {}, body)
+    assert not isinstance(request.content, BytesIO)
+    assert Delivery.from_request(request).body == body
+    assert request.content.tell() == 0
+
+
+def test_a_body_that_is_no_form_adds_no_arguments() -> None:
+    assert delivery(b"a=1", uri=b"/?b=2").args == {b"b": [b"2"]}
+    assert delivery(b"", content_type=None).form == {}
+    assert delivery(b"a=1", content_type=None).form == {}
+
+
+def test_only_a_post_takes_arguments_from_its_body() -> None:
+    form = b"application/x-www-form-urlencoded"
+    assert delivery(b"a=1", method=b"PUT", content_type=form).args == {}
+
+
+def test_multipart_arguments_are_those_of_twisted() -> None:
+    headers = {b"Content-Type": b"multipart/form-data; boundary=XX"}
+    request = twisted_request(b"POST", b"/", headers, MULTIPART)
+    received = Delivery.from_request(request)
+    assert received.args == dict(request.args) == {b"a": [b"1", b"2"], b"f": [b"\x00\xff\r\nx"]}
+
+
+def test_what_is_no_multipart_gives_no_arguments() -> None:
+    assert parse_multipart(b"xx", b"text/plain") == {}
+    assert delivery(b"xx", content_type=b"multipart/form-data").args == {}
+
+
+def test_an_encoded_multipart_name_is_decoded() -> None:
+    body = b"--X\r\nContent-Disposition: form-data; name*=utf-8''%C3%A4\r\n\r\n1\r\n--X--\r\n"
+    assert parse_multipart(body, b"multipart/form-data; boundary=X") == {"\u00e4".encode(): [b"1"]}
+
+
+def test_a_nested_multipart_value_is_empty() -> None:
+    body = (
+        b"--X\r\nContent-Disposition: form-data; name=a\r\nContent-Type: multipart/mixed; boundary=Y\r\n\r\n"
+        b"--Y\r\n\r\n1\r\n--Y--\r\n--X--\r\n"
+    )
+    assert parse_multipart(body, b"multipart/form-data; boundary=X") == {b"a": [b""]}
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_urlencoded_arguments_are_those_of_twisted(query: bytes, body: bytes) -> None:
+    query = query.replace(b" ", b"").replace(b"\n", b"")
+    request = twisted_request(
+        b"POST", b"/?" + query, {b"Content-Type": b"application/x-www-form-urlencoded; charset=utf-8"}, body
+    )
+    assert Delivery.from_request(request).args == request.args
+
+
+@given(st.dictionaries(st.text(min_size=1), st.lists(st.text(), min_size=1, max_size=3)))
+def test_what_is_encoded_comes_out_again(fields: dict[str, list[str]]) -> None:
+    body = urlencode(fields, doseq=True, errors="replace").encode()
+    expected = {
+        name.encode("utf-8", "replace"): [value.encode("utf-8", "replace") for value in values]
+        for name, values in fields.items()
+    }
+    received = delivery(body, content_type=b"application/x-www-form-urlencoded")
+    assert set(received.form) == set(expected)
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        IPv4Address("TCP", "10.0.0.1", 4711),
+        IPv6Address("TCP", "::1", 4711),
+        UNIXAddress(b"/run/x.sock"),
+        UNIXAddress(None),
+    ],
+)
+def test_a_restored_delivery_is_indistinguishable(client: Any) -> None:
+    live = delivery(
+        MULTIPART,
+        uri=b"/x?\xff=1",
+        content_type=b"multipart/form-data; boundary=XX",
+        headers={"X-GitHub-Event": "push", "X-Many": "a"},
+        client=client,
+        id="7",
+        dialect="github",
+        received=12.25,
+    )
+    live.requestHeaders.addRawHeader(b"X-Many", b"b\xff")
+    live.mark_verified()
+    restored = Delivery.restore(*live.dump(), id="7", dialect="github", received=12.25)
+    assert restored == live
+    assert hash(restored) == hash(live)
+    for attribute in (
+        "method",
+        "uri",
+        "path",
+        "args",
+        "body",
+        "id",
+        "dialect",
+        "received",
+        "verified",
+        "query",
+    ):
+        assert getattr(restored, attribute) == getattr(live, attribute), attribute
+    assert list(restored.requestHeaders.getAllRawHeaders()) == list(live.requestHeaders.getAllRawHeaders())
+    assert restored.getClientAddress() == live.getClientAddress()
+    assert restored.content.read() == live.content.read()
+
+
+def test_deliveries_with_other_bytes_are_not_equal() -> None:
+    assert delivery(b"1") != delivery(b"2")
+    assert delivery(b"1") != b"1"
+
+
+def test_an_address_of_another_kind_keeps_its_host() -> None:
+    class Forwarded:
+        host = b"192.0.2.1"
+
+    assert delivery(client=Forwarded()).getClientAddress() == IPv4Address("TCP", "192.0.2.1", 0)
+
+
+def test_credentials_never_get_to_a_handler_and_tokens_never_into_the_store() -> None:
+    headers = {"Authorization": "Basic c2VjcmV0", "Cookie": "s=c2VjcmV0", "X-Gitlab-Token": "hunter2"}
+    live = delivery(b"{}", headers=headers)
+    assert live.getHeader(b"authorization") is None
+    assert live.getHeader(b"cookie") is None
+    assert live.getHeader(b"x-gitlab-token") == b"hunter2"
+    head, _ = live.dump()
+    assert b"hunter2" not in head
+    assert b"c2VjcmV0" not in head
+    assert "hunter2" not in repr(live)
+
+
+def test_the_request_keeps_its_own_headers() -> None:
+    headers = Headers({"Authorization": ["x"]})
+    Delivery(b"GET", b"/", headers, b"")
+    assert headers.hasHeader("authorization")
+
+
+def test_a_file_that_was_read_before_is_read_from_its_start() -> None:
+    request = twisted_request(b"POST", b"/", {}, b"abc")
+    request.content = BytesIO(b"abc")
+    request.content.read()
+    assert Delivery.from_request(request).body == b"abc"
+
+
+def test_it_is_stamped_with_its_name() -> None:
+    received = delivery()
+    received.stamp("77")
+    assert received.id == "77"
+    assert "'77'" in repr(received)

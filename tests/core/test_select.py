@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from change_hooks.core.select import (
+    DEFAULT_SKIPS,
+    compile_skips,
+    flatten,
+    is_skipped,
+    listed_properties,
+    matches,
+)
+
+SKIPS = compile_skips(DEFAULT_SKIPS)
+
+
+@pytest.mark.parametrize("message", ["x [skip ci]", "[ci skip]\n\nbody", "[ skip  ci ]", "body\n[skip ci]"])
+def test_the_usual_marks_skip(message: str) -> None:
+    assert is_skipped(message, SKIPS)
+
+
+@pytest.mark.parametrize("message", ["", None, "skip ci", "[skip]"])
+def test_others_do_not(message: str | None) -> None:
+    assert not is_skipped(message, SKIPS)
+
+
+def test_no_patterns_skip_nothing() -> None:
+    assert not is_skipped("[skip ci]", ())
+
+
+def test_a_pattern_that_does_not_compile_is_named() -> None:
+    with pytest.raises(ValueError, match=r"'\('"):
+        compile_skips(["ok", "("])
+
+
+def test_patterns_are_fnmatch_with_regard_to_case() -> None:
+    assert matches("release/1.0", ["main", "release/*"])
+    assert not matches("Main", ["main"])
+    assert not matches(None, ["*"])
+    assert not matches("x", [])
+
+
+PAYLOAD = {"head": {"repo": {"name": "api"}, "sha": "c0ffee"}, "number": 7, "labels": [{"name": "x"}]}
+
+
+def test_a_payload_is_flattened_with_dots_and_lists_stay() -> None:
+    assert flatten("github", PAYLOAD) == {
+        "github.head.repo.name": "api",
+        "github.head.sha": "c0ffee",
+        "github.number": 7,
+        "github.labels": [{"name": "x"}],
+    }
+
+
+def test_only_listed_properties_are_taken() -> None:
+    assert listed_properties("github", PAYLOAD, ["github.head.*", "*.number"]) == {
+        "github.head.repo.name": "api",
+        "github.head.sha": "c0ffee",
+        "github.number": 7,
+    }
+    assert listed_properties("github", PAYLOAD, []) == {}

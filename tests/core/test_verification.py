@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from change_hooks.core.errors import SignatureMismatch, SignatureMissing
+from change_hooks.core.verification import (
+    as_secrets,
+    sign_hmac,
+    sign_standard_webhook,
+    signing_key,
+    verify_hmac,
+    verify_standard_webhook,
+    verify_token,
+)
+
+secrets = st.binary(min_size=1, max_size=80)
+
+# GitHub, "Validating webhook deliveries", testing the webhook payload validation.
+GITHUB_EXAMPLE = (
+    b"Hello, World!",
+    b"It's a Secret to Everybody",
+    "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
+)
+
+
+def test_githubs_own_example() -> None:
+    body, secret, header = GITHUB_EXAMPLE
+    verify_hmac(body, header, [secret])
+    assert sign_hmac(body, secret) == header
+
+
+def test_the_digits_may_be_in_upper_case_and_the_header_bytes() -> None:
+    body, secret, header = GITHUB_EXAMPLE
+    verify_hmac(body, b"sha256=" + header[7:].upper().encode(), [secret])
+
+
+@given(
+    st.binary(),
+    secrets,
+    secrets,
+    st.sampled_from(["sha256", "sha1"]),
+    st.sampled_from(["", "sha256=", "sha1="]),
+)
+def test_what_one_of_the_secrets_signs_is_accepted(
+    body: bytes, old: bytes, new: bytes, algorithm: str, prefix: str
+) -> None:
+    for secret in (old, new):
+        header = sign_hmac(body, secret, algorithm, prefix)
+        verify_hmac(body, header, [old, new], algorithm=algorithm, prefix=prefix)
+
+
+@given(st.binary(), st.binary(), secrets)
+def test_another_body_is_refused(body: bytes, other: bytes, secret: bytes) -> None:
+    if body != other:
+        with pytest.raises(SignatureMismatch):
+            verify_hmac(other, sign_hmac(body, secret), [secret])
+
+
+@given(st.binary(), st.one_of(st.text(st.characters(exclude_categories=[])), st.binary()), secrets)
+def test_whatever_else_is_sent_is_a_mismatch(body: bytes, header: str | bytes, secret: bytes) -> None:
+    with pytest.raises(SignatureMismatch):
+        verify_hmac(body, header, [secret])
+    with pytest.raises(SignatureMismatch):
+        verify_hmac(body, b"sha256=" + (header if isinstance(header, bytes) else b""), [secret])
+
+
+def test_no_header_is_missing_not_mismatched() -> None:
+    with pytest.raises(SignatureMissing):
+        verify_hmac(b"", None, [b"x"])
+    with pytest.raises(SignatureMissing):
+        verify_token(None, [b"x"])
+    with pytest.raises(SignatureMissing):
+        verify_standard_webhook(b"", None, None, None, [b"x"], now=0)
+
+
+def test_a_refusal_never_says_what_was_expected() -> None:
+    body, secret, header = GITHUB_EXAMPLE
+    with pytest.raises(SignatureMismatch) as caught:
+        verify_hmac(body + b"!", header, [secret])
+    assert header[7:] not in str(caught.value)
+    assert caught.value.status == 403
+
+
+@given(secrets, secrets)
+def test_a_token_is_any_of_the_secrets_and_nothing_else(secret: bytes, other: bytes) -> None:
+    verify_token(secret, [b"first", secret])
+    if other != secret:
+        with pytest.raises(SignatureMismatch):
+            verify_token(other, [secret])
+
+
+def test_a_token_that_is_no_ascii_is_compared_as_bytes() -> None:
+    verify_token("p\u00e4ss", ["p\u00e4ss".encode()])
+    with pytest.raises(SignatureMismatch):
+        verify_token("p\udcff", [b"x"])
+
+
+# Standard Webhooks, reference test vector.
+STANDARD = {
+    "secret": b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+    "timestamp": "1614265330",
+    "body": b'{"test": 2432232314}',
+    "signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+}
+NOW = 1614265330.0
+
+
+def standard(**changed: Any) -> None:
+    fields = {**STANDARD, "now": NOW, **changed}
+    verify_standard_webhook(
+        fields["body"],
+        fields["id"],
+        fields["timestamp"],
+        fields["signature"],
+        [fields["secret"]],
+        now=fields["now"],
+    )
+
+
+def test_the_reference_vector_of_standard_webhooks() -> None:
+    standard()
+    signed = sign_standard_webhook(STANDARD["body"], STANDARD["id"], 1614265330, STANDARD["secret"])  # type: ignore[arg-type]
+    assert signed == STANDARD["signature"]
+
+
+def test_several_signatures_any_of_which_may_match() -> None:
+    standard(signature=f"v1a,xxx v1,AAAA v1,!! {STANDARD['signature']!s}")
+
+
+@pytest.mark.parametrize("now", [NOW - 299, NOW + 299])
+def test_a_timestamp_within_five_minutes_is_taken(now: float) -> None:
+    standard(now=now)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"now": NOW + 301},
+        {"now": NOW - 301},
+        {"timestamp": "1614265331"},
+        {"timestamp": "-5"},
+        {"timestamp": "\u0661"},
+        {"timestamp": "9" * 400},
+        {"timestamp": None},
+        {"id": "other"},
+        {"id": None},
+        {"signature": None},
+        {"signature": "v2," + str(STANDARD["signature"])[3:]},
+        {"body": b"{}"},
+        {"secret": b"whsec_" + b64encode(b"another key")},
+    ],
+)
+def test_anything_else_is_a_mismatch(changed: dict[str, Any]) -> None:
+    with pytest.raises(SignatureMismatch):
+        standard(**changed)
+
+
+@given(st.binary(), st.text(min_size=1), st.integers(0, 2**33), secrets)
+def test_what_is_signed_is_accepted(body: bytes, id: str, timestamp: int, key: bytes) -> None:
+    for secret in (key, b"whsec_" + b64encode(key)):
+        signature = sign_standard_webhook(body, id, timestamp, secret)
+        verify_standard_webhook(body, id, str(timestamp), signature, [b"other", secret], now=timestamp)
+
+
+def test_a_signing_token_may_lack_its_padding() -> None:
+    assert signing_key(b"whsec_YWI") == b"ab"
+    assert signing_key(b"whsec_!") is None
+    assert signing_key(b"whsec_") is None
+    assert signing_key(b"plain") is None
+
+
+def test_secrets_as_a_user_writes_them() -> None:
+    assert as_secrets(None) == []
+    assert as_secrets("\u00e4") == [b"\xc3\xa4"]
+    assert as_secrets(["a", b"b", ["c"]]) == [b"a", b"b", b"c"]
+    with pytest.raises(ValueError, match="empty"):
+        as_secrets(["a", ""])
+    with pytest.raises(TypeError, match="int"):
+        as_secrets(5)

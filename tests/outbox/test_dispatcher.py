@@ -1,0 +1,434 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from change_hooks.core.change import Change
+from change_hooks.core.errors import Unavailable
+from change_hooks.interfaces import IChangeSink, SinkError
+from change_hooks.journal import LEASE, ChangeKey
+from change_hooks.journal.sql import Reader
+from change_hooks.journal.sqlite import connect_to_read, sqlite_journal
+from change_hooks.outbox.dispatcher import (
+    CONCURRENCY,
+    FIRST_RETRY,
+    LONGEST_RETRY,
+    LONGEST_WAIT,
+    LOOK_AGAIN,
+    SINK_TIMEOUT,
+    Dispatcher,
+    back_off,
+)
+from tests.conftest import delivery, has_fired, result_of
+
+
+class Rig:
+    """A journal, a clock and a dispatcher, all run by the test."""
+
+    def __init__(self, path: Path, sinks: dict[str, Any], attempts: int = 3) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.journal = sqlite_journal(path, lambda function, *arguments: function(*arguments))
+        self.dispatcher = Dispatcher(self.journal, sinks, self.clock, attempts=attempts)
+
+    def run(self) -> None:
+        """Let the journal's writer do all it has to do."""
+        writer = self.journal.writer
+        while not writer._queue.empty():
+            writer.run_group()
+
+    def append(self, name: str, *repositories: str) -> None:
+        changes = [
+            Change(repository=repository, revision=f"{name}.{index}")
+            for index, repository in enumerate(repositories)
+        ]
+        received = delivery(id=name, dialect="base")
+        appended = self.journal.append(received, changes, self.dispatcher.sinks)
+        self.run()
+        result_of(appended)
+        self.dispatcher.wake()
+        self.run()
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.run()
+
+    def states(self) -> list[str]:
+        return [stored.state for stored in Reader(connect_to_read(self.path)).deliveries()]
+
+
+class Sink:
+    """Remembers what it took; a revision in ``refused`` is refused that often."""
+
+    def __init__(self) -> None:
+        self.taken: list[str | None] = []
+        self.tried: list[str | None] = []
+        self.refused: dict[str, int] = {}
+
+    def __call__(self, change: Change) -> None:
+        self.tried.append(change.revision)
+        left = self.refused.get(change.revision or "", 0)
+        if left:
+            self.refused[change.revision or ""] = left - 1
+            raise RuntimeError("not\nnow")
+        self.taken.append(change.revision)
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture
+def rig(tmp_path: Path, sink: Sink) -> Iterator[Rig]:
+    rig = Rig(tmp_path / "journal.sqlite", {"sink": sink})
+    rig.dispatcher.start()
+    rig.run()
+    yield rig
+
+
+def test_changes_reach_the_sink_in_order(rig: Rig, sink: Sink) -> None:
+    rig.append("1", "api", "api")
+    rig.append("2", "api")
+    assert sink.taken == ["1.0", "1.1", "2.0"]
+    assert rig.states() == ["delivered", "delivered"]
+
+
+def test_the_parts_of_a_large_delivery_follow_one_another(
+    rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("change_hooks.journal.sql.LARGE", -1)
+    monkeypatch.setattr("change_hooks.journal.chunks.PIECE", 1)
+    sink.refused = {"1.2": 1}
+    rig.append("1", "api", "web", "api", "api")
+    rig.append("2", "api")
+    assert sink.taken == ["1.0", "1.1"]
+    rig.advance(FIRST_RETRY)
+    assert sink.taken == ["1.0", "1.1", "1.2", "1.3", "2.0"]
+    assert rig.states() == ["delivered", "delivered"]
+
+
+def test_a_sink_object_gets_the_key(tmp_path: Path) -> None:
+    keys: list[Any] = []
+
+    @implementer(IChangeSink)
+    class Keyed:
+        name = "keyed"
+
+        async def add_change(self, change: Change, key: Any) -> None:
+            keys.append(key)
+
+    rig = Rig(tmp_path / "x.sqlite", {"keyed": Keyed()})
+    rig.dispatcher.start()
+    rig.append("1", "api", "api")
+    assert keys == [ChangeKey("base", "1", 0), ChangeKey("base", "1", 1)]
+
+
+def test_a_failure_is_tried_again_and_holds_up_its_own_repository_alone(rig: Rig, sink: Sink) -> None:
+    sink.refused = {"1.0": 2}
+    rig.append("1", "api", "web", "api")
+    rig.append("2", "api")
+    assert sink.taken == ["1.1"]
+    rig.advance(FIRST_RETRY)
+    assert sink.taken == ["1.1"]
+    rig.advance(2 * FIRST_RETRY)
+    assert sink.taken == ["1.1", "1.0", "1.2", "2.0"]
+    assert sink.tried.count("1.0") == 3
+    assert rig.states() == ["delivered", "delivered"]
+
+
+def test_a_failing_sink_does_not_delay_another(tmp_path: Path, sink: Sink) -> None:
+    rig = Rig(tmp_path / "x.sqlite", {"bad": lambda change: fail(RuntimeError()), "good": sink})
+    rig.dispatcher.start()
+    rig.append("1", "api")
+    assert sink.taken == ["1.0"]
+    assert rig.states() == ["accepted"]
+
+
+def test_a_change_is_given_up_after_enough_attempts_and_the_queue_goes_on(rig: Rig, sink: Sink) -> None:
+    sink.refused = {"1.0": 99}
+    rig.append("1", "api", "api")
+    for _ in range(3):
+        rig.advance(LONGEST_RETRY)
+    assert sink.tried.count("1.0") == 3
+    assert sink.taken == ["1.1"]
+    assert rig.states() == ["failed"]
+    (error,) = connect_to_read(rig.path).execute("SELECT error FROM dead_letters").fetchone()
+    assert error == "RuntimeError: 'not\\nnow'"
+
+
+def test_attempts_are_counted_for_each_change_anew(rig: Rig, sink: Sink) -> None:
+    sink.refused = {"1.0": 2, "1.1": 2}
+    rig.append("1", "api", "api")
+    for _ in range(6):
+        rig.advance(LONGEST_RETRY)
+    assert sink.taken == ["1.0", "1.1"]
+
+
+def test_the_attempts_and_the_last_error_are_stored(rig: Rig, sink: Sink) -> None:
+    sink.refused = {"1.0": 1}
+    rig.append("1", "api")
+    row = connect_to_read(rig.path).execute("SELECT attempts, error FROM queues").fetchone()
+    assert row == (1, "RuntimeError: 'not\\nnow'")
+
+
+def test_a_sink_that_hangs_is_timed_out(tmp_path: Path) -> None:
+    hung: list[Deferred[None]] = []
+
+    def hang(change: Change) -> Deferred[None]:
+        hung.append(Deferred())
+        return hung[-1]
+
+    rig = Rig(tmp_path / "x.sqlite", {"sink": hang})
+    rig.dispatcher.start()
+    rig.append("1", "api")
+    rig.advance(SINK_TIMEOUT)
+    assert len(hung) == 1
+    rig.advance(FIRST_RETRY)
+    assert len(hung) == 2
+    hung[1].callback(None)
+    rig.run()
+    assert rig.states() == ["delivered"]
+
+
+def test_what_is_left_over_is_delivered_after_a_restart(tmp_path: Path, sink: Sink) -> None:
+    before = Rig(tmp_path / "x.sqlite", {"sink": sink})
+    before.append("1", "api")
+    assert sink.taken == []
+    after = Rig(tmp_path / "x.sqlite", {"sink": sink})
+    after.dispatcher.start()
+    after.run()
+    assert sink.taken == ["1.0"]
+
+
+def test_stopping_waits_for_what_is_being_handed_over_and_begins_nothing(tmp_path: Path) -> None:
+    waiting: list[Deferred[None]] = []
+
+    def slow(change: Change) -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    rig = Rig(tmp_path / "x.sqlite", {"sink": slow})
+    rig.dispatcher.start()
+    rig.append("1", "api")
+    stopped = rig.dispatcher.stop()
+    rig.append("2", "web")
+    assert len(waiting) == 1
+    assert not has_fired(stopped)
+    waiting[0].callback(None)
+    rig.run()
+    assert has_fired(stopped)
+    assert rig.states() == ["delivered", "accepted"]
+    assert rig.clock.getDelayedCalls() == []
+    assert has_fired(rig.dispatcher.stop())
+
+
+def test_stopping_while_it_looks_for_work(rig: Rig, sink: Sink) -> None:
+    rig.dispatcher.wake()
+    stopped = rig.dispatcher.stop()
+    assert not has_fired(stopped)
+    rig.run()
+    assert has_fired(stopped)
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_only_so_many_queues_are_worked_on_at_once(tmp_path: Path) -> None:
+    waiting: list[Deferred[None]] = []
+
+    def slow(change: Change) -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    rig = Rig(tmp_path / "x.sqlite", {"sink": slow})
+    rig.dispatcher.start()
+    rig.append("1", *(str(number) for number in range(CONCURRENCY + 5)))
+    assert len(waiting) == CONCURRENCY
+    rig.dispatcher.wake()
+    rig.run()
+    assert len(waiting) == CONCURRENCY
+    waiting[0].callback(None)
+    rig.run()
+    assert len(waiting) == CONCURRENCY + 1
+
+
+def test_it_looks_for_work_that_nobody_announced(rig: Rig, sink: Sink) -> None:
+    appended = rig.journal.append(
+        delivery(id="9", dialect="base"), [Change(repository="api", revision="9")], ("sink",)
+    )
+    rig.run()
+    result_of(appended)
+    assert sink.taken == []
+    rig.advance(LOOK_AGAIN)
+    assert sink.taken == ["9"]
+
+
+def test_a_journal_that_cannot_be_read_is_tried_again(
+    rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(rig.journal, "claim", lambda *_: fail(Unavailable("broken")))
+        rig.append("1", "api")
+    assert sink.taken == []
+    rig.advance(LONGEST_RETRY)
+    assert sink.taken == ["1.0"]
+
+
+def test_what_cannot_be_recorded_is_recorded_later_and_not_handed_over_twice(
+    rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(rig.journal, "settle", lambda _: fail(Unavailable("disk full")))
+        rig.append("1", "api")
+        rig.advance(FIRST_RETRY)
+        assert rig.states() == ["accepted"]
+    rig.advance(FIRST_RETRY)
+    assert rig.states() == ["delivered"]
+    assert sink.taken == ["1.0"]
+
+
+def test_a_shutdown_does_not_wait_for_a_journal_that_cannot_be_written(
+    rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig.journal, "settle", lambda _: fail(Unavailable("disk full")))
+    rig.append("1", "api")
+    stopped = rig.dispatcher.stop()
+    rig.advance(FIRST_RETRY)
+    assert has_fired(stopped)
+
+
+def test_an_error_of_its_own_does_not_stop_it(rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(rig.journal, "settle", lambda _: fail(RuntimeError("a bug")))
+        broken.setattr(rig.dispatcher, "wake", lambda: None)
+        rig.dispatcher._claiming = False
+        Dispatcher.wake(rig.dispatcher)
+        rig.append("1", "api")
+        Dispatcher.wake(rig.dispatcher)
+        rig.run()
+    rig.append("2", "web")
+    assert "2.0" in sink.taken
+
+
+def test_a_clock_that_is_set_back_delays_a_retry_by_no_more_than_a_look(rig: Rig, sink: Sink) -> None:
+    sink.refused = {"1.0": 1}
+    rig.clock.rightNow = 1_000_000.0
+    rig.append("1", "api")
+    rig.advance(LONGEST_RETRY)
+    assert sink.taken == ["1.0"]
+
+
+def test_without_sinks_there_is_nothing_to_do(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "x.sqlite", {})
+    rig.dispatcher.start()
+    assert rig.journal.writer._queue.empty()
+    assert has_fired(rig.dispatcher.stop())
+
+
+def test_the_back_off_doubles_with_jitter_up_to_a_cap() -> None:
+    for attempts in range(1, 200):
+        whole = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (attempts - 1))
+        assert whole / 2 <= back_off(attempts) <= whole
+
+
+def test_a_sink_may_ask_to_be_left_alone(tmp_path: Path) -> None:
+    asked = [100.0, 1e9]
+
+    def sink(change: Change) -> None:
+        if asked:
+            raise SinkError("slow down", retry_after=asked.pop(0))
+        taken.append(change)
+
+    taken: list[Change] = []
+    rig = Rig(tmp_path / "j", {"s": sink})
+    rig.journal.writer.submit(lambda connection: None)
+    rig.run()
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "a")
+    for wait, left in ((99.0, 1), (1.0, 0), (LONGEST_WAIT - 1, 0)):
+        rig.advance(wait)
+        assert len(asked) == left
+        assert taken == []
+    rig.advance(1.0)
+    assert len(taken) == 1
+
+
+def test_a_sink_that_keeps_the_time_itself_is_not_timed_out(tmp_path: Path) -> None:
+    @implementer(IChangeSink)
+    class Slow:
+        name = "slow"
+        timeout = None
+
+        def add_change(self, change: Change, key: Any) -> Deferred[None]:
+            return waiting
+
+    waiting: Deferred[None] = Deferred()
+    rig = Rig(tmp_path / "j", {"slow": Slow()})
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "a")
+    rig.advance(SINK_TIMEOUT * 10)
+    waiting.callback(None)
+    rig.run()
+    (stored,) = Reader(connect_to_read(rig.path)).deliveries()
+    assert stored.state == "delivered"
+
+
+def test_a_sink_that_is_down_for_ninety_nine_attempts_loses_nothing(tmp_path: Path, sink: Sink) -> None:
+    rig = Rig(tmp_path / "journal.sqlite", {"sink": sink}, attempts=100)
+    sink.refused = {"1.0": 99, "2.0": 0}
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "api")
+    rig.append("2", "api")
+    for _ in range(99):
+        rig.advance(LONGEST_RETRY)
+    assert sink.taken == ["1.0", "2.0"]
+    assert rig.states() == ["delivered", "delivered"]
+    assert rig.clock.seconds() > 8 * 3600
+
+
+def test_and_after_a_hundred_it_is_a_dead_letter_and_the_rest_goes_on(tmp_path: Path, sink: Sink) -> None:
+    rig = Rig(tmp_path / "journal.sqlite", {"sink": sink}, attempts=100)
+    sink.refused = {"1.0": 100}
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "api")
+    rig.append("2", "api")
+    for _ in range(100):
+        rig.advance(LONGEST_RETRY)
+    assert sink.taken == ["2.0"]
+    assert rig.states() == ["failed", "delivered"]
+
+
+def test_what_is_being_worked_on_is_kept_from_the_others(tmp_path: Path) -> None:
+    waiting: Deferred[Any] = Deferred()
+    rig = Rig(tmp_path / "journal.sqlite", {"sink": lambda change: waiting})
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "api")
+    renewed: list[float] = []
+    renew = rig.journal.renew
+
+    def counted() -> Any:
+        renewed.append(rig.clock.seconds())
+        return renew()
+
+    rig.journal.renew = counted  # type: ignore[method-assign]
+    for _ in range(4):
+        rig.advance(LEASE / 3)
+    assert renewed == [LEASE / 3 * number for number in (1, 2, 3, 4)]
+    stopped = rig.dispatcher.stop()
+    rig.advance(LEASE / 3)
+    assert len(renewed) == 5
+    waiting.callback(None)
+    rig.run()
+    assert has_fired(stopped)
+    rig.advance(LEASE)
+    assert len(renewed) == 5
