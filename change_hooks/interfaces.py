@@ -140,6 +140,14 @@ class IJournal(Interface):
     def recall(name: str) -> Deferred[bytes | None]:
         """Fires with the value that is kept under a name; None: there is none."""
 
+    def lease(name: str, seconds: float) -> Deferred[bool]:
+        """Hold a name, or hold it longer, for so many seconds: fires with False when another receiver holds
+        it. What has run out is free.
+        """
+
+    def release(name: str) -> Deferred[None]:
+        """Let go of a name that this receiver holds."""
+
     def waiting_sinks() -> Deferred[list[str]]:
         """The names of the sinks for which changes wait."""
 

@@ -251,6 +251,14 @@ class SQLJournal:
         """The value that is kept under a name."""
         return self.writer.submit(lambda session: _recall(session, name))
 
+    def lease(self, name: str, seconds: float) -> Deferred[bool]:
+        """Hold a name for so many seconds, unless another receiver does."""
+        return self.writer.submit(lambda session: _lease(session, name, self.owner, seconds))
+
+    def release(self, name: str) -> Deferred[None]:
+        """Let go of a name."""
+        return self.writer.submit(lambda session: _let_go_of(session, name, self.owner))
+
     def waiting_sinks(self) -> Deferred[list[str]]:
         """The sinks for which changes wait."""
         return self.writer.submit(_waiting_sinks)
@@ -710,6 +718,7 @@ def _release(session: Session, owner: str) -> None:
 def release_all(session: Session) -> None:
     """Give back what all receivers hold, and sweep away what they left lying. For when there is none."""
     session.execute("UPDATE queues SET owner = '' WHERE owner <> ''")
+    session.execute("DELETE FROM memory WHERE name LIKE ?", (f"{_LEASE_NAME}%",))
     sweep(session, everything=True)
     session.execute(f"UPDATE deliveries SET owner = '' WHERE owner <> '' AND {_PENDING}")
 
@@ -729,6 +738,41 @@ def _remember(session: Session, name: str, value: bytes) -> None:
 def _recall(session: Session, name: str) -> bytes | None:
     row = session.execute("SELECT value FROM memory WHERE name = ?", (name,)).fetchone()
     return None if row is None else bytes(row[0])
+
+
+class _Lease(msgspec.Struct, frozen=True):
+    """Who holds a name, and until when by the clock of the leases."""
+
+    owner: str
+    until: float
+    seconds: float
+
+
+_LEASE_NAME = "lease "
+
+
+def _held(session: Session, name: str) -> _Lease | None:
+    """The lease on a name; None for one that has run out, or that a clock before this one gave."""
+    stored = _recall(session, _LEASE_NAME + name)
+    if stored is None:
+        return None
+    lease = msgspec.json.decode(stored, type=_Lease)
+    return lease if 0 < lease.until - session.clock() <= lease.seconds else None
+
+
+def _lease(session: Session, name: str, owner: str, seconds: float) -> bool:
+    held = _held(session, name)
+    if held is not None and held.owner != owner:
+        return False
+    lease = _Lease(owner, session.clock() + seconds, seconds)
+    _remember(session, _LEASE_NAME + name, msgspec.json.encode(lease))
+    return True
+
+
+def _let_go_of(session: Session, name: str, owner: str) -> None:
+    held = _held(session, name)
+    if held is not None and held.owner == owner:
+        session.execute("DELETE FROM memory WHERE name = ?", (_LEASE_NAME + name,))
 
 
 def prune(session: Session, before: float, *, failed: bool = False) -> int:

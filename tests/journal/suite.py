@@ -421,6 +421,33 @@ def test_a_value_is_remembered_under_its_name(journal: Journal) -> None:
     assert journal.run(journal.journal.recall("b")) is None
 
 
+def test_one_receiver_at_a_time_holds_a_name(journal: Journal) -> None:
+    other = journal.other()
+    assert journal.run(journal.journal.lease("a", 60)) is True
+    assert journal.run(journal.journal.lease("a", 60)) is True
+    assert other.run(other.journal.lease("a", 60)) is False
+    assert other.run(other.journal.lease("b", 60)) is True
+    # Only who holds it can let go of it.
+    other.run(other.journal.release("a"))
+    assert other.run(other.journal.lease("a", 60)) is False
+    journal.run(journal.journal.release("a"))
+    assert other.run(other.journal.lease("a", 60)) is True
+
+
+def test_a_name_is_free_when_its_lease_has_run_out(journal: Journal) -> None:
+    other = journal.other()
+    journal.run(journal.journal.lease("a", -1))
+    assert other.run(other.journal.lease("a", 60)) is True
+    journal.run(journal.journal.release("a"))
+    assert journal.run(journal.journal.lease("a", 60)) is False
+
+
+def test_a_lease_by_an_earlier_clock_holds_nothing(journal: Journal) -> None:
+    far = b'{"owner": "x", "until": 1e12, "seconds": 60}'
+    journal.run(journal.journal.remember("lease a", far))
+    assert journal.run(journal.journal.lease("a", 60)) is True
+
+
 def test_the_sinks_that_changes_wait_for_are_known(journal: Journal) -> None:
     journal.append("1", API, WEB, sinks=("b", "a"))
     assert journal.run(journal.journal.waiting_sinks()) == ["a", "b"]
