@@ -1,4 +1,4 @@
-"""Who sent it: HMAC headers, shared tokens and Standard Webhooks, checked over the raw body.
+"""Who sent it: HMAC headers, shared tokens, timestamps and Standard Webhooks, checked over the raw body.
 
 Every check takes several secrets, so that one can be rotated without losing a delivery, and compares
 with all of them in constant time. Nothing here reads a clock: the caller says what time it is.
@@ -11,7 +11,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from hmac import compare_digest
 from hmac import digest as hmac_digest
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from change_hooks.core.errors import SignatureMismatch, SignatureMissing
 
@@ -19,7 +19,12 @@ from change_hooks.core.errors import SignatureMismatch, SignatureMissing
 #: webhook authenticity".
 TIMESTAMP_TOLERANCE = 300
 SIGNING_KEY_PREFIX = b"whsec_"
-_DIGEST_SIZES = {"sha256": 32, "sha1": 20}
+#: The digests of HMACs, and how many bytes each has.
+DIGEST_SIZES = {"sha1": 20, "sha256": 32, "sha512": 64}
+#: How a digest is written: hexadecimal digits in either case, or base64 with or without its padding.
+Encoding = Literal["hex", "base64"]
+#: Of a header with more signatures, the rest is not looked at.
+MOST_SIGNATURES = 16
 
 
 def as_secrets(value: Any) -> list[bytes]:
@@ -41,9 +46,16 @@ def as_secrets(value: Any) -> list[bytes]:
     return [value]
 
 
-def sign_hmac(body: bytes, secret: bytes, algorithm: str = "sha256", prefix: str = "sha256=") -> str:
+def sign_hmac(
+    body: bytes,
+    secret: bytes,
+    algorithm: str = "sha256",
+    prefix: str = "sha256=",
+    encoding: Encoding = "hex",
+) -> str:
     """The header value that :func:`verify_hmac` accepts."""
-    return prefix + hmac_digest(secret, body, algorithm).hex()
+    signature = hmac_digest(secret, body, algorithm)
+    return prefix + (signature.hex() if encoding == "hex" else b64encode(signature).decode("ascii"))
 
 
 def verify_hmac(
@@ -53,34 +65,117 @@ def verify_hmac(
     *,
     algorithm: str = "sha256",
     prefix: str = "sha256=",
+    encoding: Encoding = "hex",
+    separator: str | None = None,
 ) -> None:
-    """Check a header that holds the hexadecimal HMAC of *body*.
+    """Check a header that holds the HMAC of *body*.
 
-    :param body: the raw request body, before any decoding.
-    :param header: *prefix* and the hexadecimal digits (in either case), or None when it was not sent.
+    :param body: the raw request body, before any decoding; or what else the sender signs.
+    :param header: *prefix* and the digest; None, empty or *prefix* alone when the sender has no secret.
     :param secrets: any one of them may match (rotation).
-    :param algorithm: ``sha256`` or ``sha1``.
-    :param prefix: what stands before the digits; ``""`` for none.
+    :param algorithm: one of :data:`DIGEST_SIZES`.
+    :param prefix: what stands before the digest; ``""`` for none.
+    :param encoding: how the digest is written.
+    :param separator: what stands between several signatures, any one of which may match; None: there is one.
     :raises SignatureMissing: no header.
     :raises SignatureMismatch: malformed, or none of *secrets* made it.
 
-    Source: GitHub, "Validating webhook deliveries"; Gitea, "Webhooks" (no prefix).
+    Source: GitHub, "Validating webhook deliveries"; Gitea, "Webhooks" (no prefix; empty without a secret).
     """
-    if header is None:
+    text = header.decode("latin-1") if isinstance(header, bytes) else (header or "")
+    if not text or text == prefix:
         raise SignatureMissing("the signature is missing; set the same secret on both sides")
-    text = header.encode("utf-8", "replace") if isinstance(header, str) else header
-    start = prefix.encode("ascii")
-    try:
-        sent = binascii.unhexlify(text[len(start) :]) if text.startswith(start) else b""
-    except ValueError:
-        sent = b""
-    if len(sent) != _DIGEST_SIZES[algorithm]:
+    parts = [text] if separator is None else text.split(separator, MOST_SIGNATURES)[:MOST_SIGNATURES]
+    size = DIGEST_SIZES[algorithm]
+    sent = [signature for part in parts if len(signature := _digest(part, prefix, encoding)) == size]
+    if not sent:
         raise SignatureMismatch("the signature is malformed")
+    if not is_signed(body, sent, secrets, algorithm):
+        raise SignatureMismatch("the signature does not match")
+
+
+def is_signed(message: bytes, sent: Sequence[bytes], secrets: Sequence[bytes], algorithm: str) -> bool:
+    """True when one of the digests *sent* is the HMAC of *message* with one of *secrets*."""
     matched = False
     for secret in secrets:
-        matched |= compare_digest(hmac_digest(secret, body, algorithm), sent)
-    if not matched:
-        raise SignatureMismatch("the signature does not match")
+        expected = hmac_digest(secret, message, algorithm)
+        for signature in sent:
+            matched |= compare_digest(expected, signature)
+    return matched
+
+
+def _digest(part: str, prefix: str, encoding: Encoding) -> bytes:
+    """The bytes of one signature; none when it is malformed."""
+    part = part.strip(" ")
+    if not part.startswith(prefix):
+        return b""
+    text = part[len(prefix) :].encode("utf-8", "replace")
+    try:
+        if encoding == "hex":
+            return binascii.unhexlify(text)
+        return b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        return b""
+
+
+class SignatureHeader(NamedTuple):
+    """A header with an HMAC of the body, among several that a sender sends together.
+
+    :param prefix: what stands before the hexadecimal digits.
+    :param algorithm: one of :data:`DIGEST_SIZES`.
+    """
+
+    name: str
+    prefix: str = ""
+    algorithm: str = "sha256"
+
+
+def verify_together(
+    body: bytes, headers: Sequence[tuple[SignatureHeader, str | None]], secrets: Sequence[bytes]
+) -> None:
+    """Check every one of several headers that sign the same bytes; SHA-1 alone is not enough.
+
+    :param body: what was signed.
+    :param headers: each with its value; None or empty when it was not sent.
+    :param secrets: any one of them may match.
+    :raises SignatureMissing: none of those that do not use SHA-1 was sent.
+    :raises SignatureMismatch: one that was sent is malformed, or none of *secrets* made it.
+
+    Source: Gitea, ``services/webhook/deliver.go``; Forgejo, ``services/webhook/shared``.
+    """
+    strong = False
+    for header, value in headers:
+        if value and value != header.prefix:
+            verify_hmac(body, value, secrets, algorithm=header.algorithm, prefix=header.prefix)
+            strong |= header.algorithm != "sha1"
+    if not strong:
+        raise SignatureMissing("the signature is missing; set the same secret on both sides")
+
+
+def verify_timestamp(
+    text: str | None,
+    *,
+    now: float,
+    tolerance: float = TIMESTAMP_TOLERANCE,
+    unit: float = 1,
+    name: str = "the timestamp",
+) -> None:
+    """Check that a signed timestamp is near.
+
+    :param text: decimal digits; None or empty when it was not sent.
+    :param now: the current time, in seconds since the epoch.
+    :param tolerance: how far it may be from *now*, in seconds.
+    :param unit: of *text*, in seconds: 0.001 for milliseconds.
+    :param name: what to call it in an error.
+    :raises SignatureMissing: it was not sent.
+    :raises SignatureMismatch: malformed, too old or too new.
+    """
+    if not text:
+        raise SignatureMissing(f"{name} is missing")
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise SignatureMismatch(f"{name} is malformed")
+    if abs(now - int(text) * unit) > tolerance:
+        raise SignatureMismatch(f"{name} is too far from the time here; check both clocks")
 
 
 def verify_token(header: str | bytes | None, secrets: Sequence[bytes]) -> None:
@@ -93,7 +188,7 @@ def verify_token(header: str | bytes | None, secrets: Sequence[bytes]) -> None:
 
     Source: GitLab, "Webhooks: secret token".
     """
-    if header is None:
+    if not header:
         raise SignatureMissing("the token is missing; set the same secret on both sides")
     sent = header.encode("utf-8", "surrogateescape") if isinstance(header, str) else header
     matched = False
@@ -152,38 +247,26 @@ def verify_standard_webhook(
         raise SignatureMissing("the webhook-signature header is missing; set the signing token on both sides")
     if not id or not timestamp or not signature:
         raise SignatureMismatch("webhook-id, webhook-timestamp and webhook-signature belong together")
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
-        raise SignatureMismatch("webhook-timestamp is malformed")
-    if abs(now - int(timestamp)) > tolerance:
-        raise SignatureMismatch("webhook-timestamp is too far from the time here; check both clocks")
+    verify_timestamp(timestamp, now=now, tolerance=tolerance, name="webhook-timestamp")
     signed = b"%s.%s.%s" % (id.encode("utf-8", "replace"), timestamp.encode("ascii"), body)
-    sent = [_decoded(part) for part in signature.split(" ")[:16]]
-    matched = False
-    for secret in secrets:
-        expected = hmac_digest(signing_key(secret) or secret, signed, "sha256")
-        for candidate in sent:
-            matched |= compare_digest(expected, candidate)
-    if not matched:
+    sent = [_digest(part, "v1,", "base64") for part in signature.split(" ")[:MOST_SIGNATURES]]
+    if not is_signed(signed, sent, [signing_key(secret) or secret for secret in secrets], "sha256"):
         raise SignatureMismatch("the webhook-signature does not match")
 
 
-def _decoded(part: str) -> bytes:
-    version, _, value = part.partition(",")
-    if version != "v1":
-        return b""
-    try:
-        return b64decode(value, validate=True)
-    except ValueError:
-        return b""
-
-
 __all__ = [
+    "DIGEST_SIZES",
     "TIMESTAMP_TOLERANCE",
+    "Encoding",
+    "SignatureHeader",
     "as_secrets",
+    "is_signed",
     "sign_hmac",
     "sign_standard_webhook",
     "signing_key",
     "verify_hmac",
     "verify_standard_webhook",
+    "verify_timestamp",
+    "verify_together",
     "verify_token",
 ]

@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 
 from change_hooks.core.errors import SignatureMismatch, SignatureMissing
 from change_hooks.core.verification import (
+    DIGEST_SIZES,
+    SignatureHeader,
     as_secrets,
     sign_hmac,
     sign_standard_webhook,
     signing_key,
     verify_hmac,
     verify_standard_webhook,
+    verify_timestamp,
+    verify_together,
     verify_token,
 )
 
@@ -63,17 +67,21 @@ def test_another_body_is_refused(body: bytes, other: bytes, secret: bytes) -> No
 
 @given(st.binary(), st.one_of(st.text(st.characters(exclude_categories=[])), st.binary()), secrets)
 def test_whatever_else_is_sent_is_a_mismatch(body: bytes, header: str | bytes, secret: bytes) -> None:
-    with pytest.raises(SignatureMismatch):
-        verify_hmac(body, header, [secret])
-    with pytest.raises(SignatureMismatch):
-        verify_hmac(body, b"sha256=" + (header if isinstance(header, bytes) else b""), [secret])
+    for sent in (
+        header,
+        b"sha256=" + (header if isinstance(header, bytes) else header.encode("utf-8", "replace")),
+    ):
+        missing = sent in ("", b"", b"sha256=")
+        with pytest.raises(SignatureMissing if missing else SignatureMismatch):
+            verify_hmac(body, sent, [secret])
 
 
-def test_no_header_is_missing_not_mismatched() -> None:
+@pytest.mark.parametrize("header", [None, "", b"", "sha256=", b"sha256="])
+def test_no_header_and_an_empty_one_are_missing_not_mismatched(header: str | bytes | None) -> None:
     with pytest.raises(SignatureMissing):
-        verify_hmac(b"", None, [b"x"])
+        verify_hmac(b"", header, [b"x"])
     with pytest.raises(SignatureMissing):
-        verify_token(None, [b"x"])
+        verify_token(header and b"", [b"x"])
     with pytest.raises(SignatureMissing):
         verify_standard_webhook(b"", None, None, None, [b"x"], now=0)
 
@@ -183,3 +191,78 @@ def test_secrets_as_a_user_writes_them() -> None:
         as_secrets(["a", ""])
     with pytest.raises(TypeError, match="int"):
         as_secrets(5)
+
+
+@given(st.binary(), secrets, st.sampled_from(sorted(DIGEST_SIZES)), st.sampled_from(["hex", "base64"]))
+def test_every_algorithm_and_encoding(body: bytes, secret: bytes, algorithm: str, encoding: Any) -> None:
+    header = sign_hmac(body, secret, algorithm, "", encoding)
+    verify_hmac(body, header, [secret], algorithm=algorithm, prefix="", encoding=encoding)
+    verify_hmac(body, header.rstrip("="), [secret], algorithm=algorithm, prefix="", encoding=encoding)
+    for other in set(DIGEST_SIZES) - {algorithm}:
+        with pytest.raises(SignatureMismatch, match="malformed"):
+            verify_hmac(body, header, [secret], algorithm=other, prefix="", encoding=encoding)
+
+
+def test_one_of_several_signatures_suffices_and_only_where_several_are_expected() -> None:
+    good, bad = (sign_hmac(b"x", secret, prefix="v1=") for secret in (b"s", b"other"))
+    for header in (f"{bad},{good}", f"{good}, {bad}", f"v0=00,nonsense,{good}"):
+        verify_hmac(b"x", header, [b"s"], prefix="v1=", separator=",")
+        with pytest.raises(SignatureMismatch):
+            verify_hmac(b"x", header, [b"s"], prefix="v1=")
+    with pytest.raises(SignatureMismatch, match="not match"):
+        verify_hmac(b"x", f"{bad},{bad}", [b"s"], prefix="v1=", separator=",")
+
+
+def test_the_seventeenth_signature_is_not_looked_at() -> None:
+    bad, good = (sign_hmac(b"x", secret, prefix="") for secret in (b"other", b"s"))
+    verify_hmac(b"x", ",".join([bad] * 15 + [good]), [b"s"], prefix="", separator=",")
+    with pytest.raises(SignatureMismatch):
+        verify_hmac(b"x", ",".join([bad] * 16 + [good]), [b"s"], prefix="", separator=",")
+
+
+STRONG, OLD = SignatureHeader("X-A", "sha256="), SignatureHeader("X-B", "sha1=", "sha1")
+A, B = sign_hmac(b"x", b"s"), sign_hmac(b"x", b"s", "sha1", "sha1=")
+
+
+@pytest.mark.parametrize("values", [(A, None), (A, B), (A, ""), (A, "sha1=")])
+def test_headers_that_agree(values: tuple[str, str | None]) -> None:
+    verify_together(b"x", list(zip((STRONG, OLD), values, strict=True)), [b"other", b"s"])
+
+
+@pytest.mark.parametrize("values", [(None, None), ("", ""), ("sha256=", "sha1="), (None, B), ("sha256=", B)])
+def test_headers_of_which_none_is_strong_are_missing(values: tuple[str, str | None]) -> None:
+    with pytest.raises(SignatureMissing):
+        verify_together(b"x", list(zip((STRONG, OLD), values, strict=True)), [b"s"])
+
+
+@pytest.mark.parametrize(
+    "values", [(A, "sha1=00"), (A, sign_hmac(b"x", b"t", "sha1", "sha1=")), (A[:-1], B), ("x", B)]
+)
+def test_headers_that_disagree_are_a_mismatch(values: tuple[str, str | None]) -> None:
+    with pytest.raises(SignatureMismatch):
+        verify_together(b"x", list(zip((STRONG, OLD), values, strict=True)), [b"s"])
+
+
+def test_a_timestamp_near_enough() -> None:
+    verify_timestamp("1000", now=1300)
+    verify_timestamp("1000", now=700)
+    verify_timestamp("1000000", now=1300, unit=0.001)
+    verify_timestamp("1000", now=4600, tolerance=3600)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (None, SignatureMissing),
+        ("", SignatureMissing),
+        ("999", SignatureMismatch),
+        ("1601", SignatureMismatch),
+        ("1e3", SignatureMismatch),
+        ("-1000", SignatureMismatch),
+        ("\u0661", SignatureMismatch),
+        ("1" * 16, SignatureMismatch),
+    ],
+)
+def test_any_other_timestamp_is_refused(text: str | None, error: type[Exception]) -> None:
+    with pytest.raises(error, match="X-Time"):
+        verify_timestamp(text, now=1300, name="X-Time")

@@ -1,0 +1,97 @@
+"""Who sent it: Ed25519 signatures over the body and a nonce, and the nonces seen.
+
+A module of its own, since few need it: it imports ``cryptography``.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from change_hooks.core.errors import SignatureMismatch, SignatureMissing
+
+#: For how long a nonce is remembered, in seconds. Source: core.sr.ht, ``srht/crypto.py``.
+REMEMBERED = 90 * 86400
+#: How many nonces are remembered at most; the oldest are forgotten first.
+MOST_NONCES = 100_000
+_LONGEST_NONCE = 128
+
+
+def public_key(text: str) -> Ed25519PublicKey:
+    """The key whose 32 bytes are written in base64.
+
+    :raises ValueError: it is not one.
+    """
+    try:
+        return Ed25519PublicKey.from_public_bytes(b64decode(text, validate=True))
+    except ValueError:
+        raise ValueError("must be an Ed25519 public key in base64") from None
+
+
+def verify_ed25519(
+    body: bytes, signature: str | None, nonce: str | None, keys: Sequence[Ed25519PublicKey]
+) -> None:
+    """Check a signature over *body* followed by *nonce*.
+
+    :param body: the raw request body.
+    :param signature: in base64; None or empty when it was not sent.
+    :param nonce: as sent; None or empty when it was not sent.
+    :param keys: any one of them may match.
+    :raises SignatureMissing: the signature or the nonce is not there.
+    :raises SignatureMismatch: malformed, or none of *keys* made it.
+
+    Source: core.sr.ht, ``srht/crypto.py``; man.sr.ht, "API conventions".
+    """
+    if not signature or not nonce:
+        raise SignatureMissing("the signature or its nonce is missing")
+    try:
+        sent = b64decode(signature, validate=True)
+        message = body + nonce.encode("ascii")
+    except (binascii.Error, ValueError):
+        raise SignatureMismatch("the signature is malformed") from None
+    matched = False
+    for key in keys:
+        matched |= _matches(key, sent, message)
+    if len(nonce) > _LONGEST_NONCE or not matched:
+        raise SignatureMismatch("the signature does not match")
+
+
+def _matches(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+class Nonces:
+    """The nonces of signatures that were accepted: each may be used once.
+
+    :param keep: for how long one is remembered, in seconds.
+    :param most: how many are remembered.
+    """
+
+    def __init__(self, keep: float = REMEMBERED, most: int = MOST_NONCES) -> None:
+        self._keep = keep
+        self._most = most
+        self._seen: dict[str, float] = {}
+
+    def use(self, nonce: str, now: float) -> None:
+        """Note that *nonce* was used; called once its signature was verified.
+
+        :param now: the current time, in seconds since the epoch.
+        :raises SignatureMismatch: it was used before.
+        """
+        if now - self._seen.get(nonce, -self._keep) < self._keep:
+            raise SignatureMismatch("the nonce of this signature was used before")
+        self._seen.pop(nonce, None)
+        self._seen[nonce] = now
+        while len(self._seen) > self._most or now - next(iter(self._seen.values())) >= self._keep:
+            del self._seen[next(iter(self._seen))]
+
+
+__all__ = ["MOST_NONCES", "REMEMBERED", "Nonces", "public_key", "verify_ed25519"]
