@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zope.interface import Attribute, Interface
 
@@ -27,35 +27,90 @@ class IHookHandler(Interface):
 
 
 class SinkError(Exception):
-    """A sink did not take a change.
+    """A sink did not accept a change; it is tried again.
 
     :param message: why; stored and shown.
     :param retry_after: it asks for no other attempt before so many seconds.
+    :param output: what came of the attempt: what a program wrote, what a server answered. The last
+        :data:`OUTPUT_KEPT` bytes are kept with the attempt.
     """
 
-    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+    def __init__(self, message: str, retry_after: float = 0.0, *, output: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.output = output
 
 
-class IChangeSink(Interface):
-    """Where changes go.
+class SinkRefused(SinkError):
+    """A sink will never accept this change: it becomes a dead letter at once.
 
-    A sink may have an attribute ``timeout``: how long it may take for a change, in seconds (60 when it has
-    none); None when it keeps the time itself. It may have a method ``close()``, called when the service
-    has stopped; it may return a Deferred.
+    :param message: why; stored and shown.
+    :param output: see :class:`SinkError`.
+    """
+
+    def __init__(self, message: str, *, output: str = "") -> None:
+        super().__init__(message, output=output)
+
+
+class SinkOutput(NamedTuple):
+    """What a sink may return when it has accepted a change.
+
+    :param output: see :class:`SinkError`.
+    """
+
+    output: str
+
+
+#: How much of the output of an attempt is kept, in bytes: its end.
+OUTPUT_KEPT = 4096
+
+
+class ISink(Interface):
+    """What all sinks have in common. A sink may also have the attributes
+
+    ``per``
+        ``'change'`` (the default), or ``'push'``: once for all changes of one update of a ref;
+    ``attempts``
+        how many failures make a change a dead letter; by default what ``change_hook_attempts`` says;
+    ``time_limit``
+        the seconds that it may take for each hand-over (60 by default); None: it keeps the time itself;
+    ``concurrency``
+        for how many repositories at once it may be called;
+
+    which the configuration can set instead; and a method ``close()``, called when the service stops. What is
+    being handed over then should end soon. It may return a Deferred, which is waited for.
     """
 
     name: str = Attribute("What the journal calls this sink; it must not change from one run to the next.")
 
-    def add_change(change: Any, key: Any) -> Any:
-        """Take one change.
 
-        :param change: a :class:`~change_hooks.core.change.Change`.
-        :param key: the :class:`~change_hooks.journal.ChangeKey` of the change, or None without a
-            journal. A change may come more than once, always with the same key.
-        :returns: anything, a Deferred or a coroutine. The change counts as taken when it has fired
-            without an error.
+class IChangeSink(ISink):
+    """Where changes go."""
+
+    def add_change(change: Any, key: Any) -> Any:
+        """Accept one change.
+
+        :param change: a :class:`~change_hooks.core.change.Change`; a
+            :class:`~change_hooks.core.push.Push` when the sink is called once for each push.
+        :param key: its :class:`~change_hooks.journal.ChangeKey` or
+            :class:`~change_hooks.core.push.PushKey`, or None without a journal. A change may come more than
+            once, always with the same key.
+        :returns: anything, a Deferred or a coroutine. The change counts as accepted when it has fired
+            without an error. A :class:`SinkOutput` is kept with the attempt.
+        :raises SinkRefused: it will never be accepted.
+        :raises SinkError: it was not accepted now. So does any other error.
+        """
+
+
+class IDeliverySink(ISink):
+    """Where deliveries go as they came, once for each that gives a change."""
+
+    def add_delivery(delivery: Any) -> Any:
+        """Accept one delivery.
+
+        :param delivery: a :class:`~change_hooks.core.delivery.Delivery`. It may come more than once, always
+            with the same *dialect* and *id*.
+        :returns: see :meth:`IChangeSink.add_change`.
         """
 
 
@@ -152,4 +207,15 @@ class IJournal(Interface):
         """The names of the sinks for which changes wait."""
 
 
-__all__ = ["IChangeSink", "IHookHandler", "IJournal", "IPoller", "SinkError"]
+__all__ = [
+    "OUTPUT_KEPT",
+    "IChangeSink",
+    "IDeliverySink",
+    "IHookHandler",
+    "IJournal",
+    "IPoller",
+    "ISink",
+    "SinkError",
+    "SinkOutput",
+    "SinkRefused",
+]

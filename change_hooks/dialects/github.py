@@ -32,7 +32,8 @@ from change_hooks.core.payload import Shape, convert, epoch
 from change_hooks.core.verification import verify_hmac
 from change_hooks.dialects.handler import Changes, EventHandler, not_told, shaped
 from change_hooks.flow import as_deferred
-from change_hooks.forges.client import RestApi, RestError, http_client
+from change_hooks.forges.client import RestApi, RestError
+from change_hooks.http_answers import http_client
 
 log = Logger()
 

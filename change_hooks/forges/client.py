@@ -10,17 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from OpenSSL.SSL import Connection
-from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
-from twisted.web.client import Agent, BrowserLikePolicyForHTTPS
-from twisted.web.iweb import IPolicyForHTTPS
-from zope.interface import implementer
 
 from change_hooks.core.payload import decode
+from change_hooks.http_answers import LARGEST_ANSWER, AnswerTooLarge, NoAnswer, ask
 
 log = Logger()
 
@@ -29,36 +23,6 @@ _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,200}")
 
 class RestError(Exception):
     """The forge did not give what was asked for; the message says why."""
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class _Unverified:
-    """Makes TLS connections to a host whose certificate is not looked at."""
-
-    def __init__(self, hostname: bytes) -> None:
-        self._hostname = hostname
-        self._context = CertificateOptions(verify=False).getContext()
-
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> Connection:
-        connection = Connection(self._context, None)
-        connection.set_tlsext_host_name(self._hostname)
-        return connection
-
-
-@implementer(IPolicyForHTTPS)
-class _AnyCertificate:
-    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
-        return _Unverified(hostname)
-
-
-def http_client(reactor: Any, *, verify: bool, connect_timeout: float) -> HTTPClient:
-    """A client for requests to a forge.
-
-    :param verify: check the server's certificate.
-    :param connect_timeout: in seconds.
-    """
-    policy = BrowserLikePolicyForHTTPS() if verify else _AnyCertificate()
-    return HTTPClient(Agent(reactor, policy, connectTimeout=connect_timeout))
 
 
 class RestApi:
@@ -89,22 +53,24 @@ class RestApi:
     @inlineCallbacks
     def _get(self, path: str, headers: dict[str, str], query: dict[str, str]) -> Any:
         try:
-            asked = self._http.get(
+            answer = yield ask(
+                self._http,
+                "GET",
                 f"{self._base}/{path}",
+                clock=self._clock,
+                time_limit=self._timeout,
+                most=LARGEST_ANSWER,
                 headers=headers,
                 params=query,
-                allow_redirects=False,
-                timeout=self._timeout,
-                reactor=self._clock,
             )
-            response = yield asked
-            body = yield response.content().addTimeout(self._timeout, self._clock)
+        except (AnswerTooLarge, NoAnswer) as error:
+            raise RestError(str(error)) from error
         except Exception as error:
             raise RestError(f"{type(error).__name__}") from error
-        if response.code != 200:
-            raise RestError(f"status {response.code}")
+        if answer.status != 200:
+            raise RestError(f"status {answer.status}")
         try:
-            return decode(body, Any)
+            return decode(answer.body, Any)
         except ValueError as error:
             raise RestError("the answer is no JSON") from error
 
@@ -127,4 +93,4 @@ class RestApi:
         return items
 
 
-__all__ = ["RestApi", "RestError", "http_client"]
+__all__ = ["RestApi", "RestError"]

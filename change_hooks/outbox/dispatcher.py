@@ -63,7 +63,7 @@ class Dispatcher:
     ) -> None:
         self._journal = journal
         self._calls = {name: sink_call(sink) for name, sink in sinks.items()}
-        self._timeouts = {name: getattr(sink, "timeout", SINK_TIMEOUT) for name, sink in sinks.items()}
+        self._timeouts = {name: getattr(sink, "time_limit", SINK_TIMEOUT) for name, sink in sinks.items()}
         self._clock = clock
         self._attempts = attempts
         self._busy: set[tuple[str, str]] = set()

@@ -59,7 +59,7 @@ class Amqp:
         if not isinstance(url, str) or not url.startswith(("amqp://", "amqps://")):
             raise ValueError("url must begin with amqp:// or amqps://")
         self.name = name
-        self.timeout = time_limit
+        self.time_limit = time_limit
         self._exchange = exchange
         self._mandatory = mandatory
         self._parameters = URLParameters(url)

@@ -49,7 +49,7 @@ class BuildbotPB:
         reactor: Any = None,
     ) -> None:
         self.name = name
-        self.timeout = time_limit
+        self.time_limit = time_limit
         self._master = master
         self._credentials = UsernamePassword(user.encode(), passwd.encode())
         self._reactor = reactor

@@ -43,7 +43,7 @@ class Command:
     """
 
     #: It keeps the time itself, from when the program starts.
-    timeout = None
+    time_limit = None
 
     def __init__(
         self,

@@ -3,109 +3,170 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
-from hashlib import sha256
 from time import time
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
 from change_hooks.core.verification import as_secrets, sign_standard_webhook
-from change_hooks.forges.client import http_client
-from change_hooks.interfaces import IChangeSink, SinkError
+from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, ask
+from change_hooks.interfaces import OUTPUT_KEPT, IChangeSink, SinkError
+from change_hooks.sinks.messages import Message, check_format, event_headers, message_of
+
+#: How much of an answer is read, in bytes. The status says all that matters.
+ANSWER_READ = 64 * 1024
+
+
+class Poster:
+    """POSTs to one address, over connections that are kept.
+
+    :param url: ``http://`` or ``https://``; redirections are not followed.
+    :param time_limit: for each request, from connecting to the end of the answer, in seconds.
+    :param verify: check the server's certificate.
+    :param http: a treq ``HTTPClient``; made when it is needed by default.
+    :param clock: the reactor by default.
+    :raises ValueError: *url* is not such an address.
+    """
+
+    def __init__(self, url: str, *, time_limit: float, verify: bool, http: Any, clock: Any) -> None:
+        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError("url must begin with http:// or https://")
+        if not urlsplit(url).hostname:
+            raise ValueError("url must name a host, for instance https://ci.example.com/changes")
+        self._url = url
+        self._time_limit = time_limit
+        self._verify = verify
+        self._http = http
+        self._clock = clock
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        seconds: float = time() if self._clock is None else self._clock.seconds()
+        return seconds
+
+    @inlineCallbacks
+    def post(self, body: bytes, headers: Headers) -> Any:
+        """Send it. Fires when a status of 2xx has come.
+
+        :raises SinkError: (fails with) another status has; its *retry_after* is what the server asks for.
+        """
+        clock = self._clock
+        if clock is None:
+            from twisted.internet import reactor as clock
+        if self._http is None:
+            self._http = KeptConnections(clock, verify=self._verify, connect_timeout=self._time_limit)
+        try:
+            answer = yield ask(
+                self._http,
+                "POST",
+                self._url,
+                clock=clock,
+                time_limit=self._time_limit,
+                most=ANSWER_READ,
+                headers=headers,
+                data=body,
+            )
+        except AnswerTooLarge as error:
+            answer = error.answer
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer)
+
+    def _refusal(self, answer: Answer) -> SinkError:
+        wait = retry_after(answer.header("retry-after"), self.now())
+        said = answer.body[-OUTPUT_KEPT:].decode("utf-8", "replace")
+        return SinkError(f"status {answer.status}", retry_after=wait, output=said)
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are kept."""
+        closed: Deferred[None] = (
+            self._http.close() if isinstance(self._http, KeptConnections) else succeed(None)
+        )
+        return closed
 
 
 @implementer(IChangeSink)
 class Http:
     """POSTs every change as a JSON object: its fields, ``dialect``, ``delivery`` and ``index``.
 
-    A status of 2xx means that it was taken; with any other it is tried again, not before ``Retry-After``.
+    A status of 2xx means that it was accepted; with any other it is tried again, not before ``Retry-After``.
     ``webhook-id`` is the same at every attempt, so that a receiver can drop repetitions.
 
     :param url: ``http://`` or ``https://``; redirections are not followed.
     :param secret: signs the request (``webhook-signature``): a ``whsec_`` token or any str or bytes; None:
         it is not signed.
+    :param format: ``'change'``; ``'cloudevents'``: the same object as a CloudEvent in binary mode;
+        ``'cloudevents-structured'``: in structured mode.
     :param name: what the journal calls this sink.
     :param time_limit: for each request, in seconds.
     :param verify: check the server's certificate.
+    :raises ValueError: *url* or *format* is not such a one.
 
-    Source: Standard Webhooks.
+    Source: Standard Webhooks; CloudEvents 1.0.2, HTTP binding.
     """
+
+    #: It keeps the time itself.
+    time_limit = None
 
     def __init__(
         self,
         url: str,
         *,
         secret: str | bytes | None = None,
+        format: str = "change",
         name: str = "http",
         time_limit: float = 30.0,
         verify: bool = True,
         http: Any = None,
         clock: Any = None,
     ) -> None:
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise ValueError("url must begin with http:// or https://")
+        self._poster = Poster(url, time_limit=time_limit, verify=verify, http=http, clock=clock)
         self.name = name
-        self._url = url
         self._secrets = as_secrets(secret)
-        self._time_limit = time_limit
-        self._verify = verify
-        self._http = http
-        self._clock = clock
-        self._now = time if clock is None else clock.seconds
+        self._format = check_format(format)
 
-    @inlineCallbacks
     def add_change(self, change: Change, key: Any) -> Any:
         """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
-        if self._clock is None:
-            from twisted.internet import reactor
-
-            self._clock = reactor
-        if self._http is None:
-            self._http = http_client(self._clock, verify=self._verify, connect_timeout=self._time_limit)
-        fields = change.as_dict()
-        if key is not None:
-            fields.update(key._asdict())
-        body = msgspec.json.encode(fields)
-        response = yield self._http.post(
-            self._url,
-            data=body,
-            headers=self._headers(body, key),
-            allow_redirects=False,
-            timeout=self._time_limit,
-            reactor=self._clock,
+        message = message_of(change, key, self._format)
+        headers = {
+            "content-type": message.content_type,
+            "user-agent": "change-hooks",
+            **self._signature(message),
+            **event_headers(message),
+        }
+        return self._poster.post(
+            message.body, Headers({header: [value] for header, value in headers.items()})
         )
-        yield response.content().addTimeout(self._time_limit, self._clock)
-        if not 200 <= response.code < 300:
-            wait = retry_after(response.headers.getRawHeaders("retry-after"), self._now())
-            raise SinkError(f"status {response.code}", retry_after=wait)
 
-    def _headers(self, body: bytes, key: Any) -> dict[str, str]:
-        headers = {"content-type": "application/json", "user-agent": "change-hooks"}
-        now = int(self._now())
-        name = "|".join(map(str, key)) if key is not None else sha256(body).hexdigest()
-        headers["webhook-id"] = "msg_" + sha256(name.encode()).hexdigest()[:32]
-        headers["webhook-timestamp"] = str(now)
-        if self._secrets:
-            headers["webhook-signature"] = sign_standard_webhook(
-                body, headers["webhook-id"], now, self._secrets[0]
-            )
-        return headers
+    def _signature(self, message: Message) -> dict[str, str]:
+        return standard_webhook(message.body, message.id, int(self._poster.now()), self._secrets[:1])
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are kept."""
+        return self._poster.close()
 
 
-def retry_after(header: list[str] | None, now: float) -> float:
+def standard_webhook(body: bytes, id: str, now: int, secrets: list[bytes]) -> dict[str, str]:
+    """The headers of Standard Webhooks, with a signature for each of *secrets*."""
+    headers = {"webhook-id": id, "webhook-timestamp": str(now)}
+    if secrets:
+        headers["webhook-signature"] = " ".join(
+            sign_standard_webhook(body, id, now, secret) for secret in secrets
+        )
+    return headers
+
+
+def retry_after(header: str | None, now: float) -> float:
     """The seconds that a ``Retry-After`` header asks for: a number, or the time until a date; else 0.
 
     :param now: seconds since the epoch.
 
     Source: RFC 9110, section 10.2.3.
     """
-    if not header:
-        return 0.0
-    text = header[-1].strip()
+    text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
@@ -114,4 +175,4 @@ def retry_after(header: list[str] | None, now: float) -> float:
         return 0.0
 
 
-__all__ = ["Http", "retry_after"]
+__all__ = ["Http", "Poster", "retry_after", "standard_webhook"]

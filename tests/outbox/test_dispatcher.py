@@ -363,7 +363,7 @@ def test_a_sink_that_keeps_the_time_itself_is_not_timed_out(tmp_path: Path) -> N
     @implementer(IChangeSink)
     class Slow:
         name = "slow"
-        timeout = None
+        time_limit = None
 
         def add_change(self, change: Change, key: Any) -> Deferred[None]:
             return waiting

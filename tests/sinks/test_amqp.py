@@ -13,7 +13,7 @@ KEY = ChangeKey("github", "guid", 0)
 def test_it_is_a_sink() -> None:
     sink = Amqp("amqp://guest:guest@localhost/", name="queue", time_limit=5.0)
     assert IChangeSink.providedBy(sink)
-    assert (sink.name, sink.timeout) == ("queue", 5.0)
+    assert (sink.name, sink.time_limit) == ("queue", 5.0)
     sink.close()
 
 

@@ -10,13 +10,15 @@ from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
 from change_hooks.core.change import Change
+from change_hooks.core.push import Push
 from change_hooks.core.verification import verify_standard_webhook
-from change_hooks.interfaces import IChangeSink, SinkError
+from change_hooks.http_answers import NoAnswer
+from change_hooks.interfaces import OUTPUT_KEPT, IChangeSink, SinkError
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks import Http
-from change_hooks.sinks.http import retry_after
+from change_hooks.sinks.http import ANSWER_READ, retry_after
 
-from ..conftest import result_of
+from ..conftest import has_fired, result_of
 
 KEY = ChangeKey("github", "guid", 3)
 
@@ -37,12 +39,12 @@ class Receiver(Resource):
         return b""
 
 
-def post(receiver: Receiver, key: Any = KEY, **options: Any) -> Any:
+def post(receiver: Receiver, key: Any = KEY, change: Change | None = None, **options: Any) -> Any:
     clock, http = Clock(), StubTreq(receiver)
     clock.advance(1_700_000_000)
     sink = Http("https://ci.example/hook", http=http, clock=clock, **options)
     assert IChangeSink.providedBy(sink)
-    taken = sink.add_change(Change(branch="\u00e4"), key)
+    taken = sink.add_change(change or Change(branch="\u00e4"), key)
     http.flush()
     return taken
 
@@ -85,42 +87,120 @@ def test_another_status_is_a_failure(status: int) -> None:
     ("header", "seconds"),
     [
         (None, 0),
-        (["17"], 17),
-        (["Wed, 21 Oct 2026 07:28:00 GMT"], 60),
-        (["Wed, 21 Oct 2020 07:28:00 GMT"], 0),
-        (["soon"], 0),
-        (["-1"], 0),
-        (["\u0663"], 0),
+        ("17", 17),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 60),
+        ("Wed, 21 Oct 2020 07:28:00 GMT", 0),
+        ("soon", 0),
+        ("-1", 0),
+        ("\u0663", 0),
     ],
 )
 def test_retry_after(header: Any, seconds: float) -> None:
     assert retry_after(header, 1792567620) == seconds
 
 
-def test_a_server_that_hangs_is_given_up() -> None:
+class Hanging:
+    def request(self, method: str, url: str, **_: Any) -> Deferred[Any]:
+        return Deferred()
+
+
+@pytest.mark.parametrize("limit", [5, 120])
+def test_a_server_that_hangs_is_given_up_after_the_limit_and_no_sooner(limit: float) -> None:
     clock = Clock()
-
-    class Hanging:
-        def post(self, url: str, *, timeout: float, reactor: Any, **_: Any) -> Deferred[Any]:
-            return Deferred().addTimeout(timeout, reactor)
-
-    taken = Http("http://ci.example/", http=Hanging(), clock=clock, time_limit=5).add_change(Change(), KEY)
-    clock.advance(5)
-    with pytest.raises(Exception, match="5"):
+    sink = Http("http://ci.example/", http=Hanging(), clock=clock, time_limit=limit)
+    assert sink.time_limit is None  # Nobody else is to keep the time.
+    taken = sink.add_change(Change(), KEY)
+    clock.advance(limit - 1)
+    assert not has_fired(taken)
+    clock.advance(1)
+    with pytest.raises(NoAnswer, match=str(limit)):
         result_of(taken)
 
 
-def test_the_client_is_made_when_it_is_needed() -> None:
-    from twisted.internet import reactor
+def test_the_end_of_an_answer_that_refuses_is_kept() -> None:
+    class Talkative(Receiver):
+        def render_POST(self, request: Any) -> bytes:
+            super().render_POST(request)
+            return b"x" * 10_000 + b"no such project"
 
+    with pytest.raises(SinkError) as caught:
+        result_of(post(Talkative(422)))
+    assert caught.value.output == "x" * (OUTPUT_KEPT - 15) + "no such project"
+
+
+@pytest.mark.parametrize(("status", "accepted"), [(200, True), (500, False)])
+def test_an_answer_without_end_is_not_read_to_its_end(status: int, accepted: bool) -> None:
+    class Endless(Receiver):
+        def render_POST(self, request: Any) -> bytes:
+            super().render_POST(request)
+            return bytes(ANSWER_READ + 1)
+
+    taken = post(Endless(status))
+    if accepted:
+        assert result_of(taken) is None
+    else:
+        with pytest.raises(SinkError, match="500"):
+            result_of(taken)
+
+
+def test_a_cloud_event_in_binary_mode_has_its_attributes_in_headers() -> None:
+    receiver = Receiver()
+    change = Change(branch='\u00e4 "b', when_timestamp=1_700_000_000)
+    result_of(post(receiver, change=change, format="cloudevents"))
+    ((headers, body),) = receiver.got
+    sent = {
+        name: headers.getRawHeaders(f"ce-{name}")[0] for name in ("id", "source", "type", "subject", "time")
+    }
+    assert sent == {
+        "id": headers.getRawHeaders("webhook-id")[0],
+        "source": "/change_hook/github",
+        "type": "change_hooks.change",
+        "subject": "%C3%A4%20%22b",
+        "time": "2023-11-14T22:13:20Z",
+    }
+    assert headers.getRawHeaders("content-type") == ["application/json"]
+    assert json.loads(body)["branch"] == change.branch
+
+
+def test_a_cloud_event_in_structured_mode_is_its_body() -> None:
+    receiver = Receiver()
+    result_of(post(receiver, None, change=Push.of([Change()]), format="cloudevents-structured"))
+    ((headers, body),) = receiver.got
+    event = json.loads(body)
+    assert headers.getRawHeaders("content-type") == ["application/cloudevents+json"]
+    assert (event["specversion"], event["type"], event["source"]) == (
+        "1.0",
+        "change_hooks.push",
+        "/change_hook/",
+    )
+    assert event["data"]["changes"] == [Change().as_dict()]
+    assert "subject" not in event
+    assert "time" not in event
+
+
+def test_a_wild_time_is_left_out_of_a_cloud_event() -> None:
+    receiver = Receiver()
+    result_of(post(receiver, change=Change(when_timestamp=10**15), format="cloudevents"))
+    assert not receiver.got[0][0].hasHeader("ce-time")
+
+
+def test_the_client_is_made_when_it_is_needed() -> None:
     sink = Http("http://127.0.0.1:1/")
+    result_of(sink.close())
     waiting = sink.add_change(Change(), None)
     waiting.addErrback(lambda failure: None)
     waiting.cancel()
-    assert sink._clock is reactor
-    assert sink._http is not None
+    result_of(sink.close())
 
 
-def test_another_address_is_refused() -> None:
-    with pytest.raises(ValueError, match="url"):
-        Http("file:///etc/passwd")
+@pytest.mark.parametrize(
+    ("url", "message"), [("file:///etc/passwd", "url"), ("https://", "host"), (5, "url")]
+)
+def test_another_address_is_refused(url: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Http(url)
+
+
+def test_another_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="'cloudevents'"):
+        Http("http://ci.example/", format="xml")

@@ -1,0 +1,77 @@
+"""Push: all changes of one update of a ref at once, for sinks that act once for each push."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from change_hooks.core.change import Change
+
+
+class PushKey(NamedTuple):
+    """The stable name of a push; a sink that remembers it can drop repetitions.
+
+    :param dialect: the endpoint's name.
+    :param delivery: the delivery's id.
+    :param ref: the branch, tag or ref; with the repository before it when the delivery reports several.
+    """
+
+    dialect: str
+    delivery: str
+    ref: str
+
+
+class Push(Change, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest change of a push, and all of them.
+
+    :param changes: oldest first; the last one has the same fields as the push itself.
+    """
+
+    changes: list[Change]
+
+    @classmethod
+    def of(cls, changes: Sequence[Change]) -> Push:
+        """The push of some changes, oldest first; at least one."""
+        return cls(**msgspec.structs.asdict(changes[-1]), changes=list(changes))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields of the newest change, and ``changes``, a list of all changes' fields."""
+        return {**super().as_dict(), "changes": [change.as_dict() for change in self.changes]}
+
+
+def newest_of(change: Change) -> dict[str, Any]:
+    """The fields of a change; of a push, those of its newest change alone."""
+    return {name: getattr(change, name) for name in Change.__struct_fields__}
+
+
+def ref_of(change: Change) -> Hashable:
+    """What changes of one delivery have in common that belong to one push."""
+    return change.repository, change.branch, change.category, change.codebase, change.project
+
+
+def pushes(changes: Sequence[Change]) -> list[list[int]]:
+    """The indexes of the changes of each push of a delivery, in the order in which the pushes end."""
+    found: dict[Hashable, list[int]] = {}
+    for index, change in enumerate(changes):
+        found.setdefault(ref_of(change), []).append(index)
+    return sorted(found.values(), key=lambda indexes: indexes[-1])
+
+
+def push_keys(changes: Sequence[Change], dialect: str, delivery: str) -> list[PushKey]:
+    """The keys of the pushes of a delivery, in the order of :func:`pushes`; no two are the same."""
+    newest = [changes[indexes[-1]] for indexes in pushes(changes)]
+    branches = [change.branch or "" for change in newest]
+    keys: list[PushKey] = []
+    for change, branch in zip(newest, branches, strict=True):
+        parts = [branch] if branches.count(branch) == 1 else _unlike(change, branch)
+        keys.append(PushKey(dialect, delivery, " ".join(parts)))
+    return keys
+
+
+def _unlike(change: Change, branch: str) -> list[str]:
+    return [change.repository, change.project, change.codebase or "-", change.category or "-", branch]
+
+
+__all__ = ["Push", "PushKey", "newest_of", "push_keys", "pushes", "ref_of"]

@@ -1,0 +1,322 @@
+"""Requests to other servers, and their answers: read to the end within bounds.
+
+Strategy: a server that is asked is not trusted with this one's time or memory. :func:`ask` is the one way to
+ask: one time limit covers connecting, waiting and reading; an answer that is larger than the caller allows,
+counted as unpacked, ends the connection at once; redirections are not followed. Compressed answers are
+unpacked here, piece by piece, so that a small one cannot become a large one in memory.
+"""
+
+from __future__ import annotations
+
+import zlib
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NamedTuple
+
+from OpenSSL.SSL import Connection
+from treq.client import HTTPClient
+from treq.cookies import IndexableCookieJar
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.ssl import CertificateOptions
+from twisted.python.components import proxyForInterface
+from twisted.python.failure import Failure
+from twisted.web.client import (
+    Agent,
+    BrowserLikePolicyForHTTPS,
+    HTTPConnectionPool,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseNeverReceived,
+)
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
+from zope.interface import implementer
+
+#: The largest answer that is read when the caller names no other bound, in bytes.
+LARGEST_ANSWER = 16 * 1024 * 1024
+#: How much is unpacked at once, in bytes.
+PIECE = 64 * 1024
+
+
+class NoAnswer(Exception):
+    """There was no whole answer in time."""
+
+
+class Answer(NamedTuple):
+    """A whole answer.
+
+    :param status: 200 …
+    :param body: unpacked.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The last value of a header, or None."""
+        values = self.headers.getRawHeaders(name)
+        return values[-1] if values else None
+
+
+class AnswerTooLarge(Exception):
+    """An answer is over the bound; the rest of it was not read.
+
+    :param answer: it, as far as it was read.
+    """
+
+    def __init__(self, message: str, answer: Answer) -> None:
+        super().__init__(message)
+        self.answer = answer
+
+
+def ask(
+    http: Any,
+    method: str,
+    url: str,
+    *,
+    clock: Any,
+    time_limit: float,
+    most: int = LARGEST_ANSWER,
+    **arguments: Any,
+) -> Deferred[Answer]:
+    """Send one request, and read its answer to the end.
+
+    :param http: a treq ``HTTPClient``, or what has its ``request``.
+    :param clock: the reactor, or a clock in tests.
+    :param time_limit: for all of it, in seconds.
+    :param most: the largest body taken, unpacked, in bytes.
+    :param arguments: of ``HTTPClient.request``: ``headers``, ``data``, ``params`` …
+    :returns: fails with :class:`NoAnswer`, :class:`AnswerTooLarge`, or what stood in the way of the
+        connection.
+    """
+    asked: Deferred[Answer] = _ask(http, method, url, most, arguments)
+    return asked.addTimeout(time_limit, clock, onTimeoutCancel=_too_late)
+
+
+def _too_late(_: object, seconds: float) -> Any:
+    raise NoAnswer(f"no answer within {seconds:g} s")
+
+
+@inlineCallbacks
+def _ask(http: Any, method: str, url: str, most: int, arguments: dict[str, Any]) -> Any:
+    response = yield http.request(method, url, allow_redirects=False, unbuffered=True, **arguments)
+    return (yield collect(response, most))
+
+
+def collect(response: Any, most: int) -> Deferred[Answer]:
+    """Read a response to its end.
+
+    :param response: an ``IResponse``, or treq's.
+    :param most: the largest body taken, in bytes.
+    :returns: fails with :class:`AnswerTooLarge`; when it is cancelled, the connection is ended.
+    """
+    collector = _Collector(response, most)
+    response.deliverBody(collector)
+    return collector.done
+
+
+class _Collector(Protocol):
+    """Gathers a body, up to a bound."""
+
+    def __init__(self, response: Any, most: int) -> None:
+        self._response = response
+        self._most = most
+        self._body = bytearray()
+        self._ended = False
+        self.done: Deferred[Answer] = Deferred(lambda _: self._end())
+
+    def _end(self) -> None:
+        self._ended = True
+        abort(self.transport)
+
+    def _answer(self) -> Answer:
+        return Answer(self._response.code, self._response.headers, bytes(self._body))
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._ended:
+            return
+        room = self._most - len(self._body)
+        self._body += data[:room]
+        if len(data) > room:
+            self._end()
+            self.done.errback(AnswerTooLarge(f"the answer is over {self._most} bytes", self._answer()))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.done.callback(self._answer())
+        else:
+            self.done.errback(reason)
+
+
+def abort(transport: Any) -> None:
+    """End the connection that a response comes over, without a goodbye.
+
+    What Twisted gives a response for a transport can only ask for an orderly end, which over TLS waits for
+    the other side; the connection itself stands behind it.
+    """
+    transport = getattr(transport, "_producer", transport)
+    if transport is not None:
+        getattr(transport, "abortConnection", transport.stopProducing)()
+
+
+class _Unpacked(proxyForInterface(IResponse)):  # type: ignore[misc]
+    """A response whose body was packed with gzip."""
+
+    def deliverBody(self, protocol: Any) -> None:
+        self.original.deliverBody(_Unpacking(protocol))
+
+
+class _Unpacking(Protocol):
+    """Unpacks a body, a piece at a time, until the one who gets it has had enough."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self._enough = False
+
+    def connectionMade(self) -> None:
+        self._protocol.makeConnection(self)
+
+    def abortConnection(self) -> None:
+        self._enough = True
+        abort(self.transport)
+
+    stopProducing = abortConnection
+
+    def dataReceived(self, data: bytes) -> None:
+        try:
+            while data and not self._enough:
+                self._protocol.dataReceived(self._unpack.decompress(data, PIECE))
+                data = self._unpack.unconsumed_tail
+        except zlib.error:
+            self.abortConnection()
+            self._protocol.connectionLost(Failure())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if not self._unpack.eof:
+            reason = Failure(zlib.error("what is packed is incomplete"))
+        self._protocol.connectionLost(reason)
+
+
+@implementer(IAgent)
+class _UnpackingAgent:
+    """Unpacks the answers of another agent."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def request(self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None) -> Any:
+        return self._agent.request(method, uri, headers, bodyProducer).addCallback(_unpacked)
+
+
+def _unpacked(response: Any) -> Any:
+    packed = response.headers.getRawHeaders("content-encoding") or []
+    if [name.strip().lower() for name in packed] not in (["gzip"], ["x-gzip"]):
+        # What is packed otherwise, or more than once, stays as it is; nobody asked for it.
+        response.headers.removeHeader("content-encoding")
+        return response
+    response.headers.removeHeader("content-encoding")
+    return _Unpacked(response)
+
+
+@implementer(IBodyProducer)
+class _Body:
+    """A body that is in memory, and written at once."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.length = len(body)
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:
+        consumer.write(self._body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """It is written already."""
+
+    resumeProducing = stopProducing = pauseProducing
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Unverified:
+    """Makes TLS connections to a host whose certificate is not looked at."""
+
+    def __init__(self, hostname: bytes) -> None:
+        self._hostname = hostname
+        self._context = CertificateOptions(verify=False).getContext()
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> Connection:
+        connection = Connection(self._context, None)
+        connection.set_tlsext_host_name(self._hostname)
+        return connection
+
+
+@implementer(IPolicyForHTTPS)
+class _AnyCertificate:
+    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
+        return _Unverified(hostname)
+
+
+def http_client(
+    reactor: Any, *, verify: bool, connect_timeout: float, pool: HTTPConnectionPool | None = None
+) -> HTTPClient:
+    """A client for :func:`ask`. It keeps no cookies.
+
+    :param verify: check the server's certificate.
+    :param connect_timeout: in seconds.
+    :param pool: of connections that are kept; None: each request has its own.
+    """
+    policy = BrowserLikePolicyForHTTPS() if verify else _AnyCertificate()
+    agent = Agent(reactor, policy, connectTimeout=connect_timeout, pool=pool)
+    no_cookies = IndexableCookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return HTTPClient(_UnpackingAgent(agent), no_cookies, _Body)
+
+
+class KeptConnections:
+    """Requests over connections that are kept open between them.
+
+    A server may close a connection while nobody uses it, and the next request goes nowhere. So one that got
+    nothing at all for an answer is sent again, once, at once, over a connection of its own.
+
+    :param verify: check the server's certificate.
+    :param connect_timeout: in seconds.
+    """
+
+    def __init__(self, reactor: Any, *, verify: bool, connect_timeout: float) -> None:
+        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._kept = http_client(reactor, verify=verify, connect_timeout=connect_timeout, pool=self._pool)
+        self._fresh = http_client(reactor, verify=verify, connect_timeout=connect_timeout)
+
+    @inlineCallbacks
+    def request(self, method: str, url: str, **arguments: Any) -> Any:
+        """See ``HTTPClient.request`` of treq. A body must be bytes."""
+        try:
+            response = yield self._kept.request(method, url, **arguments)
+        except (ResponseNeverReceived, RequestTransmissionFailed) as error:
+            if any(reason.check(CancelledError) for reason in error.reasons):
+                raise
+            response = yield self._fresh.request(method, url, **arguments)
+        return response
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are kept."""
+        closed: Deferred[None] = self._pool.closeCachedConnections()
+        return closed
+
+
+__all__ = [
+    "LARGEST_ANSWER",
+    "Answer",
+    "AnswerTooLarge",
+    "KeptConnections",
+    "NoAnswer",
+    "ask",
+    "collect",
+    "http_client",
+]

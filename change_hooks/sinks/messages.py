@@ -1,0 +1,118 @@
+"""How a change is written for another program: one JSON object, or a CloudEvent.
+
+Source: CloudEvents 1.0.2; its JSON format, HTTP binding and AMQP binding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from hashlib import sha256
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from change_hooks.core.change import Change
+from change_hooks.core.push import Push
+
+#: What the option ``format`` may be.
+FORMATS = ("change", "cloudevents", "cloudevents-structured")
+#: What may stand in an HTTP header as it is. Source: CloudEvents, HTTP binding, 3.1.3.2.
+_PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Message(NamedTuple):
+    """A change, ready to be sent.
+
+    :param id: the same at every attempt.
+    :param attributes: of the CloudEvent, when they do not stand in the body.
+    """
+
+    id: str
+    content_type: str
+    body: bytes
+    attributes: dict[str, str]
+
+
+def fields_of(change: Change, key: Any) -> dict[str, Any]:
+    """All that is said of a change: its fields, and those of its key."""
+    fields = change.as_dict()
+    if key is not None:
+        fields.update(key._asdict())
+    return fields
+
+
+def message_of(change: Change, key: Any, format: str = "change") -> Message:
+    """Write a change.
+
+    :param format: one of :data:`FORMATS`.
+    """
+    fields = fields_of(change, key)
+    body = _encode(fields)
+    name = "|".join(map(str, key)).encode() if key is not None else body
+    message_id = "msg_" + sha256(name).hexdigest()[:32]
+    if format == "change":
+        return Message(message_id, "application/json", body, {})
+    attributes = _attributes(change, key, message_id)
+    if format == "cloudevents":
+        return Message(message_id, "application/json", body, attributes)
+    event = {**attributes, "datacontenttype": "application/json", "data": fields}
+    return Message(message_id, "application/cloudevents+json", _encode(event), {})
+
+
+def _attributes(change: Change, key: Any, id: str) -> dict[str, str]:
+    dialect = key.dialect if key is not None else ""
+    attributes = {
+        "specversion": "1.0",
+        "id": id,
+        "source": f"/change_hook/{quote(dialect, safe='')}",
+        "type": "change_hooks.push" if isinstance(change, Push) else "change_hooks.change",
+    }
+    if change.branch:
+        attributes["subject"] = change.branch
+    if change.when_timestamp is not None:
+        moment = _moment(change.when_timestamp)
+        if moment:
+            attributes["time"] = moment
+    return attributes
+
+
+def _moment(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def check_format(value: str, formats: Sequence[str] = FORMATS) -> str:
+    """Take one of *formats*.
+
+    :raises ValueError: it is another one.
+    """
+    if value not in formats:
+        raise ValueError(f"format must be one of {', '.join(map(repr, formats))}")
+    return value
+
+
+def event_headers(message: Message) -> dict[str, str]:
+    """The HTTP headers of a CloudEvent in binary mode. Source: HTTP binding, 3.1.3."""
+    return {f"ce-{name}": quote(value, safe=_PLAIN) for name, value in message.attributes.items()}
+
+
+def event_properties(message: Message) -> dict[str, str]:
+    """The application properties of a CloudEvent in binary mode. Source: AMQP binding, 3.1.3."""
+    return {f"cloudEvents_{name}": value for name, value in message.attributes.items()}
+
+
+__all__ = [
+    "FORMATS",
+    "Message",
+    "check_format",
+    "event_headers",
+    "event_properties",
+    "fields_of",
+    "message_of",
+]
