@@ -28,7 +28,9 @@ from zope.interface import implementer
 from change_hooks.config import PREFIX, read_www
 from change_hooks.core.change import Change
 from change_hooks.core.errors import ConfigurationError
+from change_hooks.core.push import newest_of
 from change_hooks.dialects.poller import polling_sources
+from change_hooks.hosts.fitting import Limits, fitted
 from change_hooks.interfaces import IChangeSink
 from change_hooks.service import ChangeHookService
 from change_hooks.service import make_resource as make_plain_resource
@@ -51,7 +53,8 @@ class MasterSink:
 
     def add_change(self, change: Change, key: Any) -> Any:
         """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
-        return self._master.data.updates.addChange(**change.as_dict())
+        fields = fitted(newest_of(change), Limits(self._master))
+        return self._master.data.updates.addChange(**fields)
 
 
 class MasterPollers:

@@ -1,18 +1,18 @@
 """Publish every change to an exchange of RabbitMQ, or another AMQP 0-9-1 broker.
 
-Source: RabbitMQ, "Consumer Acknowledgements and Publisher Confirms"; AMQP 0-9-1, "exchange types".
+Source: RabbitMQ, "Consumer Acknowledgements and Publisher Confirms"; AMQP 0-9-1, "exchange types";
+CloudEvents 1.0.2, AMQP binding.
 """
 
 from __future__ import annotations
 
-from hashlib import sha256
+import re
 from time import time
 from typing import Any
 
-import msgspec
 from pika import BasicProperties, URLParameters
 from pika.adapters.twisted_connection import TwistedProtocolConnection
-from pika.exceptions import AMQPError, NackError, UnroutableError
+from pika.exceptions import AMQPError, ChannelClosedByBroker, NackError, UnroutableError
 from twisted.internet.defer import CancelledError, inlineCallbacks
 from twisted.internet.endpoints import (
     HostnameEndpoint,
@@ -22,11 +22,15 @@ from twisted.internet.endpoints import (
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
-from change_hooks.interfaces import IChangeSink, SinkError
+from change_hooks.interfaces import IChangeSink, SinkError, SinkRefused
 from change_hooks.sinks.link import Link
+from change_hooks.sinks.messages import Message, check_format, event_properties, message_of
 
 #: The longest part of a routing key, in bytes: the whole has room for 255.
 LONGEST_PART = 80
+#: What RabbitMQ says of a message over its limit, when it closes the channel. Source: its option
+#: max_message_size.
+_TOO_LARGE = re.compile(r"message size (\d+) is larger than configured max size (\d+)")
 
 
 @implementer(IChangeSink)
@@ -39,11 +43,13 @@ class Amqp:
 
     :param url: ``amqp://user:password@host:port/vhost``, or ``amqps://`` for TLS.
     :param exchange: declared when it is not there.
-    :param mandatory: a change that no queue is bound for has failed, and is tried again; otherwise the broker
-        confirms it, and drops it.
+    :param mandatory: a change for which no queue is bound has failed, and is tried again; with False the
+        broker confirms it, and drops it.
+    :param format: ``'change'``; ``'cloudevents'``: the same object as a CloudEvent in binary mode;
+        ``'cloudevents-structured'``: in structured mode.
     :param name: what the journal calls this sink.
     :param time_limit: for each change, in seconds.
-    :raises ValueError: *url* is none.
+    :raises ValueError: *url* or *format* is not such a one.
     """
 
     def __init__(
@@ -51,7 +57,8 @@ class Amqp:
         url: str,
         *,
         exchange: str = "change_hooks",
-        mandatory: bool = False,
+        mandatory: bool = True,
+        format: str = "change",
         name: str = "amqp",
         time_limit: float = 30.0,
         reactor: Any = None,
@@ -62,6 +69,7 @@ class Amqp:
         self.time_limit = time_limit
         self._exchange = exchange
         self._mandatory = mandatory
+        self._format = check_format(format)
         self._parameters = URLParameters(url)
         self._parameters.blocked_connection_timeout = time_limit
         self._reactor = reactor
@@ -70,22 +78,23 @@ class Amqp:
     @inlineCallbacks
     def add_change(self, change: Change, key: Any) -> Any:
         """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
-        fields = change.as_dict()
-        if key is not None:
-            fields.update(key._asdict())
-        body = msgspec.json.encode(fields)
+        message = message_of(change, key, self._format)
         publishing = yield self._link.get()
         try:
             yield publishing.channel.basic_publish(
-                self._exchange, routing_key(change, key), body, _properties(body, key), self._mandatory
+                self._exchange,
+                routing_key(change, key),
+                message.body,
+                _properties(message),
+                self._mandatory,
             )
         except NackError as error:
             raise SinkError("the broker refuses it") from error
         except UnroutableError as error:
-            raise SinkError("no queue is bound for it") from error
+            raise SinkError(f"no queue is bound to the exchange {self._exchange!r} for it") from error
         except AMQPError as error:
             self._link.drop(publishing)
-            raise SinkError(f"{type(error).__name__}: {error}") from error
+            raise _failure(error, len(message.body)) from error
         except CancelledError:
             self._link.drop(publishing)
             raise
@@ -149,15 +158,26 @@ def _word(text: str) -> str:
     return text.replace(".", "_").encode()[:LONGEST_PART].decode("utf-8", "ignore") or "-"
 
 
-def _properties(body: bytes, key: Any) -> BasicProperties:
-    name = "|".join(map(str, key)).encode() if key is not None else body
+def _failure(error: AMQPError, size: int) -> SinkError:
+    """What a broken channel means for a message of *size* bytes; others may have been under way."""
+    if isinstance(error, ChannelClosedByBroker):
+        too_large = _TOO_LARGE.search(error.reply_text)
+        if too_large is not None and int(too_large[1]) == size:
+            return SinkRefused(
+                f"its message has {size} bytes; the broker takes {too_large[2]} (max_message_size)"
+            )
+    return SinkError(f"{type(error).__name__}: {error}")
+
+
+def _properties(message: Message) -> BasicProperties:
     return BasicProperties(
-        content_type="application/json",
+        content_type=message.content_type,
         delivery_mode=2,
-        message_id="msg_" + sha256(name).hexdigest()[:32],
+        message_id=message.id,
         timestamp=int(time()),
         type="change",
         app_id="change-hooks",
+        headers=event_properties(message) or None,
     )
 
 

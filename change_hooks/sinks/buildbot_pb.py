@@ -11,16 +11,23 @@ from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 from twisted.python.failure import Failure
-from twisted.spread.banana import SIZE_LIMIT
+from twisted.spread.banana import SIZE_LIMIT, BananaError
 from twisted.spread.pb import DeadReferenceError, PBClientFactory, PBConnectionLost, RemoteError
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
-from change_hooks.interfaces import IChangeSink, SinkError
+from change_hooks.core.push import newest_of
+from change_hooks.interfaces import IChangeSink, SinkError, SinkRefused
 from change_hooks.sinks.link import Link, endpoint
 
 #: The longest text that goes through Perspective Broker, in bytes.
 LONGEST_TEXT = SIZE_LIMIT - 1
+#: The longest list. A text or a dict is a list too, with its kind in front.
+LONGEST_LIST = SIZE_LIMIT - 1
+#: The largest whole number, in bits: 64 digits of 7 bits, rounded down.
+LARGEST_NUMBER = 400
+#: The property that says that something was too large for the way: a list of fields.
+CUT = "change_hook_cut"
 
 
 @implementer(IChangeSink)
@@ -28,7 +35,8 @@ class BuildbotPB:
     """Sends every change to a master that has a ``PBChangeSource``, as Buildbot's own tools do.
 
     The master is not told the change's key, so one that has to be sent again (the connection broke before
-    the master had answered) is there twice. Texts of more than 640 KiB are cut.
+    the master had answered) is there twice. Texts of more than 640 KiB and lists of more than 655,359 items
+    are cut; the property ``change_hook_cut`` lists the fields concerned.
 
     :param master: ``host:port`` of the master's change port, or a Twisted endpoint string.
     :param user: as in the ``PBChangeSource``.
@@ -62,6 +70,9 @@ class BuildbotPB:
         connected = yield self._link.get()
         try:
             yield connected.perspective.callRemote("addChange", fields_of(change))
+        except BananaError as error:
+            self._link.drop(connected)
+            raise SinkRefused(f"it does not fit through Perspective Broker: {error}") from error
         except RemoteError as error:
             raise SinkError(f"the master refuses it: {error}") from error
         except (DeadReferenceError, PBConnectionLost) as error:
@@ -110,17 +121,32 @@ class _Master:
 
 
 def fields_of(change: Change) -> dict[str, Any]:
-    """A change as a master's change port takes it; a field that is not known is left out."""
-    fields = {name: value for name, value in change.as_dict().items() if value is not None}
+    """A change as a master's change port takes it; of a push, the newest one. A field that is not known is
+    left out; what does not fit is cut, and named in the property :data:`CUT`.
+    """
+    whole = {name: value for name, value in newest_of(change).items() if value is not None}
+    fields = {name: _fitting(value) for name, value in whole.items()}
+    cut = [name for name in whole if fields[name] != whole[name]]
+    if cut:
+        fields["properties"] = {**fields["properties"], CUT: cut}
     fields["who"] = fields.pop("author")
     if "when_timestamp" in fields:
         fields["when"] = fields.pop("when_timestamp")
-    return {name: _fitting(value) if isinstance(value, str) else value for name, value in fields.items()}
+    return fields
 
 
-def _fitting(text: str) -> str:
-    encoded = text.encode()
-    return text if len(encoded) <= LONGEST_TEXT else encoded[:LONGEST_TEXT].decode("utf-8", "ignore")
+def _fitting(value: Any) -> Any:
+    if isinstance(value, str):
+        encoded = value.encode()
+        return value if len(encoded) <= LONGEST_TEXT else encoded[:LONGEST_TEXT].decode("utf-8", "ignore")
+    if isinstance(value, list):
+        return [_fitting(item) for item in value[:LONGEST_LIST]]
+    if isinstance(value, dict):
+        items = list(value.items())[:LONGEST_LIST]
+        return {_fitting(key): _fitting(item) for key, item in items}
+    if isinstance(value, int) and value.bit_length() > LARGEST_NUMBER:
+        return _fitting(hex(value))
+    return value
 
 
 __all__ = ["BuildbotPB", "fields_of"]

@@ -1,47 +1,64 @@
-"""Run a program for every change."""
+"""Run a program: once for every push, unless it is told otherwise."""
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
+from io import FileIO
+from pathlib import Path
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
-from twisted.internet.error import ProcessDone, ProcessExitedAlready
-from twisted.internet.interfaces import IReactorProcess
-from twisted.internet.protocol import ProcessProtocol
-from twisted.python.failure import Failure
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
-from change_hooks.interfaces import IChangeSink, SinkError
+from change_hooks.interfaces import IChangeSink, SinkError, SinkOutput, SinkRefused
+from change_hooks.sinks.messages import fields_of
+from change_hooks.sinks.program import Ended, Program
 
 #: The longest value put into the environment, in bytes; the system limits them. The JSON on standard
 #: input has all of it.
 LONGEST_VALUE = 32_000
-#: How much of what a program says on standard error is kept, in bytes.
-ERRORS_KEPT = 500
+#: How much of the end of the output stands in the reason of a failure, in bytes.
+REASON_KEPT = 500
+#: "The input data was incorrect in some way": the program does not want the same again. Source: sysexits(3).
+EX_DATAERR = 65
+
+log = Logger()
 
 
 @implementer(IChangeSink)
 class Command:
-    """Runs a program for every change, never through a shell.
+    """Runs a program once for every push, never through a shell.
 
-    The change is one JSON object on standard input: its fields, ``dialect``, ``delivery`` and ``index``.
-    Fields that are not too long are also in the environment, as ``CHANGE_HOOK_BRANCH`` and so on
-    (``files`` and ``properties`` as JSON). Exit status 0 means that the change was taken; with any other
-    it is tried again.
+    The newest change is one JSON object on standard input: its fields, ``dialect``, ``delivery`` and ``ref``;
+    and ``changes``, a list of all changes of the push. With ``per='change'`` the program runs once for every
+    change, and there is ``index`` instead of ``ref`` and ``changes``. Fields that are not too long are also
+    in the environment, as ``CHANGE_HOOK_BRANCH`` and so on (``files`` and ``properties`` as JSON).
+
+    Exit status 0 means that the push was accepted; 65 (``EX_DATAERR``) that it never will be; with any other
+    the program is run again. It runs in a process group of its own, which is ended at the time limit and when
+    the server ends.
 
     :param argv: the program and its arguments.
     :param name: what the journal calls this sink.
     :param cwd: the folder it runs in; the server's own by default.
-    :param env: more variables.
-    :param time_limit: seconds after which it is killed, and has failed.
+    :param env: more variables; they go before those of the change.
+    :param time_limit: seconds after which it is ended, and has failed.
     :param concurrency: how many may run at once.
+    :param output: where what it writes to standard output and standard error goes: ``'log'``; a file, to
+        which it is appended; None. In any case the last 4 KiB are kept with the attempt.
+    :param base: the folder that relative paths start from.
+    :raises TypeError: for *argv* or *env* of another type.
+    :raises ValueError: for a zero byte in one of them.
     """
 
+    per = "push"
+    attempts = 3
     #: It keeps the time itself, from when the program starts.
     time_limit = None
 
@@ -54,40 +71,187 @@ class Command:
         env: Mapping[str, str] | None = None,
         time_limit: float = 600.0,
         concurrency: int = 4,
+        output: str | None = "log",
+        base: Path | None = None,
         reactor: Any = None,
+        start: Any = Program,
     ) -> None:
         if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
             raise TypeError("argv must be a list of str, for instance ['/usr/local/bin/build', '--quick']")
+        env = dict(env or {})
+        if not all(isinstance(text, str) for pair in env.items() for text in pair):
+            raise TypeError("env must be a dict of str and str")
+        if any("\0" in text for text in [*argv, *env, *env.values()]):
+            raise ValueError("argv and env must not contain zero bytes")
+        if any("=" in variable or not variable for variable in env):
+            raise ValueError("env: the name of a variable must not be empty or contain '='")
         self.argv = tuple(argv)
         self.name = name
-        self._cwd = cwd
-        self._env = dict(env or {})
-        self._time_limit = time_limit
-        self._slots = DeferredSemaphore(concurrency)
+        self.concurrency = concurrency
+        base = base or Path()
+        self._cwd = None if cwd is None else str(base / cwd)
+        self._env = env
+        self._limit = time_limit
+        self._log = output == "log"
+        self._file = None if output is None or output == "log" else base / output
         self._reactor = reactor
+        self._start_program = start
+        self._closed = False
+        self._waiting: deque[_Run] = deque()
+        self._running: list[_Run] = []
 
-    def add_change(self, change: Change, key: Any) -> Deferred[Any]:
+    def add_change(self, change: Change, key: Any) -> Deferred[SinkOutput]:
         """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
-        return self._slots.run(self._run, change, key)
-
-    def _run(self, change: Change, key: Any) -> Deferred[None]:
-        reactor = self._reactor
-        if reactor is None:
+        if self._reactor is None:
             from twisted.internet import reactor
-        fields = change.as_dict()
-        if key is not None:
-            fields.update(key._asdict())
-        protocol = _Run(msgspec.json.encode(fields))
-        environment = {**os.environ, **_environment(fields), **self._env}
-        process: IReactorProcess = reactor
-        process.spawnProcess(protocol, self.argv[0], self.argv, environment, self._cwd)
-        return protocol.done.addTimeout(self._time_limit, reactor)
+
+            self._reactor = reactor
+        run = _Run(self, fields_of(change, key))
+        self._waiting.append(run)
+        self._run_some()
+        return run.done
+
+    def _run_some(self) -> None:
+        while self._waiting and (self._closed or len(self._running) < self.concurrency):
+            run = self._waiting.popleft()
+            if self._closed:
+                run.fail(SinkError("the server is shutting down"))
+            elif not run.is_cancelled:
+                self._run(run)
+
+    def _run(self, run: _Run) -> None:
+        self._running.append(run)
+        try:
+            run.start(self._start_program, self._file, self._environment(run.fields))
+        except OSError as error:
+            self._running.remove(run)
+            what = f": {error.filename}" if error.filename else ""
+            run.fail(SinkError(f"cannot run {self.argv[0]!r}: {error.strerror}{what}"))
+
+    def _environment(self, fields: Mapping[str, Any]) -> dict[str, str]:
+        return {**os.environ, **environment_of(fields), **self._env}
+
+    def has_ended(self, run: _Run, ended: Ended) -> None:
+        """The program of a run has ended."""
+        self._running.remove(run)
+        output = ended.output.decode("utf-8", "replace")
+        if self._log:
+            for line in output.splitlines():
+                log.info("{sink} | {line}", sink=self.name, line=printable(line))
+        run.judge(ended, output)
+        self._run_some()
+
+    def close(self) -> Deferred[Any]:
+        """End all programs. Fires when they have ended."""
+        self._closed = True
+        self._run_some()
+        for run in self._running:
+            run.end("the server was shutting down")
+        if not self._running:
+            return succeed(None)
+        return DeferredList([run.gone for run in self._running])
 
 
-def _environment(fields: Mapping[str, Any]) -> dict[str, str]:
+class _Run:
+    """One run of the program.
+
+    :param fields: what is said of the change.
+    """
+
+    def __init__(self, command: Command, fields: dict[str, Any]) -> None:
+        self.fields = fields
+        self.is_cancelled = False
+        self.done: Deferred[SinkOutput] = Deferred(self._cancel)
+        self.gone: Deferred[None] = Deferred()
+        self._command = command
+        self._why: str | None = None
+        self._program: Any = None
+        self._alarm: Any = None
+        self._file: FileIO | None = None
+
+    def start(self, start: Any, file: Path | None, environment: Mapping[str, str]) -> None:
+        """Start the program.
+
+        :param file: what it writes is appended to it.
+        :raises OSError: it cannot be started.
+        """
+        command = self._command
+        with ExitStack() as opened:
+            if file is not None:
+                self._file = opened.enter_context(file.open("ab", buffering=0))
+            self._program = start(
+                command.argv,
+                stdin=msgspec.json.encode(self.fields) + b"\n",
+                cwd=command._cwd,
+                env=environment,
+                write=self._write,
+                ended=self._ended,
+                reactor=command._reactor,
+            )
+            opened.pop_all()
+        limit = command._limit
+        self._alarm = command._reactor.callLater(limit, self.end, f"did not end within {limit:g} s")
+
+    def _write(self, data: bytes) -> None:
+        if self._file is not None:
+            try:
+                self._file.write(data)
+            except OSError as error:
+                log.error("the output cannot be written: {error}", error=error)
+                self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def end(self, why: str) -> None:
+        """End the program.
+
+        :param why: what is said of it.
+        """
+        self._why = self._why or why
+        self._program.end()
+
+    def _cancel(self, _: object) -> None:
+        self.is_cancelled = True
+        if self._program is not None:
+            self.end("it was not wanted any more")
+        self.done.errback(CancelledError())
+
+    def _ended(self, ended: Ended) -> None:
+        self._close_file()
+        if self._alarm.active():
+            self._alarm.cancel()
+        self._command.has_ended(self, ended)
+        self.gone.callback(None)
+
+    def judge(self, ended: Ended, output: str) -> None:
+        """Say what came of it."""
+        said = output[-REASON_KEPT:].strip()
+        how = self._why or (
+            f"exit status {ended.status}" if ended.signal is None else f"signal {ended.signal}"
+        )
+        reason = f"{how}: {said}" if said else how
+        if self.is_cancelled:
+            return
+        if self._why is not None or ended.status not in (0, EX_DATAERR):
+            self.fail(SinkError(reason, output=output))
+        elif ended.status == EX_DATAERR:
+            self.fail(SinkRefused(reason, output=output))
+        else:
+            self.done.callback(SinkOutput(output))
+
+    def fail(self, error: SinkError) -> None:
+        """It has failed."""
+        self.done.errback(error)
+
+
+def environment_of(fields: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of a change as variables; without those that are too long, and without ``changes``."""
     environment: dict[str, str] = {}
     for name, value in fields.items():
-        if value is None:
+        if value is None or name == "changes":
             continue
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         if len(text.encode()) <= LONGEST_VALUE:
@@ -95,38 +259,9 @@ def _environment(fields: Mapping[str, Any]) -> dict[str, str]:
     return environment
 
 
-class _Run(ProcessProtocol):
-    """One run of the program."""
-
-    transport: Any
-
-    def __init__(self, standard_input: bytes) -> None:
-        self._input = standard_input
-        self._errors = b""
-        self.done: Deferred[None] = Deferred(self._kill)
-
-    def connectionMade(self) -> None:
-        self.transport.write(self._input)
-        self.transport.closeStdin()
-
-    def errReceived(self, data: bytes) -> None:
-        self._errors = (self._errors + data)[-ERRORS_KEPT:]
-
-    def _kill(self, _: Deferred[None]) -> None:
-        with suppress(ProcessExitedAlready):
-            self.transport.signalProcess("KILL")
-        done, self.done = self.done, Deferred()
-        done.errback(CancelledError())
-
-    def processEnded(self, reason: Failure) -> None:
-        ended: Any = reason.value
-        if isinstance(ended, ProcessDone):
-            self.done.callback(None)
-            return
-        how = f"signal {ended.signal}" if ended.exitCode is None else f"exit status {ended.exitCode}"
-        said = self._errors.decode("utf-8", "replace").strip()
-        self.done.errback(SinkError(f"{how}{': ' if said else ''}{said}"))
-        self.done.addErrback(lambda _: None)
+def printable(text: str) -> str:
+    """*text* without anything that a terminal or a log would obey."""
+    return "".join(letter if letter.isprintable() or letter == "\t" else "\ufffd" for letter in text)
 
 
-__all__ = ["Command"]
+__all__ = ["Command", "environment_of", "printable"]

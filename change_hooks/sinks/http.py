@@ -22,7 +22,7 @@ ANSWER_READ = 64 * 1024
 
 
 class Poster:
-    """POSTs to one address, over connections that are kept.
+    """Sends requests to one address, over connections that are kept.
 
     :param url: ``http://`` or ``https://``; redirections are not followed.
     :param time_limit: for each request, from connecting to the end of the answer, in seconds.
@@ -49,8 +49,8 @@ class Poster:
         return seconds
 
     @inlineCallbacks
-    def post(self, body: bytes, headers: Headers) -> Any:
-        """Send it. Fires when a status of 2xx has come.
+    def send(self, method: str, body: bytes, headers: Headers) -> Any:
+        """Send a request. Fires when a status of 2xx has come.
 
         :raises SinkError: (fails with) another status has; its *retry_after* is what the server asks for.
         """
@@ -62,7 +62,7 @@ class Poster:
         try:
             answer = yield ask(
                 self._http,
-                "POST",
+                method,
                 self._url,
                 clock=clock,
                 time_limit=self._time_limit,
@@ -137,9 +137,8 @@ class Http:
             **self._signature(message),
             **event_headers(message),
         }
-        return self._poster.post(
-            message.body, Headers({header: [value] for header, value in headers.items()})
-        )
+        sent = Headers({header: [value] for header, value in headers.items()})
+        return self._poster.send("POST", message.body, sent)
 
     def _signature(self, message: Message) -> dict[str, str]:
         return standard_webhook(message.body, message.id, int(self._poster.now()), self._secrets[:1])

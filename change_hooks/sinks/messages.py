@@ -18,6 +18,8 @@ from change_hooks.core.push import Push
 
 #: What the option ``format`` may be.
 FORMATS = ("change", "cloudevents", "cloudevents-structured")
+#: The longest branch that stands in a header, in characters.
+LONGEST_SUBJECT = 500
 #: What may stand in an HTTP header as it is. Source: CloudEvents, HTTP binding, 3.1.3.2.
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
@@ -71,7 +73,7 @@ def _attributes(change: Change, key: Any, id: str) -> dict[str, str]:
         "source": f"/change_hook/{quote(dialect, safe='')}",
         "type": "change_hooks.push" if isinstance(change, Push) else "change_hooks.change",
     }
-    if change.branch:
+    if change.branch and len(change.branch) <= LONGEST_SUBJECT:
         attributes["subject"] = change.branch
     if change.when_timestamp is not None:
         moment = _moment(change.when_timestamp)

@@ -10,6 +10,7 @@ from change_hooks.core.change import Change
 from change_hooks.hosts.buildbot import MasterPollers, make_resource, own_keys
 
 from ..conftest import Client, result_of
+from ..support.buildbot import database
 
 
 class Master(SimpleNamespace):
@@ -20,6 +21,7 @@ class Master(SimpleNamespace):
         self.added: list[dict[str, Any]] = []
         self.change_svc = [SimpleNamespace(name=b"svn", force=lambda: None), SimpleNamespace(name="pb")]
         self.data = SimpleNamespace(updates=SimpleNamespace(addChange=self._add))
+        self.db = database("sqlite")
 
     def _add(self, **change: Any) -> Any:
         self.added.append(change)

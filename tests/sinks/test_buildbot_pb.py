@@ -13,8 +13,9 @@ from twisted.test.iosim import FakeTransport, IOPump
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
-from change_hooks.interfaces import IChangeSink, SinkError
-from change_hooks.sinks.buildbot_pb import LONGEST_TEXT, BuildbotPB, fields_of
+from change_hooks.core.push import Push
+from change_hooks.interfaces import IChangeSink, SinkError, SinkRefused
+from change_hooks.sinks.buildbot_pb import CUT, LONGEST_TEXT, BuildbotPB, fields_of
 
 from ..conftest import result_of
 
@@ -130,3 +131,34 @@ def test_a_connection_that_was_lost_is_made_anew() -> None:
     assert [fields["revision"] for fields in rig.port.changes] == ["1", "2"]
     assert len(rig.reactor.tcpClients) == 2
     rig.sink.close()
+
+
+def test_what_does_not_fit_through_is_cut_wherever_it_stands_and_named() -> None:
+    change = Change(
+        files=["\u00e4" * LONGEST_TEXT],
+        properties={"list": ["x" * (LONGEST_TEXT + 1)], "y" * (LONGEST_TEXT + 1): 2**500, "n": 5},
+    )
+    fields = fields_of(change)
+    assert len(fields["files"][0].encode()) == LONGEST_TEXT - 1
+    assert fields["properties"]["list"] == ["x" * LONGEST_TEXT]
+    assert fields["properties"]["y" * LONGEST_TEXT] == hex(2**500)
+    assert fields["properties"][CUT] == ["files", "properties"]
+    assert CUT not in change.properties
+    rig = Rig()
+    result_of(rig.add(change))
+    assert rig.port.changes[0]["files"] == fields["files"]
+
+
+def test_of_a_push_the_master_gets_the_newest_change() -> None:
+    fields = fields_of(Push.of([Change(revision="1"), Change(revision="2")]))
+    assert fields["revision"] == "2"
+    assert "changes" not in fields
+
+
+def test_what_does_not_fit_all_the_same_is_refused_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("change_hooks.sinks.buildbot_pb.LONGEST_TEXT", 10**7)
+    rig = Rig()
+    with pytest.raises(SinkRefused, match="Perspective Broker"):
+        result_of(rig.add(Change(comments="x" * 10**6)))
+    monkeypatch.undo()
+    assert result_of(rig.add(Change())) is None

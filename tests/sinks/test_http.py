@@ -7,7 +7,6 @@ import pytest
 from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.web.resource import Resource
 
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push
@@ -17,26 +16,10 @@ from change_hooks.interfaces import OUTPUT_KEPT, IChangeSink, SinkError
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks import Http
 from change_hooks.sinks.http import ANSWER_READ, retry_after
-
-from ..conftest import has_fired, result_of
+from tests.conftest import has_fired, result_of
+from tests.support.receiver import Receiver
 
 KEY = ChangeKey("github", "guid", 3)
-
-
-class Receiver(Resource):
-    isLeaf = True
-
-    def __init__(self, status: int = 204, headers: dict[str, str] | None = None) -> None:
-        super().__init__()
-        self.status, self.headers = status, headers or {}
-        self.got: list[Any] = []
-
-    def render_POST(self, request: Any) -> bytes:
-        self.got.append((request.requestHeaders, request.content.read()))
-        request.setResponseCode(self.status)
-        for name, value in self.headers.items():
-            request.setHeader(name, value)
-        return b""
 
 
 def post(receiver: Receiver, key: Any = KEY, change: Change | None = None, **options: Any) -> Any:
@@ -118,24 +101,15 @@ def test_a_server_that_hangs_is_given_up_after_the_limit_and_no_sooner(limit: fl
 
 
 def test_the_end_of_an_answer_that_refuses_is_kept() -> None:
-    class Talkative(Receiver):
-        def render_POST(self, request: Any) -> bytes:
-            super().render_POST(request)
-            return b"x" * 10_000 + b"no such project"
-
+    receiver = Receiver(422, answer=b"x" * 10_000 + b"no such project")
     with pytest.raises(SinkError) as caught:
-        result_of(post(Talkative(422)))
+        result_of(post(receiver))
     assert caught.value.output == "x" * (OUTPUT_KEPT - 15) + "no such project"
 
 
 @pytest.mark.parametrize(("status", "accepted"), [(200, True), (500, False)])
 def test_an_answer_without_end_is_not_read_to_its_end(status: int, accepted: bool) -> None:
-    class Endless(Receiver):
-        def render_POST(self, request: Any) -> bytes:
-            super().render_POST(request)
-            return bytes(ANSWER_READ + 1)
-
-    taken = post(Endless(status))
+    taken = post(Receiver(status, answer=bytes(ANSWER_READ + 1)))
     if accepted:
         assert result_of(taken) is None
     else:

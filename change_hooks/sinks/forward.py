@@ -1,0 +1,138 @@
+"""Send every delivery on to another receiver, as it came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.verification import as_secrets, sign_hmac
+from change_hooks.interfaces import IDeliverySink
+from change_hooks.sinks.http import Poster, standard_webhook
+
+#: What is about one connection, and not about the delivery. Source: RFC 9110, section 7.6.1.
+HOP_BY_HOP = frozenset(
+    {
+        *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"),
+        *(b"te", b"trailer", b"transfer-encoding", b"upgrade"),
+    }
+)
+#: What is made anew for the new connection; and what proxies in front of this receiver added.
+NOT_OURS = frozenset(
+    {
+        *(b"host", b"content-length", b"accept-encoding", b"expect", b"authorization", b"cookie"),
+        *(b"forwarded", b"via", b"x-real-ip"),
+    }
+)
+_OF_PROXIES = b"x-forwarded-"
+
+#: Headers that hold an HMAC of the body: the algorithm, and what stands before the digits.
+HMAC_HEADERS = {
+    "x-hub-signature-256": ("sha256", "sha256="),
+    "x-gitea-signature": ("sha256", ""),
+    "x-gogs-signature": ("sha256", ""),
+    "x-forgejo-signature": ("sha256", ""),
+}
+#: Its algorithm stands in front of it: GitHub has SHA-1 there, others SHA-256.
+OLD_HMAC_HEADER = "x-hub-signature"
+
+
+@implementer(IDeliverySink)
+class Forward:
+    """Sends every delivery that gives a change on to another receiver: the same body, the forge's headers.
+
+    So a receiver that checks the forge's signature accepts it, also hours later. A status of 2xx means that
+    it was accepted; with any other it is sent again, not before ``Retry-After``.
+
+    What says when it was signed, or is a token, cannot be sent on as it came: GitLab's token, and the
+    signature of Standard Webhooks. With *secret* these are made anew; so are the HMACs of GitHub, Gitea and
+    others, for a receiver that has another secret than this one.
+
+    :param url: ``http://`` or ``https://``; redirections are not followed.
+    :param secret: what the receiver knows; None: signatures over the body alone are sent on as they came.
+    :param name: what the journal calls this sink.
+    :param time_limit: for each request, in seconds.
+    :param verify: check the server's certificate.
+    :raises ValueError: *url* is not such an address.
+    """
+
+    per = "delivery"
+    #: It keeps the time itself.
+    time_limit = None
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        secret: str | bytes | None = None,
+        name: str = "forward",
+        time_limit: float = 30.0,
+        verify: bool = True,
+        http: Any = None,
+        clock: Any = None,
+    ) -> None:
+        self._poster = Poster(url, time_limit=time_limit, verify=verify, http=http, clock=clock)
+        self.name = name
+        secrets = as_secrets(secret)
+        self._secret = secrets[0] if secrets else None
+
+    def add_delivery(self, delivery: Delivery) -> Any:
+        """See :meth:`change_hooks.interfaces.IDeliverySink.add_delivery`."""
+        headers = headers_to_forward(delivery.requestHeaders)
+        if self._secret is not None:
+            sign(headers, delivery, self._secret, int(self._poster.now()))
+        return self._poster.send(delivery.method.decode("ascii"), delivery.body, headers)
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are kept."""
+        return self._poster.close()
+
+
+def headers_to_forward(received: Headers) -> Headers:
+    """The sender's own headers: without those about its connection, and those of proxies."""
+    named = {
+        name.strip().lower()
+        for value in received.getRawHeaders(b"connection") or ()
+        for name in value.split(b",")
+    }
+    forwarded = Headers()
+    for name, values in received.getAllRawHeaders():
+        lower = name.lower()
+        if lower not in HOP_BY_HOP | NOT_OURS | named and not lower.startswith(_OF_PROXIES):
+            forwarded.setRawHeaders(name, values)
+    return forwarded
+
+
+def sign(headers: Headers, delivery: Delivery, secret: bytes, now: int) -> None:
+    """Make anew whatever says who sent a delivery, in the scheme that it came with.
+
+    :param headers: are changed.
+    :param now: seconds since the epoch.
+    """
+    body = delivery.body
+    if headers.hasHeader("webhook-id") or headers.hasHeader("webhook-signature"):
+        name = _last(headers, "webhook-id") or delivery.id or ""
+        for header, value in standard_webhook(body, name, now, [secret]).items():
+            headers.setRawHeaders(header, [value])
+    if headers.hasHeader("x-gitlab-event"):
+        headers.setRawHeaders(b"x-gitlab-token", [secret])
+    for header, (algorithm, prefix) in HMAC_HEADERS.items():
+        if headers.hasHeader(header):
+            headers.setRawHeaders(header, [sign_hmac(body, secret, algorithm, prefix)])
+    if headers.hasHeader("x-github-event"):
+        headers.setRawHeaders("x-hub-signature-256", [sign_hmac(body, secret)])
+    old = _last(headers, OLD_HMAC_HEADER)
+    if old is not None:
+        algorithm = "sha1" if old.startswith("sha1=") else "sha256"
+        headers.setRawHeaders(OLD_HMAC_HEADER, [sign_hmac(body, secret, algorithm, f"{algorithm}=")])
+
+
+def _last(headers: Headers, name: str) -> str | None:
+    values = headers.getRawHeaders(name)
+    return values[-1] if values else None
+
+
+__all__ = ["Forward", "headers_to_forward", "sign"]

@@ -1,0 +1,180 @@
+"""A program that runs: in a process group of its own, with its output read.
+
+Strategy: the program gets its standard input as a file, so that it may read it or not; standard output and
+standard error are one pipe, of which the end is kept. Its exit status decides, as soon as it is there: a
+child that it leaves behind may hold the pipe open for as long as it likes, and is not waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from subprocess import Popen
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple
+
+from twisted.internet import fdesc
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.error import ConnectionDone
+from twisted.internet.process import registerReapProcessHandler, unregisterReapProcessHandler
+from twisted.python.failure import Failure
+
+from change_hooks.interfaces import OUTPUT_KEPT
+
+#: How long a program that is to end may take for it before it is killed, in seconds.
+GRACE = 5.0
+#: The most that is read of a pipe when its program has ended, in bytes: more than a pipe holds.
+LEFT = 1024 * 1024
+
+
+class Ended(NamedTuple):
+    """How a program ended.
+
+    :param status: its exit status; None: a signal ended it.
+    :param signal: the signal's number; None: it ended by itself.
+    :param output: the last :data:`~change_hooks.interfaces.OUTPUT_KEPT` bytes that it wrote.
+    """
+
+    status: int | None
+    signal: int | None
+    output: bytes
+
+
+class Program:
+    """Starts a program.
+
+    :param argv: the program and its arguments.
+    :param stdin: what it finds on its standard input.
+    :param cwd: the folder it runs in.
+    :param env: its whole environment.
+    :param write: is given all that it writes.
+    :param ended: is told how it ended.
+    :raises OSError: it cannot be started.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes,
+        cwd: str | None,
+        env: Mapping[str, str],
+        write: Callable[[bytes], object],
+        ended: Callable[[Ended], object],
+        reactor: Any,
+    ) -> None:
+        self._reactor = reactor
+        self._write = write
+        self._ended = ended
+        self._kept = b""
+        self._kill_later: Any = None
+        self._running = True
+        reading, writing = os.pipe()
+        try:
+            with TemporaryFile() as given:
+                given.write(stdin)
+                given.seek(0)
+                self._process = Popen(  # noqa: S603 (the configuration says what to run)
+                    list(argv),
+                    stdin=given,
+                    stdout=writing,
+                    stderr=writing,
+                    cwd=cwd,
+                    env=dict(env),
+                    start_new_session=True,
+                )
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        self._output = _Output(reading, self._wrote, self.reapProcess, reactor)
+        # It may have ended already, and nobody is told so before it is known to have started.
+        reactor.callLater(0, registerReapProcessHandler, self._process.pid, self)
+
+    def _wrote(self, data: bytes) -> None:
+        if self._running:
+            self._kept = (self._kept + data)[-OUTPUT_KEPT:]
+            self._write(data)
+
+    def end(self) -> None:
+        """Ask it, and all that it has started, to end; what has not ended after :data:`GRACE` is killed."""
+        if self._running and self._kill_later is None:
+            self._signal(signal.SIGTERM)
+            self._kill_later = self._reactor.callLater(GRACE, self._signal, signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    # What Twisted calls for a process.
+
+    def reapProcess(self) -> None:
+        """A child of this process has ended; maybe this one."""
+        if not self._running:
+            return
+        try:
+            pid, status = os.waitpid(self._process.pid, os.WNOHANG)
+        except ChildProcessError:
+            pid, status = self._process.pid, 0xFF00  # Somebody else has learnt its status.
+        if pid:
+            unregisterReapProcessHandler(pid, self)
+            self.processEnded(status)
+
+    def processEnded(self, status: int) -> None:
+        """It has ended."""
+        self._output.drain()
+        self._running = False
+        if self._kill_later is not None:
+            self._signal(signal.SIGKILL)
+            if self._kill_later.active():
+                self._kill_later.cancel()
+        code = os.waitstatus_to_exitcode(status)
+        self._process.returncode = code
+        self._ended(Ended(None, -code, self._kept) if code < 0 else Ended(code, None, self._kept))
+
+
+class _Output(FileDescriptor):
+    """The reading end of a program's output. It is read for as long as anybody holds the other end: a child
+    that is left behind and goes on writing must not break over it.
+    """
+
+    def __init__(
+        self, fd: int, wrote: Callable[[bytes], object], closed: Callable[[], object], reactor: Any
+    ) -> None:
+        super().__init__(reactor)
+        self._fd = fd
+        self._wrote = wrote
+        self._closed = closed
+        fdesc.setNonBlocking(fd)
+        self.connected = 1
+        self.startReading()
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def doRead(self) -> Any:
+        return fdesc.readFromFD(self._fd, self._wrote)
+
+    def drain(self) -> None:
+        """Read what is there."""
+        left = LEFT
+        while self.connected and left > 0:
+            try:
+                data = os.read(self._fd, LEFT)
+            except OSError:
+                return
+            if not data:
+                return
+            left -= len(data)
+            self._wrote(data)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        super().connectionLost(reason or Failure(ConnectionDone()))
+        os.close(self._fd)
+        self._closed()
+
+
+__all__ = ["GRACE", "Ended", "Program"]

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from treq.testing import StubTreq
+from twisted.internet.task import Clock
+from twisted.web.http_headers import Headers
+
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.verification import (
+    sign_hmac,
+    sign_standard_webhook,
+    verify_hmac,
+    verify_standard_webhook,
+)
+from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError
+from change_hooks.sinks.forward import Forward, headers_to_forward
+from tests.conftest import delivery, result_of
+from tests.support.receiver import Receiver
+
+BODY = b'{"ref" :\n"refs/heads/\xc3\xa4"}'
+NOW = 1_700_000_000
+
+
+def forward(received: Delivery, status: int = 204, **options: Any) -> Any:
+    receiver = Receiver(status)
+    clock, http = Clock(), StubTreq(receiver)
+    clock.advance(NOW)
+    sink = Forward("https://ci.example/hook", http=http, clock=clock, **options)
+    assert IDeliverySink.providedBy(sink)
+    assert not IChangeSink.providedBy(sink)
+    assert (sink.per, sink.time_limit) == ("delivery", None)
+    accepted = sink.add_delivery(received)
+    http.flush()
+    result_of(accepted)
+    ((headers, body),) = receiver.got
+    return headers, body
+
+
+def stored(body: bytes, headers: dict[str, str]) -> Delivery:
+    """A delivery that has been in the journal."""
+    received = delivery(body, headers=headers, id="1", dialect="x")
+    return Delivery.restore(*received.dump(), id="1", dialect="x")
+
+
+def test_the_body_is_the_same_and_the_forges_signature_is_kept() -> None:
+    sent = {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": "guid",
+        "X-Hub-Signature-256": sign_hmac(BODY, b"s3cret"),
+        "User-Agent": "GitHub-Hookshot/1",
+    }
+    headers, body = forward(stored(BODY, sent))
+    assert body == BODY
+    for name, value in sent.items():
+        assert headers.getRawHeaders(name) == [value]
+    assert headers.getRawHeaders("content-type") == ["application/json"]
+
+
+def test_what_is_about_the_connection_or_of_a_proxy_stays_behind() -> None:
+    received = Headers(
+        {
+            "Connection": ["close, X-Hop", "TE"],
+            "X-Hop": ["1"],
+            "Transfer-Encoding": ["chunked"],
+            "Host": ["hooks.example"],
+            "Content-Length": ["5"],
+            "X-Forwarded-For": ["192.0.2.1"],
+            "Forwarded": ["for=192.0.2.1"],
+            "Cookie": ["a=b"],
+            "X-Event-Key": ["repo:push"],
+        }
+    )
+    assert [name.lower() for name, _ in headers_to_forward(received).getAllRawHeaders()] == [b"x-event-key"]
+
+
+def test_a_token_is_the_sinks_own() -> None:
+    sent = {"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": "ours"}
+    headers, _ = forward(stored(BODY, sent), secret="theirs")
+    assert headers.getRawHeaders("x-gitlab-token") == ["theirs"]
+    headers, _ = forward(stored(BODY, sent))
+    assert not headers.hasHeader("x-gitlab-token")
+
+
+def test_a_signature_with_a_time_is_made_anew() -> None:
+    sent = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": "1",
+        "webhook-signature": sign_standard_webhook(BODY, "msg_1", 1, b"ours"),
+    }
+    headers, body = forward(stored(BODY, sent), secret="theirs")
+    name, at, signature = (headers.getRawHeaders(header)[0] for header in sent)
+    assert (name, at) == ("msg_1", str(NOW))
+    verify_standard_webhook(body, name, at, signature, [b"theirs"], now=NOW)
+
+
+def test_a_signature_with_a_time_and_no_id_gets_the_deliverys() -> None:
+    headers, _ = forward(stored(BODY, {"webhook-signature": "v1,x"}), secret="theirs")
+    assert headers.getRawHeaders("webhook-id") == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("header", "algorithm", "prefix"),
+    [
+        ("X-Hub-Signature-256", "sha256", "sha256="),
+        ("X-Hub-Signature", "sha1", "sha1="),
+        ("X-Hub-Signature", "sha256", "sha256="),
+        ("X-Gitea-Signature", "sha256", ""),
+        ("X-Gogs-Signature", "sha256", ""),
+        ("X-Forgejo-Signature", "sha256", ""),
+    ],
+)
+def test_a_signature_over_the_body_is_made_anew_for_another_secret(
+    header: str, algorithm: str, prefix: str
+) -> None:
+    sent = {header: sign_hmac(BODY, b"ours", algorithm, prefix)}
+    headers, body = forward(stored(BODY, sent), secret="theirs")
+    (signature,) = headers.getRawHeaders(header)
+    verify_hmac(body, signature, [b"theirs"], algorithm=algorithm, prefix=prefix)
+
+
+def test_githubs_is_made_when_it_did_not_come() -> None:
+    headers, body = forward(stored(BODY, {"X-GitHub-Event": "push"}), secret="theirs")
+    verify_hmac(body, headers.getRawHeaders("x-hub-signature-256")[0], [b"theirs"])
+
+
+def test_a_receiver_that_refuses_is_asked_again() -> None:
+    with pytest.raises(SinkError, match="403"):
+        forward(stored(BODY, {}), status=403)
+
+
+def test_it_closes_its_connections() -> None:
+    result_of(Forward("http://127.0.0.1:1/").close())
