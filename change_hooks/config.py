@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from twisted.cred.checkers import ICredentialsChecker
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.options import nearest, option_names
 from change_hooks.dialects.handler import HookHandler, check_options
-from change_hooks.interfaces import IChangeSink
+from change_hooks.interfaces import IChangeSink, IDeliverySink
+from change_hooks.outbox.routing import RoutedSink
+from change_hooks.outbox.sink_options import NAMES as SINK_OPTIONS
+from change_hooks.outbox.sink_options import routed as routed_sink
 from change_hooks.plugins import SINK_GROUPS, PluginError, Registry, installed
 from change_hooks.web.resource import DEFAULT_MAX_BODY
 
@@ -33,6 +37,8 @@ DEFAULT_ATTEMPTS = 100
 DEFAULT_ANSWER_WITHIN = 5.0
 #: How long a delivery is kept after it was delivered, in days.
 DEFAULT_KEEP = 30.0
+#: Options of every sink to which a sink may see itself.
+_SHARED = ("time_limit", "concurrency")
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class HooksConfig:
     :param max_body: in bytes.
     :param max_in_flight: the most that ``serve`` holds of all bodies, in bytes; None: eight times *max_body*.
     :param journal: the file of a SQLite journal, or a PostgreSQL URL; None: no journal.
-    :param sinks: by name.
+    :param sinks: by name, each with what it gets.
     :param attempts: failures of a sink after which a change is given up.
     :param answer_within: how long a handler may take before the answer goes out without it, in seconds.
     :param keep: how long a delivery is kept after it was delivered, in days; None: for good.
@@ -73,7 +79,7 @@ class HooksConfig:
     attempts: int
     answer_within: float
     keep: float | None
-    sinks: Mapping[str, Any]
+    sinks: Mapping[str, RoutedSink]
     warnings: tuple[str, ...]
 
 
@@ -93,16 +99,17 @@ class _Reader:
                 self.problems.append(f"unknown key {key!r}{nearest(key, _KEYS)}")
         auth = self._checkers("change_hook_auth", self.www.get("change_hook_auth"))
         endpoints = self._endpoints(bool(auth))
+        attempts = int(self._positive("change_hook_attempts", DEFAULT_ATTEMPTS, "attempts"))
         config = HooksConfig(
             endpoints=endpoints,
             auth=auth,
             max_body=int(self._positive("change_hook_max_body", DEFAULT_MAX_BODY, "bytes")),
             max_in_flight=self._max_in_flight(),
             journal=self._journal(),
-            attempts=int(self._positive("change_hook_attempts", DEFAULT_ATTEMPTS, "attempts")),
+            attempts=attempts,
             answer_within=self._positive("change_hook_answer_within", DEFAULT_ANSWER_WITHIN, "seconds"),
             keep=self._keep(),
-            sinks=self._sinks(),
+            sinks=self._sinks(attempts),
             warnings=tuple(self.warnings),
         )
         if self.problems:
@@ -158,7 +165,7 @@ class _Reader:
         )
         return None
 
-    def _sinks(self) -> dict[str, Any]:
+    def _sinks(self, attempts: int) -> dict[str, RoutedSink]:
         written = self.www.get("change_hook_sinks")
         if written is None:
             return {}
@@ -168,21 +175,42 @@ class _Reader:
                 " {'build': {'sink': 'command', 'argv': ['/usr/local/bin/build']}}"
             )
             return {}
-        return {name: self._sink(name, value) for name, value in written.items()}
+        read = {name: self._routed_sink(name, value, attempts) for name, value in written.items()}
+        return {name: sink for name, sink in read.items() if sink is not None}
 
-    def _sink(self, name: str, value: Any) -> Any:
+    def _routed_sink(self, name: str, value: Any, attempts: int) -> RoutedSink | None:
         where = f"change_hook_sinks: {name!r}"
-        if IChangeSink.providedBy(value) or callable(value):
-            return value
-        if not isinstance(value, Mapping) or not isinstance(value.get("sink"), str):
+        options = dict(value) if isinstance(value, Mapping) else {"sink": value}
+        kind = options.pop("sink", None)
+        ours = {option: options.pop(option) for option in tuple(options) if option in SINK_OPTIONS}
+        if isinstance(kind, str):
+            sink = self._sink(where, name, kind, options, ours)
+        elif not (IChangeSink.providedBy(kind) or IDeliverySink.providedBy(kind) or callable(kind)):
             self.problems.append(f"{where} must be a sink, a callable, or a dict with a key 'sink'")
             return None
+        else:
+            sink = kind
+            for option in options:
+                self.problems.append(
+                    f"{where}: unknown option {option!r}{nearest(str(option), SINK_OPTIONS)}"
+                )
+        if sink is None:
+            return None
+        routed, problems = routed_sink(sink, ours, attempts)
+        self.problems += [f"{where}: {problem}" for problem in problems]
+        return routed
+
+    def _sink(self, where: str, name: str, kind: str, options: dict[str, Any], ours: dict[str, Any]) -> Any:
+        """Make a sink of a kind. It is given those of *ours* that it asks for, and sees to them itself."""
         registry = installed(SINK_GROUPS)
-        options = {key: option for key, option in value.items() if key != "sink"}
         try:
-            return registry.load(value["sink"])(name=name, **options)
+            factory = registry.load(kind)
+            asked = signature(factory).parameters
+            own = {option: ours.pop(option) for option in _SHARED if option in asked and option in ours}
+            base = {"base": self.base} if "base" in asked else {}
+            return factory(name=name, **base, **options, **own)
         except KeyError:
-            self.problems.append(f"{where}: no sink of this name{nearest(value['sink'], registry.names())}")
+            self.problems.append(f"{where}: no sink of this name{nearest(kind, registry.names())}")
         except (PluginError, TypeError, ValueError) as error:
             self.problems.append(f"{where}: {error}")
         return None

@@ -203,6 +203,12 @@ class IJournal(Interface):
     def release(name: str) -> Deferred[None]:
         """Let go of a name that this receiver holds."""
 
+    def delivery(seq: int) -> Deferred[Any]:
+        """Fires with the :class:`~change_hooks.core.delivery.Delivery` at place *seq*.
+
+        :raises LookupError: (fails with) there is none.
+        """
+
     def waiting_sinks() -> Deferred[list[str]]:
         """The names of the sinks for which changes wait."""
 

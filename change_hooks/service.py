@@ -31,6 +31,8 @@ from change_hooks.interfaces import IChangeSink, IJournal
 from change_hooks.journal.address import Address, make_journal
 from change_hooks.outbox.dispatcher import Dispatcher
 from change_hooks.outbox.retention import Retention
+from change_hooks.outbox.routing import RoutedSink
+from change_hooks.outbox.sink_options import routed
 from change_hooks.pollers.base import changes_in, is_polled
 from change_hooks.web.admission import Gate
 from change_hooks.web.answers import Refusal
@@ -39,6 +41,9 @@ from change_hooks.web.front import HookSite
 from change_hooks.web.resource import ChangeHookResource, Endpoint
 
 log = Logger()
+
+#: How long a hand-over may still take when the service stops, before sinks are closed, in seconds.
+GRACE = 5.0
 
 
 class Surroundings:
@@ -206,16 +211,17 @@ class ChangeHookService(MultiService):
         self._config = config
         self._durable: _Durable | None = None
         self._intake: Intake
+        given = {} if sink is None else {sink_name(sink): routed(sink, {}, config.attempts)[0]}
+        sinks = {**config.sinks, **given}
+        self._inline: tuple[RoutedSink, ...] = () if config.journal is not None else tuple(sinks.values())
         if config.journal is not None:
-            sinks = {**config.sinks, **({} if sink is None else {sink_name(sink): sink})}
             self._durable = _Durable(config, config.journal, sinks, self._clock, self._changes_again)
             self._intake = self._durable.intake
             self._gate.close("not started yet")
         else:
-            inline = [*config.sinks.values(), *([] if sink is None else [sink])]
-            if len(inline) != 1:
+            if len(self._inline) != 1:
                 raise ConfigurationError(["with change_hook_journal None there must be exactly one sink"])
-            self._intake = InlineIntake(inline[0])
+            self._intake = InlineIntake(self._inline[0])
         self._current = _Current(self._tree(config))
         root = _Root()
         root.putChild(b"change_hook", self._current)
@@ -294,16 +300,24 @@ class ChangeHookService(MultiService):
         yield self._gate.close("shutting down")
         if self._durable is not None:
             yield self._durable.stop()
+        else:
+            yield close_sinks(self._inline)
 
 
 class _Durable:
     """A journal, and all that works on it."""
 
     def __init__(
-        self, config: HooksConfig, address: Address, sinks: Mapping[str, Any], clock: Any, process: Process
+        self,
+        config: HooksConfig,
+        address: Address,
+        sinks: Mapping[str, RoutedSink],
+        clock: Any,
+        process: Process,
     ) -> None:
         self.journal: IJournal = make_journal(address, clock.callFromThread, partial(clock.callLater, 0))
         self._sinks = tuple(sinks.values())
+        self._clock = clock
         self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts)
         self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)
         self._retention = Retention(self.journal, clock, config.keep)
@@ -331,12 +345,38 @@ class _Durable:
     def stop(self) -> Any:
         self._retention.stop()
         self.pending.stop()
-        yield self._dispatcher.stop()
-        for sink in self._sinks:
-            close = getattr(sink, "close", None)
-            if close is not None:
-                yield as_deferred(close())
+        idle = self._dispatcher.stop()
+        yield _first(idle, self._clock)
+        yield close_sinks(self._sinks)
+        yield idle
         yield self.journal.close()
+
+
+def _first(idle: Deferred[None], clock: IReactorTime) -> Deferred[None]:
+    """Fires when *idle* does, or after :data:`GRACE`."""
+    first: Deferred[None] = Deferred()
+    alarm = clock.callLater(GRACE, first.callback, None)
+
+    def is_idle(result: None) -> None:
+        if alarm.active():
+            alarm.cancel()
+            first.callback(None)
+        return result
+
+    idle.addCallback(is_idle)
+    return first
+
+
+@inlineCallbacks
+def close_sinks(sinks: Iterable[RoutedSink]) -> Any:
+    """Let the sinks close what they hold open; what one of them breaks on stops no other."""
+    for routed_sink in sinks:
+        close = getattr(routed_sink.sink, "close", None)
+        if close is not None:
+            try:
+                yield as_deferred(close())
+            except Exception:
+                log.failure("a sink could not be closed")
 
 
 def sink_name(sink: Any) -> str:

@@ -236,8 +236,8 @@ def test_sinks_are_objects_callables_or_spelled_out() -> None:
         }
     }
     sinks = read_www(www).sinks
-    assert (sinks["build"], sinks["show"]) == (build, print)
-    assert [(type(sinks[name]), sinks[name].name) for name in ("ci", "run")] == [
+    assert (sinks["build"].sink, sinks["show"].sink) == (build, print)
+    assert [(type(sinks[name].sink), sinks[name].sink.name) for name in ("ci", "run")] == [
         (Http, "ci"),
         (Command, "run"),
     ]

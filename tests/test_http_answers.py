@@ -156,7 +156,7 @@ def test_what_is_packed_twice_stays_packed(server: Server) -> None:
         assert result_of(asked).body == packed
 
 
-@pytest.mark.parametrize("packed", [b"abcd", gzip.compress(b"abcd")[:-9]])
+@pytest.mark.parametrize("packed", [b"abcd", gzip.compress(b"abcd", mtime=0)[:-9]])
 def test_what_is_not_packed_as_it_says_is_an_error(server: Server, packed: bytes) -> None:
     asked = server.ask()
     server.answer(head(len(packed), "Content-Encoding: gzip") + packed)

@@ -15,7 +15,7 @@ class PushKey(NamedTuple):
 
     :param dialect: the endpoint's name.
     :param delivery: the delivery's id.
-    :param ref: the branch, tag or ref; with the repository before it when the delivery reports several.
+    :param ref: the branch or ref; what is no push has its category in front: ``tag v1``.
     """
 
     dialect: str
@@ -59,19 +59,15 @@ def pushes(changes: Sequence[Change]) -> list[list[int]]:
     return sorted(found.values(), key=lambda indexes: indexes[-1])
 
 
-def push_keys(changes: Sequence[Change], dialect: str, delivery: str) -> list[PushKey]:
-    """The keys of the pushes of a delivery, in the order of :func:`pushes`; no two are the same."""
-    newest = [changes[indexes[-1]] for indexes in pushes(changes)]
-    branches = [change.branch or "" for change in newest]
-    keys: list[PushKey] = []
-    for change, branch in zip(newest, branches, strict=True):
-        parts = [branch] if branches.count(branch) == 1 else _unlike(change, branch)
-        keys.append(PushKey(dialect, delivery, " ".join(parts)))
-    return keys
+def push_key(newest: Change, dialect: str, delivery: str) -> PushKey:
+    """The key of a push.
+
+    :param newest: its newest change.
+    """
+    branch = newest.branch or ""
+    kind = newest.category
+    ref = branch if kind in (None, "push") else f"{kind} {branch}".strip()
+    return PushKey(dialect, delivery, ref)
 
 
-def _unlike(change: Change, branch: str) -> list[str]:
-    return [change.repository, change.project, change.codebase or "-", change.category or "-", branch]
-
-
-__all__ = ["Push", "PushKey", "newest_of", "push_keys", "pushes", "ref_of"]
+__all__ = ["Push", "PushKey", "newest_of", "push_key", "pushes", "ref_of"]

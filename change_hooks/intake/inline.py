@@ -14,6 +14,8 @@ from change_hooks.core.errors import Unavailable
 from change_hooks.flow import as_deferred
 from change_hooks.incidents import report
 from change_hooks.intake.receipt import TAKEN, Taken
+from change_hooks.outbox.routing import RoutedSink
+from change_hooks.outbox.sink_options import routed
 from change_hooks.sinks.base import sink_call
 
 
@@ -24,7 +26,9 @@ class InlineIntake:
     """
 
     def __init__(self, sink: Any) -> None:
-        self._call = sink_call(sink)
+        self._routed = sink if isinstance(sink, RoutedSink) else routed(sink, {}, 1)[0]
+        target = self._routed.sink
+        self._call = target.add_delivery if self._routed.per == "delivery" else sink_call(target)
 
     def in_time(self, delivery: Delivery, found: Deferred[Any]) -> Deferred[Any]:
         """Nothing is stored, so there is no later: see :meth:`Intake.in_time`."""
@@ -32,22 +36,31 @@ class InlineIntake:
 
     def take(self, delivery: Delivery, changes: list[Change]) -> Any:
         """See :meth:`Intake.take`."""
-        remaining = iter(changes)
         try:
-            for change in remaining:
-                result = self._call(change, None)
+            remaining = iter(self._items(delivery, changes))
+            for item in remaining:
+                result = self._call(*item)
                 if result is not None:
                     return self._take_later(result, remaining)
         except Exception:
             raise self._refused(Failure()) from None
         return TAKEN
 
-    def _take_later(self, first: Any, remaining: Iterable[Change]) -> Deferred[Taken]:
+    def _items(self, delivery: Delivery, changes: list[Change]) -> Iterable[tuple[Any, ...]]:
+        """What the sink is called with, one call after the other."""
+        if self._routed.wants_all:
+            return [(change, None) for change in changes]
+        units = self._routed.wanted("sink", changes, delivery.dialect)
+        if self._routed.per == "delivery":
+            return [(delivery,) for _ in units]
+        return [(self._routed.item([changes[index] for index in unit.changes]), None) for unit in units]
+
+    def _take_later(self, first: Any, remaining: Iterable[tuple[Any, ...]]) -> Deferred[Taken]:
         @inlineCallbacks
         def one_by_one() -> Any:
             yield as_deferred(first)
-            for change in remaining:
-                yield as_deferred(self._call(change, None))
+            for item in remaining:
+                yield as_deferred(self._call(*item))
             return TAKEN
 
         return one_by_one().addErrback(self._refused_later)

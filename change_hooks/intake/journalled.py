@@ -23,7 +23,9 @@ class JournalIntake:
 
     def take(self, delivery: Delivery, changes: list[Change]) -> Deferred[Taken]:
         """See :meth:`change_hooks.web.resource.Intake.take`."""
-        appended: Deferred[Appended] = self._journal.append(delivery, changes, self._dispatcher.sinks)
+        appended: Deferred[Appended] = self._journal.append(
+            delivery, changes, self._dispatcher.wanting(changes, delivery.dialect)
+        )
         return appended.addCallback(self._stored)
 
     def _stored(self, appended: Appended) -> Taken:

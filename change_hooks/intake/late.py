@@ -173,7 +173,8 @@ class PendingDeliveries:
                 delivery=delivery.id,
                 changes=len(changes),
             )
-            return self._written(lambda: self._journal.finish(seq, changes, self._dispatcher.sinks))
+            wanting = self._dispatcher.wanting(changes, delivery.dialect)
+            return self._written(lambda: self._journal.finish(seq, changes, wanting))
         if self._stopped:
             return succeed(None)
         error = result.value

@@ -259,6 +259,10 @@ class SQLJournal:
         """Let go of a name."""
         return self.writer.submit(lambda session: _let_go_of(session, name, self.owner))
 
+    def delivery(self, seq: int) -> Deferred[Delivery]:
+        """The delivery at a place."""
+        return self.writer.submit(lambda session: _delivery(session, seq))
+
     def waiting_sinks(self) -> Deferred[list[str]]:
         """The sinks for which changes wait."""
         return self.writer.submit(_waiting_sinks)
@@ -721,6 +725,13 @@ def release_all(session: Session) -> None:
     session.execute("DELETE FROM memory WHERE name LIKE ?", (f"{_LEASE_NAME}%",))
     sweep(session, everything=True)
     session.execute(f"UPDATE deliveries SET owner = '' WHERE owner <> '' AND {_PENDING}")
+
+
+def _delivery(session: Session, seq: int) -> Delivery:
+    row = session.execute(f"SELECT {_STORED} FROM deliveries WHERE seq = ?", (seq,)).fetchone()
+    if row is None:
+        raise LookupError(f"no delivery is at place {seq}")
+    return _restored(session, row)
 
 
 def _waiting_sinks(session: Session) -> list[str]:

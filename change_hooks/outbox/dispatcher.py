@@ -17,21 +17,19 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
-from change_hooks.flow import as_deferred
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import LEASE, Claimed, DeadLetter, Outcome, Work
-from change_hooks.sinks.base import sink_call
+from change_hooks.outbox.handing import Handing
+from change_hooks.outbox.routing import RoutedSink, wanting
+from change_hooks.outbox.sink_options import routed
 
-#: How many queues are worked on at once.
-CONCURRENCY = 32
 #: The wait after the first failure, and the longest one, in seconds.
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
-#: The longest wait that a sink may ask for, in seconds.
-LONGEST_WAIT = 3600.0
-#: How long a sink may take for one change, in seconds.
-SINK_TIMEOUT = 60.0
+#: For how long what is handed over may stay unrecorded, in seconds; a crash repeats no more than that.
+RECORD_WITHIN = 1.0
 #: How often to look for work that nobody announced, in seconds.
 LOOK_AGAIN = 30.0
 
@@ -48,9 +46,9 @@ class Dispatcher:
     """Hands journalled changes to sinks.
 
     :param journal: where they stand.
-    :param sinks: by name; each an :class:`~change_hooks.interfaces.IChangeSink` or a callable.
+    :param sinks: by name; each a :class:`~change_hooks.outbox.routing.RoutedSink`, or a sink without options.
     :param clock: all waiting goes through it.
-    :param attempts: failures after which a change is given up.
+    :param attempts: failures after which a change is given up, for sinks that say nothing of it.
     """
 
     def __init__(
@@ -62,10 +60,14 @@ class Dispatcher:
         attempts: int,
     ) -> None:
         self._journal = journal
-        self._calls = {name: sink_call(sink) for name, sink in sinks.items()}
-        self._timeouts = {name: getattr(sink, "time_limit", SINK_TIMEOUT) for name, sink in sinks.items()}
+        self._routed = {
+            name: sink if isinstance(sink, RoutedSink) else routed(sink, {}, attempts)[0]
+            for name, sink in sinks.items()
+        }
+        self._handings = {
+            name: Handing(name, sink, clock, journal.delivery) for name, sink in self._routed.items()
+        }
         self._clock = clock
-        self._attempts = attempts
         self._busy: set[tuple[str, str]] = set()
         self._claiming = False
         self._again = False
@@ -77,7 +79,11 @@ class Dispatcher:
     @property
     def sinks(self) -> tuple[str, ...]:
         """The names of the sinks."""
-        return tuple(self._calls)
+        return tuple(self._routed)
+
+    def wanting(self, changes: list[Change], dialect: str) -> tuple[str, ...]:
+        """The names of the sinks that want something of a delivery with these changes."""
+        return wanting(self._routed, changes, dialect)
 
     def start(self) -> None:
         """Begin, with what an earlier run left over."""
@@ -103,29 +109,43 @@ class Dispatcher:
 
     def wake(self) -> None:
         """There may be work."""
-        if self._stopped or not self._calls:
+        if self._stopped or not self._routed:
             return
         if self._claiming:
             self._again = True
             return
-        room = CONCURRENCY - len(self._busy)
-        if room <= 0:
+        rooms = self._rooms()
+        if not rooms:
             return
         self._claiming, self._again = True, False
-        claimed = self._journal.claim(self.sinks, self._clock.seconds(), room)
-        claimed.addCallbacks(self._begin, self._claim_failed)
+        self._claim(rooms).addCallbacks(self._claimed, self._claim_failed)
+
+    def _rooms(self) -> dict[str, int]:
+        """For how many queues of each sink there is room: one that hangs takes no places from the others."""
+        busy = [sink for sink, _ in self._busy]
+        rooms = {name: sink.concurrency - busy.count(name) for name, sink in self._routed.items()}
+        return {name: room for name, room in rooms.items() if room > 0}
+
+    @inlineCallbacks
+    def _claim(self, rooms: Mapping[str, int]) -> Any:
+        """Fires with the seconds until the next look."""
+        wait = LOOK_AGAIN
+        for name, room in rooms.items():
+            claimed: Claimed = yield self._journal.claim((name,), self._clock.seconds(), room)
+            if claimed.next_due is not None:
+                wait = min(wait, max(claimed.next_due - self._clock.seconds(), 0.01))
+            if not self._stopped:
+                self._begin(claimed)
+        return wait
 
     def _begin(self, claimed: Claimed) -> None:
+        for work in claimed.works:
+            self._busy.add((work.sink, work.repository))
+            self._hand_over(work).addErrback(self._broke, work).addCallback(self._handed_over, work)
+
+    def _claimed(self, wait: float) -> None:
         self._claiming = False
-        now = self._clock.seconds()
-        wait = LOOK_AGAIN
-        if claimed.next_due is not None:
-            wait = min(wait, max(claimed.next_due - now, 0.01))
         self._set_alarm(wait)
-        if not self._stopped:
-            for work in claimed.works:
-                self._busy.add((work.sink, work.repository))
-                self._hand_over(work).addErrback(self._broke, work).addCallback(self._handed_over, work)
         self._look_idle()
         if self._again:
             self.wake()
@@ -165,54 +185,67 @@ class Dispatcher:
 
     @inlineCallbacks
     def _hand_over(self, work: Work) -> Any:
+        handing = self._handings[work.sink]
         done: list[tuple[int, int | None]] = []
         dead: list[DeadLetter] = []
         attempts = work.attempts
-        outcome: Outcome | None = None
-        for duty in work.duties:
-            for key, change in duty.changes:
-                failed = yield self._try(work.sink, change, key)
-                if failed is None:
-                    attempts = 0
+        record_at = self._clock.seconds() + RECORD_WITHIN
+        queued = [(duty, handing.units(duty.changes)) for duty in work.duties]
+        groups = [group for _, units in queued for group, _ in units]
+        for duty, units in queued:
+            for index, (group, unit) in enumerate(units):
+                groups.pop(0)
+                if group and group in groups:
+                    self._superseded(work.sink, unit)
                     continue
-                attempts += 1
-                error, asked = failed
-                if attempts < self._attempts:
-                    wait = max(back_off(attempts), asked)
-                    due = self._clock.seconds() + wait
-                    log.warn(
-                        "sink {sink} did not take {key} (attempt {attempts}): {error}; again in {wait:.0f} s",
-                        sink=work.sink,
-                        key=key,
-                        attempts=attempts,
-                        error=error,
-                        wait=wait,
-                    )
-                    done.append((duty.seq, key.index))
-                    outcome = Outcome(work.sink, work.repository, done, dead, attempts, due, error)
-                    break
-                log.error("sink {sink} gave up {key}: {error}", sink=work.sink, key=key, error=error)
-                dead.append(DeadLetter(duty.seq, key.index, error))
-                attempts = 0
-            if outcome is not None:
-                break
+                attempted = yield handing.hand_over(duty.seq, unit)
+                if attempted.accepted:
+                    attempts = 0
+                else:
+                    attempts += 1
+                    if not attempted.refused and attempts < handing.routed.attempts:
+                        wait = max(back_off(attempts), attempted.asked)
+                        self._say_retrying(work.sink, unit, attempts, attempted.error, wait)
+                        done.append((duty.seq, unit[0][0].index))
+                        due = self._clock.seconds() + wait
+                        retry = Outcome(
+                            work.sink, work.repository, done, dead, attempts, due, attempted.error
+                        )
+                        yield self._settle(retry)
+                        return
+                    self._say_given_up(work.sink, unit, attempted.error)
+                    dead.append(DeadLetter(duty.seq, unit[-1][0].index, attempted.error))
+                    attempts = 0
+                if index + 1 < len(units) and (self._stopped or self._clock.seconds() >= record_at):
+                    done.append((duty.seq, units[index + 1][1][0][0].index))
+                    yield self._settle(Outcome(work.sink, work.repository, done, dead))
+                    return
             done.append((duty.seq, duty.rest))
-        yield self._settle(outcome or Outcome(work.sink, work.repository, done, dead))
+            if self._stopped or self._clock.seconds() >= record_at:
+                break
+        yield self._settle(Outcome(work.sink, work.repository, done, dead))
 
-    @inlineCallbacks
-    def _try(self, sink: str, change: Any, key: Any) -> Any:
-        """None when the sink has taken it; else the error, fit to be stored and shown, and how many
-        seconds the sink asks to be left alone.
-        """
-        try:
-            result = self._calls[sink](change, key)
-            if result is not None:
-                taken, timeout = as_deferred(result), self._timeouts[sink]
-                yield taken if timeout is None else taken.addTimeout(timeout, self._clock)
-        except Exception as error:
-            asked = min(getattr(error, "retry_after", 0.0), LONGEST_WAIT)
-            return f"{type(error).__name__}: {str(error)[:500]!a}", asked
-        return None
+    @staticmethod
+    def _superseded(sink: str, unit: Any) -> None:
+        log.info("sink {sink}: {key} is superseded by what came later", sink=sink, key=unit[-1][0])
+
+    @staticmethod
+    def _say_retrying(sink: str, unit: Any, attempts: int, error: str, wait: float) -> None:
+        log.warn(
+            "delivery of {key} to sink {sink} failed (attempt {attempts}): {error}; retrying in {wait:.0f} s",
+            sink=sink,
+            key=unit[-1][0],
+            attempts=attempts,
+            error=error,
+            wait=wait,
+        )
+
+    @staticmethod
+    def _say_given_up(sink: str, unit: Any, error: str) -> None:
+        key = unit[-1][0]
+        log.error(
+            "gave up delivering {key} to sink {sink} (dead letter): {error}", sink=sink, key=key, error=error
+        )
 
     @inlineCallbacks
     def _settle(self, outcome: Outcome) -> Any:

@@ -19,4 +19,9 @@ def sink_call(sink: Any) -> Callable[[Change, Any], Any]:
     return lambda change, key: sink(change)
 
 
-__all__ = ["sink_call"]
+def printable(text: str) -> str:
+    """*text* without anything that a terminal or a log would obey."""
+    return "".join(letter if letter.isprintable() or letter == "\t" else "\ufffd" for letter in text)
+
+
+__all__ = ["printable", "sink_call"]

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from change_hooks.core.change import Change
 from change_hooks.interfaces import IChangeSink, SinkError, SinkOutput, SinkRefused
+from change_hooks.sinks.base import printable
 from change_hooks.sinks.messages import fields_of
 from change_hooks.sinks.program import Ended, Program
 
@@ -259,9 +260,4 @@ def environment_of(fields: Mapping[str, Any]) -> dict[str, str]:
     return environment
 
 
-def printable(text: str) -> str:
-    """*text* without anything that a terminal or a log would obey."""
-    return "".join(letter if letter.isprintable() or letter == "\t" else "\ufffd" for letter in text)
-
-
-__all__ = ["Command", "environment_of", "printable"]
+__all__ = ["Command", "environment_of"]

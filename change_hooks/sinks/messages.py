@@ -105,8 +105,14 @@ def event_headers(message: Message) -> dict[str, str]:
 
 
 def event_properties(message: Message) -> dict[str, str]:
-    """The application properties of a CloudEvent in binary mode. Source: AMQP binding, 3.1.3."""
-    return {f"cloudEvents_{name}": value for name, value in message.attributes.items()}
+    """The headers of an AMQP 0-9-1 message that is a CloudEvent in binary mode: those that become the
+    application properties of AMQP 1.0 (AMQP binding, 3.1.3), and those that the SDKs for RabbitMQ read.
+    """
+    return {
+        prefix + name: value
+        for name, value in message.attributes.items()
+        for prefix in ("cloudEvents_", "ce-")
+    }
 
 
 __all__ = [

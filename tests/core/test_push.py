@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from change_hooks.core.change import Change
-from change_hooks.core.push import Push, PushKey, newest_of, push_keys, pushes
+from change_hooks.core.push import Push, PushKey, newest_of, push_key, pushes
 
 
 def test_a_push_is_its_newest_change_and_all_of_them() -> None:
@@ -25,20 +25,11 @@ def test_changes_of_one_ref_are_one_push() -> None:
 
 
 def test_a_push_is_called_by_its_delivery_and_its_ref() -> None:
-    changes = [Change(branch="main"), Change(branch="main"), Change()]
-    assert push_keys(changes, "github", "guid") == [
-        PushKey("github", "guid", "main"),
-        PushKey("github", "guid", ""),
-    ]
-
-
-def test_no_two_pushes_have_one_key() -> None:
-    changes = [
-        Change(branch="x", category="push"),
-        Change(branch="x", category="tag"),
-        Change(branch="x", repository="other"),
-        Change(branch="y"),
-    ]
-    keys = push_keys(changes, "d", "1")
-    assert len(set(keys)) == 4
-    assert keys[3].ref == "y"
+    for change, ref in (
+        (Change(branch="main", category="push"), "main"),
+        (Change(branch="main"), "main"),
+        (Change(branch="v1", category="tag"), "tag v1"),
+        (Change(category="tag"), "tag"),
+        (Change(), ""),
+    ):
+        assert push_key(change, "github", "guid") == PushKey("github", "guid", ref)

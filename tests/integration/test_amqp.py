@@ -14,14 +14,22 @@ from uuid import uuid4
 
 import pika
 import pytest
+from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_rabbitmq
+from cloudevents.core.formats.json import JSONFormat
 from pika.exceptions import AMQPError
 
 from .conftest import Server, eventually, free_port
 from .services import AMQP, missing
+from .test_serve import curl
 from .test_sinks import send, states, www
 
 #: Where the server's own program is when it is not on the path for everybody.
 RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+
+
+def is_delivered(folder: Path) -> bool:
+    return set(states(folder)) == {"delivered"}
 
 
 class Queue:
@@ -91,6 +99,9 @@ def test_a_change_no_queue_is_bound_for_waits_for_one(
 class Broker:
     """A RabbitMQ node of the test's own, which it may kill."""
 
+    #: The largest message that it takes, in bytes.
+    MOST = 100_000
+
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
@@ -99,8 +110,10 @@ class Broker:
 
     def start(self) -> None:
         (self.folder / "enabled_plugins").write_text("[].\n")
-        (self.folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n")
-        environment = {
+        (self.folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\nmax_message_size = {self.MOST}\n"
+        )
+        self.environment = environment = {
             **os.environ,
             "HOME": str(self.folder),
             "RABBITMQ_NODENAME": f"change-hooks-{self.port}@localhost",
@@ -125,6 +138,9 @@ class Broker:
         except (AMQPError, OSError):
             return False
         return True
+
+    def control(self, *command: str) -> None:
+        subprocess.run([RABBITMQCTL, *command], env=self.environment, check=True, capture_output=True)
 
     def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -160,5 +176,80 @@ def test_a_broker_that_is_killed_and_comes_back_gets_every_change(
     queue = Queue(broker.url, "changes")
     taken = [queue.get()[2]["revision"] for _ in range(3)]
     assert taken == ["1", "2", "3"]
+    queue.connection.close()
+    assert running.stop() == 0
+
+
+def test_a_change_waits_while_the_broker_takes_no_messages(
+    server: Callable[..., Server], broker: Broker, tmp_path: Path
+) -> None:
+    broker.start()
+    queue = Queue(broker.url, "changes")
+    running = server(
+        www({"queue": {"sink": "amqp", "url": broker.url, "exchange": "changes", "time_limit": 2.0}})
+    )
+    broker.control("set_vm_memory_high_watermark", "absolute", "1")  # Connections that publish are blocked.
+    send(running.url, "1")
+    eventually(lambda: "attempt 1" in running.log.read_text())
+    assert not is_delivered(tmp_path)
+    assert queue.get() is None
+    broker.control("set_vm_memory_high_watermark", "0.9")
+    eventually(lambda: is_delivered(tmp_path))
+    assert eventually(queue.get)[2]["revision"] == "1"
+    assert running.stop() == 0
+
+
+def test_an_exchange_that_is_deleted_while_it_runs_is_made_again(
+    server: Callable[..., Server], exchange: str, tmp_path: Path
+) -> None:
+    running = server(www({"queue": {"sink": "amqp", "url": AMQP, "exchange": exchange}}))
+    queue = Queue(AMQP, exchange)
+    send(running.url, "1")
+    eventually(lambda: is_delivered(tmp_path))
+    queue.channel.exchange_delete(exchange)
+    send(running.url, "2")
+    eventually(lambda: "no queue is bound" in running.log.read_text())
+    bound = Queue(AMQP, exchange)
+    eventually(lambda: is_delivered(tmp_path))
+    assert [bound.get()[2]["revision"] for _ in range(2)] == ["1", "2"]
+    for each in (queue, bound):
+        each.connection.close()
+    assert running.stop() == 0
+
+
+def test_a_message_over_the_brokers_limit_is_a_dead_letter_and_the_next_one_follows(
+    server: Callable[..., Server], broker: Broker, tmp_path: Path
+) -> None:
+    broker.start()
+    queue = Queue(broker.url, "changes")
+    running = server(www({"queue": {"sink": "amqp", "url": broker.url, "exchange": "changes"}}))
+    comments = ["--data-urlencode", f"comments={'x' * broker.MOST}"]
+    assert curl(*comments, "-d", "revision=1", f"{running.url}/base")[0] == 202
+    send(running.url, "2")
+    assert eventually(queue.get)[2]["revision"] == "2"
+    assert sorted(states(tmp_path)) == ["delivered", "failed"]
+    assert "max_message_size" in running.log.read_text()
+    queue.connection.close()
+    assert running.stop() == 0
+
+
+def test_a_branch_longer_than_any_routing_key_reaches_the_queue_with_its_branch_whole(
+    server: Callable[..., Server], exchange: str, tmp_path: Path
+) -> None:
+    running = server(
+        www({"queue": {"sink": "amqp", "url": AMQP, "exchange": exchange, "format": "cloudevents"}})
+    )
+    queue = Queue(AMQP, exchange)
+    branch = "\u00e4" * 2000
+    assert curl("--data-urlencode", f"branch={branch}", "-d", "revision=1", f"{running.url}/base")[0] == 202
+    eventually(lambda: is_delivered(tmp_path))
+    key, properties, change = queue.get()
+    assert len(key.encode()) <= 255
+    assert change["branch"] == branch
+    event = from_rabbitmq(
+        RabbitMQMessage(properties.headers, properties.content_type, json.dumps(change).encode()),
+        JSONFormat(),
+    )
+    assert (event.get_type(), event.get_id()) == ("change_hooks.change", properties.message_id)
     queue.connection.close()
     assert running.stop() == 0

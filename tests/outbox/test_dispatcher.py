@@ -15,16 +15,10 @@ from change_hooks.interfaces import IChangeSink, SinkError
 from change_hooks.journal import LEASE, ChangeKey
 from change_hooks.journal.sql import Reader
 from change_hooks.journal.sqlite import connect_to_read, sqlite_journal
-from change_hooks.outbox.dispatcher import (
-    CONCURRENCY,
-    FIRST_RETRY,
-    LONGEST_RETRY,
-    LONGEST_WAIT,
-    LOOK_AGAIN,
-    SINK_TIMEOUT,
-    Dispatcher,
-    back_off,
-)
+from change_hooks.outbox.dispatcher import FIRST_RETRY, LONGEST_RETRY, LOOK_AGAIN, Dispatcher, back_off
+from change_hooks.outbox.handing import LONGEST_WAIT
+from change_hooks.outbox.sink_options import CONCURRENCY
+from change_hooks.outbox.sink_options import SINK_TIME_LIMIT as SINK_TIMEOUT
 from tests.conftest import delivery, has_fired, result_of
 
 

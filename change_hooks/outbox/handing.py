@@ -1,0 +1,130 @@
+"""Handing one unit to a sink, once: the call, its time limit, what came of it, and the line in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks  # noqa: A004
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.push import push_key
+from change_hooks.flow import as_deferred
+from change_hooks.interfaces import SinkRefused
+from change_hooks.journal import ChangeKey
+from change_hooks.outbox.routing import RoutedSink
+from change_hooks.sinks.base import printable, sink_call
+
+#: The longest wait that a sink may ask for, in seconds.
+LONGEST_WAIT = 3600.0
+#: The longest text of a change that stands in a line of the log, in characters.
+LONGEST_LOGGED = 200
+
+log = Logger()
+
+Given = tuple[ChangeKey, Change]
+
+
+class Attempted(NamedTuple):
+    """What came of one attempt.
+
+    :param accepted: the sink has accepted it.
+    :param refused: it never will.
+    :param error: fit to be stored and shown; empty when it was accepted.
+    :param asked: for how many seconds the sink asks to be left alone.
+    """
+
+    accepted: bool
+    refused: bool = False
+    error: str = ""
+    asked: float = 0.0
+
+
+class Handing:
+    """Hands units to one sink.
+
+    :param name: what the journal calls it.
+    :param clock: all waiting goes through it.
+    :param stored: gives the delivery at a place in the journal.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        routed: RoutedSink,
+        clock: IReactorTime,
+        stored: Callable[[int], Deferred[Delivery]],
+    ) -> None:
+        self.routed = routed
+        self._name = name
+        self._clock = clock
+        self._stored = stored
+        self._call = None if routed.per == "delivery" else sink_call(routed.sink)
+
+    def units(self, given: Sequence[Given]) -> list[tuple[str, list[Given]]]:
+        """The groups and the changes of the units that it gets of a delivery."""
+        dialect = given[0][0].dialect if given else ""
+        wanted = self.routed.wanted(self._name, [change for _, change in given], dialect)
+        return [(unit.group, [given[index] for index in unit.changes]) for unit in wanted]
+
+    @inlineCallbacks
+    def hand_over(self, seq: int, unit: Sequence[Given]) -> Any:
+        """Try once. Fires with an :class:`Attempted`, and never fails.
+
+        :param seq: the delivery's place in the journal.
+        """
+        began = self._clock.seconds()
+        try:
+            yield self._within(as_deferred(self._start(seq, unit)))
+        except Exception as error:
+            asked = min(getattr(error, "retry_after", 0.0), LONGEST_WAIT)
+            kind = "" if isinstance(error, SinkRefused) else f"{type(error).__name__}: "
+            message = f"{kind}{str(error)[:500]!a}"
+            refused = isinstance(error, SinkRefused)
+            attempted = Attempted(accepted=False, refused=refused, error=message, asked=asked)
+        else:
+            attempted = Attempted(accepted=True)
+        self._log(unit, attempted, self._clock.seconds() - began)
+        return attempted
+
+    def _within(self, result: Deferred[Any]) -> Deferred[Any]:
+        limit = self.routed.time_limit
+        return result if limit is None else result.addTimeout(limit, self._clock, onTimeoutCancel=_late)
+
+    def _start(self, seq: int, unit: Sequence[Given]) -> Any:
+        key, newest = unit[-1]
+        if self._call is None:
+            return self._stored(seq).addCallback(self.routed.sink.add_delivery)
+        item = self.routed.item([change for _, change in unit])
+        if self.routed.when is not None and not self.routed.when(item):
+            return None
+        if self.routed.per == "push":
+            return self._call(item, push_key(newest, key.dialect, key.delivery))
+        return self._call(item, key)
+
+    def _log(self, unit: Sequence[Given], attempted: Attempted, seconds: float) -> None:
+        outcome = "accepted" if attempted.accepted else "refused" if attempted.refused else "failed"
+        change = unit[-1][1]
+        log.info(
+            "sink {sink}: {repository} {branch} {revision}: {outcome} in {seconds:.3f} s",
+            sink=self._name,
+            repository=_short(change.repository),
+            branch=_short(change.branch),
+            revision=_short(change.revision),
+            outcome=outcome,
+            seconds=seconds,
+        )
+
+
+def _late(_: object, seconds: float) -> Any:
+    raise TimeoutError(seconds, "Deferred")
+
+
+def _short(text: str | None) -> str:
+    return printable((text or "-")[:LONGEST_LOGGED])
+
+
+__all__ = ["LONGEST_WAIT", "Attempted", "Handing"]

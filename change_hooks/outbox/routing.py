@@ -1,0 +1,214 @@
+"""Which sink gets what of a delivery. It is decided when the delivery is stored.
+
+Strategy: a sink is called once for each *unit*: a change, a push (all changes of one ref), or the whole
+delivery. The conditions are tried on every change, and a unit is wanted when one of its changes is; it is
+always handed over whole, so that the newest change of a push is the head of its ref. A sink that wants only
+the latest of a group skips what a later unit of the group, which waits behind it, supersedes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from typing import Any, NamedTuple
+
+from twisted.logger import Logger
+
+from change_hooks.core.change import MISSING, Change
+from change_hooks.core.push import Push, pushes
+
+#: What ``only`` and ``unless`` may name.
+CONDITION_FIELDS = ("repositories", "branches", "categories", "projects", "dialects", "codebases", "files")
+#: What ``latest_per`` may name.
+GROUP_FIELDS = ("repository", "branch", "category", "project", "codebase", "dialect")
+
+log = Logger()
+
+
+class Unit(NamedTuple):
+    """Changes of a delivery that a sink is given together.
+
+    :param changes: their indexes, ascending.
+    :param group: of the units of one group, a sink that wants only the latest wants the last one.
+    """
+
+    changes: tuple[int, ...]
+    group: str = ""
+
+
+class Patterns:
+    """fnmatch patterns, with regard to case.
+
+    :param patterns: at least one.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._match = re.compile("|".join(f"(?:{translate(pattern)})" for pattern in patterns)).match
+
+    def any_of(self, texts: Iterable[str]) -> bool:
+        """Whether one of *texts* matches."""
+        return any(map(self._match, texts))
+
+    def all_of(self, texts: Iterable[str]) -> bool:
+        """Whether all of *texts* match."""
+        return all(map(self._match, texts))
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What ``only`` or ``unless`` says: all of the fields named in it must match.
+
+    :param every_file: ``unless``: all files must match, and not one.
+    """
+
+    patterns: Mapping[str, Patterns]
+    every_file: bool = False
+
+    def holds(self, change: Change, dialect: str) -> bool:
+        """Whether it holds for a change of an endpoint. Of files that are not known, nothing is said."""
+        return all(
+            self._files(change, patterns)
+            if name == "files"
+            else patterns.any_of(_texts(name, change, dialect))
+            for name, patterns in self.patterns.items()
+        )
+
+    def _files(self, change: Change, patterns: Patterns) -> bool:
+        if "files" in change.properties.get(MISSING, ()):
+            return not self.every_file
+        if self.every_file:
+            return bool(change.files) and patterns.all_of(change.files)
+        return patterns.any_of(change.files)
+
+
+def _texts(name: str, change: Change, dialect: str) -> tuple[str, ...]:
+    if name == "repositories":
+        return repository_names(change.repository)
+    if name == "branches":
+        branch = change.branch or ""
+        return branch, branch.removeprefix("refs/heads/")
+    texts = {
+        "categories": change.category,
+        "projects": change.project,
+        "codebases": change.codebase,
+        "dialects": dialect,
+    }
+    return (texts[name] or "",)
+
+
+def repository_names(address: str) -> tuple[str, ...]:
+    """What a repository may be called: its address, that without scheme and ``.git``, and its path alone.
+
+    ``https://github.com/octo-org/api.git`` is also ``github.com/octo-org/api`` and ``octo-org/api``.
+    """
+    rest = address.partition("://")[2] or address
+    rest = rest.rpartition("@")[2].removesuffix(".git").rstrip("/")
+    host, slash, path = rest.partition("/")
+    if not slash or ":" in host:
+        host, colon, after = rest.partition(":")
+        path = after if colon and not after[:1].isdigit() else path
+    return address, rest, path or rest
+
+
+@dataclass(frozen=True)
+class RoutedSink:
+    """A sink, and what it gets.
+
+    :param sink: an :class:`~change_hooks.interfaces.IChangeSink`, an
+        :class:`~change_hooks.interfaces.IDeliverySink` or a callable.
+    :param only: one of these must hold, when there are any.
+    :param unless: none of these may hold.
+    :param when: is asked of each unit: a change, or a push.
+    :param per: ``'change'``, ``'push'`` or ``'delivery'``.
+    :param latest_per: fields; of the units that are alike in them, only the newest is wanted. None: all are.
+    :param attempts: failures after which a unit is given up.
+    :param time_limit: for each hand-over, in seconds; None: the sink keeps the time itself.
+    :param concurrency: for how many queues at once the sink may be called.
+    """
+
+    sink: Any
+    only: Sequence[Condition] = ()
+    unless: Sequence[Condition] = ()
+    when: Callable[[Change], object] | None = None
+    per: str = "change"
+    latest_per: Sequence[str] | None = None
+    attempts: int = 100
+    time_limit: float | None = 60.0
+    concurrency: int = 32
+
+    @property
+    def wants_all(self) -> bool:
+        """Whether it gets each change by itself, whatever it is."""
+        conditions = self.only or self.unless or self.when is not None or self.latest_per is not None
+        return not conditions and self.per == "change"
+
+    def wanted(self, name: str, changes: Sequence[Change], dialect: str) -> list[Unit]:
+        """What it is given of a delivery.
+
+        :param name: the sink's.
+        :param dialect: the endpoint's name.
+        """
+        if self.wants_all:
+            return [Unit((index,)) for index in range(len(changes))]
+        return [
+            Unit(tuple(indexes), self._group(changes[indexes[-1]], dialect))
+            for indexes in self._units(changes)
+            if self._wants(name, [changes[index] for index in indexes], dialect)
+        ]
+
+    def _units(self, changes: Sequence[Change]) -> Sequence[Sequence[int]]:
+        if self.per == "push":
+            return pushes(changes)
+        if self.per == "delivery":
+            return [range(len(changes))] if changes else []
+        return [[index] for index in range(len(changes))]
+
+    def _group(self, change: Change, dialect: str) -> str:
+        if self.latest_per is None:
+            return ""
+        return " | ".join(
+            dialect if name == "dialect" else getattr(change, name) or "-" for name in self.latest_per
+        )
+
+    def _wants(self, name: str, changes: list[Change], dialect: str) -> bool:
+        if not any(self._lets_through(change, dialect) for change in changes):
+            return False
+        if self.when is None:
+            return True
+        try:
+            return bool(self.when(self.item(changes)))
+        except Exception:
+            # It is asked again when the unit is handed over, and an error is a failure of the sink then.
+            log.failure("'when' of the sink {sink} broke", sink=name)
+            return True
+
+    def _lets_through(self, change: Change, dialect: str) -> bool:
+        if self.only and not any(condition.holds(change, dialect) for condition in self.only):
+            return False
+        return not any(condition.holds(change, dialect) for condition in self.unless)
+
+    def item(self, changes: Sequence[Change]) -> Change:
+        """What the sink is given: a change, or a push."""
+        return Push.of(changes) if self.per == "push" else changes[-1]
+
+
+def wanting(sinks: Mapping[str, RoutedSink], changes: Sequence[Change], dialect: str) -> tuple[str, ...]:
+    """The names of the sinks that want something of a delivery."""
+    return tuple(
+        name
+        for name, routed in sinks.items()
+        if (changes if routed.wants_all else routed.wanted(name, changes, dialect))
+    )
+
+
+__all__ = [
+    "CONDITION_FIELDS",
+    "GROUP_FIELDS",
+    "Condition",
+    "Patterns",
+    "RoutedSink",
+    "repository_names",
+    "wanting",
+]

@@ -1,0 +1,118 @@
+"""What a user may write for every sink, beside the sink's own options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from change_hooks.core.options import nearest
+from change_hooks.interfaces import IDeliverySink
+from change_hooks.outbox.routing import CONDITION_FIELDS, GROUP_FIELDS, Condition, Patterns, RoutedSink
+
+#: How long a sink may take for one hand-over, in seconds.
+SINK_TIME_LIMIT = 60.0
+#: For how many queues at once a sink may be called.
+CONCURRENCY = 32
+#: The options.
+NAMES = (
+    *("only", "unless", "when", "per", "latest_per"),
+    *("attempts", "time_limit", "concurrency"),
+)
+
+
+def routed(sink: Any, written: Mapping[str, Any], attempts: int) -> tuple[RoutedSink, list[str]]:
+    """Read the options of a sink.
+
+    :param written: what the user wrote, of :data:`NAMES`. An option that is None is its default.
+    :param attempts: those of a sink that says nothing of them.
+    :returns: and the problems, each a sentence that begins with the option's name.
+    """
+    reader = _Reader({name: value for name, value in written.items() if value is not None})
+    read = RoutedSink(
+        sink,
+        only=reader.conditions("only", every_file=False),
+        unless=reader.conditions("unless", every_file=True),
+        when=reader.when(),
+        per=reader.per(sink),
+        latest_per=reader.latest_per(),
+        attempts=int(reader.number("attempts", getattr(sink, "attempts", attempts), whole=True)),
+        time_limit=reader.time_limit(getattr(sink, "time_limit", SINK_TIME_LIMIT)),
+        concurrency=int(reader.number("concurrency", getattr(sink, "concurrency", CONCURRENCY), whole=True)),
+    )
+    return read, reader.problems
+
+
+class _Reader:
+    def __init__(self, written: Mapping[str, Any]) -> None:
+        self._written = written
+        self.problems: list[str] = []
+
+    def number(self, name: str, default: float, *, whole: bool = False) -> float:
+        value = self._written.get(name, default)
+        kinds = (int,) if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not (value > 0 or value == default):
+            unit = "whole number" if whole else "number of seconds"
+            self.problems.append(f"{name!r} must be a positive {unit}")
+            return default
+        return value
+
+    def time_limit(self, default: float | None) -> float | None:
+        return default if "time_limit" not in self._written else self.number("time_limit", 1.0)
+
+    def conditions(self, name: str, *, every_file: bool) -> tuple[Condition, ...]:
+        value = self._written.get(name, ())
+        mappings = [value] if isinstance(value, Mapping) else value
+        if not isinstance(mappings, (list, tuple)) or not all(isinstance(each, Mapping) for each in mappings):
+            self.problems.append(
+                f"{name!r} must be a dict of fields and patterns, for instance {{'branches': ['main']}},"
+                " or a list of those"
+            )
+            return ()
+        return tuple(Condition(dict(self._patterns(name, each)), every_file) for each in mappings)
+
+    def _patterns(self, name: str, mapping: Mapping[Any, Any]) -> Iterator[tuple[str, Patterns]]:
+        for field, patterns in mapping.items():
+            texts = [patterns] if isinstance(patterns, str) else patterns
+            if field not in CONDITION_FIELDS:
+                self.problems.append(f"{name!r}: no field {field!r}{nearest(str(field), CONDITION_FIELDS)}")
+            elif not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+                self.problems.append(f"{name!r}: {field!r} must be a list of patterns, for instance ['main']")
+            elif not texts:
+                self.problems.append(f"{name!r}: {field!r} is empty; leave it out, or write a pattern")
+            else:
+                yield field, Patterns(texts)
+
+    def when(self) -> Callable[[Any], object] | None:
+        value = self._written.get("when")
+        if value is None or callable(value):
+            return value
+        self.problems.append("'when' must be a callable that is given the change")
+        return None
+
+    def per(self, sink: Any) -> str:
+        if IDeliverySink.providedBy(sink):
+            if self._written.get("per", "delivery") != "delivery":
+                self.problems.append("'per' is 'delivery' for this sink; leave it out")
+            return "delivery"
+        value: str = self._written.get("per", getattr(sink, "per", "change"))
+        if value not in ("change", "push"):
+            self.problems.append("'per' must be 'change' or 'push'")
+            return "change"
+        return value
+
+    def latest_per(self) -> tuple[str, ...] | None:
+        value = self._written.get("latest_per")
+        if value is None:
+            return None
+        if not isinstance(value, (list, tuple)):
+            self.problems.append(
+                "'latest_per' must be a list of fields, for instance ('repository', 'branch')"
+            )
+            return None
+        for name in value:
+            if name not in GROUP_FIELDS:
+                self.problems.append(f"'latest_per': no field {name!r}{nearest(str(name), GROUP_FIELDS)}")
+        return tuple(name for name in value if name in GROUP_FIELDS)
+
+
+__all__ = ["NAMES", "routed"]

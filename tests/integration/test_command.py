@@ -1,0 +1,159 @@
+"""Real programs, run for real pushes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from change_hooks.core.verification import sign_hmac
+
+from .conftest import Server, eventually
+from .test_serve import curl
+from .test_sinks import send, states, www
+
+
+def script(folder: Path, text: str) -> list[str]:
+    (folder / "program.sh").write_text(text)
+    return ["sh", str(folder / "program.sh")]
+
+
+def command(folder: Path, text: str, **options: Any) -> str:
+    return www({"run": {"sink": "command", "argv": script(folder, text), "cwd": str(folder), **options}})
+
+
+def is_alive(folder: Path, name: str) -> bool:
+    """Whether the process whose number a program wrote to a file runs."""
+    number = (folder / name).read_text().strip()
+    try:
+        status = Path(f"/proc/{number}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def runs(folder: Path) -> int:
+    file = folder / "runs"
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def test_the_exit_status_decides_although_a_daemon_holds_the_output_open(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    text = "echo x >>runs; sleep 1000 & echo $! >daemon; echo started >&2; exit 0"
+    running = server(command(tmp_path, text))
+    began = time.monotonic()
+    send(running.url, "1")
+    send(running.url, "2")
+    eventually(lambda: states(tmp_path) == ["delivered", "delivered"])
+    assert time.monotonic() - began < 60
+    assert is_alive(tmp_path, "daemon")
+    assert runs(tmp_path) == 2
+    assert running.stop() == 0
+    assert is_alive(tmp_path, "daemon")
+    os.kill(int((tmp_path / "daemon").read_text()), signal.SIGKILL)
+
+
+def test_at_its_time_limit_a_program_ends_with_all_that_it_has_started(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    text = (
+        "trap '' TERM; sh -c 'trap \"\" TERM; sleep 1000' & echo $! >child; echo $$ >parent; wait; sleep 1000"
+    )
+    running = server(command(tmp_path, text, time_limit=0.5))
+    send(running.url, "1")
+    eventually(lambda: "did not end within 0.5 s" in running.log.read_text())
+    assert not is_alive(tmp_path, "child")
+    assert not is_alive(tmp_path, "parent")
+    running.kill()
+
+
+def test_when_the_server_ends_its_programs_end_with_all_that_they_have_started(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    text = "[ -e child ] && exit 0; sleep 1000 & echo $! >child; echo $$ >parent; wait"
+    running = server(command(tmp_path, text))
+    send(running.url, "1")
+    eventually(lambda: (tmp_path / "parent").exists())
+    assert running.stop() == 0
+    assert not is_alive(tmp_path, "child")
+    assert not is_alive(tmp_path, "parent")
+    running.start()
+    eventually(lambda: states(tmp_path) == ["delivered"])
+    assert running.stop() == 0
+
+
+def test_a_program_that_says_data_error_is_not_run_again(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    text = 'echo x >>runs; [ "$CHANGE_HOOK_REVISION" = 2 ] || { echo cannot read this; exit 65; }'
+    running = server(command(tmp_path, text))
+    send(running.url, "1")
+    send(running.url, "2")
+    eventually(lambda: sorted(states(tmp_path)) == ["delivered", "failed"])
+    assert runs(tmp_path) == 2
+    assert "cannot read this" in running.log.read_text()
+    assert running.stop() == 0
+
+
+def test_a_program_that_fails_is_run_three_times(server: Callable[..., Server], tmp_path: Path) -> None:
+    running = server(command(tmp_path, "echo x >>runs; echo out of order >&2; exit 1"))
+    send(running.url, "1")
+    eventually(lambda: states(tmp_path) == ["failed"])
+    assert runs(tmp_path) == 3
+    assert running.stop() == 0
+
+
+PUSH = {
+    "ref": "refs/heads/main",
+    "before": "1" * 40,
+    "after": "5" * 40,
+    "repository": {"full_name": "octo/api", "html_url": "https://github.com/octo/api", "name": "api"},
+    "commits": [
+        {
+            "id": str(number) * 40,
+            "message": f"Commit {number}",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "url": f"https://github.com/octo/api/commit/{number}",
+            "author": {"name": "Ann", "email": "ann@example.com"},
+            "added": [f"{number}.txt"],
+            "removed": [],
+            "modified": [],
+        }
+        for number in range(2, 6)
+    ],
+}
+
+
+def push(url: str, delivery: str, payload: dict[str, Any] = PUSH) -> tuple[int, str]:
+    body = json.dumps(payload)
+    return curl(
+        *("-H", "Content-Type: application/json", "-H", "X-GitHub-Event: push"),
+        *("-H", f"X-GitHub-Delivery: {delivery}", "--data-binary", body),
+        *("-H", f"X-Hub-Signature-256: {sign_hmac(body.encode(), b's3cret')}", f"{url}/github"),
+    )
+
+
+def github(sinks: dict[str, Any]) -> str:
+    dialects = {"github": {"secret": "s3cret", "strict": True}}
+    return f"'change_hook_dialects': {dialects!r}, 'change_hook_sinks': {sinks!r}"
+
+
+def test_a_push_of_four_commits_runs_the_program_once_with_all_of_them(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    argv = script(tmp_path, "cat >>pushes; echo built $CHANGE_HOOK_REVISION")
+    running = server(github({"build": {"sink": "command", "argv": argv, "cwd": str(tmp_path)}}))
+    assert push(running.url, "guid") == (202, "4 changes found\n")
+    eventually(lambda: states(tmp_path) == ["delivered"])
+    (line,) = (tmp_path / "pushes").read_text().splitlines()
+    given = json.loads(line)
+    assert (given["revision"], given["dialect"], given["delivery"]) == ("5" * 40, "github", "guid")
+    assert given["ref"] == "main"
+    assert [change["revision"] for change in given["changes"]] == [str(number) * 40 for number in range(2, 6)]
+    assert f"build | built {'5' * 40}" in running.log.read_text()
+    assert running.stop() == 0
