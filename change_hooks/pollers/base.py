@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from twisted.web.http_headers import Headers
 
+from change_hooks.core.address import parse_address, without_password
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 
@@ -23,11 +24,26 @@ _decode = msgspec.json.Decoder(list[Change]).decode
 class Found(msgspec.Struct, frozen=True):
     """Commits that belong together.
 
-    :param id: names them among all that this poller ever finds.
+    :param id: names them among all that this poller ever finds; it is the same when they are found again.
     """
 
     id: str
     changes: list[Change]
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """What a look gave.
+
+    :param found: what is new, oldest first.
+    :param state: where the repository is now: something JSON can hold.
+    :param problems: what is wrong with single refs, names or commits, and cost only those.
+    :param notes: what gave no change, and why.
+    """
+
+    found: list[Found]
+    state: Any
+    problems: list[str] = []
+    notes: list[str] = []
 
 
 class Poller:
@@ -74,13 +90,12 @@ class Poller:
             "repository": self.address,
         }
 
-    def look(self, state: Any, folder: Path) -> tuple[list[Found], Any]:
+    def look(self, state: Any, folder: Path) -> Looked:
         """Look for commits. Called in a thread.
 
-        :param state: what it returned the last time; None the first time, when it only sees where it is.
+        :param state: what the last look said; None the first time, when it only sees where it is.
         :param folder: for what it has to keep on the disk.
-        :returns: what is new, oldest first, and the new state: something JSON can hold.
-        :raises ~change_hooks.vcs.ToolError: the version control tool failed.
+        :raises ~change_hooks.vcs.tools.ToolError: nothing could be found out.
         """
         raise NotImplementedError
 
@@ -102,18 +117,14 @@ class Poller:
             verified=True,
         )
 
-
-def without_password(url: str) -> str:
-    """*url* without the password in it: of ``https://user:password@host/`` also without the user, who may be
-    a token; of other addresses with the user, whom they need.
-    """
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    login, at, host = authority.rpartition("@")
-    if not separator or not at:
-        return url
-    user = "" if scheme in ("http", "https") else f"{login.partition(':')[0]}@"
-    return f"{scheme}://{user}{host}{slash}{path}"
+    def without_secrets(self, message: str) -> str:
+        """*message* without the password of the repository's address, should a tool quote it."""
+        message = message.replace(self.repourl, self.address)
+        address = parse_address(self.repourl)
+        written = self.repourl.rpartition("@")[0].rpartition(":")[2]
+        for secret in (address.password, written if address.password else None):
+            message = message.replace(secret, "***") if secret else message
+        return message
 
 
 def is_polled(delivery: Delivery) -> bool:
@@ -138,4 +149,4 @@ def names(value: Any, what: str) -> list[str] | None:
     return list(value)
 
 
-__all__ = ["POLL", "Found", "Poller", "changes_in", "is_polled", "names", "without_password"]
+__all__ = ["POLL", "Found", "Looked", "Poller", "changes_in", "is_polled", "names"]

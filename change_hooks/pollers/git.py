@@ -1,17 +1,42 @@
-"""Look into a Git repository."""
+"""Look into a Git repository.
+
+Strategy: the state says where every ref was, also those that are not wanted, so that one that is wanted later is not
+news. What is wanted is fetched into refs of our own, named by digests: a branch ``a`` and, when it is gone, a
+branch ``a/b`` do not get into each other's way. A ref that cannot be fetched or read keeps its old place in the
+state, so the next look tries it again, and costs the others nothing.
+
+A change is known by its branch and commit. So that a branch that is set back, or deleted and made again, is
+news nevertheless, whatever happens after that gets an *epoch*, a number that counts such events.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from change_hooks.pollers.base import Found, Poller, names
-from change_hooks.vcs import as_change
-from change_hooks.vcs.git import Repository, remote_refs
+import msgspec
 
-#: The most changes in one delivery.
-MOST = 1000
+from change_hooks.pollers.base import Found, Looked, Poller, names
+from change_hooks.vcs import as_change
+from change_hooks.vcs.git import Remote, Repository
+from change_hooks.vcs.tools import ToolError, each, text
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a ref is, and the epoch it has been in since it was made or set back."""
+
+    tip: str
+    epoch: int = 0
+
+
+class _State(msgspec.Struct):
+    """Where all refs are, by names that JSON can hold; how many epochs there have been."""
+
+    refs: dict[str, _Place]
+    epoch: int = 0
 
 
 class GitPoller(Poller):
@@ -38,53 +63,167 @@ class GitPoller(Poller):
     ) -> None:
         super().__init__(repourl, **more)
         self._branches = [branch] if branch is not None else names(branches, "branches")
-        self._prefix = "refs/tags/" if only_tags else "refs/heads/"
+        self._prefix = b"refs/tags/" if only_tags else b"refs/heads/"
+        self.looks_for_tags = only_tags
 
-    def look(self, state: Any, folder: Path) -> tuple[list[Found], Any]:
-        """See :meth:`Poller.look`. The state: where each branch was."""
-        refs = {
-            ref.removeprefix(self._prefix): commit
-            for ref, commit in remote_refs(self.repourl).items()
-            if ref.startswith(self._prefix) and self._wanted(ref.removeprefix(self._prefix))
+    def look(self, state: Any, folder: Path) -> Looked:
+        """See :meth:`Poller.look`. The state: where each ref was."""
+        remote = Remote(self.repourl)
+        before = None if state is None else msgspec.convert(state, _State)
+        refs = self._refs(remote)
+        if before is not None and _tips(before) == {_key(name): tip for name, tip in refs.items()}:
+            return Looked([], state)
+        repository = self._repository(folder)
+        wanted = [name for name in refs if self._wanted(name)]
+        problems = self._fetch(repository, remote, wanted)
+        if problems:
+            still_there = self._refs(remote)
+            refs = {name: tip for name, tip in refs.items() if name in still_there or name not in problems}
+        fetched = repository.refs()
+        tips = {name: fetched.get(_ours(name), tip) for name, tip in refs.items()}
+        news = _News(self, repository, _State({}) if before is None else before, tips)
+        for name in tips:
+            if name in problems:
+                news.fail(name, problems[name])
+            elif before is None or not self._wanted(name):
+                news.pass_over(name)
+            else:
+                news.look_at(name)
+        return Looked(news.found, msgspec.to_builtins(news.state), news.problems, news.notes)
+
+    def _refs(self, remote: Remote) -> dict[bytes, str]:
+        return {
+            name.removeprefix(self._prefix): tip
+            for name, tip in remote.refs().items()
+            if name.startswith(self._prefix)
         }
-        if state is None or state == refs:
-            return [], refs
-        repository = self._fetched(folder, refs)
-        found: list[Found] = []
-        for name, tip in refs.items():
-            if state.get(name) != tip:
-                found += self._new(repository, name, state.get(name), tip, set(state.values()))
-        return found, refs
 
-    def _wanted(self, branch: str) -> bool:
-        return self._branches is None or any(fnmatchcase(branch, pattern) for pattern in self._branches)
+    def _wanted(self, name: bytes) -> bool:
+        patterns = self._branches
+        return patterns is None or any(fnmatchcase(text(name), pattern) for pattern in patterns)
 
-    def _fetched(self, folder: Path, refs: dict[str, str]) -> Repository:
+    def _repository(self, folder: Path) -> Repository:
         repository = Repository(self.work_folder(folder))
-        if not Path(repository.path).exists():
-            Path(repository.path).mkdir(parents=True)
+        if not (Path(repository.path) / "HEAD").exists():
+            Path(repository.path).mkdir(parents=True, exist_ok=True, mode=0o700)
             repository.git("init", "--quiet", "--bare")
-        wanted = "\n".join(f"+{self._prefix}{name}:{self._prefix}{name}" for name in refs)
-        repository.git(
-            *("fetch", "--quiet", "--no-tags", "--force", "--stdin", "--", self.repourl),
-            stdin=wanted.encode(),
-        )
         return repository
 
-    def _new(
-        self, repository: Repository, name: str, old: str | None, tip: str, known: set[str]
-    ) -> list[Found]:
-        commit = repository.commit_of(tip)
-        if commit is None:
+    def _fetch(self, repository: Repository, remote: Remote, wanted: list[bytes]) -> dict[bytes, str]:
+        """Fetch what is wanted, and forget what is not any more.
+
+        :returns: the refs that could not be fetched, and why.
+        """
+
+        def fetch(some: Sequence[bytes]) -> list[bytes]:
+            remote.fetch_into(repository, [b"+%s%s:%s" % (self._prefix, name, _ours(name)) for name in some])
             return []
-        is_branch = self._prefix == "refs/heads/"
-        new = repository.between(commit, known) if is_branch else []
-        commits = repository.commits(new or [commit])
-        changes = [as_change(each, "git", branch=name, **self._about) for each in commits]
+
+        _, failed = each(wanted, fetch)
+        ours = {_ours(name) for name in wanted}
+        old = [name for name in repository.refs() if name.startswith(_OURS) and name not in ours]
+        if old:
+            repository.git("update-ref", "--stdin", stdin=b"".join(b"delete %s\n" % name for name in old))
+        return {name: f"{text(name)} cannot be fetched: {error}" for name, error in failed}
+
+    def changes_of(
+        self, repository: Repository, name: bytes, epoch: int, ids: Sequence[str]
+    ) -> tuple[list[Found], list[str]]:
+        """These commits of a branch; and what is wrong with those of them that cannot be read."""
+        commits, problems = repository.readable_commits(ids)
+        branch, suffix = text(name), f"|{epoch}" if epoch else ""
         return [
-            Found(f"{name}|{old}|{tip}|{first}", changes[first : first + MOST])
-            for first in range(0, len(changes), MOST)
-        ]
+            Found(f"{_key(name)}|{commit.id}{suffix}", [as_change(commit, "git", branch=branch, **self._about)])
+            for commit in commits
+        ], problems
+
+
+class _News:
+    """What is new on the refs, and the state that comes of it.
+
+    :param before: the state before.
+    :param tips: where the refs are now.
+    """
+
+    def __init__(
+        self, poller: GitPoller, repository: Repository, before: _State, tips: dict[bytes, str]
+    ) -> None:
+        self._poller = poller
+        self._repository = repository
+        self._before = before.refs
+        self._tips = tips
+        self._known = {place.tip for place in before.refs.values()}
+        self._next_epoch = before.epoch + 1
+        deleted = before.refs.keys() - {_key(name) for name in tips}
+        self.state = _State({}, self._next_epoch if deleted else before.epoch)
+        self._of_new = self.state.epoch
+        self.found: list[Found] = []
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+
+    def fail(self, name: bytes, problem: str) -> None:
+        """The ref cannot be read: the next look tries again."""
+        self.problems.append(problem)
+        if _key(name) in self._before:
+            self.state.refs[_key(name)] = self._before[_key(name)]
+
+    def pass_over(self, name: bytes) -> None:
+        """Only remember where the ref is."""
+        tip, before = self._tips[name], self._before.get(_key(name))
+        moved = before is None or before.tip != tip
+        epoch = self._of_new if before is None else before.epoch
+        self.state.refs[_key(name)] = _Place(tip, epoch) if moved or before is None else before
+
+    def look_at(self, name: bytes) -> None:
+        """Find what is new on a ref."""
+        before, tip = self._before.get(_key(name)), self._tips[name]
+        if before is not None and before.tip == tip:
+            self.state.refs[_key(name)] = before
+            return
+        try:
+            found, place = self._new_on(name, before, tip)
+        except ToolError as error:
+            self.fail(name, f"{text(name)} cannot be read: {error}")
+            return
+        self.found += found
+        self.state.refs[_key(name)] = place
+
+    def _new_on(self, name: bytes, before: _Place | None, tip: str) -> tuple[list[Found], _Place]:
+        commit = self._repository.commit_of(tip)
+        if commit is None:
+            self.notes.append(f"{text(name)} is not a commit")
+            return [], _Place(tip, self._of_new)
+        epoch = self._of_new
+        if before is not None:
+            epoch = before.epoch
+            if self._poller.looks_for_tags or not self._repository.contains(commit, before.tip):
+                epoch = self.state.epoch = self._next_epoch
+        ids = [commit]
+        if not self._poller.looks_for_tags:
+            news = self._repository.news(commit, before and before.tip, self._known)
+            ids = news.ids or [commit]
+            if news.note:
+                self.notes.append(f"{text(name)}: {news.note}")
+        found, problems = self._poller.changes_of(self._repository, name, epoch, ids)
+        self.problems += problems
+        return found, _Place(tip, epoch)
+
+
+_OURS = b"refs/polled/"
+
+
+def _ours(name: bytes) -> bytes:
+    """Our ref for a branch or tag."""
+    return _OURS + sha256(name).hexdigest()[:40].encode()
+
+
+def _key(name: bytes) -> str:
+    """The name as text, another one for each: no name of a ref has a backslash."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def _tips(state: _State) -> dict[str, str]:
+    return {name: place.tip for name, place in state.refs.items()}
 
 
 __all__ = ["GitPoller"]

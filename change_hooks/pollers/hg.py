@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from change_hooks.pollers.base import Found, Poller, names
-from change_hooks.vcs import as_change, run
+from change_hooks.pollers.base import Found, Looked, Poller, names
+from change_hooks.vcs import Commit, as_change
 from change_hooks.vcs.hg import Repository
+from change_hooks.vcs.tools import run
 
 
 class HgPoller(Poller):
@@ -26,28 +27,40 @@ class HgPoller(Poller):
         super().__init__(repourl, **more)
         self._branches = [branch] if branch is not None else names(branches, "branches")
 
-    def look(self, state: Any, folder: Path) -> tuple[list[Found], Any]:
+    def look(self, state: Any, folder: Path) -> Looked:
         """See :meth:`Poller.look`. The state: the heads."""
-        repository = self._pulled(folder)
-        heads = sorted(commit.id for commit in repository.log("head()"))
+        repository = self._repository(folder)
+        repository.pull(self.repourl)
+        heads = sorted(repository.ids("head()"))
         if state is None or state == heads:
-            return [], heads
-        known = " + ".join(f"present({head})" for head in state) or "none()"
-        changes = [
-            as_change(commit, "hg", **self._about)
-            for commit in repository.log(f"sort(all() - ancestors({known}), rev)")
-            if self._branches is None or commit.branch in self._branches
-        ]
-        return [Found(str(change.revision), [change]) for change in changes], heads
+            return Looked([], heads)
+        revisions, notes = _unknown(repository, state)
+        commits, problems = repository.readable_log(revisions)
+        wanted = [commit for commit in commits if self._is_wanted(commit)]
+        closed = sorted({commit.branch or "" for commit in wanted if commit.closes})
+        if closed:
+            notes.append(f"closed, which gives no change: {', '.join(closed)}")
+        changes = [as_change(commit, "hg", **self._about) for commit in wanted if not commit.closes]
+        return Looked([Found(str(change.revision), [change]) for change in changes], heads, problems, notes)
 
-    def _pulled(self, folder: Path) -> Repository:
+    def _is_wanted(self, commit: Commit) -> bool:
+        return self._branches is None or commit.branch in self._branches
+
+    def _repository(self, folder: Path) -> Repository:
         path = self.work_folder(folder)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if not (path / ".hg").exists():
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
             run(["hg", "init", "--", str(path)])
-        repository = Repository(path)
-        repository.hg("pull", "--quiet", "--", self.repourl)
-        return repository
+        return Repository(path)
+
+
+def _unknown(repository: Repository, heads: list[str]) -> tuple[str, list[str]]:
+    """The revset of what is not in the history of *heads*, as far as that is still here; and what to say."""
+    present = repository.present(heads)
+    if heads and not present:
+        return "head() and not closed()", ["the history before is not known; only the heads are sent"]
+    known = " + ".join(sorted(present)) or "none()"
+    return f"sort(all() - ancestors({known}), rev)", []
 
 
 __all__ = ["HgPoller"]

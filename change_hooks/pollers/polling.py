@@ -1,16 +1,24 @@
-"""Runs pollers: at their intervals, when they are told to, and one look at a time each."""
+"""Runs pollers: at their intervals, when they are told to, and one look at a time each.
+
+Strategy: several receivers may share a journal, and each runs the same pollers. Who looks holds the poller's
+lease in the journal from before it recalls the poller's state until it has stored what it found and the new
+state, so nobody finds the same from an older state. When the lease is lost on the way (the process was
+stopped for longer), nothing more is stored; what was, has a name that the next look gives it again.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from time import time
 from typing import Any, Protocol
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, succeed
+from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, inlineCallbacks, succeed
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -20,11 +28,19 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal, IPoller
-from change_hooks.pollers.base import Poller
-from change_hooks.vcs import ToolError
+from change_hooks.pollers.base import Found, Looked, Poller
+from change_hooks.vcs.tools import ToolError
 
 #: Where pollers keep what they have to, below the configuration's folder.
 FOLDER = "change-hooks-pollers"
+#: How long a receiver that says nothing keeps a poller to itself, in seconds.
+LEASE = 60.0
+#: How soon to look when another receiver was looking as this one was told to, in seconds.
+BUSY = 5.0
+#: After so many looks in a row that failed in the same way it is an error, and not only a warning.
+LOUD = 3
+#: How many deliveries are stored at a time.
+AT_ONCE = 100
 
 log = Logger()
 
@@ -38,6 +54,10 @@ class Host(Protocol):
 
     def accept(self, delivery: Delivery, changes: list[Change]) -> Deferred[Any]:
         """Store changes."""
+
+
+class Busy(Exception):
+    """Another process looks with the same folder."""
 
 
 @implementer(IPoller)
@@ -58,8 +78,10 @@ class Running:
         self._reactor = reactor
         self._alarm: IDelayedCall | None = None
         self._look: Deferred[None] | None = None
+        self._told = False
         self._again = False
         self._stopped = False
+        self._said = Repetitions()
 
     def start(self) -> None:
         """Begin."""
@@ -83,6 +105,10 @@ class Running:
         """See :meth:`change_hooks.interfaces.IPoller.force`: look now; once more when a look is going on,
         which may have missed what this one is about.
         """
+        self._told = True
+        self._look_now()
+
+    def _look_now(self) -> None:
         if self._stopped:
             return
         if self._look is not None:
@@ -91,56 +117,155 @@ class Running:
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         self._again = False
-        self._look = self._poll()
+        told, self._told = self._told, False
+        self._look = self._poll(told)
         self._look.addErrback(self._failed)
         self._look.addCallback(self._over)
 
     def _wait(self) -> None:
-        if self._poller.interval and self._by_itself and not self._stopped:
-            self._alarm = self._reactor.callLater(self._poller.interval, self.force)
+        if self._stopped:
+            return
+        if self._told:
+            self._alarm = self._reactor.callLater(BUSY, self._look_now)
+        elif self._poller.interval and self._by_itself:
+            self._alarm = self._reactor.callLater(self._poller.interval, self._look_now)
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, (ToolError, Unavailable)):
-            said = str(error).replace(self._poller.repourl, self._poller.address)
-            log.error("{name}: {error}", name=self.name, error=said)
+            self._say([str(error)])
         else:
             log.failure("the poller {name} broke", failure, name=self.name)
 
     def _over(self, _: None) -> None:
         self._look = None
         if self._again:
-            self.force()
+            self._look_now()
         else:
             self._wait()
 
-    def _look_alone(self, state: Any) -> Any:
-        """In a thread: look, while no other process of this machine does with the same folder."""
-        folder = self._poller.work_folder(self._folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder.with_suffix(".lock").open("w") as lock:
-            flock(lock, LOCK_EX)
-            return self._poller.look(state, self._folder)
+    def _say(self, problems: Iterable[str]) -> None:
+        """Log what is wrong: a warning; an error when it is wrong again and again."""
+        for problem, times in self._said.of(self._poller.without_secrets(problem) for problem in problems):
+            if times < LOUD:
+                log.warn("{name}: {problem}", name=self.name, problem=problem)
+            else:
+                said = "{name}: {problem} ({times} looks in a row)"
+                log.error(said, name=self.name, problem=problem, times=times)
 
     @inlineCallbacks
-    def _poll(self) -> Any:
+    def _poll(self, told: bool) -> Any:
         journal = self._host.journal
         if journal is None:
             return
         memory = f"poller {self._poller.dialect} {self.name}"
+        held = yield journal.lease(memory, LEASE)
+        if not held:
+            # What it was told to look for may have come after the other receiver's look began.
+            self._told = told
+            log.debug("{name}: another receiver looks", name=self.name)
+            return
+        hold = _Hold(journal, memory, self._reactor)
+        try:
+            yield self._look_and_store(journal, memory, hold)
+        except Busy:
+            self._told = told
+            log.debug("{name}: another process looks", name=self.name)
+        finally:
+            yield hold.end()
+
+    @inlineCallbacks
+    def _look_and_store(self, journal: IJournal, memory: str, hold: _Hold) -> Any:
         known = yield journal.recall(memory)
         state = None if known is None else msgspec.json.decode(known)
-        found, now = yield deferToThreadPool(
-            self._reactor, self._reactor.getThreadPool(), self._look_alone, state
-        )
-        for each in found:
-            yield self._host.accept(self._poller.delivery(each, time()), each.changes)
-        if now != state:
-            # After the changes: a crash between the two finds them again, under the same ids.
-            yield journal.remember(memory, msgspec.json.encode(now))
-        if found:
-            count = sum(len(each.changes) for each in found)
+        pool = self._reactor.getThreadPool()
+        looked: Looked = yield deferToThreadPool(self._reactor, pool, self._look_alone, state)
+        self._say(looked.problems)
+        for note in looked.notes:
+            log.warn("{name}: {note}", name=self.name, note=self._poller.without_secrets(note))
+        for first in range(0, len(looked.found), AT_ONCE):
+            hold.check()
+            yield self._store(looked.found[first : first + AT_ONCE])
+        if looked.state != state:
+            hold.check()
+            # After the changes: a crash between the two finds them again, under the same names.
+            yield journal.remember(memory, msgspec.json.encode(looked.state))
+        if looked.found:
+            count = sum(len(found.changes) for found in looked.found)
             log.info("{name}: {count} changes found", name=self.name, count=count)
+
+    def _store(self, found: list[Found]) -> Deferred[Any]:
+        """Store these, in their order and together."""
+        accepted = [self._host.accept(self._poller.delivery(each, time()), each.changes) for each in found]
+        stored: Deferred[Any] = gatherResults(accepted, consumeErrors=True)
+        return stored.addErrback(_first)
+
+    def _look_alone(self, state: Any) -> Looked:
+        """In a thread: look, while no other process of this machine does with the same folder."""
+        folder = self._poller.work_folder(self._folder)
+        private_folder(folder.parent)
+        with folder.with_suffix(".lock").open("w") as lock:
+            try:
+                flock(lock, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                raise Busy from None
+            return self._poller.look(state, self._folder)
+
+
+def _first(failure: Failure) -> Any:
+    if isinstance(failure.value, FirstError):
+        return failure.value.subFailure
+    return failure
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder that only its owner can look into; one that is there already becomes one."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+class Repetitions:
+    """Counts in how many looks in a row the same was wrong."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def of(self, problems: Iterable[str]) -> list[tuple[str, int]]:
+        """What is wrong in this look, and for how many looks that has been so."""
+        self._counts = Counter({problem: self._counts[problem] + 1 for problem in problems})
+        return list(self._counts.items())
+
+
+class _Hold:
+    """Keeps a lease while a look is going on."""
+
+    def __init__(self, journal: IJournal, name: str, clock: Any) -> None:
+        self._journal = journal
+        self._name = name
+        self._lost = False
+        self._renewing = LoopingCall(self._renew)
+        self._renewing.clock = clock
+        self._renewing.start(LEASE / 3, now=False)
+
+    def _renew(self) -> None:
+        self._journal.lease(self._name, LEASE).addCallbacks(self._renewed, lambda _: None)
+
+    def _renewed(self, held: bool) -> None:
+        self._lost = self._lost or not held
+
+    def check(self) -> None:
+        """See that nobody else looks.
+
+        :raises Unavailable: somebody may.
+        """
+        if self._lost:
+            raise Unavailable("another receiver looks now; nothing more of this look is stored")
+
+    def end(self) -> Deferred[None]:
+        """Let go of it."""
+        self._renewing.stop()
+        return self._journal.release(self._name).addErrback(lambda _: None)
 
 
 class Polling:

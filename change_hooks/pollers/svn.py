@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from change_hooks.core.change import Change
-from change_hooks.pollers.base import Found, Poller
+from change_hooks.core.address import parse_address
+from change_hooks.pollers.base import Found, Looked, Poller
 from change_hooks.vcs import Commit, as_change
-from change_hooks.vcs.svn import Credentials, by_branch, log, root, split_file_alwaystrunk
+from change_hooks.vcs.svn import Credentials, info, log
+from change_hooks.vcs.svn_layout import SplitFile, laid_out, split_file_alwaystrunk
+from change_hooks.vcs.tools import ToolError, each
 
 
 class SVNPoller(Poller):
@@ -31,7 +32,7 @@ class SVNPoller(Poller):
         self,
         repourl: str,
         *,
-        split_file: Callable[[str], Any] | None = None,
+        split_file: SplitFile | None = None,
         svnuser: str | None = None,
         svnpasswd: str | None = None,
         histmax: int = 100,
@@ -41,35 +42,54 @@ class SVNPoller(Poller):
         super().__init__(repourl.rstrip("/") if isinstance(repourl, str) else repourl, **more)
         if split_file is not None and not callable(split_file):
             raise ValueError("split_file must be a function of a path")
-        self._split_file = split_file or split_file_alwaystrunk
-        self._credentials = Credentials(svnuser, svnpasswd)
+        self._split_file: SplitFile = split_file or split_file_alwaystrunk
+        written = parse_address(self.repourl)
+        self._credentials = Credentials(svnuser or written.user, svnpasswd or written.password)
         self._most = histmax
         self._revlink = revlinktmpl
 
-    def look(self, state: Any, folder: Path) -> tuple[list[Found], Any]:
-        """See :meth:`Poller.look`. The state: the last revision."""
-        if state is None:
-            newest = log(self.repourl, None, self._credentials, 1)
-            return [], int(newest[-1].id) if newest else 0
-        prefix = self.repourl[len(root(self.repourl, self._credentials)) :].strip("/")
-        found: list[Found] = []
-        while True:
-            commits = log(self.repourl, state + 1, self._credentials, self._most)
-            found += [Found(commit.id, self._changes(commit, prefix)) for commit in commits]
-            if commits:
-                state = int(commits[-1].id)
-            if len(commits) < self._most:
-                return [each for each in found if each.changes], state
+    def look(self, state: Any, folder: Path) -> Looked:
+        """See :meth:`Poller.look`. The state: the newest revision that was looked at."""
+        here = info(self.address, self._credentials)
+        if state is None or here.newest == state:
+            return Looked([], here.newest)
+        if here.newest < state:
+            return Looked([], here.newest, [f"the newest revision is {here.newest}, and was {state} before"])
+        looked = Looked([], here.newest, [], [])
+        first = state + 1
+        while first <= here.newest:
+            commits, first = self._log(first, here.newest, looked.problems)
+            for commit in commits:
+                self._look_at(commit, here.path, looked)
+        return looked
 
-    def _changes(self, commit: Commit, prefix: str) -> list[Change]:
-        start = f"{prefix}/" if prefix else ""
-        inside = [path[len(start) :] for path in commit.files if path.startswith(start)]
-        branches = by_branch(inside, self._split_file)
-        link = self._revlink % commit.id if self._revlink else ""
-        return [
-            as_change(commit, "svn", files=files, branch=branch, revlink=link, **self._about)
-            for branch, files in branches.items()
+    def _log(self, first: int, newest: int, problems: list[str]) -> tuple[list[Commit], int]:
+        """Some revisions from *first* on, and where to go on; one that cannot be read is left out."""
+        try:
+            commits = log(self.address, first, newest, self._credentials, self._most)
+        except ToolError:
+            some = range(first, min(first + self._most, newest + 1))
+            commits, failed = each(
+                some, lambda part: log(self.address, part[0], part[-1], self._credentials, len(part))
+            )
+            problems += [f"revision {number} cannot be read: {error}" for number, error in failed]
+            return commits, some.stop
+        return commits, int(commits[-1].id) + 1 if len(commits) >= self._most else newest + 1
+
+    def _look_at(self, commit: Commit, prefix: str, looked: Looked) -> None:
+        layout = laid_out(commit, self._split_file, prefix)
+        link = self._revlink.replace("%s", commit.id)
+        changes = [
+            as_change(commit, "svn", **{**self._about, "revlink": link, **on.about, "files": on.files})
+            for on in layout.branches
         ]
+        if changes:
+            looked.found.append(Found(commit.id, changes))
+        looked.problems.extend(f"revision {commit.id}: {problem}" for problem in layout.problems)
+        looked.notes.extend(f"revision {commit.id} deleted {name}" for name in layout.deleted)
+        if not (changes or layout.problems or layout.deleted):
+            first = (commit.files or ["nothing"])[0]
+            looked.notes.append(f"revision {commit.id} is on no branch ({first}); see split_file")
 
 
 __all__ = ["SVNPoller"]

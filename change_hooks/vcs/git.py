@@ -1,19 +1,36 @@
 """Git repositories.
 
-Source: git-log(1), git-rev-list(1), git-for-each-ref(1), githooks(5).
+A ref's name is bytes here, as in Git, which takes nearly every byte in it.
+
+Source: git-log(1), git-rev-list(1), git-for-each-ref(1), git-cat-file(1), githooks(5), gitcredentials(7).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
+from change_hooks.core.address import parse_address, without_password
 from change_hooks.core.change import person
-from change_hooks.vcs import Commit, ToolError, run, text
+from change_hooks.vcs import Commit
+from change_hooks.vcs.tools import ToolError, each, lines_of, run, seconds, text
 
 #: A field ends with NUL, which is in no commit; a record begins with one.
 _FORMAT = "--format=tformat:%x00%H%x00%an%x00%ae%x00%cn%x00%ce%x00%ct%x00%B%x00"
 _FIELDS = 7
+
+
+class News(msgspec.Struct, frozen=True):
+    """What is new on a ref.
+
+    :param ids: the commits, oldest first.
+    :param note: why these are not all, or perhaps not.
+    """
+
+    ids: list[str]
+    note: str = ""
 
 
 class Repository:
@@ -25,17 +42,16 @@ class Repository:
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
 
-    def git(self, *arguments: str, stdin: bytes = b"") -> bytes:
+    def git(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """What a git command prints.
 
         :raises ToolError: it failed.
         """
-        return run(["git", "-C", self.path, *arguments], stdin=stdin)
+        return run(["git", "-C", self.path, *arguments], stdin=stdin, env=env)
 
-    def refs(self) -> dict[str, str]:
+    def refs(self) -> dict[bytes, str]:
         """All refs, and the objects they point to."""
-        lines = text(self.git("for-each-ref", "--format=%(objectname) %(refname)")).splitlines()
-        return {name: commit for commit, _, name in (line.partition(" ") for line in lines)}
+        return parse_refs(self.git("for-each-ref", "--format=%(objectname) %(refname)"), b" ")
 
     def commit_of(self, name: str) -> str | None:
         """The commit that a name means; None when it means no commit (a tag of a file ...)."""
@@ -45,35 +61,112 @@ class Repository:
             return None
         return text(verified).strip()
 
+    def present(self, names: Iterable[str]) -> set[str]:
+        """Those of these objects that are here."""
+        asked = list(names)
+        if not asked:
+            return set()
+        printed = self.git("cat-file", "--batch-check", stdin=_listed(asked))
+        return {text(line.split(b" ")[0]) for line in lines_of(printed) if not line.endswith(b" missing")}
+
     def between(self, new: str, known: Iterable[str]) -> list[str]:
         """The commits that *new* has and none of *known* has, oldest first; unknown names are passed over."""
-        asked = "\n".join([new, *(f"^{name}" for name in known)]).encode()
+        asked = _listed([new, *(f"^{name}" for name in known)])
         listed = self.git("rev-list", "--reverse", "--topo-order", "--ignore-missing", "--stdin", stdin=asked)
-        return text(listed).split()
+        return [text(line) for line in lines_of(listed)]
 
-    def commits(self, ids: Iterable[str]) -> list[Commit]:
-        """The commits of these names, in this order; of a merge, the files unlike its first parent's."""
-        asked = "\n".join(ids).encode()
-        if not asked:
+    def contains(self, new: str, old: str) -> bool:
+        """Whether a commit's history has another one; not, when that one is not here."""
+        return bool(self.present([old])) and not self.between(old, [new])
+
+    def news(self, tip: str, old: str | None, known: Iterable[str]) -> News:
+        """The commits that came to a branch.
+
+        When the history that was known is not here any more (it was rewritten, and nobody has it; or this copy
+        is younger), what it shares with the rest is the bound; and where it shares nothing, only the
+        head is told, instead of all commits ever made.
+
+        :param tip: the commit it is on.
+        :param old: the one that it was on; None for a new branch.
+        :param known: what is known already, *old* or not.
+        """
+        expected = {*known, *([] if old is None else [old])}
+        present = self.present(expected)
+        ids = self.between(tip, present)
+        lost = expected - present if old is None else {old} - present
+        if not lost or not ids:
+            return News(ids)
+        if self._all_there_is(tip, ids):
+            return News([tip], "the history before is not known; only its head is sent")
+        return News(ids, "the commit before is not known; sent is what no other branch has")
+
+    def _all_there_is(self, tip: str, ids: Sequence[str]) -> bool:
+        return int(self.git("rev-list", "--count", "--end-of-options", tip)) == len(ids)
+
+    def commits(self, ids: Sequence[str]) -> list[Commit]:
+        """The commits of these names, in this order; of a merge, the files unlike its first parent's.
+
+        :raises ToolError: one of them cannot be read.
+        """
+        return _parsed(self._log(ids, *_FILES)) if ids else []
+
+    def readable_commits(self, ids: Sequence[str]) -> tuple[list[Commit], list[str]]:
+        """The same without what cannot be read.
+
+        :returns: the commits; and what is wrong with the others, of which as much is told as can be read.
+        """
+        commits, failed = each(ids, self.commits)
+        if not failed:
+            return commits, []
+        for name, _ in failed:
+            commits += self._without_files(name)
+        place = {name: index for index, name in enumerate(ids)}
+        return sorted(commits, key=lambda commit: place[commit.id]), [
+            f"the commit {name} cannot be read: {error}" for name, error in failed
+        ]
+
+    def _without_files(self, name: str) -> list[Commit]:
+        try:
+            commits = _parsed(self._log([name]))
+        except ToolError:
             return []
-        printed = self.git(
+        return [msgspec.structs.replace(commit, files=None) for commit in commits]
+
+    def _log(self, ids: Iterable[str], *files: str) -> bytes:
+        return self.git(
             *("-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false"),
-            *("log", "--stdin", "--no-walk=unsorted", "-z", "--name-only", "--no-renames"),
-            *("-m", "--first-parent", "--root", _FORMAT),
-            stdin=asked,
+            *("log", "--stdin", "--no-walk=unsorted", "-z", *files, _FORMAT),
+            stdin=_listed(ids),
         )
-        return _parsed(printed)
 
     def last(self, count: int, name: str = "HEAD") -> list[Commit]:
         """The last *count* commits of a branch, first parents only, oldest first."""
         listed = self.git(
             "rev-list", "--reverse", "--first-parent", f"--max-count={count}", "--end-of-options", name
         )
-        return self.commits(text(listed).split())
+        return self.commits([text(line) for line in lines_of(listed)])
 
-    def branch(self) -> str:
-        """The branch that is checked out."""
-        return text(self.git("rev-parse", "--abbrev-ref", "HEAD")).strip()
+    def branch(self) -> str | None:
+        """The branch that is checked out; when none is, one that is on the same commit, or None."""
+        try:
+            name = self.git("symbolic-ref", "--quiet", "--short", "HEAD")
+        except ToolError:
+            name = self.git("for-each-ref", "--points-at=HEAD", "--format=%(refname:short)", "refs/heads")
+        lines = lines_of(name)
+        return text(lines[0]) if lines else None
+
+
+_FILES = ("--name-only", "--no-renames", "-m", "--first-parent", "--root")
+
+
+def _listed(names: Iterable[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+def parse_refs(printed: bytes, separator: bytes) -> dict[bytes, str]:
+    """Refs and the objects they point to, from lines of object, separator and name."""
+    parts = (line.partition(separator) for line in lines_of(printed))
+    return {name: text(commit) for commit, found, name in parts if found}
 
 
 def _parsed(printed: bytes) -> list[Commit]:
@@ -95,18 +188,57 @@ def _parsed(printed: bytes) -> list[Commit]:
                 id=name,
                 author=person(author, author_email),
                 committer=person(committer, committer_email),
-                when=int(when),
+                when=seconds(when),
                 message=message.rstrip("\n"),
                 files=files,
             )
         )
 
 
-def remote_refs(url: str) -> Mapping[str, str]:
-    """The branches and tags of a repository anywhere, and the objects they point to."""
-    lines = text(run(["git", "ls-remote", "--heads", "--tags", "--", url])).splitlines()
-    found = {name: commit for commit, _, name in (line.partition("\t") for line in lines)}
-    return {name: commit for name, commit in found.items() if not name.endswith("^{}")}
+class Remote:
+    """A repository anywhere.
+
+    Its password goes to Git through the environment and a credential helper that answers for its host alone; it is
+    never among the arguments.
+
+    :param url: what ``git fetch`` takes.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = without_password(url)
+        address = parse_address(url)
+        self._arguments: tuple[str, ...] = ()
+        self._env: dict[str, str] = {}
+        if address.scheme in ("http", "https") and address.user is not None:
+            place = f"{address.scheme}://{address.authority}"
+            self._arguments = ("-c", "credential.helper=", "-c", f"credential.{place}.helper={_HELPER}")
+            self._env = {"CHANGE_HOOKS_USER": address.user, "CHANGE_HOOKS_PASSWORD": address.password or ""}
+
+    def refs(self) -> dict[bytes, str]:
+        """Its branches and tags, and the objects they point to.
+
+        :raises ToolError: it cannot be asked.
+        """
+        command = ["git", *self._arguments, "ls-remote", "--heads", "--tags", "--", self.url]
+        refs = parse_refs(run(command, env=self._env), b"\t")
+        return {name: commit for name, commit in refs.items() if not name.endswith(b"^{}")}
+
+    def fetch_into(self, repository: Repository, refspecs: Iterable[bytes]) -> None:
+        """Fetch by these refspecs.
+
+        :raises ToolError: it failed; with one of them, with all.
+        """
+        repository.git(
+            *self._arguments,
+            *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--stdin", "--", self.url),
+            stdin=b"".join(b"%s\n" % refspec for refspec in refspecs),
+            env=self._env,
+        )
 
 
-__all__ = ["Repository", "remote_refs"]
+_HELPER = (
+    '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n"'
+    ' "$CHANGE_HOOKS_USER" "$CHANGE_HOOKS_PASSWORD"; }; f'
+)
+
+__all__ = ["News", "Remote", "Repository", "parse_refs"]

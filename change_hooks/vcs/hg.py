@@ -1,29 +1,26 @@
 """Mercurial repositories.
 
-Source: hg help log, hg help templates, hg help revsets.
+Source: hg help log, hg help templates, hg help revsets, hg help config.auth.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from change_hooks.vcs import Commit, run, text
+from change_hooks.core.address import parse_address, without_password
+from change_hooks.vcs import Commit
+from change_hooks.vcs.tools import ToolError, each, lines_of, run, seconds, text
 
+#: A line each; what could hold a separator is percent-encoded, which also leaves bytes as they are.
 _TEMPLATE = (
-    '\\{"id": {node|json}, "author": {author|json}, "when": {date|hgdate|json}, "message": {desc|json},'
-    ' "branch": {branch|json}, "files": [{join(files % "{file|json}", ", ")}]}\n'
+    "{node} {date|hgdate|urlescape} {get(extras, 'close')|urlescape} {author|urlescape} {branch|urlescape} {desc|urlescape}"
+    ' {join(files % "{file|urlescape}", " ")}\\n'
 )
-
-
-class _Logged(msgspec.Struct):
-    id: str
-    author: str
-    when: str
-    message: str
-    branch: str
-    files: list[str]
+_FIELDS = 6
 
 
 class Repository:
@@ -42,33 +39,78 @@ class Repository:
         """
         return run(["hg", "--encoding", "utf-8", "--encodingmode", "replace", "-R", self.path, *arguments])
 
+    def ids(self, revisions: str) -> list[str]:
+        """The names of the changesets of a revset, in its order."""
+        return [text(line) for line in lines_of(self.hg("log", "-r", revisions, "-T", "{node}\\n"))]
+
     def log(self, revisions: str) -> list[Commit]:
-        """The changesets of a revset, in its order."""
-        printed = text(self.hg("log", "-r", revisions, "-T", _TEMPLATE))
-        return [_commit(line) for line in printed.splitlines() if line]
+        """The changesets of a revset, in its order.
 
-    def last(self, count: int) -> list[Commit]:
-        """The last *count* ancestors of the parent of the work folder, oldest first."""
-        return self.log(f"reverse(last(::., {int(count)}))")[::-1]
+        :raises ToolError: one of them cannot be read.
+        """
+        return [_commit(line) for line in lines_of(self.hg("log", "-r", revisions, "-T", _TEMPLATE))]
 
-    def heads(self) -> dict[str, list[str]]:
-        """The branches, and the changesets at their heads."""
-        heads: dict[str, list[str]] = {}
-        for head in self.log("head() and not closed()"):
-            heads.setdefault(head.branch or "default", []).append(head.id)
-        return heads
+    def readable_log(self, revisions: str) -> tuple[list[Commit], list[str]]:
+        """The same without what cannot be read.
+
+        :returns: the changesets; and what is wrong with the others.
+        """
+        try:
+            return self.log(revisions), []
+        except ToolError:
+            commits, failed = each(self.ids(revisions), lambda ids: self.log(" + ".join(ids)))
+            return commits, [f"the changeset {name} cannot be read: {error}" for name, error in failed]
+
+    def present(self, ids: Iterable[str]) -> set[str]:
+        """Those of these changesets that are here."""
+        asked = " + ".join(f"present({name})" for name in ids)
+        return set(self.ids(asked)) if asked else set()
+
+    def pull(self, url: str) -> None:
+        """Get what another repository has.
+
+        :param url: its address; the password in it is in a file of this repository meanwhile, which only
+            its owner can read, and never among the arguments.
+        :raises ToolError: it failed.
+        """
+        address, settings = parse_address(url), Path(self.path) / ".hg" / "hgrc"
+        if address.scheme not in ("http", "https") or address.user is None:
+            self.hg("pull", "--quiet", "--", without_password(url))
+            return
+        place = f"{address.authority}/{address.path.lstrip('/')}"
+        lines = [
+            "[auth]",
+            f"poller.prefix = {_on_one_line(place)}",
+            f"poller.schemes = {address.scheme}",
+            f"poller.username = {_on_one_line(address.user)}",
+            f"poller.password = {_on_one_line(address.password or '')}",
+        ]
+        settings.touch(0o600)
+        settings.write_text("\n".join(lines) + "\n")
+        try:
+            self.hg("pull", "--quiet", "--", without_password(url))
+        finally:
+            settings.unlink()
 
 
-def _commit(line: str) -> Commit:
-    logged = msgspec.json.decode(line, type=_Logged)
+def _on_one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ToolError("hg: a user or a password with a control character cannot be used")
+    return value
+
+
+def _commit(line: bytes) -> Commit:
+    node, *encoded, files = line.split(b" ", _FIELDS)
+    date, closes, author, branch, message = (text(unquote_to_bytes(field)) for field in encoded)
     return Commit(
-        id=logged.id,
-        author=logged.author,
+        id=text(node),
+        author=author,
         committer="",
-        when=int(logged.when.split()[0]),
-        message=logged.message,
-        files=logged.files,
-        branch=logged.branch,
+        when=seconds(date.partition(" ")[0]),
+        message=message,
+        files=[text(unquote_to_bytes(file)) for file in files.split(b" ") if file],
+        branch=branch,
+        closes=closes == "1",
     )
 
 

@@ -1,18 +1,19 @@
 """Subversion repositories.
 
-Source: Subversion book, "svn log", "svnlook".
+Source: Subversion book, "svn info", "svn log", "svnlook".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
 from datetime import datetime, timezone
-from typing import Any
+from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
 import msgspec
 
-from change_hooks.vcs import Commit, ToolError, run, text
+from change_hooks.vcs import Commit
+from change_hooks.vcs.tools import ToolError, lines_of, run, seconds, text
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -20,6 +21,20 @@ class Credentials(msgspec.Struct, frozen=True):
 
     user: str | None = None
     password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials(user={self.user!r})"
+
+
+class Info(msgspec.Struct, frozen=True):
+    """What a folder of a repository is, as Subversion spells it.
+
+    :param path: in the repository, without a slash around it; not encoded.
+    :param newest: the repository's newest revision.
+    """
+
+    path: str
+    newest: int
 
 
 def _svn(*arguments: str, credentials: Credentials) -> bytes:
@@ -33,31 +48,27 @@ def _svn(*arguments: str, credentials: Credentials) -> bytes:
     return run(["svn", "--non-interactive", "--no-auth-cache", *login, *arguments], stdin=stdin)
 
 
-def root(url: str, credentials: Credentials) -> str:
-    """The address of the repository that *url* is in.
+def info(url: str, credentials: Credentials) -> Info:
+    """Ask what *url* is.
 
-    :raises ToolError: it cannot be asked.
+    :raises ToolError: it cannot be asked, or there is nothing.
     """
-    found = _tree(_svn("info", "--xml", "--", _pegged(url), credentials=credentials)).findtext(
-        "entry/repository/root"
-    )
-    if not found:
-        raise ToolError("svn: the repository has no address")
-    return found
+    entry = _tree(_svn("info", "--xml", "--", _pegged(url), credentials=credentials)).find("entry")
+    relative = None if entry is None else entry.findtext("relative-url")
+    if entry is None or relative is None or not relative.startswith("^/"):
+        raise ToolError("svn: it does not say where in the repository that is; it must be 1.8 or newer")
+    path = text(unquote_to_bytes(relative.removeprefix("^/")))
+    return Info(path.strip("/"), int(entry.attrib["revision"]))
 
 
-def log(url: str, first: int | None, credentials: Credentials, limit: int) -> list[Commit]:
+def log(url: str, first: int, last: int, credentials: Credentials, limit: int) -> list[Commit]:
     """Revisions that touch *url*, oldest first; the paths in them are those in the repository.
 
-    :param first: at most *limit* revisions from this one on; None: the newest one alone.
+    :param first: from this one on, to *last*, and at most *limit* of them.
+    :raises ToolError: it cannot be asked.
     """
-    revisions = ["-r", f"{first}:HEAD", "-l", str(limit)] if first is not None else ["-l", "1"]
-    try:
-        printed = _svn("log", "--xml", "-v", *revisions, "--", _pegged(url), credentials=credentials)
-    except ToolError as error:
-        if "E160006" in str(error):  # No such revision: there is none yet after the last one.
-            return []
-        raise
+    revisions = ["-r", f"{first}:{last}", "-l", str(limit)]
+    printed = _svn("log", "--xml", "-v", *revisions, "--", _pegged(url), credentials=credentials)
     return [_entry(entry) for entry in _tree(printed).iter("logentry")]
 
 
@@ -66,20 +77,36 @@ def _pegged(url: str) -> str:
     return f"{url}@"
 
 
+#: What must not stand in an XML document, and would cost all of it.
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+
+
 def _tree(printed: bytes) -> ElementTree.Element:
-    return ElementTree.fromstring(printed)  # noqa: S314 (svn's own output)
+    cleaned = _NOT_XML.sub("\ufffd", text(printed))
+    try:
+        return ElementTree.fromstring(cleaned.encode())  # noqa: S314 (svn's own output)
+    except ElementTree.ParseError as error:
+        raise ToolError(f"svn: what it prints is not valid XML: {error}") from None
 
 
 def _entry(entry: ElementTree.Element) -> Commit:
-    author = entry.findtext("author") or ""
+    paths = [(_path(path), path.get("action")) for path in entry.iter("path")]
     return Commit(
         id=entry.attrib["revision"],
-        author=author,
+        author=entry.findtext("author") or "",
         committer="",
         when=_when(entry.findtext("date") or ""),
         message=entry.findtext("msg") or "",
-        files=[_path(path) for path in entry.iter("path")],
+        files=[path for path, _ in paths],
+        deleted=_gone(paths),
     )
+
+
+def _gone(paths: list[tuple[str, str | None]]) -> frozenset[str]:
+    """The paths that are not there any more: deleted, and nothing else put in their place."""
+    return frozenset(path for path, action in paths if action == "D") - {
+        path for path, action in paths if action != "D"
+    }
 
 
 def _path(path: ElementTree.Element) -> str:
@@ -87,83 +114,43 @@ def _path(path: ElementTree.Element) -> str:
     return f"{name}/" if path.get("kind") == "dir" and name else name
 
 
-def _when(date: str) -> int:
-    """Seconds since the epoch; 0 for a revision without a date."""
+def _when(date: str) -> int | None:
+    """Seconds since the epoch; None for a revision without a date."""
     try:
-        return int(datetime.fromisoformat(date[:19]).replace(tzinfo=timezone.utc).timestamp())
+        moment = datetime.fromisoformat(date[:19]).replace(tzinfo=timezone.utc)
     except ValueError:
-        return 0
+        return None
+    return seconds(f"{moment.timestamp():.0f}")
 
 
 def look(repository: str, revision: str) -> Commit:
-    """A revision of a repository on this machine."""
+    """A revision of a repository on this machine.
 
-    def svnlook(command: str) -> str:
-        return text(run(["svnlook", command, "-r", revision, "--", repository]))
+    :raises ToolError: there is no such revision or repository.
+    """
 
-    author, date, _, message = svnlook("info").split("\n", 3)
+    def svnlook(command: str) -> bytes:
+        return run(["svnlook", command, "-r", revision, "--", repository])
+
+    paths = [
+        (text(line[4:]), text(line[:1])) for line in lines_of(svnlook("changed")) if line[3:4] == b" "
+    ]
     return Commit(
         id=revision,
-        author=author,
+        author=text(svnlook("author")).removesuffix("\n"),
         committer="",
-        when=_looked_when(date),
-        message=message.rstrip("\n"),
-        files=[line[4:] for line in svnlook("changed").splitlines()],
+        when=_looked_when(text(svnlook("date"))),
+        message=text(svnlook("log")).rstrip("\n"),
+        files=[path for path, _ in paths],
+        deleted=_gone(paths),
     )
 
 
-def _looked_when(date: str) -> int:
+def _looked_when(date: str) -> int | None:
     try:
         return int(datetime.strptime(date[:25], "%Y-%m-%d %H:%M:%S %z").timestamp())
     except ValueError:
-        return 0
+        return None
 
 
-# Branches ------------------------------------------------------------------------------------------
-
-
-def split_file_alwaystrunk(path: str) -> tuple[str | None, str] | None:
-    """Everything is on one branch, that has no name."""
-    return None, path
-
-
-def split_file_branches(path: str) -> tuple[str | None, str] | None:
-    """``trunk/``, and ``branches/NAME/``; what is elsewhere is not wanted.
-
-    :returns: the branch (None for the trunk, else ``branches/NAME``) and the path in it; None: not wanted.
-    """
-    pieces = path.split("/")
-    if len(pieces) > 1 and pieces[0] == "trunk":
-        return None, "/".join(pieces[1:])
-    if len(pieces) > 2 and pieces[0] == "branches":
-        return "/".join(pieces[:2]), "/".join(pieces[2:])
-    return None
-
-
-def by_branch(paths: Iterable[str], split_file: Callable[[str], Any]) -> dict[str | None, list[str]]:
-    """The branches that paths are on, and the paths in them.
-
-    :param split_file: like :func:`split_file_branches`; it may also return a mapping with ``branch`` and
-        ``path``.
-    """
-    branches: dict[str | None, list[str]] = {}
-    for path in paths:
-        split = split_file(path)
-        if split is None:
-            continue
-        branch, inside = (split.get("branch"), split["path"]) if isinstance(split, Mapping) else split
-        files = branches.setdefault(branch, [])
-        if inside:
-            files.append(inside)
-    return branches
-
-
-__all__ = [
-    "Credentials",
-    "by_branch",
-    "log",
-    "look",
-    "root",
-    "split_file_alwaystrunk",
-    "split_file_branches",
-]
+__all__ = ["Credentials", "Info", "info", "log", "look"]
