@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from change_hooks.cli.common import json_option, print_json
+from change_hooks.cli.common import json_option, print_json, printable
 from change_hooks.clients import git, svn
 from change_hooks.clients.mercurial import Poster, Refused
 from change_hooks.clients.simulate import FORGES, Push, simulate
+from change_hooks.core.address import web_page
 from change_hooks.core.change import Change
-from change_hooks.vcs import ToolError
+from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
 from change_hooks.vcs.git import Repository
-from change_hooks.vcs.svn import look, split_file_alwaystrunk, split_file_branches
+from change_hooks.vcs.svn import look
+from change_hooks.vcs.svn_layout import (
+    SplitFile,
+    split_file_alwaystrunk,
+    split_file_branches,
+    split_file_projects_branches,
+)
+from change_hooks.vcs.tools import ToolError
 
 
 def _login(command: Any) -> Any:
@@ -110,14 +119,14 @@ def _posted(url: str, login: Mapping[str, Any], post: Callable[[Poster], str]) -
     try:
         return post(Poster(url, **login))
     except Refused as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(printable(str(error))) from None
 
 
 def _said(answer: str, as_json: bool) -> None:
     if as_json:
-        print_json({"message": answer})
+        print_json({"message": printable(answer, lines=True)})
     else:
-        click.echo(answer)
+        click.echo(printable(answer, lines=True))
 
 
 @click.command("simulate")
@@ -155,10 +164,12 @@ def simulate_command(dialect: str, event: str, url: str, **options: Any) -> None
 
 def _push(repository: Repository, options: Mapping[str, Any]) -> Push:
     commits = repository.last(options["commits"], options["branch"] or "HEAD")
+    if not commits:
+        raise ToolError("git: there is no commit yet")
     before = repository.commit_of(f"{commits[0].id}~1") or "0" * 40
     return Push(
         commits=commits,
-        branch=options["branch"] or repository.branch(),
+        branch=options["branch"] or repository.branch() or "main",
         address=options["address"] or _web_page(repository),
         before=before,
     )
@@ -170,14 +181,7 @@ def _web_page(repository: Repository) -> str:
         origin = repository.git("remote", "get-url", "origin").decode("utf-8", "replace").strip()
     except ToolError:
         origin = ""
-    origin = origin.removesuffix(".git").rstrip("/")
-    if origin.startswith(("http://", "https://")):
-        scheme, _, rest = origin.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}"
-    host, colon, path = origin.removeprefix("ssh://").partition(":")
-    if colon and "/" not in host:
-        return f"https://{host.rpartition('@')[2]}/{path.lstrip('/')}"
-    return f"https://forge.example/owner/{Path(repository.path).resolve().name}"
+    return web_page(origin) or f"https://forge.example/owner/{Path(repository.path).resolve().name}"
 
 
 @click.group()
@@ -203,21 +207,41 @@ def _about(command: Any) -> Any:
 
 
 @notify.command("git")
+@click.option("--branches", multiple=True, help="Only what matches this pattern; may be repeated.")
+@click.option(
+    "--skip",
+    "skips",
+    multiple=True,
+    default=DEFAULT_SKIPS,
+    help="No update whose newest commit's message matches; '' for none. [default: [ci skip]]",
+)
 @_about
-def notify_git(**options: Any) -> None:
+def notify_git(branches: tuple[str, ...], skips: tuple[str, ...], **options: Any) -> None:
     r"""As a post-receive hook, with the updates on standard input:
 
     \b
     #!/bin/sh
     exec change-hooks notify git --to https://build.example.com/change_hook/base
     """
-    repository = Repository(Path.cwd())
     try:
-        changes = list(git.changes_of(repository, git.read_updates(sys.stdin)))
+        wanted = git.Wanted(
+            branches or None, compile_skips(skip for skip in skips if skip), git.push_options(os.environ)
+        )
+        updates, strange = git.read_updates(sys.stdin.buffer.read())
+        for line in strange:
+            _warn(f"not an update of a ref: {line!r}; run it as a post-receive hook")
+        told = git.changes_of(Repository(Path.cwd()), updates, wanted) if updates else git.Told()
     except (ToolError, ValueError) as error:
         _warn(str(error))
         return
-    _notify(changes, str(Path.cwd()), options)
+    _notify(told, str(Path.cwd()), options)
+
+
+LAYOUTS: Mapping[str, SplitFile] = {
+    "branches": split_file_branches,
+    "projects": split_file_projects_branches,
+    "none": split_file_alwaystrunk,
+}
 
 
 @notify.command("svn")
@@ -226,10 +250,10 @@ def notify_git(**options: Any) -> None:
 @click.argument("txn", required=False)
 @click.option(
     "--layout",
-    type=click.Choice(["branches", "none"]),
+    type=click.Choice(sorted(LAYOUTS)),
     default="branches",
     show_default=True,
-    help="trunk/ and branches/NAME/, or no branches.",
+    help="trunk/ and branches/NAME/; PROJECT/trunk/ and PROJECT/branches/NAME/; or no branches.",
 )
 @_about
 def notify_svn(repos: Path, rev: str, txn: str | None, layout: str, **options: Any) -> None:  # noqa: ARG001
@@ -239,36 +263,39 @@ def notify_svn(repos: Path, rev: str, txn: str | None, layout: str, **options: A
     #!/bin/sh
     exec change-hooks notify svn "$1" "$2" --to https://build.example.com/change_hook/base
     """
-    split_file = split_file_branches if layout == "branches" else split_file_alwaystrunk
     try:
-        changes = svn.changes_of(look(str(repos), rev), split_file)
+        told = svn.changes_of(look(str(repos), rev), LAYOUTS[layout])
     except (ToolError, ValueError) as error:
         _warn(str(error))
         return
-    _notify(changes, str(repos), options)
+    _notify(told, str(repos), options)
 
 
-def _notify(changes: Iterable[Change], path: str, options: dict[str, Any]) -> None:
+def _notify(told: git.Told, path: str, options: dict[str, Any]) -> None:
+    for problem in told.problems:
+        _warn(problem)
+    for note in told.notes:
+        click.echo(f"change-hooks: {printable(note)}")
     login = {name: options[name] for name in ("user", "password", "secret")}
     about = {name: options[name] for name in ("project", "category", "codebase") if options[name]}
     about["repository"] = options["repository"] or path
-    told = [{**_fields(change), **about} for change in changes]
+    fields_of_all = [{**_fields(change), **about} for change in told.changes]
     for url in options["urls"]:
         sent = 0
         try:
             poster = Poster(url, **login)
-            for fields in told:
+            for fields in fields_of_all:
                 poster.post(fields)
                 sent += 1
             poster.close()
         except Refused as error:
-            _warn(f"{sent} of {len(told)} changes sent: {error}")
+            _warn(f"{sent} of {len(fields_of_all)} changes sent: {error}")
         else:
             click.echo(f"change-hooks: {sent} changes sent to {poster.url}")
 
 
 def _warn(message: str) -> None:
-    click.echo(f"change-hooks: warning: {message}", err=True)
+    click.echo(f"change-hooks: warning: {printable(message)}", err=True)
 
 
 __all__ = ["notify", "send", "simulate_command"]

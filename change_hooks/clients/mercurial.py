@@ -42,11 +42,16 @@ import hmac
 import http.client
 import json
 import ssl
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 #: How long to wait for a receiver, in seconds.
 TIME_LIMIT = 10.0
+#: How much of an answer is read, in bytes.
+MOST_OF_AN_ANSWER = 65_536
+#: What adds changesets that were there before: these are no pushes.
+NO_NEWS = ("strip", "histedit", "rebase", "narrow", "widen", "amend", "shelve", "unshelve")
 
 
 class Refused(Exception):
@@ -57,9 +62,9 @@ class Poster:
     """Posts changes to a ``base`` dialect, over one connection as long as it holds.
 
     :param url: ``http://...`` or ``https://...``; ``http://`` may be left out.
-    :param user: for HTTP Basic authentication, with *password*.
+    :param user: for HTTP Basic authentication, with *password*; those in *url* when it is None.
     :param secret: signs each body.
-    :raises Refused: *url* is none.
+    :raises Refused: *url* is not the address of a receiver.
     """
 
     def __init__(
@@ -70,19 +75,23 @@ class Poster:
         secret: str | None = None,
         time_limit: float = TIME_LIMIT,
     ) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
         try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
             self._host, self._port = parts.hostname or "", parts.port
         except ValueError:
-            self._host = ""
+            raise Refused(f"{_without_login(url)}: not the address of a receiver") from None
         if parts.scheme not in ("http", "https") or not self._host:
-            raise Refused(f"{url}: not the address of a receiver")
+            raise Refused(f"{_without_login(url)}: not the address of a receiver")
         self._tls = parts.scheme == "https"
-        self._target = f"{parts.path or '/change_hook/base'}{'?' if parts.query else ''}{parts.query}"
-        self.url = f"{parts.scheme}://{self._host}{f':{self._port}' if self._port else ''}{parts.path}"
+        target = f"{parts.path or '/change_hook/base'}{'?' if parts.query else ''}{parts.query}"
+        self._target = quote(target, safe="/?&=%:@!$'()*+,;~")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self.url = cleaned(f"{parts.scheme}://{host}{f':{self._port}' if self._port else ''}{parts.path}")
         self._secret = secret
         self._time_limit = time_limit
         self._headers = {"User-Agent": "change-hooks"}
+        if user is None and parts.username is not None:
+            user, password = unquote(parts.username), unquote(parts.password or "")
         if user is not None:
             login = base64.b64encode(f"{user}:{password or ''}".encode()).decode()
             self._headers["Authorization"] = f"Basic {login}"
@@ -109,7 +118,7 @@ class Poster:
             status, answer = self._exchange(body, {**self._headers, **headers})
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise Refused(f"{self.url}: {error or type(error).__name__}") from None
+            raise Refused(cleaned(f"{self.url}: {error or type(error).__name__}")) from None
         if not 200 <= status < 300:
             raise Refused(f"{self.url}: {status} {answer[:200]}")
         return answer
@@ -126,7 +135,7 @@ class Poster:
             if not kept:
                 raise
             return self._exchange(body, headers)
-        return response.status, response.read().decode("utf-8", "replace").strip()
+        return response.status, cleaned(response.read(MOST_OF_AN_ANSWER).decode("utf-8", "replace").strip())
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._tls:
@@ -145,15 +154,30 @@ class Poster:
             connection.close()
 
 
+def cleaned(text: str) -> str:
+    """*text* without anything that a terminal could act on; its lines stay apart."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else "\ufffd" for character in text
+    )
+
+
+def _without_login(url: str) -> str:
+    scheme, separator, rest = url.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return cleaned(f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}")
+
+
 def hook(ui: Any, repo: Any, hooktype: Any, node: Any = None, **more: Any) -> None:
     """What Mercurial calls after changesets have been added. Nothing that happens here stops a push."""
     try:
         if hooktype not in (b"changegroup", "changegroup"):
             ui.warn(b"change_hooks: this is a hook for 'changegroup'\n")
             return
-        _notify(ui, repo, node, more.get("node_last"))
+        source = _text(_bytes(more.get("source") or b""))
+        if source not in NO_NEWS:
+            _notify(ui, repo, node, more.get("node_last"))
     except Exception as error:
-        ui.warn(f"change_hooks: {type(error).__name__}: {error}\n".encode())
+        ui.warn(cleaned(f"change_hooks: {type(error).__name__}: {error}\n").encode())
 
 
 def _notify(ui: Any, repo: Any, first: Any, last: Any) -> None:
@@ -162,7 +186,7 @@ def _notify(ui: Any, repo: Any, first: Any, last: Any) -> None:
         ui.warn(b"change_hooks: set 'master' in the section [hgbuildbot] of the hgrc\n")
         return
     end = repo[last].rev() if last else len(repo) - 1
-    changes = [_change(ui, repo, repo[rev]) for rev in repo.revs(b"%d:%d", repo[first].rev(), end)]
+    changes = list(_changes(ui, repo, repo.revs(b"%d:%d", repo[first].rev(), end)))
     user, password = _config(ui, "user"), _config(ui, "passwd")
     for master in masters:
         sent = 0
@@ -176,6 +200,24 @@ def _notify(ui: Any, repo: Any, first: Any, last: Any) -> None:
             ui.warn(f"change_hooks: {sent} of {len(changes)} changes sent: {error}\n".encode())
         else:
             ui.status(f"change_hooks: {sent} changes sent to {poster.url}\n".encode())
+
+
+def _changes(ui: Any, repo: Any, revisions: Any) -> Iterator[dict[str, str]]:
+    """The changes of these changesets; one that cannot be read costs only itself, and one that closes a
+    branch, which nobody builds any more, is none.
+    """
+    for rev in revisions:
+        try:
+            ctx = repo[rev]
+            if ctx.closesbranch():
+                ui.status(cleaned(f"change_hooks: {_text(ctx.branch())} is closed: no change\n").encode())
+                continue
+            change = _change(ui, repo, ctx)
+        except Exception as error:
+            said = f"change_hooks: changeset {rev}: {type(error).__name__}: {error}\n"
+            ui.warn(cleaned(said).encode())
+        else:
+            yield change
 
 
 def _change(ui: Any, repo: Any, ctx: Any) -> dict[str, str]:
@@ -216,6 +258,10 @@ def _change(ui: Any, repo: Any, ctx: Any) -> dict[str, str]:
 
 def _config(ui: Any, name: str) -> str:
     return _text(ui.config(b"hgbuildbot", name.encode()) or b"")
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 def _text(value: bytes) -> str:

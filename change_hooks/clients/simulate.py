@@ -63,8 +63,8 @@ class Simulated(msgspec.Struct, frozen=True):
     headers: dict[str, str]
 
 
-def _date(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
+def _date(seconds: int | None) -> str:
+    return datetime.fromtimestamp(seconds or 0, timezone.utc).isoformat()
 
 
 def _split(author: str) -> dict[str, str]:
@@ -84,7 +84,7 @@ def _commit(commit: Commit, url: str) -> dict[str, Any]:
         "author": _split(commit.author),
         "added": [],
         "removed": [],
-        "modified": commit.files,
+        "modified": commit.files or [],
     }
 
 
@@ -225,7 +225,7 @@ def _bitbucket(push: Push) -> Any:
                 "author": _split(commit.author)["name"],
                 "raw_author": commit.author,
                 "branch": push.branch,
-                "files": [{"file": file, "type": "modified"} for file in commit.files],
+                "files": [{"file": file, "type": "modified"} for file in commit.files or []],
                 "message": commit.message,
                 "node": commit.id[:12],
                 "raw_node": commit.id,
@@ -276,7 +276,11 @@ def _base_headers(body: bytes, secret: str | None) -> dict[str, str]:
 
 
 def _github_headers(body: bytes, secret: str | None) -> dict[str, str]:
-    return {"X-GitHub-Event": "push", "X-GitHub-Delivery": str(uuid4()), **_base_headers(body, secret)}
+    names = {"X-GitHub-Event": "push", "X-GitHub-Delivery": str(uuid4())}
+    if not secret:
+        return names
+    sha1 = sign_hmac(body, secret.encode(), "sha1", "sha1=")
+    return {**names, "X-Hub-Signature": sha1, **_base_headers(body, secret)}
 
 
 def _gitlab_headers(body: bytes, secret: str | None) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Addresses of repositories: taken apart, shown without a password, and compared.
 
-One repository has many addresses: ``https://host/a/b``, ``https://user:password@host/a/b.git``, ``git@host:a/b.git``,
-``ssh://git@host:7999/a/b.git``. What tells it from another is its host and its path.
+One repository has many addresses: ``https://host/a/b``, ``https://user:password@host/a/b.git``,
+``git@host:a/b.git``, ``ssh://git@host:7999/a/b.git``. What tells it from another is its host and its path.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from urllib.parse import unquote
 import msgspec
 
 #: ``user@host:path``, as scp and Git write it; a Windows drive is no host.
-_SCP = re.compile(r"(?:(?P<user>[^/@:\[\]]+)@)?(?P<host>\[[^\]/]+\]|[^/:@\[\]]{2,}):(?!//|:)(?P<path>.*)", re.DOTALL)
+_SCP = re.compile(
+    r"(?:(?P<user>[^/@:\[\]]+)@)?(?P<host>\[[^\]/]+\]|[^/:@\[\]]{2,}):(?!//|:)(?P<path>.*)", re.DOTALL
+)
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.DOTALL)
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418, "svn": 3690}
 _HTTP = ("http", "https")
@@ -79,8 +81,8 @@ def _host_and_port(place: str) -> tuple[str, int | None]:
 
 
 def without_password(written: str) -> str:
-    """*written* without the password in it: of ``https://user:password@host/`` also without the user, who may be
-    a token; of other addresses with the user, whom they need.
+    """*written* without the password in it: of ``https://user:password@host/`` also without the user, who
+    may be a token; of other addresses with the user, whom they need.
     """
     url = _URL.fullmatch(written)
     if url is None or "@" not in url["authority"]:
@@ -137,7 +139,11 @@ _FORGES_PATHS = (
     (re.compile(r"^v3/([^/]+/[^/]+/[^/]+)$"), r"\1"),
     (re.compile(r"^([^/]+/[^/]+)/_git/([^/]+)$"), r"\1/\2"),
 )
-_SAME_HOSTS = {"ssh.dev.azure.com": "dev.azure.com", "altssh.bitbucket.org": "bitbucket.org", "ssh.github.com": "github.com"}
+_SAME_HOSTS = {
+    "ssh.dev.azure.com": "dev.azure.com",
+    "altssh.bitbucket.org": "bitbucket.org",
+    "ssh.github.com": "github.com",
+}
 
 
 __all__ = ["Address", "parse_address", "repository_key", "web_page", "without_password"]

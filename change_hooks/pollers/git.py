@@ -1,9 +1,9 @@
 """Look into a Git repository.
 
-Strategy: the state says where every ref was, also those that are not wanted, so that one that is wanted later is not
-news. What is wanted is fetched into refs of our own, named by digests: a branch ``a`` and, when it is gone, a
-branch ``a/b`` do not get into each other's way. A ref that cannot be fetched or read keeps its old place in the
-state, so the next look tries it again, and costs the others nothing.
+Strategy: the state says where every ref was, also those that are not wanted, so that one that is wanted later
+is not news. What is wanted is fetched into refs of our own, named by digests: a branch ``a`` and, when it is
+gone, a branch ``a/b`` do not get into each other's way. A ref that cannot be fetched or read keeps its old
+place in the state, so the next look tries it again, and costs the others nothing.
 
 A change is known by its branch and commit. So that a branch that is set back, or deleted and made again, is
 news nevertheless, whatever happens after that gets an *epoch*, a number that counts such events.
@@ -133,7 +133,9 @@ class GitPoller(Poller):
         commits, problems = repository.readable_commits(ids)
         branch, suffix = text(name), f"|{epoch}" if epoch else ""
         return [
-            Found(f"{_key(name)}|{commit.id}{suffix}", [as_change(commit, "git", branch=branch, **self._about)])
+            Found(
+                f"{_key(name)}|{commit.id}{suffix}", [as_change(commit, "git", branch=branch, **self._about)]
+            )
             for commit in commits
         ], problems
 
@@ -200,7 +202,7 @@ class _News:
                 epoch = self.state.epoch = self._next_epoch
         ids = [commit]
         if not self._poller.looks_for_tags:
-            news = self._repository.news(commit, before and before.tip, self._known)
+            news = self._repository.news(commit, before.tip if before else None, self._known)
             ids = news.ids or [commit]
             if news.note:
                 self.notes.append(f"{text(name)}: {news.note}")

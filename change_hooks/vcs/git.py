@@ -82,8 +82,8 @@ class Repository:
     def news(self, tip: str, old: str | None, known: Iterable[str]) -> News:
         """The commits that came to a branch.
 
-        When the history that was known is not here any more (it was rewritten, and nobody has it; or this copy
-        is younger), what it shares with the rest is the bound; and where it shares nothing, only the
+        When the history that was known is not here any more (it was rewritten, and nobody has it; or this
+        copy is younger), what it shares with the rest is the bound; and where it shares nothing, only the
         head is told, instead of all commits ever made.
 
         :param tip: the commit it is on.
@@ -198,8 +198,8 @@ def _parsed(printed: bytes) -> list[Commit]:
 class Remote:
     """A repository anywhere.
 
-    Its password goes to Git through the environment and a credential helper that answers for its host alone; it is
-    never among the arguments.
+    Its password goes to Git through the environment and a credential helper that answers for its host alone;
+    it is never among the arguments.
 
     :param url: what ``git fetch`` takes.
     """

@@ -9,15 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-import msgspec
-
 from change_hooks.core.address import parse_address, without_password
 from change_hooks.vcs import Commit
 from change_hooks.vcs.tools import ToolError, each, lines_of, run, seconds, text
 
 #: A line each; what could hold a separator is percent-encoded, which also leaves bytes as they are.
 _TEMPLATE = (
-    "{node} {date|hgdate|urlescape} {get(extras, 'close')|urlescape} {author|urlescape} {branch|urlescape} {desc|urlescape}"
+    "{node} {date|hgdate|urlescape} {get(extras, 'close')|urlescape} {author|urlescape} {branch|urlescape}"
+    " {desc|urlescape}"
     ' {join(files % "{file|urlescape}", " ")}\\n'
 )
 _FIELDS = 6

@@ -6,6 +6,7 @@ Source: Subversion book, "svn info", "svn log", "svnlook".
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
@@ -102,7 +103,7 @@ def _entry(entry: ElementTree.Element) -> Commit:
     )
 
 
-def _gone(paths: list[tuple[str, str | None]]) -> frozenset[str]:
+def _gone(paths: Sequence[tuple[str, str | None]]) -> frozenset[str]:
     """The paths that are not there any more: deleted, and nothing else put in their place."""
     return frozenset(path for path, action in paths if action == "D") - {
         path for path, action in paths if action != "D"
@@ -132,9 +133,7 @@ def look(repository: str, revision: str) -> Commit:
     def svnlook(command: str) -> bytes:
         return run(["svnlook", command, "-r", revision, "--", repository])
 
-    paths = [
-        (text(line[4:]), text(line[:1])) for line in lines_of(svnlook("changed")) if line[3:4] == b" "
-    ]
+    paths = [(text(line[4:]), text(line[:1])) for line in lines_of(svnlook("changed")) if line[3:4] == b" "]
     return Commit(
         id=revision,
         author=text(svnlook("author")).removesuffix("\n"),

@@ -1,8 +1,8 @@
 """Which branch a path in a Subversion repository is on, where branches are folders.
 
-The functions ``split_file_...`` get a path in the repository (a folder's ends with a slash) and return the branch and
-the path in it; or None: the path is on no branch. Or a mapping with ``path`` and, where they are known, ``branch``,
-``project``, ``repository`` and ``codebase``.
+The functions ``split_file_...`` get a path in the repository (a folder's ends with a slash) and return the
+branch and the path in it; or None: the path is on no branch. Or a mapping with ``path`` and, where they are
+known, ``branch``, ``project``, ``repository`` and ``codebase``.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def laid_out(commit: Commit, split_file: SplitFile, prefix: str = "") -> Layout:
             about, file = _about(split)
             touched = found.setdefault(tuple(about.items()), Touched(about, []))
         except Exception as error:  # A function of the user's.
-            problems.append(f"split_file cannot tell the branch of {inside!r}: {type(error).__name__}: {error}")
+            problems.append(
+                f"split_file cannot tell the branch of {inside!r}: {type(error).__name__}: {error}"
+            )
             continue
         if file:
             touched.files.append(file)

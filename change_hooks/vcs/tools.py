@@ -1,7 +1,7 @@
 """Running the version control systems' own command lines.
 
-Strategy: what a tool prints is bytes, and is taken apart at the tool's own separators (NUL, newline, space) before
-it is decoded, for the names in it may hold every other character. Passwords never stand among a tool's
+Strategy: what a tool prints is bytes, and is taken apart at the tool's own separators (NUL, newline, space)
+before it is decoded, for the names in it may hold every other character. Passwords never stand among a tool's
 arguments, where every user of the machine can read them.
 """
 
@@ -105,8 +105,8 @@ def seconds(written: str) -> int | None:
 def each(
     asked: Sequence[Asked], ask: Callable[[Sequence[Asked]], list[Got]]
 ) -> tuple[list[Got], list[tuple[Asked, ToolError]]]:
-    """Ask for all of them in one go; where that fails, for ever smaller parts of them, so that each one that is
-    bad costs only itself.
+    """Ask for all of them in one go; where that fails, for ever smaller parts of them, so that each one that
+    is bad costs only itself.
 
     :param ask: gives what it got for some of them, in their order; it raises :class:`ToolError`.
     :returns: all that was got, in order; and those that failed, with the reason.

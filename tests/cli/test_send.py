@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 import change_hooks.cli as cli
 from change_hooks.cli.send import _web_page
-from change_hooks.vcs import ToolError
+from change_hooks.vcs.tools import ToolError
 
 URL = "http://localhost:1/change_hook/base"
 

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from change_hooks.pollers import GitPoller, HgPoller, Looked, Poller, SVNPoller, split_file_branches
+from change_hooks.vcs.tools import ToolError
 
 from .conftest import Server, eventually
 from .test_clients import Git, Hg, run
@@ -87,6 +97,194 @@ def dump(folder: Path) -> str:
 
     with sqlite3.connect(folder / "change-hooks.sqlite") as connection:
         return repr(connection.execute("SELECT name, value FROM memory").fetchall())
+
+
+def looked(poller: Poller, folder: Path, state: Any = None) -> Looked:
+    """A look of a poller, without a server; its state comes back as a journal gives it."""
+    look = poller.look(state, folder / "kept")
+    return Looked(look.found, json.loads(json.dumps(look.state)), look.problems, look.notes)
+
+
+def found(look: Looked) -> list[tuple[str | None, str]]:
+    return [(change.branch, change.comments) for each in look.found for change in each.changes]
+
+
+def bare(folder: Path) -> Git:
+    git = Git(folder, "--to", "x")
+    (git.there / "hooks/post-receive").unlink()
+    return git
+
+
+def test_a_branch_in_the_place_of_a_folder_of_branches(tmp_path: Path) -> None:
+    git = bare(tmp_path)
+    git.commit("a", "one")
+    git.git("push", "-q", "origin", "main", "main:refs/heads/feature")
+    poller = GitPoller(str(git.there))
+    state = looked(poller, tmp_path).state
+    git.git("push", "-q", "origin", ":feature")
+    git.git("push", "-q", "origin", "main:refs/heads/feature/foo")
+    git.commit("b", "two")
+    git.git("push", "-q", "origin", "main")
+    look = looked(poller, tmp_path, state)
+    assert sorted(found(look), key=str) == [("feature/foo", "one"), ("main", "two")]
+    assert look.problems == []
+
+
+def test_names_with_odd_letters(tmp_path: Path) -> None:
+    git = bare(tmp_path)
+    git.commit("a", "one")
+    git.git("push", "-q", "origin", "main")
+    poller = GitPoller(str(git.there))
+    state = looked(poller, tmp_path).state
+    odd = ["a\u3000b", "c\u0085d", "e\u2028f"]
+    git.git("push", "-q", "origin", *(f"main:refs/heads/{name}" for name in odd))
+    head = git.git("rev-parse", "main").strip().encode()
+    subprocess.run(["git", "-C", git.there, "update-ref", b"refs/heads/caf\xe9", head], check=True)
+    look = looked(poller, tmp_path, state)
+    assert {branch for branch, _ in found(look)} == {*odd, "caf\ufffd"}
+    assert looked(poller, tmp_path, look.state).found == []
+
+
+def test_a_history_that_was_rewritten_gives_its_head(tmp_path: Path) -> None:
+    git = bare(tmp_path)
+    for number in range(25):
+        git.commit("a", f"{number}")
+    git.git("push", "-q", "origin", "main")
+    poller = GitPoller(str(git.there))
+    state = looked(poller, tmp_path).state
+    git.git("commit", "-q", "--amend", "-m", "amended")
+    git.git("push", "-q", "-f", "origin", "main")
+    look = looked(poller, tmp_path, state)
+    assert found(look) == [("main", "amended")]
+    # Nor when its folder is gone, and the commit that it knew with it.
+    shutil.rmtree(tmp_path / "kept")
+    git.git("commit", "-q", "--amend", "-m", "amended again")
+    git.git("push", "-q", "-f", "origin", "main")
+    for command in ("reflog expire --expire=now --all", "gc -q --prune=now"):
+        run("git", "-C", str(git.there), *command.split(), cwd=tmp_path)
+    look = looked(poller, tmp_path, look.state)
+    assert found(look) == [("main", "amended again")]
+    assert "only its head is sent" in look.notes[0]
+
+
+def test_a_branch_that_is_wanted_later_is_not_news(tmp_path: Path) -> None:
+    git = bare(tmp_path)
+    git.commit("a", "one")
+    git.git("push", "-q", "origin", "main")
+    git.commit("a", "two")
+    git.git("push", "-q", "origin", "main:refs/heads/later")
+    state = looked(GitPoller(str(git.there), branches=["main"]), tmp_path).state
+    git.commit("a", "three")
+    git.git("push", "-q", "origin", "main:refs/heads/later")
+    look = looked(GitPoller(str(git.there), branches=["main", "later"]), tmp_path, state)
+    assert found(look) == [("later", "three")]
+
+
+def test_found_again_from_the_same_state_it_has_the_same_name(tmp_path: Path) -> None:
+    git = bare(tmp_path)
+    first = git.commit("a", "one")
+    git.git("push", "-q", "origin", "main")
+    poller = GitPoller(str(git.there))
+    state = looked(poller, tmp_path).state
+    git.commit("a", "two")
+    git.git("push", "-q", "origin", "main")
+    once = looked(poller, tmp_path, state)
+    git.commit("a", "three")
+    git.git("push", "-q", "origin", "main")
+    again = looked(poller, tmp_path, state)
+    assert [each.id for each in again.found][:1] == [each.id for each in once.found]
+    # Set back, and forth again: news each time.
+    git.git("push", "-q", "-f", "origin", f"{first}:main")
+    back = looked(poller, tmp_path, again.state)
+    git.git("push", "-q", "origin", "main")
+    forth = looked(poller, tmp_path, back.state)
+    names = [each.id for look in (again, back, forth) for each in look.found]
+    assert len(names) == len(set(names)) == 5
+
+
+def test_a_commit_or_a_branch_that_is_broken_costs_itself(tmp_path: Path) -> None:
+    git = bare(tmp_path)
+    git.commit("a", "one")
+    git.git("push", "-q", "origin", "main")
+    poller = GitPoller(str(git.there))
+    state = looked(poller, tmp_path).state
+    git.git("checkout", "-q", "-b", "broken")
+    git.commit("b", "only here")
+    blob = git.git("rev-parse", "HEAD:b").strip()
+    git.git("checkout", "-q", "main")
+    git.commit("c", "two")
+    git.git("push", "-q", "origin", "main", "broken")
+    (git.there / "objects" / blob[:2] / blob[2:]).unlink()
+    look = looked(poller, tmp_path, state)
+    assert found(look) == [("main", "two")]
+    (problem,) = look.problems
+    assert "broken cannot be fetched" in problem
+    # Mended, it is found.
+    shutil.copy(git.work / ".git/objects" / blob[:2] / blob[2:], git.there / "objects" / blob[:2])
+    assert found(looked(poller, tmp_path, look.state)) == [("broken", "only here")]
+
+
+def test_a_password_is_in_no_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = tmp_path / "seen"
+    (tmp_path / "bin").mkdir()
+    for tool in ("git", "hg", "svn"):
+        script = tmp_path / "bin" / tool
+        script.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >>{seen}\necho 'fatal: no' >&2\nexit 1\n")
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    url = "https://ann:s3c%40ret@git.example/x"
+    for poller in (GitPoller(url), HgPoller(url), SVNPoller(url)):
+        (poller.work_folder(tmp_path / "kept") / ".hg").mkdir(parents=True)
+        with pytest.raises(ToolError):
+            poller.look(None, tmp_path / "kept")
+    assert seen.read_text().count("https://git.example/x") == 3
+    assert "s3c" not in seen.read_text()
+
+
+def test_a_file_name_of_mercurial_that_is_not_text(tmp_path: Path) -> None:
+    hg = Hg(tmp_path, "")
+    hg.commit("a", "one")
+    hg.push()
+    poller = HgPoller(str(tmp_path / "there"))
+    state = looked(poller, tmp_path).state
+    hg.commit("b\u2028c d%20", "two\u2028lines\nmore")
+    Path(os.fsdecode(os.fsencode(hg.work) + b"/caf\xe9.txt")).write_text("x")
+    hg.commit("b", "three")
+    run("hg", "commit", "-q", "--close-branch", "-u", "x", "-m", "closed", cwd=hg.work)
+    hg.push()
+    look = looked(poller, tmp_path, state)
+    assert found(look) == [("default", "two\u2028lines\nmore"), ("default", "three")]
+    assert [each.changes[0].files for each in look.found] == [["b\u2028c d%20"], ["b", "caf\ufffd.txt"]]
+    assert look.notes == ["closed, which gives no change: default"]
+
+
+@pytest.mark.parametrize(
+    "spelled", ["My%20Project/caf%c3%a9", "My%20Project//caf%C3%A9", "My%20Project/caf\u00e9/"]
+)
+def test_an_address_as_subversion_spells_it(spelled: str, tmp_path: Path) -> None:
+    run("svnadmin", "create", "there", cwd=tmp_path)
+    root = f"file://{tmp_path}/there"
+    folder = f"{root}/My%20Project/caf%C3%A9"
+    layout = [f"{folder}/trunk", f"{folder}/branches/old"]
+    run("svn", "mkdir", "-q", "--parents", "-m", "l", *layout, cwd=tmp_path)
+    poller = SVNPoller(f"{root}/{spelled}", split_file=split_file_branches)
+    state = looked(poller, tmp_path).state
+    run("svn", "mkdir", "-q", "-m", "one", f"{folder}/trunk/a\u2028b", cwd=tmp_path)
+    run("svn", "rm", "-q", "-m", "drop", f"{folder}/branches/old", cwd=tmp_path)
+    run("svn", "mkdir", "-q", "-m", "elsewhere", f"{folder}/tags", cwd=tmp_path)
+    look = looked(poller, tmp_path, state)
+    assert found(look) == [(None, "one")]
+    assert look.found[0].changes[0].files == ["a\u2028b/"]
+    assert [note.partition(" (")[0] for note in look.notes] == [
+        "revision 3 deleted branches/old",
+        "revision 4 is on no branch",
+    ]
+
+
+def test_a_subversion_repository_that_went_back(tmp_path: Path) -> None:
+    run("svnadmin", "create", "there", cwd=tmp_path)
+    look = looked(SVNPoller(f"file://{tmp_path}/there"), tmp_path, 7)
+    assert (look.state, look.problems) == (0, ["the newest revision is 0, and was 7 before"])
 
 
 def test_tags_of_a_git_repository(server: Callable[..., Server], tmp_path: Path) -> None:

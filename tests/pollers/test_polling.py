@@ -14,9 +14,9 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IPoller
 from change_hooks.pollers import Poller
-from change_hooks.pollers.base import Found, changes_in, is_polled
+from change_hooks.pollers.base import Found, Looked, changes_in, is_polled
 from change_hooks.pollers.polling import FOLDER, Polling
-from change_hooks.vcs import ToolError
+from change_hooks.vcs.tools import ToolError
 
 from ..conftest import has_fired
 
@@ -57,6 +57,8 @@ class Host:
         self.memory: dict[str, bytes] = {}
         self.accepted: list[Delivery] = []
         self.full = False
+        self.held = False
+        self.leases = 0
 
     @property
     def journal(self) -> Any:
@@ -64,6 +66,14 @@ class Host:
 
     def recall(self, name: str) -> Any:
         return succeed(self.memory.get(name))
+
+    def lease(self, name: str, seconds: float) -> Any:
+        self.leases += 1
+        return succeed(not self.held)
+
+    def release(self, name: str) -> Any:
+        self.leases = 0
+        return succeed(None)
 
     def remember(self, name: str, value: bytes) -> Any:
         self.memory[name] = value
@@ -83,14 +93,17 @@ class Counting(Poller):
         super().__init__(*arguments, **options)
         self.looks: list[Any] = []
         self.broken: Exception | None = None
+        self.problems: list[str] = []
+        self.notes: list[str] = []
 
     def look(self, state: Any, folder: Path) -> Any:
         self.looks.append((state, folder))
         if self.broken is not None:
             raise self.broken
         if state is None:
-            return [], 0
-        return [Found(str(state), [Change(revision=str(state))])], state + 1
+            return Looked([], 0)
+        found = [Found(str(state), [Change(revision=str(state))])]
+        return Looked(found, state + 1, self.problems, self.notes)
 
 
 class Rig:
@@ -177,7 +190,7 @@ def test_a_password_is_not_logged(tmp_path: Path) -> None:
     poller.broken = ToolError(f"git: fatal: unable to access '{poller.repourl}'")
     with capturedLogs() as events:
         Rig(tmp_path, poller)
-    (event,) = [event for event in events if event["log_level"] is LogLevel.error]
+    (event,) = [event for event in events if event["log_level"] is LogLevel.warn]
     said = formatEvent(event)
     assert said == "https://git.example/x: git: fatal: unable to access 'https://git.example/x'"
 
@@ -245,3 +258,80 @@ def test_beside_another_process_it_looks_only_when_it_is_told_to(tmp_path: Path)
     running.force()
     reactor.run()
     assert len(poller.looks) == 1
+
+
+def said(events: list[Any], level: LogLevel) -> list[str]:
+    return [str(formatEvent(event)) for event in events if event["log_level"] is level]
+
+
+def test_a_look_that_fails_again_and_again_is_loud(tmp_path: Path) -> None:
+    poller = Counting("repo", pollInterval=60)
+    poller.broken = ToolError("git: no such host")
+    rig = Rig(tmp_path, poller)
+    with capturedLogs() as events:
+        for _ in range(3):
+            rig.advance(60)
+    assert said(events, LogLevel.warn) == ["repo: git: no such host"] * 2
+    assert said(events, LogLevel.error) == ["repo: git: no such host (3 looks in a row)"]
+
+
+def test_what_is_wrong_with_one_commit_is_said_and_so_is_what_gives_no_change(tmp_path: Path) -> None:
+    poller = Counting("repo", pollInterval=60, pollAtLaunch=True)
+    rig = Rig(tmp_path, poller)
+    poller.problems, poller.notes = ["the commit 1 cannot be read"], ["revision 2 is on no branch"]
+    with capturedLogs() as events:
+        rig.advance(60)
+    assert revisions(rig.host) == ["0"]
+    assert said(events, LogLevel.warn) == [
+        "repo: the commit 1 cannot be read",
+        "repo: revision 2 is on no branch",
+    ]
+
+
+def test_one_receiver_looks_at_a_time(tmp_path: Path) -> None:
+    poller = Counting("repo", pollInterval=60)
+    rig = Rig(tmp_path, poller)
+    rig.host.held = True
+    rig.advance(60)
+    assert poller.looks == []
+    # One that was told to look does so as soon as the other receiver is done.
+    rig.force()
+    rig.advance(5)
+    rig.host.held = False
+    rig.advance(5)
+    assert len(poller.looks) == 1
+    assert rig.host.leases == 0
+
+
+def test_a_lease_is_renewed_and_nothing_is_stored_when_it_was_lost(tmp_path: Path) -> None:
+    poller = Counting("repo", pollInterval=600, pollAtLaunch=True)
+    rig = Rig(tmp_path, poller)
+    rig.force()
+    rig.reactor.advance(20)
+    assert rig.host.leases == 2
+    rig.host.held = True
+    rig.reactor.advance(20)
+    with capturedLogs() as events:
+        rig.reactor.run()
+    assert revisions(rig.host) == []
+    assert any("another receiver looks now" in line for line in said(events, LogLevel.warn))
+
+
+def test_another_process_with_the_same_folder_is_let_finish(tmp_path: Path) -> None:
+    from fcntl import LOCK_EX, flock
+
+    poller = Counting("repo", pollInterval=60)
+    rig = Rig(tmp_path, poller)
+    (tmp_path / FOLDER).mkdir()
+    with poller.work_folder(tmp_path / FOLDER).with_suffix(".lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        rig.advance(60)
+        assert poller.looks == []
+    rig.advance(60)
+    assert len(poller.looks) == 1
+
+
+def test_its_folder_is_private(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir(mode=0o755)
+    Rig(tmp_path, Counting("repo", pollAtLaunch=True))
+    assert (tmp_path / FOLDER).stat().st_mode & 0o777 == 0o700

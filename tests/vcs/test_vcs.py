@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from change_hooks.vcs import ToolError, run, text
 from change_hooks.vcs.git import _parsed
 from change_hooks.vcs.svn import _looked_when, _when
+from change_hooks.vcs.tools import ToolError, run, text
 
 
 def test_what_a_tool_says_is_the_error() -> None:
@@ -51,6 +51,6 @@ def test_a_log_is_taken_apart() -> None:
 
 def test_dates_of_subversion() -> None:
     assert _when("2026-11-24T12:00:00.123456Z") == 1795521600
-    assert _when("") == 0
+    assert _when("") is None
     assert _looked_when("2026-11-24 13:00:00 +0100 (Tue, 24 Nov 2026)") == 1795521600
-    assert _looked_when("") == 0
+    assert _looked_when("") is None
