@@ -79,6 +79,7 @@ class Repository:
         ("https://ann:s3cret@github.com/octo-org/api.git", "https://github.com/octo-org/api"),
         ("git@github.com:octo-org/api.git", "https://github.com/octo-org/api"),
         ("ssh://git@host:/a/b.git", "https://host/a/b"),
+        ("ssh://git@host:7999/a/b.git", "https://host/a/b"),
         ("/srv/git/api.git", "https://forge.example/owner/api"),
         (None, "https://forge.example/owner/api"),
     ],

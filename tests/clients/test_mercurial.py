@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from change_hooks.clients import mercurial
-from change_hooks.clients.mercurial import Poster, Refused
+from change_hooks.clients.mercurial import Poster, Refused, cleaned
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x/", "http://", "http://x:port/"])
@@ -25,6 +25,22 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 )
 def test_an_address_is_shown_without_a_password(url: str, shown: str) -> None:
     assert Poster(url).url == shown
+
+
+@pytest.mark.parametrize("url", ["ftp://ann:s3cret@x/", "http://ann:s3cret@[x/", "ann:s3cret@x:y/z"])
+def test_a_password_is_not_in_what_is_refused(url: str) -> None:
+    with pytest.raises(Refused) as refused:
+        Poster(url)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_user_and_password_may_stand_in_the_address() -> None:
+    written = Poster("https://a%40b:c%3Ad@build.example.com/x")._headers["Authorization"]
+    assert written == Poster("https://build.example.com/x", "a@b", "c:d")._headers["Authorization"]
+
+
+def test_nothing_that_a_terminal_acts_on_is_printed() -> None:
+    assert cleaned("a\x1b[2J\x9b1m\u202eb\nc\u2028\r") == "a\ufffd[2J\ufffd1m\ufffdb\nc\ufffd\ufffd"
 
 
 def test_it_stands_alone(tmp_path: Path) -> None:

@@ -77,3 +77,9 @@ def test_each_has_a_name_of_its_own() -> None:
     first, second = simulate("github", PUSH, None), simulate("github", PUSH, None)
     assert first.body == second.body
     assert first.headers["X-GitHub-Delivery"] != second.headers["X-GitHub-Delivery"]
+
+
+def test_github_signs_twice() -> None:
+    headers = simulate("github", PUSH, "s3cret").headers
+    assert headers["X-Hub-Signature"].startswith("sha1=")
+    assert headers["X-Hub-Signature-256"].startswith("sha256=")

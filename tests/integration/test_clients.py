@@ -144,7 +144,7 @@ def test_a_receiver_that_is_down_or_refuses_costs_a_warning_and_never_the_push(
     assert "set 'master'" in hg.push()
     hg.configure(hgrc(url, strip="many"))
     hg.commit("a", "four")
-    assert "change_hooks: ValueError" in hg.push()
+    assert "ValueError: invalid literal" in hg.push()
     assert len(run("hg", "log", "-q", cwd=tmp_path / "there").splitlines()) == 4
     assert len(stored(tmp_path)) == 1
 
@@ -163,6 +163,28 @@ def test_a_merge_and_a_branch_of_its_own(receiver: Server, tmp_path: Path) -> No
     merge = stored(tmp_path)[-1]
     assert merge["properties"] == {"is_merge": True}
     assert merge["files"]
+
+
+def test_what_a_strip_adds_again_is_no_push(receiver: Server, tmp_path: Path) -> None:
+    hg = Hg(tmp_path, hgrc(f"{receiver.url}/base"))
+    hg.commit("a", "one")
+    hg.commit("b", "two")
+    run("hg", "update", "-q", "0", cwd=hg.work)
+    hg.commit("c", "another head")
+    hg.push("--force")
+    assert len(stored(tmp_path)) == 3
+    run("hg", "--config", "extensions.strip=", "strip", "-q", "-r", "1", cwd=tmp_path / "there")
+    assert len(run("hg", "log", "-q", cwd=tmp_path / "there").splitlines()) == 2
+    assert len(stored(tmp_path)) == 3
+
+
+def test_a_changeset_that_closes_its_branch_is_nothing_to_build(receiver: Server, tmp_path: Path) -> None:
+    hg = Hg(tmp_path, hgrc(f"{receiver.url}/base"))
+    hg.commit("a", "one")
+    hg.commit("b", "two", branch="old")
+    run("hg", "commit", "-q", "--close-branch", "-u", "x", "-m", "closed", cwd=hg.work)
+    assert "old is closed: no change" in hg.push()
+    assert [change["comments"] for change in stored(tmp_path)] == ["one", "two"]
 
 
 # Git
@@ -233,6 +255,48 @@ def test_git_pushes_of_every_kind(receiver: Server, tmp_path: Path) -> None:
     assert len(stored(tmp_path)) == before
 
 
+def test_a_name_with_white_space_costs_no_other_one(receiver: Server, tmp_path: Path) -> None:
+    git = Git(tmp_path, "--to", f"{receiver.url}/base")
+    git.commit("a", "one")
+    odd = ["a\u3000b", "c\u0085d", "e\u2028f"]
+    said = git.git("push", "origin", "main", *(f"main:refs/heads/{name}" for name in odd))
+    assert "4 changes sent" in said
+    assert {change["branch"] for change in stored(tmp_path)} == {"main", *odd}
+
+
+def test_what_is_not_wanted_is_not_sent_and_said(receiver: Server, tmp_path: Path) -> None:
+    git = Git(tmp_path, "--to", f"{receiver.url}/base", "--branches", "main", "--branches", "'v*'")
+    run("git", "-C", str(git.there), "config", "receive.advertisePushOptions", "true", cwd=tmp_path)
+    git.commit("a", "one")
+    said = git.git("push", "origin", "-o", "reason=test", "main", "main:refs/heads/topic")
+    assert "topic matches none of --branches" in said
+    (change,) = stored(tmp_path)
+    assert change["properties"] == {"event": "push", "push_options": ["reason=test"]}
+    git.commit("a", "two [skip ci]")
+    assert "main is skipped" in git.git("push", "origin", "main")
+    git.commit("a", "three")
+    assert "ci.skip asks for no build" in git.git("push", "-o", "ci.skip", "origin", "main")
+    assert len(stored(tmp_path)) == 1
+
+
+def test_a_commit_whose_files_cannot_be_read_costs_no_other_one(receiver: Server, tmp_path: Path) -> None:
+    git = Git(tmp_path, "--to", f"{receiver.url}/base")
+    git.commit("a", "one")
+    git.git("push", "-q", "origin", "main")
+    git.commit("b", "two")
+    tree = git.git("rev-parse", "HEAD^{tree}").strip()
+    git.commit("c", "three")
+    (git.there / "hooks/post-receive").rename(tmp_path / "hook")
+    git.git("push", "-q", "origin", "main")
+    (git.there / "objects" / tree[:2] / tree[2:]).unlink()
+    heads = git.git("rev-parse", "HEAD~2", "HEAD").split()
+    said = run("sh", str(tmp_path / "hook"), cwd=git.there, stdin=f"{heads[0]} {heads[1]} refs/heads/main\n")
+    assert "cannot be read" in said
+    told = {change["comments"]: change["properties"] for change in stored(tmp_path)}
+    assert set(told) == {"one", "two", "three"}
+    assert told["two"] == {"event": "push", "change_hook_missing": ["files"]}
+
+
 def test_thousands_of_commits_in_one_push(receiver: Server, tmp_path: Path) -> None:
     git = Git(tmp_path, "--to", f"{receiver.url}/base")
     commits = "".join(
@@ -299,6 +363,29 @@ def test_subversion_commits(receiver: Server, tmp_path: Path) -> None:
     assert "1 changes sent" in said
     said = run("change-hooks", "notify", "svn", "there", "99", "--to", receiver.url, cwd=tmp_path)
     assert "warning: svnlook" in said
+
+
+def test_subversion_revisions_of_other_kinds(receiver: Server, tmp_path: Path) -> None:
+    run("svnadmin", "create", "there", cwd=tmp_path)
+    url = f"file://{tmp_path}/there"
+    run("svn", "mkdir", "-q", "--parents", "-m", "1", f"{url}/a/trunk", f"{url}/branches/old", cwd=tmp_path)
+    run("svn", "rm", "-q", "-m", "2", f"{url}/branches/old", cwd=tmp_path)
+    hook = tmp_path / "there/hooks/pre-revprop-change"
+    hook.write_text("#!/bin/sh\n")
+    hook.chmod(0o755)
+    run("svn", "propdel", "-q", "--revprop", "-r", "1", "svn:date", url, cwd=tmp_path)
+
+    def notify(revision: str, *more: str) -> str:
+        to = ("--to", f"{receiver.url}/base")
+        return run("change-hooks", "notify", "svn", "there", revision, *to, *more, cwd=tmp_path)
+
+    assert "revision 2 deletes branches/old" in notify("2")
+    assert stored(tmp_path) == []
+    assert "1 changes sent" in notify("1", "--layout", "projects")
+    (change,) = stored(tmp_path)
+    assert (change["project"], change["branch"], change["when_timestamp"]) == ("a", None, None)
+    run("svn", "mkdir", "-q", "-m", "3", f"{url}/a/tags", cwd=tmp_path)
+    assert "warning: revision 3 is on no branch (a/tags/); see --layout" in notify("3")
 
 
 # By hand

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import pytest
 
 from change_hooks.vcs.git import _parsed
-from change_hooks.vcs.svn import _looked_when, _when
-from change_hooks.vcs.tools import ToolError, run, text
+from change_hooks.vcs.svn import _looked_when, _tree, _when
+from change_hooks.vcs.tools import MOST_FAILURES, ToolError, each, run, seconds, text
 
 
 def test_what_a_tool_says_is_the_error() -> None:
@@ -54,3 +55,42 @@ def test_dates_of_subversion() -> None:
     assert _when("") is None
     assert _looked_when("2026-11-24 13:00:00 +0100 (Tue, 24 Nov 2026)") == 1795521600
     assert _looked_when("") is None
+
+
+def test_each_one_that_is_bad_costs_only_itself() -> None:
+    def ask(some: Sequence[int]) -> list[int]:
+        if any(number in (3, 6) for number in some):
+            raise ToolError(f"cannot take {list(some)}")
+        return [number * 10 for number in some]
+
+    got, failed = each(range(9), ask)
+    assert got == [0, 10, 20, 40, 50, 70, 80]
+    assert [(number, str(error)) for number, error in failed] == [
+        (3, "cannot take [3]"),
+        (6, "cannot take [6]"),
+    ]
+    assert each([], ask) == ([], [])
+
+
+def test_where_everything_fails_it_is_not_asked_for_one_by_one() -> None:
+    asked: list[int] = []
+
+    def ask(some: Sequence[int]) -> list[int]:
+        asked.append(len(some))
+        raise ToolError("no such host")
+
+    with pytest.raises(ToolError, match="no such host"):
+        each(range(1000), ask)
+    assert asked.count(1) == MOST_FAILURES
+
+
+def test_what_is_no_time_is_none() -> None:
+    assert seconds("-86400") == -86400
+    assert [seconds(each) for each in ("", "x", "9" * 30)] == [None] * 3
+
+
+def test_of_what_svn_prints_a_control_character_costs_itself() -> None:
+    printed = "<log><msg>a\x01\ufffeb\u0085</msg></log>".encode()
+    assert _tree(printed).findtext("msg") == "a\ufffd\ufffdb\u0085"
+    with pytest.raises(ToolError, match="not valid XML"):
+        _tree(b"<log>")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from change_hooks.core.address import parse_address, repository_key, web_page, without_password
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "https://github.com/octo-org/api",
+        "https://ann:s3cret@GitHub.com/Octo-Org/api.git",
+        "https://github.com:443//octo-org/api.git/",
+        "http://github.com:8080/octo-org/api",
+        "git@github.com:octo-org/api.git",
+        "github.com:octo-org/api",
+        "ssh://git@github.com/octo-org/api.git",
+        "ssh://git@github.com:22/octo-org/api.git",
+        "git+ssh://git@ssh.github.com:443/octo-org/api.git",
+        "git://github.com/octo-org/api",
+    ],
+)
+def test_all_addresses_of_a_repository_are_one(written: str) -> None:
+    assert repository_key(written) == "github.com/octo-org/api"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://bb.example/scm/p/app.git", "https://bb.example/projects/P/repos/app/browse"),
+        ("ssh://git@bb.example:7999/p/app.git", "https://bb.example/projects/P/repos/app"),
+        ("https://bb.example/users/ann/repos/x", "ssh://git@bb.example:7999/~ann/x.git"),
+        ("git@ssh.dev.azure.com:v3/o/p/r", "https://o@dev.azure.com/o/p/_git/r"),
+        ("file:///srv/git/x.git", "/srv/git/x"),
+        ("ssh://git@[2001:DB8::1]:22/a", "git@[2001:db8::1]:a"),
+    ],
+)
+def test_the_ways_in_which_a_forge_writes_addresses(one: str, other: str) -> None:
+    assert repository_key(one) == repository_key(other)
+
+
+def test_what_differs_is_another_repository() -> None:
+    keys = ["https://a/x/y", "https://b/x/y", "https://a/x/z", "/x/y", "a:y"]
+    assert len({repository_key(each) for each in keys}) == len(keys)
+
+
+def test_where_revisions_are_numbers_port_and_case_count() -> None:
+    assert repository_key("svn://HOST:3690/r", exact=True) == repository_key("svn://host/r/", exact=True)
+    assert repository_key("svn://host:3691/r", exact=True) != repository_key("svn://host/r", exact=True)
+    assert repository_key("svn://host/R", exact=True) != repository_key("svn://host/r", exact=True)
+
+
+@pytest.mark.parametrize(
+    ("written", "page"),
+    [
+        ("ssh://git@host:7999/a/b.git", "https://host/a/b"),
+        ("host:a/b", "https://host/a/b"),
+        ("git@[::1]:a/b.git", "https://[::1]/a/b"),
+        ("https://ann:s3cret@host:8443/a/b.git/", "https://host:8443/a/b"),
+        ("git://host/a/b", "https://host/a/b"),
+        ("ssh://host:/a", "https://host/a"),
+        ("file:///srv/x", None),
+        ("../x", None),
+        ("C:/x", None),
+        ("ext::sh -c x", None),
+        ("", None),
+    ],
+)
+def test_the_page_of_a_repository(written: str, page: str | None) -> None:
+    assert web_page(written) == page
+
+
+def test_an_address_is_taken_apart() -> None:
+    address = parse_address("https://a%40b:c%3Ad@Host:8443/x%20y")
+    assert (address.user, address.password) == ("a@b", "c:d")
+    assert (address.authority, address.path) == ("host:8443", "/x%20y")
+
+
+@given(st.text())
+def test_every_text_is_an_address(written: str) -> None:
+    parse_address(written)
+    repository_key(written)
+    web_page(written)
+    assert without_password(without_password(written)) == without_password(written)
