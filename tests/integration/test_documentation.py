@@ -7,10 +7,12 @@ import importlib.util
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -129,18 +131,11 @@ def test_the_embedding_programs(name: str, path: str, tmp_path: Path) -> None:
 
 
 def test_the_first_dialect(tmp_path: Path) -> None:
-    installed = tmp_path / "installed"
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"),
-            *("--target", str(installed), str(EXAMPLES / "first_dialect")),
-        ],
-        check=True,
-    )
+    folder = installed("first_dialect", tmp_path)
     port = free_port()
     text = (EXAMPLES / "first_dialect" / "hooks.cfg").read_text()
     (tmp_path / "hooks.cfg").write_text(text.replace("8010", str(port)))
-    command = ["env", f"PYTHONPATH={installed}", program("change-hooks")]
+    command = ["env", f"PYTHONPATH={folder}", program("change-hooks")]
     checked = subprocess.run(
         [*command, "check", "hooks.cfg"], cwd=tmp_path, check=False, capture_output=True, text=True
     )
@@ -174,6 +169,139 @@ def test_the_first_dialect(tmp_path: Path) -> None:
     changes = [json.loads(line) for line in printed.stdout.splitlines()]
     assert [change["author"] for change in changes] == ["Ann <ann@example.com>", "Änne <ä@example.com>"]
     assert [change["src"] for change in changes] == ["git", "git"]
+
+
+def installed(example: str, tmp_path: Path) -> Path:
+    """Install an example's package into a folder of its own."""
+    folder = tmp_path / "installed"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"),
+            *("--target", str(folder), str(EXAMPLES / example)),
+        ],
+        check=True,
+    )
+    return folder
+
+
+def test_the_first_sink(tmp_path: Path) -> None:
+    folder = installed("first_sink", tmp_path)
+    port = free_port()
+    text = (EXAMPLES / "first_sink" / "hooks.cfg").read_text()
+    (tmp_path / "hooks.cfg").write_text(text.replace("8010", str(port)))
+    command = ["env", f"PYTHONPATH={folder}", program("change-hooks")]
+    server = Server([*command, "serve", "hooks.cfg"], tmp_path, port)
+    server.start()
+    try:
+        for revision in ("revision=1", "author=nobody", "revision=2"):
+            assert curl("-d", f"{revision}&branch=main", f"{server.url}/base")[0] == 202
+        eventually(lambda: rows(tmp_path / "audit.sqlite") == [("main", "1"), ("main", "2")])
+        eventually(lambda: "dead letter): 'it has no revision'" in server.log.read_text())
+    finally:
+        assert server.stop() == 0
+
+
+def rows(path: Path) -> list[Any]:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute("SELECT branch, revision FROM pushed ORDER BY revision").fetchall()
+
+
+def test_on_push_run_this(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program("buildah")
+    for name in ("BUILDAH_ISOLATION", "STORAGE_DRIVER"):
+        monkeypatch.setenv(name, {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}[name])
+    repository = Pushed(tmp_path / "site")
+    monkeypatch.setenv("REPOSITORY", str(repository.folder / ".git"))
+    served = tmp_path / "served"
+    served.mkdir()
+    port = free_port()
+    for file in (EXAMPLES / "on_push_run").iterdir():
+        (served / file.name).write_text(file.read_text().replace("8010", str(port)))
+    server = Server([program("change-hooks"), "serve", "hooks.cfg"], served, port)
+    server.start()
+    try:
+        first = repository.commit({"Makefile": "test:\n\t@echo all is well\n", "src/index": "one"})
+        whole = {"Containerfile": "FROM scratch\nCOPY src /\n"}
+        second = repository.commit(whole)
+        push(server.url, [first, second], list(whole))
+        eventually(lambda: (served / "current" / "src" / "index").exists())
+        eventually(
+            lambda: (served / "tests.log").exists() and "all is well" in (served / "tests.log").read_text()
+        )
+        eventually(lambda: f"site:{second}" in images() or None)
+        assert f"site:{first}" not in images()
+        third = repository.commit({"docs/a": "x"})
+        push(server.url, [third], ["docs/a"])
+        eventually(lambda: (served / "tests.log").read_text().count("all is well") == 2)
+        push(server.url, ["f" * 40], ["docs/a"])
+        eventually(lambda: "dead letter" in server.log.read_text())
+        assert (served / "current").readlink() == Path("releases") / second
+        assert f"site:{third}" not in images()
+    finally:
+        assert server.stop() == 0
+        subprocess.run(["buildah", "rmi", f"site:{second}"], check=False, capture_output=True)
+
+
+def images() -> str:
+    shown = subprocess.run(
+        ["buildah", "images", "--format", "{{.Name}}:{{.Tag}}"], check=True, capture_output=True, text=True
+    )
+    return shown.stdout
+
+
+class Pushed:
+    """A repository."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self._git("init", "-q", "-b", "main")
+
+    def _git(self, *command: str) -> str:
+        who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+        done = subprocess.run(
+            ["git", *who, *command], cwd=self.folder, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def commit(self, files: dict[str, str]) -> str:
+        for name, text in files.items():
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_text(text)
+        self._git("add", "-A")
+        self._git("commit", "-q", "-m", "Work")
+        return self._git("rev-parse", "HEAD")
+
+
+def push(url: str, revisions: list[str], files: list[str]) -> None:
+    """What GitHub sends of a push."""
+    commits = [
+        {
+            "id": revision,
+            "message": "Work",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "url": f"https://github.com/octo/site/commit/{revision}",
+            "author": {"name": "Ann", "email": "ann@example.com"},
+            "added": files,
+            "removed": [],
+            "modified": [],
+        }
+        for revision in revisions
+    ]
+    repository = {"full_name": "octo/site", "html_url": "https://github.com/octo/site", "name": "site"}
+    payload = {
+        "ref": "refs/heads/main",
+        "repository": repository,
+        "commits": commits,
+        "head_commit": commits[-1],
+    }
+    body = json.dumps({**payload, "before": "1" * 40, "after": revisions[-1]})
+    sent = curl(
+        *("-H", "Content-Type: application/json", "-H", "X-GitHub-Event: push"),
+        *("-H", f"X-GitHub-Delivery: {revisions[-1]}", "--data-binary", body),
+        *("-H", f"X-Hub-Signature-256: {sign_hmac(body.encode(), b'a long secret')}", f"{url}/github"),
+    )
+    assert sent[0] == 202, sent
 
 
 def post(

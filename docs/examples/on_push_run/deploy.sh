@@ -1,0 +1,6 @@
+# Put a version beside the ones before it, and switch over at the end.
+set -eu
+release=releases/$CHANGE_HOOK_REVISION
+mkdir -p "$release"
+git --git-dir="$REPOSITORY" archive "$CHANGE_HOOK_REVISION" | tar -x -C "$release"
+ln -sfn "$release" current
