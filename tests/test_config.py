@@ -254,3 +254,38 @@ def test_durability_is_configured() -> None:
     config = read_www(www)
     assert (config.answer_within, config.keep, config.journal) == (2.5, None, "postgresql://me@db/hooks")
     assert read_www({"change_hook_keep": 0.5}).keep == 0.5
+
+
+def test_what_a_sink_gets_stands_beside_its_own_options(tmp_path: Path) -> None:
+    sinks: dict[str, Any] = {
+        "run": {"sink": "command", "argv": ["x"], "cwd": "site", "per": "change", "concurrency": 2},
+        "slow": {"sink": "http", "url": "https://ci.example/", "time_limit": 120, "attempts": 5},
+        "show": {"sink": print, "time_limit": 5, "only": {"branches": ["main"]}},
+        "forward": {"sink": "forward", "url": "https://ci.example/"},
+    }
+    read = read_www({"change_hook_sinks": sinks, "change_hook_attempts": 7}, base=tmp_path).sinks
+    assert (read["run"].per, read["run"].concurrency, read["run"].attempts) == ("change", 2, 3)
+    assert (read["run"].sink.concurrency, read["run"].sink._cwd) == (2, str(tmp_path / "site"))
+    # A sink that keeps the time itself is given the limit, and nobody else cuts it short.
+    assert (read["slow"].time_limit, read["slow"].sink._poster._time_limit) == (None, 120)
+    assert (read["slow"].attempts, read["show"].attempts) == (5, 7)
+    assert (read["show"].time_limit, len(read["show"].only)) == (5, 1)
+    assert read["forward"].per == "delivery"
+
+
+@pytest.mark.parametrize(
+    ("sink", "message"),
+    [
+        ({"sink": print, "atempts": 5}, "'a': unknown option 'atempts'; did you mean 'attempts'?"),
+        ({"sink": 5}, "'a' must be a sink, a callable, or a dict"),
+        ({"attempts": 5}, "'a' must be a sink, a callable, or a dict"),
+        (
+            {"sink": print, "only": {"branch": "x"}},
+            "'a': 'only': no field 'branch'; did you mean 'branches'?",
+        ),
+        ({"sink": "forward", "url": "https://x/", "per": "push"}, "'a': 'per' is 'delivery' for this sink"),
+        ({"sink": "amqp", "url": "amqp://x/", "format": "xml"}, "'a': format must be one of"),
+    ],
+)
+def test_what_is_wrong_with_a_sink_is_said(sink: Any, message: str) -> None:
+    assert message in problems_of({"change_hook_sinks": {"a": sink}})

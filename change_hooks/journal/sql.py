@@ -261,7 +261,8 @@ class SQLJournal:
 
     def delivery(self, seq: int) -> Deferred[Delivery]:
         """The delivery at a place."""
-        return self.writer.submit(lambda session: _delivery(session, seq))
+        found: Deferred[Delivery | None] = self.writer.submit(lambda session: _delivery(session, seq))
+        return found.addCallback(_there, seq)
 
     def waiting_sinks(self) -> Deferred[list[str]]:
         """The sinks for which changes wait."""
@@ -727,11 +728,15 @@ def release_all(session: Session) -> None:
     session.execute(f"UPDATE deliveries SET owner = '' WHERE owner <> '' AND {_PENDING}")
 
 
-def _delivery(session: Session, seq: int) -> Delivery:
+def _delivery(session: Session, seq: int) -> Delivery | None:
     row = session.execute(f"SELECT {_STORED} FROM deliveries WHERE seq = ?", (seq,)).fetchone()
-    if row is None:
+    return None if row is None else _restored(session, row)
+
+
+def _there(delivery: Delivery | None, seq: int) -> Delivery:
+    if delivery is None:
         raise LookupError(f"no delivery is at place {seq}")
-    return _restored(session, row)
+    return delivery
 
 
 def _waiting_sinks(session: Session) -> list[str]:

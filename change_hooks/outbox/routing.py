@@ -179,9 +179,9 @@ class RoutedSink:
             return True
         try:
             return bool(self.when(self.item(changes)))
-        except Exception:
+        except Exception as error:
             # It is asked again when the unit is handed over, and an error is a failure of the sink then.
-            log.failure("'when' of the sink {sink} broke", sink=name)
+            log.error("'when' of the sink {sink} broke: {kind}", sink=name, kind=type(error).__name__)
             return True
 
     def _lets_through(self, change: Change, dialect: str) -> bool:

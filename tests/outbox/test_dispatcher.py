@@ -7,17 +7,27 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
-from change_hooks.interfaces import IChangeSink, SinkError
+from change_hooks.core.push import Push, PushKey
+from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkRefused
 from change_hooks.journal import LEASE, ChangeKey
 from change_hooks.journal.sql import Reader
 from change_hooks.journal.sqlite import connect_to_read, sqlite_journal
-from change_hooks.outbox.dispatcher import FIRST_RETRY, LONGEST_RETRY, LOOK_AGAIN, Dispatcher, back_off
+from change_hooks.outbox.dispatcher import (
+    FIRST_RETRY,
+    LONGEST_RETRY,
+    LOOK_AGAIN,
+    RECORD_WITHIN,
+    Dispatcher,
+    back_off,
+)
 from change_hooks.outbox.handing import LONGEST_WAIT
-from change_hooks.outbox.sink_options import CONCURRENCY
+from change_hooks.outbox.sink_options import CONCURRENCY, routed
 from change_hooks.outbox.sink_options import SINK_TIME_LIMIT as SINK_TIMEOUT
 from tests.conftest import delivery, has_fired, result_of
 
@@ -426,3 +436,256 @@ def test_what_is_being_worked_on_is_kept_from_the_others(tmp_path: Path) -> None
     assert has_fired(stopped)
     rig.advance(LEASE)
     assert len(renewed) == 5
+
+
+def routed_rig(path: Path, sink: Any, attempts: int = 3, **written: Any) -> Rig:
+    read, problems = routed(sink, written, attempts)
+    assert problems == []
+    rig = Rig(path / "journal.sqlite", {"s": read}, attempts)
+    rig.dispatcher.start()
+    rig.run()
+    return rig
+
+
+def store(rig: Rig, name: str, changes: list[Change]) -> None:
+    """Store a delivery without telling the dispatcher."""
+    wanting = rig.dispatcher.wanting(changes, "base")
+    appended = rig.journal.append(delivery(id=name, dialect="base"), changes, wanting)
+    rig.run()
+    result_of(appended)
+
+
+def test_a_push_is_handed_over_once_with_its_key(tmp_path: Path) -> None:
+    given: list[Any] = []
+
+    @implementer(IChangeSink)
+    class Keyed:
+        name = "s"
+        per = "push"
+
+        def add_change(self, change: Change, key: Any) -> None:
+            given.append((change, key))
+
+    rig = routed_rig(tmp_path, Keyed())
+    changes = [Change(branch="main", revision=str(number)) for number in range(4)]
+    store(rig, "1", [*changes, Change(branch="dev")])
+    rig.dispatcher.wake()
+    rig.run()
+    assert given == [
+        (Push.of(changes), PushKey("base", "1", "main")),
+        (Push.of([Change(branch="dev")]), PushKey("base", "1", "dev")),
+    ]
+    assert rig.states() == ["delivered"]
+
+
+def test_what_no_sink_wants_is_owed_to_none_and_the_rest_of_a_delivery_is_skipped(tmp_path: Path) -> None:
+    sink = Sink()
+    rig = routed_rig(tmp_path, sink, only={"branches": ["main"]})
+    store(rig, "1", [Change(branch="dev", revision="1")])
+    assert rig.states() == ["delivered"]
+    store(rig, "2", [Change(branch="dev", revision="2"), Change(branch="main", revision="3")])
+    rig.dispatcher.wake()
+    rig.run()
+    assert sink.tried == ["3"]
+    assert rig.states() == ["delivered", "delivered"]
+
+
+def test_a_sink_that_refuses_for_good_is_not_asked_again(tmp_path: Path) -> None:
+    asked: list[str | None] = []
+
+    def sink(change: Change) -> None:
+        asked.append(change.revision)
+        if change.revision == "1.0":
+            raise SinkRefused("no such\nproject")
+
+    rig = routed_rig(tmp_path, sink)
+    rig.append("1", "api", "api")
+    assert asked == ["1.0", "1.1"]
+    assert rig.states() == ["failed"]
+    (error,) = connect_to_read(rig.path).execute("SELECT error FROM dead_letters").fetchone()
+    assert error == "'no such\\nproject'"
+
+
+def test_each_sink_has_attempts_of_its_own(tmp_path: Path) -> None:
+    sink = Sink()
+    sink.refused = {"1.0": 99}
+    rig = routed_rig(tmp_path, sink, attempts=2)
+    rig.append("1", "api")
+    for _ in range(3):
+        rig.advance(LONGEST_RETRY)
+    assert len(sink.tried) == 2
+    assert rig.states() == ["failed"]
+
+
+def test_each_sink_has_places_of_its_own(tmp_path: Path, sink: Sink) -> None:
+    waiting: list[Deferred[None]] = []
+
+    def hang(change: Change) -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    few, _ = routed(hang, {"concurrency": 2}, 3)
+    rig = Rig(tmp_path / "x.sqlite", {"hanging": few, "healthy": sink})
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", *map(str, range(100)))
+    for _ in range(4):
+        rig.dispatcher.wake()
+        rig.run()
+    assert len(waiting) == 2
+    assert len(sink.taken) == 100
+
+
+def test_a_time_limit_of_its_own(tmp_path: Path) -> None:
+    rig = routed_rig(tmp_path, lambda change: Deferred(), time_limit=120)
+    rig.append("1", "api")
+    rig.advance(119)
+    assert "TimeoutError" not in queue_error(rig)
+    rig.advance(1)
+    assert "TimeoutError" in queue_error(rig)
+
+
+def queue_error(rig: Rig) -> str:
+    (error,) = connect_to_read(rig.path).execute("SELECT error FROM queues").fetchone()
+    return str(error)
+
+
+def test_the_latest_supersedes_what_waits_and_is_never_dropped(tmp_path: Path) -> None:
+    sink = Sink()
+    sink.refused = {"1": 1}
+    rig = routed_rig(tmp_path, sink, latest_per=["branch"])
+    store(rig, "1", [Change(branch="main", revision="1")])
+    rig.dispatcher.wake()
+    rig.run()
+    for revision, branch in (("2", "main"), ("3", "dev"), ("4", "main")):
+        store(rig, revision, [Change(branch=branch, revision=revision)])
+    rig.advance(FIRST_RETRY)
+    assert sink.taken == ["3", "4"]
+    assert rig.states() == ["delivered"] * 4
+
+
+def test_what_was_handed_over_is_recorded_within_a_second(tmp_path: Path) -> None:
+    waiting: list[Deferred[None]] = []
+
+    def slow(change: Change) -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    rig = routed_rig(tmp_path, slow)
+    for name in ("1", "2"):
+        store(rig, name, [Change(), Change()])
+    rig.dispatcher.wake()
+    rig.run()
+    for number in range(4):
+        rig.clock.advance(RECORD_WITHIN)
+        waiting[number].callback(None)
+        rig.run()
+        owed = connect_to_read(rig.path).execute("SELECT seq, next FROM duties ORDER BY seq").fetchall()
+        assert [tuple(row) for row in owed] == [[(1, 1), (2, 0)], [(2, 0)], [(2, 1)], []][number]
+    assert len(waiting) == 4
+
+
+def test_a_shutdown_begins_nothing_more_within_a_queue(tmp_path: Path) -> None:
+    waiting: list[Deferred[None]] = []
+
+    def slow(change: Change) -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    rig = routed_rig(tmp_path, slow)
+    rig.append("1", "api", "api")
+    stopped = rig.dispatcher.stop()
+    waiting[0].callback(None)
+    rig.run()
+    assert has_fired(stopped)
+    assert len(waiting) == 1
+
+
+def test_a_sink_of_deliveries_gets_them_as_they_came(tmp_path: Path) -> None:
+    given: list[Delivery] = []
+
+    @implementer(IDeliverySink)
+    class Whole:
+        name = "s"
+
+        def add_delivery(self, received: Delivery) -> None:
+            given.append(received)
+
+    rig = routed_rig(tmp_path, Whole())
+    received = delivery(b"{}", id="1", dialect="base", headers={"X-A": "b"})
+    appended = rig.journal.append(received, [Change(), Change()], rig.dispatcher.sinks)
+    rig.run()
+    result_of(appended)
+    rig.dispatcher.wake()
+    rig.run()
+    assert [(each.id, each.body, each.header("x-a")) for each in given] == [("1", b"{}", "b")]
+    assert rig.states() == ["delivered"]
+    missing = rig.journal.delivery(99)
+    rig.run()
+    with pytest.raises(LookupError, match="99"):
+        result_of(missing)
+
+
+def test_when_that_breaks_is_a_failure_of_that_sink(tmp_path: Path) -> None:
+    answers: list[Any] = [RuntimeError("broken"), RuntimeError("broken"), True]
+
+    def when(change: Change) -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return bool(answer)
+
+    taken: list[Change] = []
+    rig = routed_rig(tmp_path, taken.append, when=when)
+    store(rig, "1", [Change()])  # It breaks when the delivery is stored, and when its units are found.
+    rig.dispatcher.wake()
+    rig.run()
+    assert taken == [Change()]
+    assert answers == []
+    answers += [True, True, RuntimeError("broken"), True, True]
+    store(rig, "2", [Change(revision="2")])
+    rig.dispatcher.wake()
+    rig.run()
+    assert "RuntimeError: 'broken'" in queue_error(rig)
+    rig.advance(FIRST_RETRY)
+    assert taken[-1].revision == "2"
+
+
+def test_when_that_has_changed_its_mind_skips_the_change(tmp_path: Path) -> None:
+    answers = [True, True, False]
+    taken: list[Change] = []
+    rig = routed_rig(tmp_path, taken.append, when=lambda change: answers.pop(0))
+    store(rig, "1", [Change()])
+    rig.dispatcher.wake()
+    rig.run()
+    assert taken == []
+    assert rig.states() == ["delivered"]
+
+
+def test_every_hand_over_writes_a_line(tmp_path: Path) -> None:
+    lines: list[str] = []
+
+    def observe(event: LogEvent) -> None:
+        if "seconds" in event:
+            lines.append(event["log_format"].format(**event))
+
+    def sink(change: Change) -> None:
+        if change.revision == "2":
+            raise SinkRefused("no")
+        if change.revision == "3":
+            raise RuntimeError("no")
+
+    rig = routed_rig(tmp_path, sink)
+    globalLogPublisher.addObserver(observe)
+    try:
+        for revision in ("1\n", "2", "3"):
+            store(rig, revision, [Change(repository="r", branch="main", revision=revision)])
+        rig.dispatcher.wake()
+        rig.run()
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert lines == [
+        "sink s: r main 1\ufffd: accepted in 0.000 s",
+        "sink s: r main 2: refused in 0.000 s",
+        "sink s: r main 3: failed in 0.000 s",
+    ]

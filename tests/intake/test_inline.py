@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from change_hooks.core.change import Change
+from change_hooks.core.errors import Unavailable
+from change_hooks.core.push import Push
+from change_hooks.intake.inline import InlineIntake
+from change_hooks.interfaces import IDeliverySink
+from change_hooks.outbox.sink_options import routed
+from tests.conftest import delivery, has_fired, result_of
+
+RECEIVED = delivery(dialect="base", id="1")
+CHANGES = [Change(branch="main", revision="1"), Change(branch="main", revision="2"), Change(branch="dev")]
+
+
+def given(**written: Any) -> list[Any]:
+    taken: list[Any] = []
+    read, _ = routed(taken.append, written, 1)
+    assert not InlineIntake(read).take(RECEIVED, CHANGES).duplicate
+    return taken
+
+
+def test_a_sink_gets_each_change() -> None:
+    assert given() == CHANGES
+
+
+def test_a_sink_that_wants_pushes_gets_pushes() -> None:
+    assert given(per="push") == [Push.of(CHANGES[:2]), Push.of(CHANGES[2:])]
+
+
+def test_what_it_does_not_want_it_does_not_get() -> None:
+    assert given(only={"branches": ["dev"]}) == CHANGES[2:]
+    assert given(only={"branches": ["x"]}) == []
+
+
+def test_a_sink_of_deliveries_gets_the_delivery_once() -> None:
+    taken: list[Any] = []
+
+    @implementer(IDeliverySink)
+    class Whole:
+        name = "whole"
+
+        def add_delivery(self, received: Any) -> None:
+            taken.append(received)
+
+    InlineIntake(Whole()).take(RECEIVED, CHANGES)
+    assert taken == [RECEIVED]
+
+
+def test_the_next_change_waits_for_the_one_before() -> None:
+    waiting: list[Deferred[None]] = []
+
+    def slow(change: Change) -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    taken = InlineIntake(slow).take(RECEIVED, CHANGES)
+    for number in range(3):
+        assert len(waiting) == number + 1
+        assert not has_fired(taken)
+        waiting[number].callback(None)
+    assert not result_of(taken).duplicate
+
+
+def test_a_failure_of_the_sink_is_a_503() -> None:
+    def broken(change: Change) -> None:
+        raise RuntimeError
+
+    with pytest.raises(Unavailable, match="incident"):
+        InlineIntake(broken).take(RECEIVED, CHANGES)
