@@ -13,9 +13,10 @@ from typing import Any
 import click
 
 from change_hooks.cli.common import json_option, print_json, printable
+from change_hooks.cli.target import target_of
 from change_hooks.clients import git, svn
 from change_hooks.clients.mercurial import Poster, Refused
-from change_hooks.clients.simulate import FORGES, Push, simulate
+from change_hooks.clients.simulate import EVENTS, CannotSimulate, Push, simulate
 from change_hooks.core.address import web_page
 from change_hooks.core.change import Change
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
@@ -130,9 +131,9 @@ def _said(answer: str, as_json: bool) -> None:
 
 
 @click.command("simulate")
-@click.argument("dialect", type=click.Choice(sorted(FORGES)))
-@click.argument("event", type=click.Choice(["push"]), default="push")
-@click.option("--to", "url", required=True, help="Where to: http://localhost:8010/change_hook/github ...")
+@click.argument("dialect")
+@click.argument("arguments", nargs=-1, metavar="[EVENT] [CONFIG]")
+@click.option("--to", "url", help="Where to: http://localhost:8010/change_hook/github ...; or from CONFIG.")
 @click.option(
     "--repo", default=".", show_default=True, type=click.Path(path_type=Path), help="A Git repository."
 )
@@ -144,34 +145,56 @@ def _said(answer: str, as_json: bool) -> None:
 @_login
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
 @json_option
-def simulate_command(dialect: str, event: str, url: str, **options: Any) -> None:  # noqa: ARG001
+def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, **options: Any) -> None:
     """Send a delivery as a forge would, made of a local repository's last commits and signed with --secret.
 
-    So a configuration can be tried before the forge knows its address.
+    EVENT is push (the default), new-branch, tag, forced-push, deletion or ping. With CONFIG, DIALECT is one
+    of its endpoints, and address and secret are taken from there: change-hooks simulate github hooks.cfg. So a
+    configuration can be tried before the forge knows its address.
     """
+    events = [each for each in arguments if each in EVENTS] or ["push"]
+    configs = [each for each in arguments if each not in EVENTS]
+    if len(events) > 1 or len(configs) > 1:
+        raise click.UsageError(f"give one event ({', '.join(EVENTS)}) and one configuration file at most")
+    event = events[0]
+    if configs:
+        if not Path(configs[0]).exists():
+            raise click.UsageError(
+                f"{configs[0]!r} is neither an event nor a file; valid events are {', '.join(EVENTS)}"
+            )
+        target = target_of(Path(configs[0]), dialect)
+        dialect, url = target.dialect, url or target.url
+        options["secret"] = options["secret"] or target.secret
+    if url is None:
+        raise click.UsageError("where to? Give --to URL, or a configuration file")
+    where = url
     try:
-        push = _push(Repository(options["repo"]), options)
-    except ToolError as error:
+        push = _push(Repository(options["repo"]), event, options)
+        simulated = simulate(dialect, push, options["secret"])
+    except (ToolError, CannotSimulate) as error:
         raise click.ClickException(str(error)) from None
-    simulated = simulate(dialect, push, options["secret"])
     if options["dry_run"]:
-        print_json({"url": url, "headers": simulated.headers, "body": simulated.body.decode()})
+        print_json({"url": where, "headers": simulated.headers, "body": simulated.body.decode()})
         return
     login = {"user": options["user"], "password": options["password"]}
-    answer = _posted(url, login, lambda poster: poster.send(simulated.body, simulated.headers))
-    _said(answer, options["as_json"])
+    answer = _posted(where, login, lambda poster: poster.send(simulated.body, simulated.headers))
+    if options["as_json"]:
+        print_json({"delivery": simulated.id, "message": printable(answer, lines=True)})
+    else:
+        click.echo(f"{simulated.id}: {printable(answer)}" if simulated.id else printable(answer))
 
 
-def _push(repository: Repository, options: Mapping[str, Any]) -> Push:
-    commits = repository.last(options["commits"], options["branch"] or "HEAD")
+def _push(repository: Repository, event: str, options: Mapping[str, Any]) -> Push:
+    commits = repository.last(options["commits"], "HEAD" if event == "tag" else options["branch"] or "HEAD")
     if not commits:
         raise ToolError("git: there is no commit yet")
-    before = repository.commit_of(f"{commits[0].id}~1") or "0" * 40
+    parent = repository.commit_of(f"{commits[0].id}~1") or "0" * 40
     return Push(
         commits=commits,
-        branch=options["branch"] or repository.branch() or "main",
+        branch=options["branch"] or ("v1.0" if event == "tag" else repository.branch()) or "main",
         address=options["address"] or _web_page(repository),
-        before=before,
+        parent=parent,
+        event=event,
     )
 
 

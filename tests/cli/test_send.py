@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 import change_hooks.cli as cli
 from change_hooks.cli.send import _web_page
+from change_hooks.core.verification import sign_hmac
 from change_hooks.vcs.tools import ToolError
 
 URL = "http://localhost:1/change_hook/base"
@@ -87,3 +88,63 @@ class Repository:
 def test_the_web_page_of_a_remote(origin: str | None, page: str) -> None:
     repository: Any = Repository(origin)
     assert _web_page(repository) == page
+
+
+def configured(folder: Path, dialects: str, port: str = "8123") -> str:
+    path = folder / "hooks.cfg"
+    path.write_text(f"c = {{'www': {{'port': {port}, 'change_hook_dialects': {dialects}}}}}\n")
+    return str(path)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> str:
+    import subprocess
+
+    name = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (("init", "-q"), (*name, "commit", "-q", "--allow-empty", "-m", "one")):
+        subprocess.run(["git", "-C", tmp_path, *command], check=True)
+    return str(tmp_path)
+
+
+def test_address_and_secret_are_taken_from_the_configuration(repository: str, tmp_path: Path) -> None:
+    config = configured(tmp_path, "{'mine': {'dialect': 'github', 'secret': ['s3cret', 'old']}}")
+    result = run("simulate", "mine", "tag", config, "--repo", repository, "--dry-run")
+    assert result.exit_code == 0, result.output
+    sent = json.loads(result.output)
+    assert sent["url"] == "http://localhost:8123/change_hook/mine"
+    assert sent["headers"]["X-Hub-Signature-256"] == sign_hmac(sent["body"].encode(), b"s3cret")
+    assert json.loads(sent["body"])["ref"] == "refs/tags/v1.0"
+
+
+@pytest.mark.parametrize(
+    ("dialects", "port", "said"),
+    [
+        ("{'gitlab': True}", "8123", "has no endpoint 'github'; valid names are gitlab"),
+        (
+            "{'github': True}",
+            "'unix:/run/x'",
+            "no address can be told from 'unix:/run/x'; give one with --to",
+        ),
+        ("{'github': {'secret': {'env': 'X'}}}", "8123", "give it with --secret"),
+    ],
+)
+def test_what_a_configuration_does_not_tell_is_said(
+    dialects: str, port: str, said: str, repository: str, tmp_path: Path
+) -> None:
+    result = run("simulate", "github", configured(tmp_path, dialects, port), "--repo", repository)
+    assert result.exit_code == 1
+    assert said in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Give --to URL, or a configuration file"),
+        (("psh",), "'psh' is neither an event nor a file; valid events are push"),
+        (("push", "tag"), "give one event"),
+    ],
+)
+def test_wrong_arguments_of_simulate(arguments: tuple[str, ...], said: str) -> None:
+    result = run("simulate", "github", *arguments)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())

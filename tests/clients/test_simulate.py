@@ -3,11 +3,12 @@ from __future__ import annotations
 from time import time
 from typing import Any
 
+import msgspec
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.web.http_headers import Headers
 
-from change_hooks.clients.simulate import FORGES, Push, simulate
+from change_hooks.clients.simulate import FORGES, CannotSimulate, Push, Simulated, simulate
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ProofError
 from change_hooks.plugins import installed
@@ -25,13 +26,13 @@ COMMITS = [
     for number in range(1, 31)
 ]
 PUSH = Push(
-    commits=COMMITS, branch="main", address="https://forge.example/octo-org/api", before="0" * 39 + "1"
+    commits=COMMITS, branch="main", address="https://forge.example/octo-org/api", parent="0" * 39 + "1"
 )
 SIGNED = [name for name in FORGES if name not in ("bitbucket", "gitorious")]
 
 
-def received(dialect: str, secret: str | None, known: Any = None) -> Any:
-    simulated = simulate(dialect, PUSH, secret)
+def received(dialect: str, secret: str | None, known: Any = None, push: Push = PUSH) -> Any:
+    simulated = simulate(dialect, push, secret)
     headers = Headers({name: [value] for name, value in simulated.headers.items()})
     sent = Delivery(
         b"POST",
@@ -83,3 +84,43 @@ def test_github_signs_twice() -> None:
     headers = simulate("github", PUSH, "s3cret").headers
     assert headers["X-Hub-Signature"].startswith("sha1=")
     assert headers["X-Hub-Signature-256"].startswith("sha256=")
+
+
+@pytest.mark.parametrize("dialect", ["bitbucketcloud", "bitbucketserver", "github", "gitlab"])
+def test_events_of_refs(dialect: str) -> None:
+    def of(event: str) -> Any:
+        return received(dialect, None, push=msgspec.structs.replace(PUSH, event=event, branch="x"))
+
+    assert of("new-branch")[-1].revision == COMMITS[-1].id
+    assert of("forced-push")[-1].revision == COMMITS[-1].id
+    assert {change.category for change in of("deletion")} <= {"ref-deleted"}
+    (tag,) = of("tag")
+    assert (tag.branch.removeprefix("refs/tags/"), tag.revision) == ("x", COMMITS[-1].id)
+
+
+@pytest.mark.parametrize("dialect", ["bitbucketserver", "github"])
+def test_a_ping(dialect: str) -> None:
+    assert list(received(dialect, None, push=msgspec.structs.replace(PUSH, event="ping"))) == []
+
+
+def test_what_cannot_be_simulated_is_named() -> None:
+    with pytest.raises(CannotSimulate, match="gitlab has no ping; valid events are push"):
+        simulate("gitlab", msgspec.structs.replace(PUSH, event="ping"), None)
+    for dialect in ("nonsense", "poller"):
+        with pytest.raises(CannotSimulate, match=f"'{dialect}' cannot be simulated"):
+            simulate(dialect, PUSH, None)
+
+
+def test_a_handler_class_may_bring_its_own_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Simulated(b"{}", {"X-Request-Id": "7"})
+
+    class Handler:
+        simulation = staticmethod(lambda push, secret: own)
+
+    class Found:
+        def load(self, name: str) -> Any:
+            return Handler
+
+    monkeypatch.setattr("change_hooks.clients.simulate.installed", Found)
+    assert simulate("mine", PUSH, "s3cret") is own
+    assert own.id == "7"

@@ -1,0 +1,73 @@
+"""Where ``simulate`` sends a delivery, and with which secret: from a configuration file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from change_hooks.cli.common import fail
+from change_hooks.core.errors import ConfigurationError
+from change_hooks.standalone import Settings, standalone_settings
+
+
+class Target(msgspec.Struct, frozen=True):
+    """An endpoint of a server on this machine.
+
+    :param dialect: what the endpoint speaks.
+    :param secret: one that it takes; None: it has none.
+    """
+
+    dialect: str
+    url: str
+    secret: str | None
+
+    def __repr__(self) -> str:
+        return f"Target({self.dialect!r}, {self.url!r})"
+
+
+def target_of(config: Path, endpoint: str) -> Target:
+    """An endpoint of the server that a configuration file describes; ends the program when it is wrong.
+
+    :raises click.ClickException: it says too little.
+    """
+    try:
+        settings = standalone_settings(config)
+    except ConfigurationError as error:
+        fail(error)
+        raise
+    dialects = settings.www.get("change_hook_dialects", {})
+    if endpoint not in dialects:
+        names = ", ".join(sorted(map(str, dialects)))
+        raise click.ClickException(f"{config} has no endpoint {endpoint!r}; valid names are {names}")
+    written = dialects[endpoint]
+    options: Mapping[str, Any] = written if isinstance(written, Mapping) else {}
+    return Target(
+        str(options.get("dialect") or endpoint),
+        f"{_server(settings)}/change_hook/{endpoint}",
+        _secret(options.get("secret")),
+    )
+
+
+def _server(settings: Settings) -> str:
+    kind, _, rest = settings.port.partition(":")
+    port = rest.partition(":")[0].removeprefix("port=")
+    if kind not in ("tcp", "tcp6", "ssl") or not port.isdigit():
+        raise click.ClickException(f"no address can be told from {settings.port!r}; give one with --to")
+    return f"{'https' if kind == 'ssl' else 'http'}://localhost:{port}"
+
+
+def _secret(written: Any) -> str | None:
+    if isinstance(written, (list, tuple)):
+        written = written[0] if written else None
+    if isinstance(written, bytes):
+        written = written.decode("utf-8", "surrogateescape")
+    if written is None or isinstance(written, str):
+        return written
+    raise click.ClickException("the secret is not in the configuration itself; give it with --secret")
+
+
+__all__ = ["Target", "target_of"]
