@@ -9,6 +9,7 @@ import pytest
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
+from zope.interface import implementer
 
 from change_hooks import (
     Change,
@@ -19,7 +20,7 @@ from change_hooks import (
     make_resource,
 )
 from change_hooks.core.verification import sign_hmac
-from change_hooks.service import sink_name
+from change_hooks.service import GRACE, sink_name
 from change_hooks.standalone import Settings, StandaloneService, standalone_settings
 from tests.conftest import Client, has_fired, result_of
 
@@ -436,3 +437,74 @@ def test_without_a_journal_there_is_exactly_one_sink(tmp_path: Path, changes: li
         Rig(www, tmp_path, sink=changes.append)
     with pytest.raises(ConfigurationError, match="change_hook_sinks is for"):
         make_resource(www, sink=changes.append)
+
+
+@implementer(IChangeSink)
+class Closing:
+    """Hands over for as long as it is not closed."""
+
+    name = "closing"
+
+    def __init__(self) -> None:
+        self.waiting: list[Deferred[Any]] = []
+        self.closed = 0
+        self.error: Exception | None = None
+
+    def add_change(self, change: Change, key: Any) -> Deferred[Any]:
+        self.waiting.append(Deferred())
+        return self.waiting[-1]
+
+    def close(self) -> Deferred[None]:
+        self.closed += 1
+        waiting, self.waiting = self.waiting, []
+        for each in waiting:
+            each.errback(RuntimeError("closed"))
+        if self.error is not None:
+            raise self.error
+        return succeed(None)
+
+
+def test_a_sink_is_closed_when_the_service_stops(tmp_path: Path) -> None:
+    sink = Closing()
+    rig = Rig(BASE, tmp_path, sink=sink)
+    rig.start()
+    stopped = rig.service.stopService()
+    rig.run()
+    assert sink.closed == 1
+    assert has_fired(stopped)
+
+
+def test_a_hand_over_has_some_seconds_before_its_sink_is_closed(tmp_path: Path) -> None:
+    sink = Closing()
+    rig = Rig(BASE, tmp_path, sink=sink)
+    rig.start()
+    assert rig.post(data={"revision": "1"}).status == 202
+    rig.run()
+    assert len(sink.waiting) == 1
+    stopped = rig.service.stopService()
+    rig.reactor.advance(GRACE - 0.1)
+    assert sink.closed == 0
+    rig.reactor.advance(0.1)
+    assert sink.closed == 1
+    rig.run()
+    rig.run()
+    assert has_fired(stopped)
+
+
+def test_a_sink_that_cannot_be_closed_stops_no_other(tmp_path: Path) -> None:
+    broken, whole = Closing(), Closing()
+    broken.error = RuntimeError("broken")
+    rig = Rig({**BASE, "change_hook_sinks": {"a": broken, "b": whole}}, tmp_path)
+    rig.start()
+    stopped = rig.service.stopService()
+    rig.run()
+    assert (broken.closed, whole.closed) == (1, 1)
+    assert has_fired(stopped)
+
+
+def test_a_sink_is_closed_without_a_journal_too(tmp_path: Path) -> None:
+    sink = Closing()
+    rig = Rig({**BASE, "change_hook_journal": None}, tmp_path, sink=sink)
+    rig.service.startService()
+    assert has_fired(rig.service.stopService())
+    assert sink.closed == 1
