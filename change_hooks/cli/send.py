@@ -149,8 +149,8 @@ def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, 
     """Send a delivery as a forge would, made of a local repository's last commits and signed with --secret.
 
     EVENT is push (the default), new-branch, tag, forced-push, deletion or ping. With CONFIG, DIALECT is one
-    of its endpoints, and address and secret are taken from there: change-hooks simulate github hooks.cfg. So a
-    configuration can be tried before the forge knows its address.
+    of its endpoints, and address and secret are taken from there: change-hooks simulate github hooks.cfg.
+    So a configuration can be tried before the forge knows its address.
     """
     events = [each for each in arguments if each in EVENTS] or ["push"]
     configs = [each for each in arguments if each not in EVENTS]
