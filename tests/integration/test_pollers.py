@@ -96,7 +96,9 @@ def dump(folder: Path) -> str:
     import sqlite3
 
     with sqlite3.connect(folder / "change-hooks.sqlite") as connection:
-        return repr(connection.execute("SELECT name, value FROM memory").fetchall())
+        return repr(
+            connection.execute("SELECT name, value FROM memory WHERE name LIKE 'poller %'").fetchall()
+        )
 
 
 def looked(poller: Poller, folder: Path, state: Any = None) -> Looked:
