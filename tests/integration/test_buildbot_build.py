@@ -120,7 +120,7 @@ def test_github_and_bitbucket_outside_reach_a_master_inside(master: BuildMaster,
         for dialect, secret in (("github", "a long secret"), ("bitbucketcloud", "another long secret")):
             sent = ("change-hooks", "simulate", dialect, "push", "--repo", "work", "--secret", secret)
             answer = run(*sent, "--to", f"{outside.url}/{dialect}", cwd=tmp_path)
-            assert answer == "1 change found\n"
+            assert answer.endswith("1 change found\n")
 
         def both() -> Any:
             found = [each for each in changes_of(master.url) if each["revision"] == revision]

@@ -96,3 +96,61 @@ def test_a_server_that_is_down_gets_the_changes_when_it_is_back(
     (line,) = (tmp_path / "received").read_text().splitlines()
     assert json.loads(line)["revision"] == "1"
     assert running.stop() == 0
+
+
+CLOSING = """
+import socket, sys
+
+def more(connection):
+    data = connection.recv(65536)
+    if not data:
+        raise EOFError
+    return data
+
+def request(connection):
+    data = b""
+    while b"\\r\\n\\r\\n" not in data:
+        data += more(connection)
+    head, _, body = data.partition(b"\\r\\n\\r\\n")
+    length = int(head.lower().split(b"content-length:")[1].split()[0])
+    while len(body) < length:
+        body += more(connection)
+    with open("received", "ab") as file:
+        file.write(body + b"\\n")
+
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+number = 0
+while True:
+    connection, _ = listening.accept()
+    number += 1
+    try:
+        request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+        request(connection)  # And it closes, without a word.
+    except Exception:
+        pass
+    connection.close()
+"""
+
+
+def test_a_server_that_closes_kept_connections_without_a_word_is_asked_again_at_once(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    (tmp_path / "receiver.py").write_text(CLOSING)
+    port = free_port()
+    running = server(www({"ci": {"sink": "http", "url": f"http://127.0.0.1:{port}/", "attempts": 1}}))
+    receiver = subprocess.Popen([program("python"), "receiver.py", str(port)], cwd=tmp_path)
+    try:
+        eventually(lambda: curl("-d", "x", f"http://127.0.0.1:{port}/")[0])
+        (tmp_path / "received").unlink()
+        for revision in ("1", "2", "3"):
+            send(running.url, revision)
+            eventually(lambda: "waiting" not in states(tmp_path) and "accepted" not in states(tmp_path))
+        assert states(tmp_path) == ["delivered"] * 3  # Although one failure would be the end.
+    finally:
+        receiver.kill()
+        receiver.wait()
+    revisions = [json.loads(line)["revision"] for line in (tmp_path / "received").read_text().splitlines()]
+    assert list(dict.fromkeys(revisions)) == ["1", "2", "3"]
+    assert len(revisions) > 3  # What got no answer came twice.
+    assert running.stop() == 0
