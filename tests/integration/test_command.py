@@ -157,3 +157,19 @@ def test_a_push_of_four_commits_runs_the_program_once_with_all_of_them(
     assert [change["revision"] for change in given["changes"]] == [str(number) * 40 for number in range(2, 6)]
     assert f"build | built {'5' * 40}" in running.log.read_text()
     assert running.stop() == 0
+
+
+def test_the_latest_is_run_also_when_the_server_is_killed(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    text = "[ -e go ] || exit 1; echo $CHANGE_HOOK_REVISION >>runs"
+    running = server(command(tmp_path, text, latest_per=["branch"], attempts=50))
+    for revision in range(1, 6):
+        send(running.url, str(revision))
+    running.kill()
+    (tmp_path / "go").touch()
+    running.start()
+    eventually(lambda: states(tmp_path) == ["delivered"] * 5)
+    assert (tmp_path / "runs").read_text().split() == ["5"]
+    assert "superseded" in running.log.read_text()
+    assert running.stop() == 0
