@@ -25,7 +25,8 @@ from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import NAMES as SINK_OPTIONS
 from change_hooks.outbox.sink_options import routed as routed_sink
 from change_hooks.plugins import SINK_GROUPS, PluginError, Registry, installed
-from change_hooks.web.resource import DEFAULT_MAX_BODY
+from change_hooks.references import resolved
+from change_hooks.web.endpoint import DEFAULT_MAX_BODY
 
 PREFIX = "change_hook_"
 #: Where changes are kept when the configuration does not say.
@@ -243,13 +244,32 @@ class _Reader:
         handler = self._handler(where, name, written)
         if handler is None:
             return None
-        auth = self._checkers(f"{where}: option 'auth'", written["auth"]) if "auth" in written else None
+        auth = (
+            self._checkers(f"{where}: option 'auth'", written.get("auth"))
+            if written.get("auth") is not None
+            else None
+        )
         if auth is not None:
             protected = bool(auth)
+        written = self._with_secrets(where, handler, written)
         problems, doubts = check_options(handler, written, protected=protected)
         self.problems += [f"{where}: {problem}" for problem in problems]
         self.warnings += [f"{where}: {doubt}" for doubt in doubts]
-        return EndpointConfig(name, handler, True if options is None else options, auth)
+        return EndpointConfig(name, handler, written if isinstance(options, Mapping) else True, auth)
+
+    def _with_secrets(self, where: str, handler: Any, written: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options with the secrets that they refer to; paths are relative to the configuration."""
+        declared = getattr(handler, "Options", None)
+        read = dict(written)
+        for name in getattr(declared, "secrets", ()):
+            try:
+                read[name] = resolved(read[name], self.base) if name in read else None
+            except ValueError as error:
+                self.problems.append(f"{where}: option {name!r} {error}")
+                read[name] = None
+            if name not in written:
+                del read[name]
+        return read
 
     def _handler(self, where: str, name: str, options: Mapping[str, Any]) -> Any:
         custom = options.get("custom_class")

@@ -1,12 +1,24 @@
-"""What may need waiting, and what does not."""
+"""Steps that may have to wait, written one after the other.
+
+Strategy: nearly all deliveries need no waiting, and a Deferred for each step would cost more than the steps.
+So the way of a delivery is a generator that yields whatever a step returned, and :func:`proceed` hands back
+its value: at once when it is there, later when it is a Deferred or a coroutine. This is the only place that
+asks which of both it is.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, ParamSpec, TypeVar, cast
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
+Args = ParamSpec("Args")
+#: Yields what steps returned, is sent their values, and returns a T.
+Steps = Generator[Any, Any, T]
 
 
 def as_deferred(value: Any) -> Deferred[Any]:
@@ -18,13 +30,79 @@ def as_deferred(value: Any) -> Deferred[Any]:
     return succeed(value)
 
 
-def then(value: Any, step: Callable[[Any], Any]) -> Any:
-    """``step(value)``, later when *value* is a Deferred or a coroutine, at once otherwise."""
-    if value is None or value.__class__ is tuple:
-        return step(value)
-    if isinstance(value, Deferred) or inspect.iscoroutine(value):
-        return as_deferred(value).addCallback(step)
-    return step(value)
+def called(function: Callable[Args, T | Deferred[T]], *args: Args.args, **kwargs: Args.kwargs) -> Deferred[T]:
+    """A Deferred of what *function* returns or raises."""
+    result: Deferred[T] = maybeDeferred(cast("Callable[Args, Deferred[T]]", function), *args, **kwargs)
+    return result
 
 
-__all__ = ["as_deferred", "then"]
+def proceed(steps: Steps[T]) -> T | Deferred[T]:
+    """Run *steps* as far as they go without waiting.
+
+    :returns: what they return; a Deferred of it when one of them has to wait.
+    :raises Exception: whatever a step raises before the first one that waits.
+    """
+    value: Any = None
+    try:
+        while True:
+            value = steps.send(value)
+            if isinstance(value, Deferred) or inspect.iscoroutine(value):
+                return _Waiting(steps).wait_for(as_deferred(value))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+class _Waiting:
+    """Steps of which one waits."""
+
+    def __init__(self, steps: Steps[Any]) -> None:
+        self._steps = steps
+        self._awaited: Deferred[Any] | None = None
+        self._done: Deferred[Any] = Deferred(self._cancel)
+
+    def wait_for(self, awaited: Deferred[Any]) -> Deferred[Any]:
+        """Go on when *awaited* has fired."""
+        done = self._done
+        self._await(awaited)
+        return done
+
+    def _await(self, awaited: Deferred[Any]) -> None:
+        self._awaited = awaited
+        awaited.addBoth(self._go_on)
+
+    def _cancel(self, _: Deferred[Any]) -> None:
+        if self._awaited is not None:
+            self._awaited.cancel()
+
+    def _go_on(self, result: Any) -> None:
+        try:
+            while True:
+                if isinstance(result, Failure):
+                    result = result.throwExceptionIntoGenerator(self._steps)
+                else:
+                    result = self._steps.send(result)
+                if isinstance(result, Deferred) or inspect.iscoroutine(result):
+                    self._await(as_deferred(result))
+                    return
+        except StopIteration as stop:
+            self._finish(stop.value)
+        except BaseException:
+            self._finish(Failure())
+
+    def _finish(self, result: Any) -> None:
+        self._awaited = None
+        done, self._done = self._done, Deferred()
+        done.callback(result)
+
+
+def reactor_unless(clock: Any) -> Any:
+    """*clock*, or the reactor when it is None."""
+    if clock is None:
+        from twisted.internet import reactor
+
+        return reactor
+    return clock
+
+
+__all__ = ["Steps", "as_deferred", "called", "proceed", "reactor_unless"]

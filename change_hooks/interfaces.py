@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from zope.interface import Attribute, Interface
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twisted.internet.defer import Deferred
+
+    from change_hooks.core.events import Event, Repository
+
+EventType = TypeVar("EventType", bound="Event")
 
 
 class IHookHandler(Interface):
@@ -111,6 +115,27 @@ class IDeliverySink(ISink):
         :param delivery: a :class:`~change_hooks.core.delivery.Delivery`. It may come more than once, always
             with the same *dialect* and *id*.
         :returns: see :meth:`IChangeSink.add_change`.
+        """
+
+
+class Enricher(Protocol):
+    """A forge's API, as far as the way of a delivery needs it. One for each endpoint.
+
+    Found in the entry-point group ``change_hooks.forges`` under the handler's ``forge``, and called with the
+    handler's options, a treq ``HTTPClient`` or None, and a clock or None. What cannot be had in time is
+    logged, and left as it is.
+    """
+
+    def enrich(self, event: EventType, *, complete: bool) -> Deferred[EventType]:
+        """Look up what an event lacks; of a comment, the pull request as it is now.
+
+        :param complete: all of it; otherwise only what a change of this dialect always has.
+        """
+
+    def permission(self, repository: Repository, login: str, wanted: str) -> Deferred[bool]:
+        """Whether somebody may do something in a repository; False when the forge does not say so.
+
+        :param wanted: ``read``, ``write`` or ``admin``.
         """
 
 
@@ -215,6 +240,7 @@ class IJournal(Interface):
 
 __all__ = [
     "OUTPUT_KEPT",
+    "Enricher",
     "IChangeSink",
     "IDeliverySink",
     "IHookHandler",

@@ -14,6 +14,7 @@ from typing import Any
 
 DIALECT_GROUPS = ("change_hooks.dialects", "buildbot.webhooks")
 SINK_GROUPS = ("change_hooks.sinks",)
+FORGE_GROUPS = ("change_hooks.forges",)
 
 
 class PluginError(Exception):
@@ -86,4 +87,4 @@ class _Webhooks:
 
 webhooks = _Webhooks()
 
-__all__ = ["DIALECT_GROUPS", "PluginError", "Registry", "installed", "webhooks"]
+__all__ = ["DIALECT_GROUPS", "FORGE_GROUPS", "PluginError", "Registry", "installed", "webhooks"]

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, fail, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, inlineCallbacks, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
@@ -22,11 +23,13 @@ from change_hooks.config import (
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ConfigurationError, Unavailable, UnknownDialect
-from change_hooks.flow import as_deferred
+from change_hooks.core.found import Found
+from change_hooks.dialects.handler import Context, make_handler
+from change_hooks.flow import as_deferred, called, reactor_unless
 from change_hooks.intake.inline import InlineIntake
 from change_hooks.intake.journalled import JournalIntake
 from change_hooks.intake.late import PendingDeliveries, Process
-from change_hooks.intake.receipt import Intake, Taken
+from change_hooks.intake.receipt import Intake, Receipt
 from change_hooks.interfaces import IChangeSink, IJournal
 from change_hooks.journal.address import Address, make_journal
 from change_hooks.outbox.dispatcher import Dispatcher
@@ -37,8 +40,9 @@ from change_hooks.pollers.base import changes_in, is_polled
 from change_hooks.web.admission import Gate
 from change_hooks.web.answers import Refusal
 from change_hooks.web.auth import BasicAuth
+from change_hooks.web.endpoint import Endpoint
 from change_hooks.web.front import HookSite
-from change_hooks.web.resource import ChangeHookResource, Endpoint
+from change_hooks.web.resource import ChangeHookResource
 
 log = Logger()
 
@@ -46,47 +50,17 @@ log = Logger()
 GRACE = 5.0
 
 
-class Surroundings:
-    """What handlers get beside their options.
-
-    :param master: given to handlers as ``self.master``.
-    :param pollers: :class:`~change_hooks.interfaces.IPoller` providers.
-    :param http: a treq ``HTTPClient`` for requests to forges.
-    :param clock: the reactor, or a clock in tests.
-    """
-
-    def __init__(self, master: Any, pollers: Any, http: Any, clock: Any) -> None:
-        self.master = master
-        self.pollers = pollers
-        self.http = http
-        self.clock = clock
-
-    def handler(self, endpoint: EndpointConfig, auth: tuple[Any, ...]) -> Any:
-        """Make the handler of an endpoint.
-
-        :param auth: the checkers of the whole resource.
-        """
-        handler = endpoint.handler(self.master, endpoint.options)
-        handler.protected = bool(auth if endpoint.auth is None else endpoint.auth)
-        handler.pollers = self.pollers
-        handler.http = self.http
-        handler.clock = self.clock
-        return handler
-
-
 class Tree:
     """The resources of one configuration.
 
+    :param context: what handlers get beside their options; their name and protection are added.
     :param root: what is mounted; inside a :class:`BasicAuth` when the configuration has
         ``change_hook_auth``.
     """
 
-    def __init__(self, config: HooksConfig, surroundings: Surroundings, intake: Intake, gate: Gate) -> None:
+    def __init__(self, config: HooksConfig, context: Context, intake: Intake, gate: Gate) -> None:
         self._endpoints = {
-            entry.name: Endpoint(
-                entry.name, surroundings.handler(entry, config.auth), intake, gate, config.max_body
-            )
-            for entry in config.endpoints
+            entry.name: _endpoint(entry, config, context, intake, gate) for entry in config.endpoints
         }
         children: dict[str, IResource] = dict(self._endpoints)
         own = [entry for entry in config.endpoints if entry.auth is not None]
@@ -97,19 +71,38 @@ class Tree:
         if config.auth:
             self.root = BasicAuth(self.root, config.auth, {entry.name.encode() for entry in own})
 
-    def changes_again(self, delivery: Delivery) -> Deferred[list[Change]]:
-        """The changes of a stored delivery, from the handler of its dialect as it is now."""
+    def found_again(self, delivery: Delivery) -> Deferred[Found]:
+        """What the handler of its dialect, as it is now, finds in a stored delivery."""
         if is_polled(delivery):
-            return succeed(changes_in(delivery))
+            return succeed(Found(changes_in(delivery)))
         endpoint = self._endpoints.get(delivery.dialect)
         if endpoint is None:
             return fail(UnknownDialect("its dialect is not enabled any more (change_hook_dialects)"))
-        return endpoint.changes_again(delivery)
+        return called(endpoint.found, delivery)
 
     def retire(self) -> None:
         """Take nothing more, not even from who has just passed the old password."""
         for endpoint in self._endpoints.values():
             endpoint.retire()
+
+
+def _endpoint(
+    entry: EndpointConfig, config: HooksConfig, context: Context, intake: Intake, gate: Gate
+) -> Endpoint:
+    protected = bool(config.auth if entry.auth is None else entry.auth)
+    own = msgspec.structs.replace(context, name=entry.name, protected=protected)
+    handler = make_handler(entry.handler, entry.options, own)
+    signatures = any(getattr(sink, "per", None) == "delivery" for sink in config.sinks.values())
+    return Endpoint(
+        entry.name,
+        handler,
+        intake,
+        gate,
+        config.max_body,
+        clock=reactor_unless(context.clock),
+        protected=protected,
+        signatures=signatures,
+    )
 
 
 def warn(config: HooksConfig) -> None:
@@ -143,16 +136,8 @@ def make_resource(
     if config.sinks:
         raise ConfigurationError(["change_hook_sinks is for a ChangeHookService; this resource has one sink"])
     warn(config)
-    surroundings = Surroundings(master, pollers, http, _clock(clock))
-    return Tree(config, surroundings, InlineIntake(sink), Gate()).root
-
-
-def _clock(clock: Any) -> Any:
-    if clock is None:
-        from twisted.internet import reactor
-
-        return reactor
-    return clock
+    context = Context(master=master, pollers=pollers, http=http, clock=reactor_unless(clock))
+    return Tree(config, context, InlineIntake(sink), Gate()).root
 
 
 class _Current(Resource):
@@ -203,8 +188,8 @@ class ChangeHookService(MultiService):
     ) -> None:
         super().__init__()
         self._base = base or Path.cwd()
-        self._clock = _clock(clock)
-        self._surroundings = Surroundings(master, pollers, http, self._clock)
+        self._clock = reactor_unless(clock)
+        self._context = Context(master=master, pollers=pollers, http=http, clock=self._clock)
         self._gate = Gate()
         config = read_www(www, base=self._base)
         warn(config)
@@ -215,7 +200,7 @@ class ChangeHookService(MultiService):
         sinks = {**config.sinks, **given}
         self._inline: tuple[RoutedSink, ...] = () if config.journal is not None else tuple(sinks.values())
         if config.journal is not None:
-            self._durable = _Durable(config, config.journal, sinks, self._clock, self._changes_again)
+            self._durable = _Durable(config, config.journal, sinks, self._clock, self._found_again)
             self._intake = self._durable.intake
             self._gate.close("not started yet")
         else:
@@ -240,13 +225,13 @@ class ChangeHookService(MultiService):
         """
         return self._site
 
-    def accept(self, delivery: Delivery, changes: list[Change]) -> Deferred[Taken]:
-        """Take changes that did not come with a request: store them, and hand them to the sinks.
+    def accept(self, delivery: Delivery, changes: list[Change]) -> Deferred[Receipt]:
+        """Accept changes that did not come with a request: store them, and hand them to the sinks.
 
         :param delivery: names them; one that was accepted before is a duplicate.
         :returns: fires when they are stored; fails with :class:`~change_hooks.core.errors.Unavailable`.
         """
-        return maybeDeferred(self._intake.take, delivery, changes)
+        return called(self._intake.accept, delivery, Found(changes))
 
     @property
     def journal(self) -> IJournal | None:
@@ -258,11 +243,11 @@ class ChangeHookService(MultiService):
         """The configuration in force."""
         return self._config
 
-    def _changes_again(self, delivery: Delivery) -> Deferred[list[Change]]:
-        return self._current.tree.changes_again(delivery)
+    def _found_again(self, delivery: Delivery) -> Deferred[Found]:
+        return self._current.tree.found_again(delivery)
 
     def _tree(self, config: HooksConfig) -> Tree:
-        return Tree(config, self._surroundings, self._intake, self._gate)
+        return Tree(config, self._context, self._intake, self._gate)
 
     def reconfigure(self, www: Mapping[str, Any]) -> None:
         """Swap dialects, their options and secrets, and authentication, at once.
@@ -386,8 +371,8 @@ def sink_name(sink: Any) -> str:
 
 def replaying(config: HooksConfig, clock: Any) -> Process:
     """What gives the changes of a stored delivery, from the handlers of a configuration as they are now."""
-    refused = InlineIntake(lambda change: None)
-    return Tree(config, Surroundings(None, (), None, clock), refused, Gate()).changes_again
+    nowhere = InlineIntake(lambda change: None)
+    return Tree(config, Context(clock=clock), nowhere, Gate()).found_again
 
 
 __all__ = ["ChangeHookService", "make_resource"]

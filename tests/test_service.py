@@ -42,6 +42,9 @@ class Reactor(MemoryReactorClock):
         self.stopped = True
 
 
+DUPLICATE = "duplicate of 7, which was accepted before; 'change-hooks replay' processes it again"
+
+
 class Rig:
     """A service whose journal's writer is run by the test."""
 
@@ -98,7 +101,7 @@ def test_a_delivery_that_comes_again_is_a_duplicate(tmp_path: Path, changes: lis
     rig.start()
     assert rig.post("/x", headers={"X-Id": "7"}).text == "1 change found\n"
     reply = rig.post("/x", headers={"X-Id": "7", "Accept": "application/json"})
-    assert (reply.status, reply.json) == (202, {"changes": 0, "message": "duplicate of 7", "delivery": "7"})
+    assert (reply.status, reply.json) == (202, {"changes": 0, "message": DUPLICATE, "delivery": "7"})
     assert rig.post("/x", headers={"X-Id": "8"}).text == "1 change found\n"
     assert rig.post("/x").text == "1 change found\n"
     assert len(changes) == 3
@@ -178,7 +181,8 @@ def test_a_handler_gets_what_surrounds_it(tmp_path: Path) -> None:
 
     class Curious(HookHandler):
         def getChanges(self, request: Any) -> Any:
-            seen.append((self.master, self.pollers, self.http, self.clock))
+            context = self.context
+            seen.append((context.name, self.master, context.pollers, context.http, context.clock))
             return [], None
 
     rig = Rig(
@@ -190,7 +194,7 @@ def test_a_handler_gets_what_surrounds_it(tmp_path: Path) -> None:
     )
     rig.start()
     rig.post("/x")
-    assert seen == [("m", ["p"], "h", rig.reactor)]
+    assert seen == [("x", "m", ["p"], "h", rig.reactor)]
 
 
 def test_sinks_have_names() -> None:

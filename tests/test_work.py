@@ -15,14 +15,14 @@ from twisted.web.http_headers import Headers
 from change_hooks import Change, Delivery, make_resource
 from change_hooks.core import change
 from change_hooks.core.verification import sign_hmac
-from change_hooks.dialects import github, handler
+from change_hooks.dialects import event_handler, github
 from change_hooks.journal import chunks as pieces
 from change_hooks.journal import sql
 from tests.conftest import Client
 
 from .test_service import Rig
 
-SECRET = "a long secret"
+SECRET = "a long enough secret"
 WWW = {"change_hook_dialects": {"github": {"secret": SECRET, "strict": True}}}
 MANY = 2048
 
@@ -32,9 +32,9 @@ def push(commits: int) -> bytes:
     return msgspec.json.encode(
         {
             "ref": "refs/heads/main",
-            "after": "c0ffee",
+            "after": str(commits),
             "repository": {"full_name": "octo-org/api", "html_url": "https://github.com/octo-org/api"},
-            "commits": [{**commit, "id": str(number)} for number in range(commits)],
+            "commits": [{**commit, "id": str(number)} for number in range(1, commits + 1)],
         }
     )
 
@@ -80,7 +80,7 @@ def test_a_delivery_is_checked_decoded_and_logged_once(
     counted: Any, logged: list[Any], changes: list[Change], commits: int
 ) -> None:
     client = Client(make_resource(WWW, sink=changes.append))
-    decoded = counted(handler, "decode")
+    decoded = counted(event_handler, "decode")
     checked = counted(github, "verify_hmac")
     validated = counted(change, "is_well_formed")
     body = push(commits)
@@ -94,7 +94,7 @@ def test_a_delivery_is_checked_decoded_and_logged_once(
 
 def test_a_refused_delivery_is_not_decoded(counted: Any, changes: list[Change]) -> None:
     client = Client(make_resource(WWW, sink=changes.append))
-    decoded = counted(handler, "decode")
+    decoded = counted(event_handler, "decode")
     request = signed(push(1), "1")
     assert client.post("/github", data=b" " + request["data"], headers=request["headers"]).status == 403
     assert decoded == []

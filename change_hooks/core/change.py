@@ -22,6 +22,8 @@ MISSING = "change_hook_missing"
 #: The property that says that the sender left commits of this push out: how many there are in all, or
 #: True when it does not say.
 TRUNCATED = "change_hook_truncated"
+#: How deep a property may be nested.
+DEEPEST = 64
 
 
 class InvalidChange(ValueError):
@@ -33,20 +35,6 @@ class InvalidChange(ValueError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"change field {field!r}: {message}")
         self.field = field
-
-
-class NoChange(list[Any]):
-    """An empty list of changes that says why it is empty.
-
-    A handler returns ``NoChange("the branch was deleted"), "git"`` instead of ``[], "git"``, and the
-    answer to the sender gives the reason.
-
-    :param reason: our own words; nothing that was sent.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__()
-        self.reason = reason
 
 
 _STR = {str}
@@ -156,8 +144,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     ) -> Change:
         """The change of one commit of a push, with the other fields of this one.
 
-        For what was decoded straight to a :class:`~change_hooks.core.payload.Shape`, and so has the right types
-        and no lone surrogates: nothing is looked at again.
+        For what was decoded straight to a :class:`~change_hooks.core.payload.Shape`, and so has the right
+        types and no lone surrogates: nothing is looked at again.
         """
         change: Change = self.__copy__()  # type: ignore[attr-defined]  # copy() would look for it first
         _set(change, "author", author)
@@ -169,6 +157,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         _set(change, "revlink", revlink)
         _set(change, "properties", properties)
         return change
+
+    def replace(self, **fields: Any) -> Change:
+        """The same with other *fields*.
+
+        :raises InvalidChange: for a value of the wrong type; it names the field.
+        """
+        return msgspec.structs.replace(self, **fields)
 
     def with_src(self, src: str) -> Change:
         """The same with another *src*."""
@@ -236,7 +231,7 @@ def well_formed(text: str) -> str:
 
 
 def _unknown(name: object) -> NoReturn:
-    raise InvalidChange(str(name), f"no such field; there are {', '.join(sorted(_FIELDS))}")
+    raise InvalidChange(str(name), f"no such field; valid names are {', '.join(sorted(_FIELDS))}")
 
 
 def _wrong(field: str, expected: str, value: object) -> NoReturn:
@@ -273,7 +268,9 @@ def _json_able_properties(properties: dict[Any, Any]) -> dict[str, Any]:
 _FLAT = frozenset({str, bool, int, type(None)})
 
 
-def _json_able(value: Any, path: str) -> Any:
+def _json_able(value: Any, path: str, depth: int = 0) -> Any:
+    if depth > DEEPEST:
+        raise InvalidChange(path[:200], "is nested too deeply")
     if isinstance(value, str):
         return well_formed(value)
     if value is None or isinstance(value, (bool, int)):
@@ -283,15 +280,15 @@ def _json_able(value: Any, path: str) -> Any:
             return value
         raise InvalidChange(path, "JSON has no infinite numbers and no NaN")
     if isinstance(value, (list, tuple)):
-        return [_json_able(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [_json_able(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, Mapping):
         copy = {}
         for key, item in value.items():
             if not isinstance(key, str):
                 raise InvalidChange(path, "every key must be a str")
-            copy[well_formed(key)] = _json_able(item, f"{path}.{key}")
+            copy[well_formed(key)] = _json_able(item, f"{path}.{key}", depth + 1)
         return copy
     raise InvalidChange(path, f"{type(value).__name__} is not JSON-able")
 
 
-__all__ = ["MISSING", "TRUNCATED", "Change", "InvalidChange", "NoChange", "person", "well_formed"]
+__all__ = ["MISSING", "TRUNCATED", "Change", "InvalidChange", "person", "well_formed"]

@@ -1,35 +1,97 @@
 """Delivery: one HTTP request as it was received, and as it can be received again.
 
-Strategy: a handler never sees the live request. It gets this value, which holds the raw bytes and
-derives everything else (arguments, headers, the content file) from them, in the same way whether the
-bytes come from a socket or from the journal. So a replayed delivery cannot differ from the live one.
-
-Credentials that have done their work before a handler is asked (``Authorization``, cookies) are
-dropped at the door. Tokens that a handler checks itself (``X-Gitlab-Token``) are there while the
-delivery is live, and are left out of what is stored.
+Strategy: a handler never sees the live request. It gets this value, which holds the raw bytes and derives
+everything else (arguments, headers, the content file) from them, in the same way whether the bytes come from
+a socket or from the journal. So a replayed delivery cannot differ from the live one, but for what is secret:
+that is never stored.
 """
 
 from __future__ import annotations
 
-from email.parser import BytesParser
-from email.policy import compat32
-from email.utils import collapse_rfc2231_value
+from binascii import a2b_base64
 from io import BytesIO
-from typing import Any, AnyStr
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, AnyStr, Literal, NoReturn
 
 import msgspec
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.interfaces import IAddress
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IRequest
 
-Arguments = dict[bytes, list[bytes]]
+from change_hooks.core.forms import Arguments, parse_multipart, parse_urlencoded, unquoted
 
-#: Never reach a handler: what they prove has been proved, or is none of our business.
-CREDENTIAL_HEADERS = (b"authorization", b"proxy-authorization", b"cookie")
-#: Reach a handler, but not the journal: the header's value *is* the secret.
-TOKEN_HEADERS = (b"x-gitlab-token",)
+if TYPE_CHECKING:
+    from twisted.web.iweb import IRequest
+
+#: How the sender was verified: by a signature over the body, by a token, by a password in front (HTTP Basic),
+#: or not at all, since nothing asks for it.
+Verification = Literal["none", "signature", "token", "password"]
+#: Never stored: what they hold opens a door here or elsewhere.
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
+#: Stored of every delivery, whatever its dialect reads: what the body is, and who says so.
+COMMON_HEADERS = frozenset(
+    {b"accept", b"content-type", b"content-length", b"date", b"host", b"user-agent", b"x-request-id"}
+)
+
+
+class ClientAddress(msgspec.Struct, frozen=True):
+    """The address of a peer.
+
+    :param type: ``TCP`` or ``UNIX``.
+    :param host: of a Unix socket, its path.
+    """
+
+    type: str
+    host: str
+    port: int = 0
+
+    @classmethod
+    def of(cls, address: object) -> ClientAddress:
+        """Of an address of Twisted's."""
+        if isinstance(address, cls):
+            return address
+        name = getattr(address, "name", None)
+        if name is not None:
+            return cls("UNIX", name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name))
+        host = getattr(address, "host", "") or ""
+        host = host.decode("utf-8", "replace") if isinstance(host, bytes) else str(host)
+        return cls("TCP", host, getattr(address, "port", 0))
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What of a delivery's headers and query is stored.
+
+    :param headers: the names, in lower case, of the headers to keep beside :data:`COMMON_HEADERS`; None: all
+        that do not look like a secret.
+    :param secret_headers: are never kept.
+    :param secret_arguments: the names of arguments in the query whose values are not kept.
+    :param signatures: signatures over the body are kept; for sinks that send a delivery on as it came.
+    """
+
+    headers: frozenset[bytes] | None = None
+    secret_headers: frozenset[bytes] = frozenset()
+    secret_arguments: frozenset[bytes] = frozenset()
+    signatures: bool = False
+
+    def keeps(self, name: bytes) -> bool:
+        """True for a header that is stored."""
+        if name in CREDENTIAL_HEADERS or name in self.secret_headers:
+            return False
+        if b"signature" in name:
+            return self.signatures
+        if self.headers is not None:
+            return name in COMMON_HEADERS or name in self.headers
+        return not any(part in name for part in _SECRETIVE)
+
+
+_SECRETIVE = (
+    b"token",
+    b"secret",
+    b"password",
+    b"auth",
+    b"api-key",
+    b"apikey",
+    b"credential",
+    b"session",
+)
+ALL = Stored()
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
@@ -39,44 +101,56 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     uri: bytes
     headers: list[tuple[bytes, list[bytes]]]
     client: tuple[str, str, int]
-    verified: bool
+    verification: Verification | bool
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Head)
+_set = object.__setattr__
 
 
 class Delivery:
-    """One HTTP request as it was received.
-
-    Immutable, but for the receiver's :meth:`stamp` and :meth:`mark_verified`.
+    """One HTTP request as it was received. Immutable.
 
     It has the reading side of a :class:`twisted.web.server.Request`, so handlers written for one work.
 
     :param method: ``b"POST"`` ...
     :param uri: path and query as sent.
-    :param headers: all of them; credentials are dropped.
+    :param headers: all of them; nobody may change them afterwards.
     :param body: the raw bytes, before any decoding.
     :param client: the address of the peer.
     :param id: the delivery's name, from the sender or from us.
     :param dialect: the name of the endpoint it came to.
     :param received: when, in seconds since the epoch.
-    :param verified: True for one that has been proved genuine before: handlers skip that step.
+    :param verification: how its sender was verified; None: nobody has looked at that yet.
+    :param stored: what of it is stored.
     """
 
     __slots__ = (
-        "_args",
-        "_body",
-        "_client",
         "_content",
-        "_dialect",
         "_headers",
-        "_id",
-        "_method",
-        "_received",
-        "_uri",
-        "_verified",
+        "body",
+        "client",
+        "dialect",
+        "id",
+        "method",
+        "received",
+        "stored",
+        "uri",
+        "verification",
     )
+
+    method: bytes
+    uri: bytes
+    body: bytes
+    client: ClientAddress
+    id: str | None
+    dialect: str
+    received: float
+    verification: Verification | None
+    stored: Stored
+    _headers: Headers
+    _content: BytesIO
 
     def __init__(
         self,
@@ -85,26 +159,34 @@ class Delivery:
         headers: Headers,
         body: bytes,
         *,
-        client: IAddress | None = None,
+        client: object = None,
         id: str | None = None,
         dialect: str = "",
         received: float = 0.0,
-        verified: bool = False,
+        verification: Verification | None = None,
+        stored: Stored = ALL,
     ) -> None:
-        self._method = method
-        self._uri = uri
-        self._headers = _without(headers, CREDENTIAL_HEADERS)
-        self._body = body
-        self._client = client
-        self._id = id
-        self._dialect = dialect
-        self._received = received
-        self._verified = verified
-        self._args: Arguments | None = None
-        self._content: BytesIO | None = None
+        _set(self, "method", method)
+        _set(self, "uri", uri)
+        _set(self, "_headers", headers)
+        _set(self, "body", body)
+        _set(self, "client", ClientAddress.of(client))
+        _set(self, "id", id)
+        _set(self, "dialect", dialect)
+        _set(self, "received", received)
+        _set(self, "verification", verification)
+        _set(self, "stored", stored)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Delivery is immutable; {name!r} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Delivery is immutable; {name!r} cannot be deleted")
 
     @classmethod
-    def from_request(cls, request: IRequest, *, dialect: str = "", received: float = 0.0) -> Delivery:
+    def from_request(
+        cls, request: IRequest, *, dialect: str = "", received: float = 0.0, stored: Stored = ALL
+    ) -> Delivery:
         """Read a live request. Its content file is read from the start and left at the start."""
         content = request.content
         content.seek(0)
@@ -121,46 +203,62 @@ class Delivery:
             client=request.getClientAddress(),
             dialect=dialect,
             received=received,
+            stored=stored,
+        )
+
+    def replace(
+        self,
+        *,
+        id: str | None = None,
+        verification: Verification | None = None,
+        client: object = None,
+        body: bytes | None = None,
+    ) -> Delivery:
+        """The same, but for what is given."""
+        return Delivery(
+            self.method,
+            self.uri,
+            self._headers,
+            self.body if body is None else body,
+            client=self.client if client is None else client,
+            id=self.id if id is None else id,
+            dialect=self.dialect,
+            received=self.received,
+            verification=self.verification if verification is None else verification,
+            stored=self.stored,
         )
 
     # What a handler reads, under the names of twisted.web.
 
     @property
-    def method(self) -> bytes:
-        """The HTTP method."""
-        return self._method
-
-    @property
-    def uri(self) -> bytes:
-        """Path and query, as sent."""
-        return self._uri
-
-    @property
     def path(self) -> bytes:
         """The path, as sent (still quoted)."""
-        return self._uri.partition(b"?")[0]
+        return self.uri.partition(b"?")[0]
 
     @property
     def requestHeaders(self) -> Headers:
-        """The headers, without credentials."""
-        return self._headers
+        """A copy of the headers."""
+        return self._headers.copy()
 
     @property
     def args(self) -> Arguments:
-        """The arguments of the query and, in a POST, of a form body, as twisted.web gives them."""
-        if self._args is None:
-            args = self.query
-            if self._method == b"POST":
-                args.update(self.form)
-            self._args = args
-        return self._args
+        """The arguments of the query and, in a POST, of a form body, as twisted.web gives them; a new dict
+        each time.
+        """
+        args = self.query
+        if self.method == b"POST":
+            args.update(self.form)
+        return args
 
     @property
     def content(self) -> BytesIO:
         """The body as a file; one and the same file each time."""
-        if self._content is None:
-            self._content = BytesIO(self._body)
-        return self._content
+        try:
+            content = self._content
+        except AttributeError:
+            content = BytesIO(self.body)
+            _set(self, "_content", content)
+        return content
 
     def getHeader(self, name: AnyStr) -> AnyStr | None:
         """The last value of a header, bytes for bytes and str for str; None when it was not sent."""
@@ -169,57 +267,46 @@ class Delivery:
         values = self._headers.getRawHeaders(name)
         return None if values is None else values[-1]
 
-    def getClientAddress(self) -> IAddress:
+    def getClientAddress(self) -> ClientAddress:
         """The address of the peer."""
-        return _address(*_address_fields(self._client))
+        return self.client
+
+    def getUser(self) -> bytes:
+        """The user of HTTP Basic credentials; empty when there are none. They are never stored."""
+        return self._basic()[0]
+
+    def getPassword(self) -> bytes:
+        """The password of HTTP Basic credentials; empty when there are none. They are never stored."""
+        return self._basic()[1]
+
+    def _basic(self) -> tuple[bytes, bytes]:
+        kind, _, encoded = (self.getHeader(b"authorization") or b"").partition(b" ")
+        if kind.lower() != b"basic":
+            return b"", b""
+        try:
+            user, _, password = a2b_base64(encoded).partition(b":")
+        except ValueError:
+            return b"", b""
+        return user, password
 
     # What is ours.
 
     @property
-    def body(self) -> bytes:
-        """The raw body: what signatures are made over."""
-        return self._body
-
-    @property
-    def id(self) -> str | None:
-        """The delivery's name."""
-        return self._id
-
-    @property
-    def dialect(self) -> str:
-        """The name of the endpoint."""
-        return self._dialect
-
-    @property
-    def received(self) -> float:
-        """Seconds since the epoch."""
-        return self._received
-
-    @property
-    def verified(self) -> bool:
-        """True when it has been proved genuine before it was stored."""
-        return self._verified
-
-    def mark_verified(self) -> None:
-        """Note that it has been proved genuine. A handler's business, once its checks have passed."""
-        self._verified = True
-
-    @property
     def query(self) -> Arguments:
         """The arguments of the URL alone, a new dict each time. No signature covers them."""
-        return parse_urlencoded(self._uri.partition(b"?")[2])
+        return parse_urlencoded(self.uri.partition(b"?")[2])
 
     @property
     def form(self) -> Arguments:
         """The arguments of a form body alone, a new dict each time; empty for another content type."""
         content_type = self._headers.getRawHeaders(b"content-type")
-        if not content_type or not self._body:
+        if not content_type or not self.body:
             return {}
         kind = content_type[0].partition(b";")[0].strip().lower()
         if kind == b"application/x-www-form-urlencoded":
-            return parse_urlencoded(self._body)
+            return parse_urlencoded(self.body)
         if kind == b"multipart/form-data":
-            return parse_multipart(self._body, content_type[0])
+            return parse_multipart(self.body, content_type[0])
         return {}
 
     def header(self, name: str) -> str | None:
@@ -227,24 +314,37 @@ class Delivery:
         values = self._headers.getRawHeaders(name.encode("ascii"))
         return None if values is None else values[-1].decode("utf-8", "replace")
 
-    def stamp(self, id: str) -> None:
-        """Give it its name. The receiver's business, before a handler sees it."""
-        self._id = id
+    @property
+    def has_query(self) -> bool:
+        """True when there is anything behind a question mark."""
+        return b"?" in self.uri
 
     def dump(self) -> tuple[bytes, bytes]:
-        """What to store: a head, and the body byte for byte.
-
-        A stored delivery has been proved genuine, so the head says so, and it holds no token.
-        """
-        headers = _without(self._headers, TOKEN_HEADERS)
+        """What to store: a head without anything secret, and the body byte for byte."""
+        keeps = self.stored.keeps
         head = _Head(
-            self._method,
-            self._uri,
-            [(name, list(values)) for name, values in headers.getAllRawHeaders()],
-            _address_fields(self._client),
-            verified=True,
+            self.method,
+            self._stored_uri(),
+            [
+                (name, list(values))
+                for name, values in self._headers.getAllRawHeaders()
+                if keeps(name.lower())
+            ],
+            (self.client.type, self.client.host, self.client.port),
+            self.verification or "none",
         )
-        return _encoder.encode(head), self._body
+        return _encoder.encode(head), self.body
+
+    def _stored_uri(self) -> bytes:
+        secret = self.stored.secret_arguments
+        if not secret or not self.has_query:
+            return self.uri
+        path, _, query = self.uri.partition(b"?")
+        kept = []
+        for item in query.split(b"&"):
+            name = item.partition(b"=")[0]
+            kept.append(name + b"=" if unquoted(name) in secret else item)
+        return path + b"?" + b"&".join(kept)
 
     @classmethod
     def restore(
@@ -255,90 +355,43 @@ class Delivery:
         headers = Headers()
         for name, values in stored.headers:
             headers.setRawHeaders(name, values)
+        kind, host, port = stored.client
+        verification = stored.verification
         return cls(
             stored.method,
             stored.uri,
             headers,
             body,
-            client=_address(*stored.client),
+            client=ClientAddress("UNIX" if kind == "UNIX" else "TCP", host, port),
             id=id,
             dialect=dialect,
             received=received,
-            verified=stored.verified,
+            # Before there were kinds of verification, all that was stored had passed.
+            verification="signature" if verification is True else (verification or "none"),
         )
 
     def __repr__(self) -> str:
-        return f"<Delivery {self._id!r} to {self._dialect!r}, {len(self._body)} bytes>"
+        return f"<Delivery {self.id!r} to {self.dialect!r}, {len(self.body)} bytes>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Delivery):
             return NotImplemented
-        return (self.dump(), self._id, self._dialect, self._received) == (
+        return (self.dump(), self.id, self.dialect, self.received) == (
             other.dump(),
-            other._id,
-            other._dialect,
-            other._received,
+            other.id,
+            other.dialect,
+            other.received,
         )
 
     def __hash__(self) -> int:
-        return hash((self._id, self._dialect, self._uri, self._body))
+        return hash((self.id, self.dialect, self.uri, self.body))
 
 
-def parse_urlencoded(text: bytes) -> Arguments:
-    """``a=1&b=2`` as twisted.web reads it: blank values kept, items without ``=`` ignored."""
-    args: Arguments = {}
-    for item in text.replace(b";", b"&").split(b"&"):
-        name, equals, value = item.partition(b"=")
-        if equals:
-            key = unquote_to_bytes(name.replace(b"+", b" "))
-            args.setdefault(key, []).append(unquote_to_bytes(value.replace(b"+", b" ")))
-    return args
-
-
-def parse_multipart(body: bytes, content_type: bytes) -> Arguments:
-    """A ``multipart/form-data`` body as twisted.web reads it; empty when it is none."""
-    head = b"MIME-Version: 1.0\r\nContent-Type: " + content_type + b"\r\n\r\n"
-    message: Any = BytesParser(policy=compat32).parsebytes(head + body)
-    args: Arguments = {}
-    if not message.is_multipart():
-        return args
-    for part in message.get_payload():
-        name = part.get_param("name", header="content-disposition")
-        if not name:
-            continue
-        name = collapse_rfc2231_value(name)
-        value = part.get_payload(decode=True)
-        args.setdefault(name.encode("utf-8", "surrogateescape"), []).append(value or b"")
-    return args
-
-
-def _without(headers: Headers, names: tuple[bytes, ...]) -> Headers:
-    present = [name for name in names if headers.hasHeader(name)]
-    if not present:
-        return headers
-    kept = headers.copy()
-    for name in present:
-        kept.removeHeader(name)
-    return kept
-
-
-def _address_fields(address: Any) -> tuple[str, str, int]:
-    if isinstance(address, UNIXAddress):
-        return "UNIX", _as_text(address.name), 0
-    kind = "IPv6" if isinstance(address, IPv6Address) else "IPv4"
-    return kind, _as_text(getattr(address, "host", "")), getattr(address, "port", 0)
-
-
-def _as_text(name: Any) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name or "")
-
-
-def _address(kind: str, host: str, port: int) -> IAddress:
-    if kind == "IPv6":
-        return IPv6Address("TCP", host, port)
-    if kind == "UNIX":
-        return UNIXAddress(host.encode())
-    return IPv4Address("TCP", host, port)
-
-
-__all__ = ["Arguments", "Delivery", "parse_multipart", "parse_urlencoded"]
+__all__ = [
+    "ALL",
+    "Arguments",
+    "ClientAddress",
+    "Delivery",
+    "Stored",
+    "Verification",
+]

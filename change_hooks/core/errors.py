@@ -38,17 +38,17 @@ class BadPayload(DeliveryError):
         self.field = field
 
 
-class ProofError(DeliveryError):
-    """The sender could not prove who it is."""
+class NotAuthenticated(DeliveryError):
+    """The sender could not be verified."""
 
     status = 403
 
 
-class SignatureMissing(ProofError):
+class SignatureMissing(NotAuthenticated):
     """There is no signature or token, and this endpoint demands one."""
 
 
-class SignatureMismatch(ProofError):
+class SignatureMismatch(NotAuthenticated):
     """There is a signature or token, but it is malformed or not made with any of the secrets."""
 
 
@@ -127,7 +127,7 @@ __all__ = [
     "CrossSiteRequest",
     "DeliveryError",
     "MethodNotAllowed",
-    "ProofError",
+    "NotAuthenticated",
     "SignatureMismatch",
     "SignatureMissing",
     "Unavailable",

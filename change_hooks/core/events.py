@@ -55,8 +55,9 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     :param full_name: the path at the forge, ``owner/name``; what its API calls it.
     :param name: the last part of it, or what people call it.
     :param project: what a change's *project* is; *full_name* when it is None.
-    :param urls: its addresses, by kind: ``https``, ``ssh``, ``html``, and ``usual`` where a change of this dialect has
-        yet another one. The first one that is there is used when the kind that is asked for is not.
+    :param urls: its addresses, by kind: ``https``, ``ssh``, ``html``, and ``usual`` where a change of this
+        dialect has yet another one. The first one that is there is used when the kind that is asked for is
+        not.
     :param id: the forge's own key for it.
     :param names: more names by which the option ``repositories`` may mean it.
     :param src: the version control system.
@@ -104,7 +105,8 @@ class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     :param after: the commit it is on; None: it does not exist any more.
     :param commits: what is new on it, oldest first, as far as the forge lists it.
     :param head: the commit it is on, when more than its name is known.
-    :param total: how many commits are new, when the forge counts more than it lists; True: more, but not how many.
+    :param total: how many commits are new, when the forge counts more than it lists; True: more, but it does
+        not say how many.
     :param created: it did not exist before; None: not known.
     :param forced: what it was on is not a part of what it is on; None: not known.
     :param sender: who did it.
@@ -121,7 +123,7 @@ class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     after: str | None = None
     commits: Sequence[Commit] = ()
     head: Commit | None = None
-    total: int | None = None
+    total: int | Literal[True] | None = None
     created: bool | None = None
     forced: bool | None = None
     sender: Person = Person()
@@ -172,6 +174,7 @@ class PullRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     :param created: seconds since the epoch.
     :param updated: seconds since the epoch.
     :param merge_commit: what came of merging it.
+    :param merge_ref: where the forge keeps the merge of both sides, for trying it.
     :param commits: how many it has.
     :param files: the paths touched; None: not known.
     :param head_commit: the last commit of *head*, when more than its name is known.
@@ -196,6 +199,7 @@ class PullRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created: int | None = None
     updated: int | None = None
     merge_commit: str | None = None
+    merge_ref: str | None = None
     commits: int | None = None
     files: list[str] | None = None
     head_commit: Commit | None = None

@@ -1,4 +1,8 @@
-"""What a user may write for a dialect: declared once, checked at load."""
+"""What a user may write for a dialect: declared once, checked at load, and the same for every forge.
+
+Strategy: an option is a field of a frozen data class, with the check that makes its value of what a user
+wrote. A value of None is the default, everywhere.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import Any
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, ClassVar, TypeVar
 
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
 from change_hooks.core.verification import as_secrets
+
+O = TypeVar("O", bound="Options")  # noqa: E741 (O as in Options)
 
 
 def option(default: Any, check: Callable[[Any], Any], name: str | None = None) -> Any:
@@ -23,81 +30,223 @@ def option(default: Any, check: Callable[[Any], Any], name: str | None = None) -
     return field(default=default, metadata={"check": check, "name": name})
 
 
-def anything(value: Any) -> Any:
+# Checks -------------------------------------------------------------------------------------------
+
+
+def anything(value: object) -> object:
     """Take every value."""
     return value
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Take a str."""
     if not isinstance(value, str):
         raise TypeError(f"must be a str, not {type(value).__name__}")
     return value
 
 
-def flag(value: Any) -> bool:
+def flag(value: object) -> bool:
     """Take a bool."""
     if not isinstance(value, bool):
         raise TypeError(f"must be True or False, not {type(value).__name__}")
     return value
 
 
-def seconds(value: Any) -> float:
+def seconds(value: object) -> float:
     """Take a positive number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise TypeError("must be a positive number of seconds")
     return value
 
 
-def texts(value: Any) -> tuple[str, ...]:
-    """Take a list of str."""
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+def texts(value: object) -> tuple[str, ...]:
+    """Take a list of str; one str is a list of one."""
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, (list, tuple, set, frozenset)) or not all(
+        isinstance(item, str) for item in value
+    ):
         raise TypeError("must be a list of str")
     return tuple(value)
 
 
-def text_or_callable(value: Any) -> Any:
+def one_of(*valid: str) -> Callable[[object], tuple[str, ...]]:
+    """Take a list of some of the str *valid*."""
+
+    def check(value: object) -> tuple[str, ...]:
+        for name in texts(value):
+            if name not in valid:
+                raise ValueError(f"has {name!r}{nearest(name, valid)}")
+        return texts(value)
+
+    return check
+
+
+def text_or_callable(value: object) -> Any:
     """Take a str, or a callable that is given the payload."""
     return value if callable(value) else text(value)
 
 
-def secret(value: Any) -> Any:
+def secret(value: object) -> Any:
     """Take a str, bytes, a list of them, or a callable that is given the delivery."""
     return value if callable(value) else tuple(as_secrets(value))
 
 
-def skips(value: Any) -> tuple[re.Pattern[str], ...]:
+def token(value: object) -> Any:
+    """Take a str, a callable that is given the repository, or ``{'app': id, 'key': PEM}``."""
+    if callable(value):
+        return value
+    if isinstance(value, Mapping):
+        if set(value) != {"app", "key"}:
+            raise ValueError("must be a str, a callable, or {'app': ID, 'key': {'file': PATH}}")
+        return dict(value)
+    if not text(value).strip():
+        raise ValueError("is empty; leave it out, or set a token")
+    return text(value).strip()
+
+
+def regular_expression(value: object) -> re.Pattern[str]:
+    """Take a regular expression."""
+    try:
+        return re.compile(text(value))
+    except re.error as error:
+        raise ValueError(f"is not a valid regular expression: {error}") from None
+
+
+def skips(value: object) -> tuple[re.Pattern[str], ...]:
     """Take a list of regular expressions."""
     return compile_skips(texts(value))
 
 
-def url_kind(value: Any) -> Any:
+def url_kind(value: object) -> Any:
     """Take ``'https'``, ``'ssh'``, ``'html'`` or a callable that is given the payload."""
-    if callable(value) or value in ("https", "ssh", "html"):
+    if callable(value) or (isinstance(value, str) and value in ("https", "ssh", "html")):
         return value
     raise ValueError("must be 'https', 'ssh', 'html' or a callable")
+
+
+def commits_or_head(value: object) -> str:
+    """Take ``'commits'`` or ``'head'``."""
+    if value not in ("commits", "head"):
+        raise ValueError(
+            "must be 'commits' (a change for each commit of a new branch) or 'head' (one change)"
+        )
+    return text(value)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A comment that gives a change.
+
+    :param pattern: what its text must match; named groups become properties.
+    :param permission: what its author must be allowed to do in the repository, as the forge says.
+    """
+
+    pattern: re.Pattern[str]
+    permission: str
+
+
+PERMISSIONS = ("read", "write", "admin")
+
+
+def commands(value: object) -> tuple[Command, ...]:
+    """Take ``{'regex': …, 'permission': 'write'}``, or a list of such; or ``{pattern: permission}``."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    found: list[Command] = []
+    for item in items:
+        if not isinstance(item, Mapping) or not item:
+            raise TypeError("must be a dict {'regex': PATTERN, 'permission': 'write'}, or a list of such")
+        pairs = (
+            [(item.get("regex"), item.get("permission", "write"))] if "regex" in item else list(item.items())
+        )
+        for pattern, permission in pairs:
+            if permission not in PERMISSIONS:
+                raise ValueError(
+                    f"has the permission {permission!r}; valid names are {', '.join(PERMISSIONS)}"
+                )
+            found.append(Command(regular_expression(pattern), permission))
+    return tuple(found)
+
+
+def networks(value: object) -> tuple[str | IPv4Network | IPv6Network, ...]:
+    """Take a list of networks (``192.0.2.0/24``), or the name of a forge that publishes its own."""
+    found: list[str | IPv4Network | IPv6Network] = []
+    for item in texts(value):
+        if item.isalpha():
+            found.append(item)
+            continue
+        try:
+            found.append(ip_network(item, strict=False))
+        except ValueError:
+            raise ValueError(f"has {item!r}, which is neither a network nor the name of a forge") from None
+    return tuple(found)
+
+
+def recovery(value: object) -> Mapping[str, Any]:
+    """Take ``{'from': ['owner/name', …], 'every': seconds, 'via': 'redeliver' | 'fetch' | 'heads'}``."""
+    if not isinstance(value, Mapping):
+        raise TypeError("must be a dict {'from': ['owner/name'], 'every': 300}")
+    for name in value:
+        if name not in ("from", "every", "via"):
+            raise ValueError(f"has an unknown key {name!r}{nearest(str(name), ('from', 'every', 'via'))}")
+    if value.get("via", "redeliver") not in ("redeliver", "fetch", "heads"):
+        raise ValueError("'via' must be 'redeliver', 'fetch' or 'heads'")
+    if value.get("every") is not None:
+        seconds(value["every"])
+    places = value.get("from")
+    if not isinstance(places, (list, tuple)) or not places:
+        raise ValueError(
+            "'from' must be a list of repositories, for instance ['owner/name', 'org:acme', 'app']"
+        )
+    return dict(value)
+
+
+# Options ------------------------------------------------------------------------------------------
+
+ACTIONS = (
+    *("opened", "reopened", "updated", "edited", "labeled", "unlabeled"),
+    *("ready", "drafted", "closed", "merged", "queued"),
+)
 
 
 @dataclass(frozen=True)
 class Options:
     """What a user may write for any dialect."""
 
+    #: The names of the options that hold a secret; in them ``{'env': NAME}`` and the like are references.
+    secrets: ClassVar[tuple[str, ...]] = ("secret",)
+
     dialect: str | None = option(None, text)
     custom_class: Any = option(None, anything)
     auth: Any = option(None, anything)
+    allow: tuple[Any, ...] | None = option(None, networks)
+    expect_every: float | None = option(None, seconds)
 
 
 @dataclass(frozen=True)
 class ForgeOptions(Options):
     """What a user may write for a forge."""
 
+    secrets: ClassVar[tuple[str, ...]] = ("secret", "token")
+
     secret: Any = option(None, secret)
+    strict: bool = option(default=False, check=flag)
     codebase: Any = option(None, text_or_callable)
-    project: str | None = option(None, text)
+    project: Any = option(None, text_or_callable)
     skips: tuple[re.Pattern[str], ...] = option(compile_skips(DEFAULT_SKIPS), skips)
     repositories: tuple[str, ...] | None = option(None, texts)
     branches: tuple[str, ...] | None = option(None, texts)
     repository_url: Any = option(None, url_kind)
+    actions: tuple[str, ...] | None = option(None, one_of(*ACTIONS))
+    drafts: bool = option(default=True, check=flag)
+    labels: tuple[str, ...] | None = option(None, texts)
+    ignore_senders: tuple[str, ...] = option((), texts)
+    commands: tuple[Command, ...] = option((), commands)
+    token: Any = option(None, token)
+    complete: bool = option(default=False, check=flag)
+    recover: Mapping[str, Any] | None = option(None, recovery)
+    replay: bool = option(default=True, check=flag)
+    new_branch: str = option("commits", commits_or_head)
 
 
 def option_names(options: type[Options]) -> dict[str, Any]:
@@ -105,7 +254,7 @@ def option_names(options: type[Options]) -> dict[str, Any]:
     return {declared.metadata["name"] or declared.name: declared for declared in fields(options)}
 
 
-def read_options(declared: type[Options], written: Mapping[str, Any]) -> tuple[Options, list[str], list[str]]:
+def read_options(declared: type[O], written: Mapping[str, Any]) -> tuple[O, list[str], list[str]]:
     """Read what a user wrote for a dialect.
 
     :returns: the options, the problems with their values, and the names that are not *declared*.
@@ -127,4 +276,31 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     """``; did you mean 'x'?`` where a valid name is near, else the valid names."""
     valid = sorted(valid)
     close = get_close_matches(name, valid, 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(valid)}"
+    return f"; did you mean {close[0]!r}?" if close else f"; valid names are {', '.join(valid)}"
+
+
+__all__ = [
+    "ACTIONS",
+    "Command",
+    "ForgeOptions",
+    "Options",
+    "anything",
+    "commands",
+    "flag",
+    "nearest",
+    "networks",
+    "one_of",
+    "option",
+    "option_names",
+    "read_options",
+    "recovery",
+    "regular_expression",
+    "seconds",
+    "secret",
+    "skips",
+    "text",
+    "text_or_callable",
+    "texts",
+    "token",
+    "url_kind",
+]

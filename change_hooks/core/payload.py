@@ -1,9 +1,9 @@
 """From a body to a payload: content type, character set, JSON, shape.
 
-Strategy: what a forge means is never lost to how it is written. A byte-order mark, another character
-set, an invalid byte or a lone surrogate is repaired (with U+FFFD); what is left over is an error that
-names the field. The fast way (msgspec, straight from the bytes to the shape) comes first; repair is
-tried only after it failed.
+Strategy: what a forge means is never lost to how it is written. A byte-order mark, another character set, an
+invalid byte or a lone surrogate is repaired (with U+FFFD), and a field of another type than documented costs
+at most itself; what is left over is an error that names the field. The fast way (msgspec, straight from the
+bytes to the shape) comes first; repair is tried only after it failed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,47 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from change_hooks.core.delivery import Delivery, parse_urlencoded
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, UnsupportedContentType
+from change_hooks.core.forms import parse_urlencoded
+from change_hooks.core.lenient import fit
 
 T = TypeVar("T")
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+#: The most objects, and the most commas, in a document. The largest pushes have some ten thousand.
+MOST_OBJECTS = 500_000
+MOST_COMMAS = 2_000_000
+#: Up to this size a document that is still not valid is repaired by decoding it twice, in bytes.
+SMALL = 1024 * 1024
+#: The character sets that are read, by the names that a content type has for them.
+CHARSETS = {
+    name: codec
+    for codec, names in {
+        "utf-8": "utf-8 utf8",
+        "ascii": "us-ascii ascii",
+        "iso-8859-1": "iso-8859-1 latin1 latin-1 iso8859-1",
+        "iso-8859-2": "iso-8859-2 latin2",
+        "iso-8859-5": "iso-8859-5",
+        "iso-8859-7": "iso-8859-7",
+        "iso-8859-15": "iso-8859-15 latin9",
+        "cp1250": "windows-1250 cp1250",
+        "cp1251": "windows-1251 cp1251",
+        "cp1252": "windows-1252 cp1252",
+        "koi8-r": "koi8-r",
+        "utf-16": "utf-16",
+        "utf-16-le": "utf-16le",
+        "utf-16-be": "utf-16be",
+        "shift_jis": "shift_jis shift-jis sjis",
+        "euc_jp": "euc-jp",
+        "euc_kr": "euc-kr",
+        "gb18030": "gb18030 gbk gb2312",
+        "big5": "big5",
+    }.items()
+    for name in names.split()
+}
 
 
 class Shape(msgspec.Struct, gc=False):
@@ -75,15 +108,12 @@ def json_text(delivery: Delivery, *, form: bool, json: bool = True) -> bytes:
 
 
 def _in_utf8(body: bytes, charset: str) -> bytes:
-    if charset in {"utf-8", "utf8", "us-ascii", "ascii"}:
+    codec = CHARSETS.get(charset)
+    if codec is None:
+        raise UnsupportedContentType("the charset of the content type is not known; use utf-8")
+    if codec in {"utf-8", "ascii"}:
         return body[3:] if body.startswith(codecs.BOM_UTF8) else body
-    try:
-        codec = codecs.lookup(charset)
-        if not getattr(codec, "_is_text_encoding", True):
-            raise LookupError
-        return body.decode(codec.name, "replace").lstrip("\ufeff").encode("utf-8", "replace")
-    except (LookupError, ValueError):
-        raise UnsupportedContentType("the charset of the content type is not known; use utf-8") from None
+    return body.decode(codec, "replace").lstrip("\ufeff").encode("utf-8", "replace")
 
 
 @lru_cache(maxsize=256)
@@ -95,57 +125,77 @@ def decoder_for(shape: Any) -> msgspec.json.Decoder[Any]:
 def decode(text: bytes, shape: Any) -> Any:
     """Decode the JSON document *text* as *shape* (a type that msgspec knows; ``Any`` for plain objects).
 
-    Invalid UTF-8 and lone surrogates become U+FFFD.
+    Invalid UTF-8 and lone surrogates become U+FFFD; what is not needed and has another type is left out.
 
-    :raises BadPayload: it is no JSON, is nested too deeply, or a field has another shape.
+    :raises BadPayload: it is not valid JSON, is nested too deeply, has too many objects, or a required field
+        has another type.
     """
+    if len(text) > MOST_OBJECTS and (text.count(b"{") > MOST_OBJECTS or text.count(b",") > MOST_COMMAS):
+        raise BadPayload("the JSON has too many objects")
     decoder = decoder_for(shape)
     try:
         return decoder.decode(text)
     except msgspec.ValidationError as error:
-        raise _misshapen(error) from None
+        if shape is Any:
+            raise BadPayload(_malformed(error)) from None
+        return fit(decode(text, Any), shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _decode_repaired(text, decoder, error)
+        return _decode_repaired(text, shape, error)
     except RecursionError:
         raise BadPayload("the JSON is nested too deeply") from None
 
 
-def _decode_repaired(text: bytes, decoder: msgspec.json.Decoder[Any], first: Exception) -> Any:
+#: A lone surrogate, with the pairs of backslashes before it.
+_LONE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)\\u(?:[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u)[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+
+
+def _decode_repaired(text: bytes, shape: Any, first: Exception) -> Any:
+    clean = text.decode("utf-8", "replace").encode()
+    clean = _LONE.sub(rb"\1\\ufffd", clean)
     try:
-        document = json.loads(text.decode("utf-8", "replace"))
+        return _decode_lenient(clean, shape)
+    except (msgspec.DecodeError, RecursionError):
+        if len(text) > SMALL:
+            raise BadPayload(_malformed(first)) from None
+    try:
+        document = json.loads(clean.decode())
         raw = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        clean = raw.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return decoder.decode(clean.encode())
-    except msgspec.ValidationError as error:
-        raise _misshapen(error) from None
+        return _decode_lenient(
+            raw.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode(), shape
+        )
     except RecursionError:
         raise BadPayload("the JSON is nested too deeply") from None
-    except ValueError:
+    except (json.JSONDecodeError, msgspec.DecodeError):
         raise BadPayload(_malformed(first)) from None
+
+
+def _decode_lenient(text: bytes, shape: Any) -> Any:
+    try:
+        return decoder_for(shape).decode(text)
+    except msgspec.ValidationError:
+        return fit(decoder_for(Any).decode(text), shape)
 
 
 def _malformed(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return "the body is no JSON"
-    return f"the body is no JSON ({error})"
-
-
-def _misshapen(error: msgspec.ValidationError) -> BadPayload:
-    message, _, path = str(error).rpartition(" - at `")
-    return BadPayload(message or str(error), path.rstrip("`") if message else "$")
+        return "the body is not valid JSON"
+    return f"the body is not valid JSON ({error})"
 
 
 def convert(payload: Any, shape: type[T]) -> T:
     """Give a decoded payload (a mapping) the shape; what has it already is returned as it is.
 
-    :raises BadPayload: a field has another shape; it is named.
+    :raises BadPayload: a required field has another type; it is named.
     """
     if isinstance(payload, shape):
         return payload
     try:
         return msgspec.convert(payload, shape)
-    except msgspec.ValidationError as error:
-        raise _misshapen(error) from None
+    except msgspec.ValidationError:
+        return fit(payload, shape)
 
 
 def expect_mapping(payload: Any) -> Mapping[str, Any]:
@@ -170,6 +220,8 @@ def epoch(text: str | None) -> int | None:
     """
     if not text:
         return None
+    if len(text) > LONGEST_DATE:
+        return None
     offset = _offset(text[19:])
     try:
         moment = datetime.fromisoformat(text if offset is None else text[:19])
@@ -184,6 +236,8 @@ def epoch(text: str | None) -> int | None:
 
 
 _EPOCH = datetime(1970, 1, 1)
+#: What is longer is no date, in characters; so no long text is remembered.
+LONGEST_DATE = 48
 _OFFSET = re.compile(r"(?:[.,]\d+)?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
 
 

@@ -11,7 +11,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from hmac import compare_digest
 from hmac import digest as hmac_digest
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from change_hooks.core.errors import SignatureMismatch, SignatureMissing
 
@@ -27,23 +27,48 @@ Encoding = Literal["hex", "base64"]
 MOST_SIGNATURES = 16
 
 
-def as_secrets(value: Any) -> list[bytes]:
-    """The secrets a user wrote: None, a str (UTF-8), bytes, or a list of those.
+def as_secrets(value: object) -> list[bytes]:
+    """The secrets a user wrote: a str (UTF-8), bytes, or a list of those.
 
-    :raises TypeError: for anything else.
-    :raises ValueError: for an empty secret, with which everybody could sign.
+    :raises TypeError: for anything else, None included: a variable of the environment that is not set is no
+        secret.
+    :raises ValueError: for one that is empty, or that anybody could guess: nothing but blanks or NULs, or a
+        signing token without a key in it.
     """
-    if value is None:
-        return []
     if isinstance(value, (list, tuple)):
+        if not value:
+            raise ValueError("is an empty list; leave it out, or set a secret")
         return [secret for item in value for secret in as_secrets(item)]
     if isinstance(value, str):
         value = value.encode()
     if not isinstance(value, bytes):
-        raise TypeError(f"expected str, bytes or a list of them, got {type(value).__name__}")
-    if not value:
+        raise TypeError(f"must be a str, bytes or a list of them, not {type(value).__name__}")
+    if not value.strip(b" \t\r\n\0"):
         raise ValueError("is empty; leave it out, or set a secret")
+    if value.startswith(SIGNING_KEY_PREFIX) and signing_key(value) is None:
+        raise ValueError(
+            "begins with 'whsec_', but is not valid base64 behind it; copy the signing token again"
+        )
     return [value]
+
+
+#: What people write when they mean to change it later.
+WELL_KNOWN = frozenset(
+    b"secret password changeme change-me test token mysecret my-secret your-secret webhook".split()
+)
+#: A secret of fewer bytes can be guessed from one signed delivery.
+SHORT = 16
+
+
+def weakness(secret: bytes) -> str | None:
+    """Why a secret is doubtful, or None."""
+    if secret.strip() != secret:
+        return "begins or ends with blanks or a newline; strip() it if it was read from a file"
+    if secret.lower() in WELL_KNOWN:
+        return "is a well-known one"
+    if len(secret) < SHORT:
+        return f"is shorter than {SHORT} bytes; 'openssl rand -hex 32' makes a good one"
+    return None
 
 
 def sign_hmac(
@@ -269,4 +294,5 @@ __all__ = [
     "verify_timestamp",
     "verify_together",
     "verify_token",
+    "weakness",
 ]

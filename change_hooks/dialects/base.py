@@ -1,4 +1,4 @@
-r"""The ``base`` dialect: a change spelled out in the arguments of a request.
+r"""The ``base`` dialect: a change described field by field.
 
 For commit hooks, programs and people::
 
@@ -10,16 +10,18 @@ The fields come in the query, in a form body (urlencoded or multipart) or as one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
+from time import time
 from typing import Any, ClassVar
 
-from change_hooks.core.change import Change
+from change_hooks.core.change import Change, InvalidChange
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, UnsupportedContentType
-from change_hooks.core.options import Options, flag, option, secret, text, texts
+from change_hooks.core.found import Found, about_change
+from change_hooks.core.options import Options, flag, option, secret, skips, text, texts
 from change_hooks.core.payload import (
     FORM,
     MULTIPART,
@@ -30,9 +32,10 @@ from change_hooks.core.payload import (
     is_json,
     json_text,
 )
-from change_hooks.core.select import matches
-from change_hooks.dialects.handler import Changes, HookHandler, as_dicts
-from change_hooks.flow import then
+from change_hooks.core.select import compile_skips, is_skipped, matches
+from change_hooks.dialects.event_handler import as_dicts
+from change_hooks.dialects.handler import HookHandler
+from change_hooks.flow import Steps, proceed
 
 #: The fields that hold text, by the names a sender may use; the first wins.
 TEXT_FIELDS = {
@@ -61,11 +64,14 @@ class BaseOptions(Options):
     allow_get: bool = option(default=False, check=flag)
     codebase: str | None = option(None, text)
     project: str | None = option(None, text)
+    skips: tuple[re.Pattern[str], ...] = option(compile_skips(()), skips)
+    repositories: tuple[str, ...] | None = option(None, texts)
+    branches: tuple[str, ...] | None = option(None, texts)
     base_property_whitelist: tuple[str, ...] | None = option(None, texts)
 
 
-class BaseHookHandler(HookHandler):
-    """Takes a change spelled out in the request.
+class BaseHookHandler(HookHandler[BaseOptions]):
+    """Takes a change described field by field in the request.
 
     With a secret, the raw body is signed: ``X-Hub-Signature-256: sha256=<hexadecimal HMAC>``, and only
     the body's fields are read.
@@ -84,7 +90,7 @@ class BaseHookHandler(HookHandler):
         """Warn when anybody may send."""
         doubts = []
         if not (protected or options.get("secret")):
-            doubts.append("takes changes from anybody who can reach it: set 'secret', or change_hook_auth")
+            doubts.append("accepts unauthenticated changes: set 'secret', or change_hook_auth")
         if options.get("secret") and options.get("allow_get"):
             doubts.append("'allow_get' has no effect with a 'secret': a GET has no body to sign")
         return doubts
@@ -92,12 +98,30 @@ class BaseHookHandler(HookHandler):
     def getChanges(self, request: Any) -> Any:
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`."""
         if isinstance(request, Delivery):
-            return then(self.prove(request), partial(self._read, request))
-        delivery = Delivery.from_request(request)
-        return then(then(self.prove(delivery), partial(self._read, delivery)), as_dicts)
+            return proceed(self._way(request))
+        return proceed(self._hosted(Delivery.from_request(request, received=time(), stored=self.stored())))
 
-    def _read(self, delivery: Delivery, _: None) -> Changes:
-        return [self._change(delivery)], None
+    def _hosted(self, delivery: Delivery) -> Steps[tuple[list[dict[str, Any]], str | None]]:
+        found, src = yield from self._way(delivery)
+        return as_dicts(found, src)
+
+    def _way(self, delivery: Delivery) -> Steps[tuple[Found, str | None]]:
+        delivery = yield from self.verified(delivery)
+        change = self._change(delivery)
+        about = about_change(change)
+        refused = self._refusal(change)
+        return (Found([change], "", about) if refused is None else Found((), refused, about)), None
+
+    def _refusal(self, change: Change) -> str | None:
+        settings = self.settings
+        if is_skipped(change.comments, settings.skips):
+            return "the comments ask to skip it (option 'skips')"
+        wanted = settings.repositories
+        if wanted is not None and not (matches(change.repository, wanted) or matches(change.project, wanted)):
+            return "the repository matches none of the option 'repositories'"
+        if settings.branches is not None and not matches(change.branch, settings.branches):
+            return "the branch matches none of the option 'branches'"
+        return None
 
     def _change(self, delivery: Delivery) -> Change:
         fields = self._fields(delivery)
@@ -116,14 +140,19 @@ class BaseHookHandler(HookHandler):
             change["properties"] = self._properties(fields["properties"])
         if not change:
             raise BadPayload(
-                "there is no change in it; send at least one of "
+                "the request is empty; send at least one of "
                 + ", ".join((*TEXT_FIELDS, "when_timestamp", "files", "properties"))
             )
         for name in ("project", "codebase"):
-            chosen = _query_text(delivery, name) or change.get(name) or getattr(self.settings, name)
+            # Nobody has signed the URL.
+            in_url = None if self.signed else _query_text(delivery, name)
+            chosen = in_url or change.get(name) or getattr(self.settings, name)
             if chosen:
                 change[name] = chosen
-        return Change(**change)
+        try:
+            return Change(**change)
+        except InvalidChange as error:
+            raise BadPayload(str(error), error.field) from None
 
     def _fields(self, delivery: Delivery) -> Mapping[str, Any]:
         kind, _ = content_type(delivery)
@@ -152,6 +181,9 @@ class BaseHookHandler(HookHandler):
         return properties
 
 
+_SPACED_OFFSET = re.compile(r"(?<=:\d\d) (\d\d:?\d\d)$", re.ASCII)
+
+
 def _when(value: Any, field: str) -> int:
     seconds: float | None = None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -159,7 +191,8 @@ def _when(value: Any, field: str) -> int:
     elif isinstance(value, str):
         seconds = _number(value)
         if seconds is None:
-            seconds = epoch(value.strip())
+            # In a form, the plus of an offset arrives as a space, unless it was quoted.
+            seconds = epoch(_SPACED_OFFSET.sub(r"+\1", value.strip()))
     if seconds is None or not isfinite(seconds) or not 0 <= seconds <= LATEST:
         raise BadPayload("must be seconds since the epoch, or an ISO 8601 time", field)
     return int(seconds)

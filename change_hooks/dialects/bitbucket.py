@@ -6,20 +6,22 @@ Source: Atlassian, "POST Service Management".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from itertools import groupby
+from typing import ClassVar
 
-from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.events import Commit, Event, Ignored, Person, RefUpdate, Repository
 from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.handler import Changes, EventHandler, not_told, shaped
+from change_hooks.core.style import Style
+from change_hooks.dialects.event_handler import EventHandler, shaped
 
 
 class File(Shape):
-    file: str
+    file: str | None = None
 
 
-class Commit(Shape):
+class CommitShape(Shape):
     raw_node: str | None = None
     node: str | None = None
     raw_author: str | None = None
@@ -30,7 +32,7 @@ class Commit(Shape):
     files: list[File] | None = None
 
 
-class Repository(Shape):
+class RepositoryShape(Shape):
     absolute_url: str
     scm: str | None = None
     name: str | None = None
@@ -38,9 +40,10 @@ class Repository(Shape):
 
 
 class Push(Shape):
-    repository: Repository
+    repository: RepositoryShape
     canon_url: str | None = None
-    commits: list[Commit] | None = None
+    user: str | None = None
+    commits: list[CommitShape] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,45 +53,69 @@ class BitBucketOptions(ForgeOptions):
     bitbucket_property_whitelist: tuple[str, ...] = option((), texts)
 
 
-class BitBucketHandler(EventHandler):
+class BitBucketStyle(Style):
+    """As the page of the dialect says."""
+
+    def category(self, event: RefUpdate) -> str | None:
+        """None."""
+        return None
+
+
+class BitBucketHandler(EventHandler[BitBucketOptions]):
     """Takes a push: a form with the JSON in ``payload``."""
 
     Options: ClassVar[type[Options] | None] = BitBucketOptions
     forge = "bitbucket"
+    event_header = "X-Event-Key"
     takes_form = True
     takes_json = False
+    style = BitBucketStyle()
 
     def event(self, delivery: Delivery, document: bytes) -> str:
-        """The service sends nothing but pushes."""
-        return "push"
+        """The service sends nothing but pushes, unless a header says something else."""
+        name = delivery.header(self.event_header)
+        return "push" if name in (None, "", "repo:push") else name
 
     @shaped(Push)
-    def handle_push(self, payload: Push, event: str = "push") -> Changes:
-        """One change for each commit."""
-        repository, commits = payload.repository, payload.commits or []
-        url = f"{payload.canon_url or ''}{repository.absolute_url}"
-        src = repository.scm or "git"
-        refusal = self.skipped(commits[-1].message if commits else None)
-        if refusal is not None:
-            return refusal, src
-        return [_commit_change(commit, url) for commit in commits], src
+    def handle_push(self, payload: Push, event: str = "push") -> list[Event]:
+        """Commits on any number of branches; the service does not say where these are now."""
+        url = f"{payload.canon_url or ''}{payload.repository.absolute_url}"
+        commits = [found for commit in payload.commits or () if (found := _commit(commit, url)).id]
+        repository = Repository(
+            full_name=payload.repository.absolute_url.strip("/"),
+            name=payload.repository.name,
+            project="",
+            urls={"https": url},
+            names=(payload.repository.slug,),
+            src=payload.repository.scm or "git",
+        )
+        events: list[Event] = []
+        for branch, group in groupby(commits, key=lambda commit: commit.branch):
+            some = list(group)
+            events.append(
+                RefUpdate(
+                    repository=repository,
+                    ref=branch or "",
+                    after=some[-1].id,
+                    commits=some,
+                    sender=Person(payload.user),
+                )
+            )
+        return events or [Ignored("the payload lists no commits")]
 
 
-def _commit_change(commit: Commit, url: str) -> Change:
-    revision = commit.raw_node or commit.node
-    properties: dict[str, Any] = {"event": "push"}
-    if commit.files is None:
-        properties.update(not_told("files"))
-    return Change(
-        author=commit.raw_author or commit.author or "",
-        files=[file.file for file in commit.files or ()],
-        comments=commit.message or "",
-        revision=revision,
-        when_timestamp=epoch(commit.utctimestamp),
-        branch=commit.branch,
-        revlink=f"{url}commits/{revision}" if revision else "",
-        repository=url,
-        properties=properties,
+def _commit(commit: CommitShape, url: str) -> Commit:
+    revision = commit.raw_node or commit.node or ""
+    files = commit.files
+    return Commit(
+        revision,
+        commit.message or "",
+        commit.raw_author or commit.author or "",
+        None,
+        epoch(commit.utctimestamp),
+        f"{url}commits/{revision}",
+        None if files is None else [file.file for file in files if file.file],
+        commit.branch,
     )
 
 

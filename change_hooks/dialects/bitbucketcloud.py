@@ -8,15 +8,26 @@ Source: Atlassian, "Event payloads" (Bitbucket Cloud); "Secure webhooks".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from change_hooks.core.change import TRUNCATED, Change, NoChange, person
 from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import (
+    Action,
+    Commit,
+    Event,
+    Ignored,
+    Person,
+    PullRequest,
+    RefUpdate,
+    Repository,
+    Side,
+)
 from change_hooks.core.options import Options
 from change_hooks.core.payload import Shape, epoch
+from change_hooks.core.style import Style
 from change_hooks.dialects.bitbucket import BitBucketOptions
-from change_hooks.dialects.handler import Changes, EventHandler, not_told, shaped
+from change_hooks.dialects.event_handler import EventHandler, shaped
 
 
 class Actor(Shape):
@@ -38,7 +49,7 @@ class Project(Shape):
     name: str | None = None
 
 
-class Repository(Shape):
+class RepositoryShape(Shape):
     full_name: str | None = None
     name: str | None = None
     scm: str | None = None
@@ -51,7 +62,7 @@ class CommitAuthor(Shape):
 
 
 class Target(Shape):
-    hash: str
+    hash: str | None = None
     message: str | None = None
     date: str | None = None
     author: CommitAuthor | None = None
@@ -60,23 +71,25 @@ class Target(Shape):
 
 class Ref(Shape):
     name: str
-    target: Target
+    target: Target | None = None
     type: str | None = None
 
 
-class RefChange(Shape):
+class RefChangeShape(Shape):
     new: Ref | None = None
     old: Ref | None = None
+    created: bool | None = None
+    forced: bool | None = None
     truncated: bool | None = None
 
 
 class Pushed(Shape):
-    changes: list[RefChange]
+    changes: list[RefChangeShape]
 
 
 class Push(Shape):
     push: Pushed
-    repository: Repository
+    repository: RepositoryShape
     actor: Actor | None = None
 
 
@@ -88,9 +101,10 @@ class Hash(Shape):
     hash: str | None = None
 
 
-class Side(Shape):
+class SideShape(Shape):
     branch: Branch | None = None
     commit: Hash | None = None
+    repository: RepositoryShape | None = None
 
 
 class OldSide(Shape):
@@ -98,149 +112,198 @@ class OldSide(Shape):
     commit: Hash
 
 
-class PullRequest(Shape):
+class PullRequestShape(Shape):
     id: int
     title: str | None = None
     description: str | None = None
     created_on: str | None = None
     updated_on: str | None = None
     merge_commit: Hash | None = None
-    source: Side | None = None
-    destination: Side | None = None
+    source: SideShape | None = None
+    destination: SideShape | None = None
     links: Links | None = None
     fromRef: OldSide | None = None
     toRef: OldSide | None = None
     link: str | None = None
+    author: Actor | None = None
+    draft: bool | None = None
 
 
 class PullRequestEvent(Shape):
-    pullrequest: PullRequest
-    repository: Repository
+    pullrequest: PullRequestShape
+    repository: RepositoryShape
     actor: Actor | None = None
 
 
-CATEGORIES = {
-    "pullrequest:created": "pull-created",
-    "pullrequest:updated": "pull-updated",
-    "pullrequest:fulfilled": "pull-fulfilled",
-    "pullrequest:rejected": "pull-rejected",
+class BitbucketStyle(Style):
+    """As the pages of ``bitbucketcloud`` and ``bitbucketserver`` say."""
+
+    per_commit = False
+    full_refs = True
+    deleted = "ref-deleted"
+    event_property = False
+    pull_actions = ("opened", "updated", "edited", "merged", "closed")
+    #: How the title of a pull request's change begins.
+    title: ClassVar[str] = ""
+
+    def category(self, event: RefUpdate) -> str | None:
+        """``push``, for tags too."""
+        return "push"
+
+    def pull(self, event: PullRequest, options: Any) -> dict[str, Any]:
+        """Where the merge can be had; once that is over, where it went, or where it came from."""
+        title = f"{self.title} Pull Request #{event.number}"
+        return {
+            "author": str(event.sender),
+            "branch": self.pull_branch(event),
+            "category": CATEGORIES[event.action],
+            "comments": "\n".join(filter(None, (title, event.title, event.body))),
+            "revision": (event.merge_commit if event.action == "merged" else None) or event.head.revision,
+            "when_timestamp": event.created if event.action == "opened" else event.updated,
+        }
+
+    def pull_branch(self, event: PullRequest) -> str | None:
+        """The whole ref."""
+        if event.action == "merged":
+            return event.base.branch and f"refs/heads/{event.base.branch}"
+        if event.action == "closed":
+            return source_ref(event)
+        return event.merge_ref
+
+
+def source_ref(event: PullRequest) -> str | None:
+    """Where a pull request comes from: of another repository, under a name that no branch here has."""
+    if event.from_fork:
+        return f"refs/pull-requests/{event.number}/from"
+    return event.head.branch and f"refs/heads/{event.head.branch}"
+
+
+#: The categories of pull requests, by what happened.
+CATEGORIES: Mapping[str, str] = {
+    "opened": "pull-created",
+    "reopened": "pull-created",
+    "updated": "pull-updated",
+    "edited": "pull-updated",
+    "labeled": "pull-updated",
+    "unlabeled": "pull-updated",
+    "ready": "pull-updated",
+    "drafted": "pull-updated",
+    "queued": "pull-updated",
+    "merged": "pull-fulfilled",
+    "closed": "pull-rejected",
 }
 
 
-class BitbucketCloudEventHandler(EventHandler):
+class BitbucketCloudStyle(BitbucketStyle):
+    """There is no merge ref on Cloud: the branch is the source."""
+
+    unnamed = "Bitbucket Cloud commit {revision}"
+    title = "Bitbucket Cloud"
+
+    def pull_branch(self, event: PullRequest) -> str | None:
+        """The older form has a merge ref."""
+        if event.action in ("merged", "closed"):
+            return super().pull_branch(event)
+        return event.merge_ref or source_ref(event)
+
+
+class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
     """Takes ``repo:push``, and ``pullrequest:`` ``created``, ``updated``, ``fulfilled`` and ``rejected``."""
 
     Options: ClassVar[type[Options] | None] = BitBucketOptions
-    forge = "bitbucket"
+    forge = "bitbucketcloud"
+    prefix = "bitbucket"
     event_header = "X-Event-Key"
     id_headers = ("X-Request-UUID",)
-
-    def property_source(self, event: str, payload: Any) -> Any:
-        """Of a pull request's payload, the pull request."""
-        return payload["pullrequest"] if event in CATEGORIES else payload
-
-    def names(self, payload: Any) -> tuple[Iterable[str | None], Iterable[str | None]]:
-        """A repository by name and address, and a pull request also by the branch it is for."""
-        if isinstance(payload, PullRequestEvent):
-            pull = payload.pullrequest
-            target = pull.toRef.branch.name if pull.toRef is not None else _branch_name(pull.destination)
-            return _names(payload.repository), (target,)
-        return (_names(payload.repository) if isinstance(payload, Push) else ()), ()
+    style = BitbucketCloudStyle()
 
     @shaped(Push)
-    def handle_repo_push(self, payload: Push, event: str = "repo:push") -> Changes:
-        """One change for each branch or tag, of the category ``push`` or ``ref-deleted``."""
-        src = payload.repository.scm or "git"
-        found: list[Change] = []
-        refusal: NoChange | None = None
-        for change in payload.push.changes:
-            ref = change.new or change.old
-            if ref is None:
-                continue
-            skipped = self.skipped(ref.target.message) if change.new is not None else None
-            if skipped is None:
-                found.append(self._ref_change(payload, change, ref))
-            else:
-                refusal = skipped
-        return (found if refusal is None or found else refusal), src
-
-    def _ref_change(self, payload: Push, change: RefChange, ref: Ref) -> Change:
-        repository, target = payload.repository, ref.target
-        deleted = change.new is None
-        html = _href(repository.links, "html")
-        properties: dict[str, Any] = not_told("files")
-        if change.truncated:
-            properties[TRUNCATED] = True
-        message, date = (None, None) if deleted else (target.message, target.date)
-        raw = target.author.raw if target.author is not None and not deleted else None
-        return Change(
-            author=raw or _actor(payload.actor),
-            comments=message or f"Bitbucket Cloud commit {target.hash}",
-            revision=target.hash,
-            when_timestamp=epoch(date),
-            branch=_ref_name(ref),
-            category="ref-deleted" if deleted else "push",
-            revlink=_href(target.links, "html") or f"{html}/commits/{target.hash}",
-            repository=_address(self, repository),
-            project=_project(repository),
-            properties=properties,
-        )
+    def handle_repo_push(self, payload: Push, event: str = "repo:push") -> list[Event]:
+        """Branches and tags were made, moved or deleted."""
+        return [
+            found
+            for change in payload.push.changes
+            if (found := _ref_update(payload, change, event)) is not None
+        ] or [Ignored("the push lists no branch and no tag")]
 
     @shaped(PullRequestEvent)
-    def handle_pullrequest_created(self, payload: PullRequestEvent, event: str) -> Changes:
-        """One change for the source branch; when it was merged, for the destination."""
-        pull, repository = payload.pullrequest, payload.repository
-        category = CATEGORIES[event]
-        title = f"Bitbucket Cloud Pull Request #{pull.id}"
-        if pull.fromRef is not None and pull.toRef is not None:
-            revision, branch = pull.fromRef.commit.hash, _old_branch(category, pull)
-            comments = title
-        elif pull.source is not None:
-            revision, branch = _new_branch(category, pull)
-            comments = "\n".join(filter(None, (title, pull.title, pull.description)))
-        else:
-            raise BadPayload("is missing", "$.pullrequest.source")
+    def handle_pullrequest_created(self, payload: PullRequestEvent, event: str) -> Event:
+        """Something happened to a pull request."""
+        pull = payload.pullrequest
         page = pull.link or _href(pull.links, "html")
-        change = Change(
-            author=_actor(payload.actor),
-            comments=comments,
-            revision=revision,
-            when_timestamp=epoch(pull.created_on if category == "pull-created" else pull.updated_on),
-            branch=branch,
-            category=category,
-            revlink=page,
-            repository=_address(self, repository),
-            project=_project(repository),
-            properties={"pullrequesturl": page, **not_told("files")},
+        head, base, older = _sides(pull)
+        return PullRequest(
+            repository=_repository(payload.repository),
+            number=pull.id,
+            action=ACTIONS[event],
+            forge_action=event,
+            title=None if older else pull.title,
+            body=None if older else pull.description,
+            head=head,
+            base=base,
+            author=_person(pull.author),
+            sender=_person(payload.actor),
+            draft=pull.draft,
+            url=page,
+            created=epoch(pull.created_on),
+            updated=epoch(pull.updated_on),
+            merge_commit=pull.merge_commit.hash if pull.merge_commit is not None else None,
+            merge_ref=f"refs/pull-requests/{pull.id}/merge" if older else None,
+            name=event,
+            properties={"pullrequesturl": page},
         )
-        return [change], repository.scm or "git"
 
     handle_pullrequest_updated = handle_pullrequest_created
     handle_pullrequest_fulfilled = handle_pullrequest_created
     handle_pullrequest_rejected = handle_pullrequest_created
 
-
-def _names(repository: Repository) -> tuple[str | None, ...]:
-    return (repository.full_name, repository.name, _href(repository.links, "html"))
-
-
-def _href(links: Links | None, kind: str) -> str:
-    link: Href | None = getattr(links, kind, None)
-    return (link.href if link is not None else None) or ""
+    def property_source(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Of a pull request's payload, the pull request."""
+        found = payload.get("pullrequest") if event in ACTIONS else payload
+        return found if isinstance(found, Mapping) else payload
 
 
-def _actor(actor: Actor | None) -> str:
-    return "" if actor is None else person(actor.display_name, actor.nickname or actor.username)
+ACTIONS: Mapping[str, Action] = {
+    "pullrequest:created": "opened",
+    "pullrequest:updated": "updated",
+    "pullrequest:fulfilled": "merged",
+    "pullrequest:rejected": "closed",
+}
 
 
-def _project(repository: Repository) -> str:
-    return (repository.project.name if repository.project is not None else None) or ""
-
-
-def _address(handler: EventHandler, repository: Repository) -> str:
+def _ref_update(payload: Push, change: RefChangeShape, event: str) -> Event | None:
+    ref = change.new or change.old
+    if ref is None:
+        return None
+    target = ref.target or Target()
+    repository = payload.repository
+    deleted = change.new is None
+    if target.hash is None:
+        raise BadPayload("is missing", "$.push.changes[...].new.target.hash")
     html = _href(repository.links, "html")
-    ssh = f"git@bitbucket.org:{repository.full_name}.git" if repository.full_name else None
-    return handler.address("usual", usual=_href(repository.links, "self"), https=html, ssh=ssh, html=html)
+    old = change.old.target.hash if change.old is not None and change.old.target is not None else None
+    url = _href(target.links, "html") or f"{html}/commits/{target.hash}"
+    known = Target() if deleted else target
+    return RefUpdate(
+        repository=_repository(repository),
+        ref=_ref_name(ref),
+        before=old,
+        after=None if deleted else target.hash,
+        head=Commit(
+            target.hash,
+            known.message,
+            (known.author.raw if known.author is not None else None) or "",
+            None,
+            epoch(known.date),
+            url,
+        ),
+        total=True if change.truncated else None,
+        created=change.old is None,
+        forced=change.forced,
+        sender=_person(payload.actor),
+        url=url,
+        name=event,
+    )
 
 
 def _ref_name(ref: Ref) -> str:
@@ -249,26 +312,47 @@ def _ref_name(ref: Ref) -> str:
     return ref.name if ref.type in ("named_branch", "bookmark") else f"refs/heads/{ref.name}"
 
 
-def _branch_name(side: Side | None) -> str | None:
-    return side.branch.name if side is not None and side.branch is not None else None
+def _sides(pull: PullRequestShape) -> tuple[Side, Side, bool]:
+    """Head and base, and whether they come in the older form."""
+    if pull.fromRef is not None and pull.toRef is not None:
+        head = Side(branch=pull.fromRef.branch.name, revision=pull.fromRef.commit.hash)
+        return head, Side(branch=pull.toRef.branch.name, revision=pull.toRef.commit.hash), True
+    if pull.source is None:
+        raise BadPayload("is missing", "$.pullrequest.source")
+    return _side(pull.source), _side(pull.destination or SideShape()), False
 
 
-def _old_branch(category: str, pull: PullRequest) -> str | None:
-    if category == "pull-fulfilled" and pull.toRef is not None:
-        return f"refs/heads/{pull.toRef.branch.name}"
-    if category == "pull-rejected" and pull.fromRef is not None:
-        return f"refs/heads/{pull.fromRef.branch.name}"
-    return f"refs/pull-requests/{pull.id}/merge"
+def _side(side: SideShape) -> Side:
+    return Side(
+        branch=side.branch.name if side.branch is not None else None,
+        revision=side.commit.hash if side.commit is not None else None,
+        repository=_repository(side.repository) if side.repository is not None else None,
+    )
 
 
-def _new_branch(category: str, pull: PullRequest) -> tuple[str | None, str | None]:
-    source, merged = pull.source or Side(), pull.merge_commit
-    side, revision = source, source.commit.hash if source.commit is not None else None
-    if category == "pull-fulfilled" and pull.destination is not None:
-        side = pull.destination
-        revision = merged.hash if merged is not None and merged.hash else revision
-    name = _branch_name(side)
-    return revision, f"refs/heads/{name}" if name else None
+def _href(links: Links | None, kind: str) -> str:
+    link: Href | None = getattr(links, kind, None)
+    return (link.href if link is not None else None) or ""
 
 
-__all__ = ["BitbucketCloudEventHandler"]
+def _person(actor: Actor | None) -> Person:
+    """Cloud sends no mail address: the nickname stands in its place."""
+    if actor is None:
+        return Person()
+    login = actor.nickname or actor.username
+    return Person(actor.display_name, login, login)
+
+
+def _repository(repository: RepositoryShape) -> Repository:
+    html = _href(repository.links, "html")
+    ssh = f"git@bitbucket.org:{repository.full_name}.git" if repository.full_name else None
+    return Repository(
+        full_name=repository.full_name,
+        name=repository.name,
+        project=(repository.project.name if repository.project is not None else None) or "",
+        urls={"usual": _href(repository.links, "self"), "https": html, "ssh": ssh, "html": html},
+        src=repository.scm or "git",
+    )
+
+
+__all__ = ["CATEGORIES", "BitbucketCloudEventHandler", "BitbucketStyle", "source_ref"]

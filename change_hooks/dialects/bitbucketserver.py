@@ -7,15 +7,28 @@ Source: Atlassian, "Event payload" (Bitbucket Data Center); the add-on "Post Web
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from change_hooks.core.change import TRUNCATED, Change, NoChange, person
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.options import Options
+from change_hooks.core.events import (
+    Action,
+    Commit,
+    Event,
+    Ignored,
+    Person,
+    PullRequest,
+    RefUpdate,
+    Repository,
+    Side,
+    revision_or_none,
+)
+from change_hooks.core.options import Options, option, text
 from change_hooks.core.payload import Shape, epoch
 from change_hooks.dialects.bitbucket import BitBucketOptions
-from change_hooks.dialects.handler import Changes, EventHandler, not_told, shaped
+from change_hooks.dialects.bitbucketcloud import BitbucketStyle, source_ref
+from change_hooks.dialects.event_handler import EventHandler, shaped
 
 
 class User(Shape):
@@ -31,8 +44,8 @@ class Link(Shape):
 
 
 class Links(Shape):
-    self: list[Link] | None = None
-    clone: list[Link] | None = None
+    self: list[Link | None] | None = None
+    clone: list[Link | None] | None = None
 
 
 class Project(Shape):
@@ -40,7 +53,7 @@ class Project(Shape):
     name: str | None = None
 
 
-class Repository(Shape):
+class RepositoryShape(Shape):
     slug: str | None = None
     name: str | None = None
     fullName: str | None = None
@@ -49,10 +62,11 @@ class Repository(Shape):
     links: Links | None = None
 
 
-class Commit(Shape):
+class CommitShape(Shape):
+    id: str | None = None
     message: str | None = None
     author: User | None = None
-    authorTimestamp: int | None = None
+    authorTimestamp: int | str | None = None
 
 
 class Ref(Shape):
@@ -60,8 +74,8 @@ class Ref(Shape):
     displayId: str | None = None
 
 
-class RefChange(Shape):
-    toHash: str
+class RefChangeShape(Shape):
+    toHash: str | None = None
     ref: Ref | None = None
     refId: str | None = None
     fromHash: str | None = None
@@ -89,34 +103,58 @@ class AddOnPushed(Shape):
 
 
 class Push(Shape):
-    repository: Repository
+    repository: RepositoryShape
     actor: User | None = None
     date: str | int | None = None
-    changes: list[RefChange] | None = None
-    toCommit: Commit | None = None
+    changes: list[RefChangeShape] | None = None
+    toCommit: CommitShape | None = None
+    refLimitExceeded: bool | None = None
     push: AddOnPushed | None = None
 
 
-class Side(Shape):
+class SideShape(Shape):
     id: str
     displayId: str | None = None
     latestCommit: str | None = None
-    repository: Repository | None = None
+    repository: RepositoryShape | None = None
 
 
-class PullRequest(Shape):
+class Participant(Shape):
+    user: User | None = None
+
+
+class MergeCommit(Shape):
+    id: str | None = None
+
+
+class Properties(Shape):
+    mergeCommit: MergeCommit | None = None
+
+
+class PullRequestShape(Shape):
     id: int
-    fromRef: Side
-    toRef: Side
+    fromRef: SideShape
+    toRef: SideShape
     title: str | None = None
     description: str | None = None
     links: Links | None = None
+    author: Participant | None = None
+    draft: bool | None = None
+    createdDate: int | str | None = None
+    updatedDate: int | str | None = None
+    properties: Properties | None = None
+
+
+class Previous(Shape):
+    latestCommit: str | None = None
 
 
 class PullRequestEvent(Shape):
-    pullRequest: PullRequest
+    pullRequest: PullRequestShape
     actor: User | None = None
     date: str | int | None = None
+    previousTarget: Previous | None = None
+    previousFromHash: str | None = None
 
 
 class AddOnBranch(Shape):
@@ -137,82 +175,165 @@ class AddOnPullRequest(Shape):
 
 class AddOnPullRequestEvent(Shape):
     pullrequest: AddOnPullRequest
-    repository: Repository
+    repository: RepositoryShape
     actor: User | None = None
 
 
-CATEGORIES = {
-    "pr:opened": "pull-created",
-    "pr:from_ref_updated": "pull-updated",
-    "pr:modified": "pull-updated",
-    "pr:merged": "pull-fulfilled",
-    "pr:declined": "pull-rejected",
-    "pr:deleted": "pull-rejected",
-    "pullrequest:created": "pull-created",
-    "pullrequest:updated": "pull-updated",
-    "pullrequest:fulfilled": "pull-fulfilled",
-    "pullrequest:rejected": "pull-rejected",
-}
+@dataclass(frozen=True)
+class BitbucketServerOptions(BitBucketOptions):
+    """What a user may write for ``bitbucketserver``."""
+
+    server_url: str = option("", text)
 
 
-class BitbucketServerEventHandler(EventHandler):
-    """Takes ``repo:refs_changed``, the ``pr:`` events of the categories above, and the add-on's events."""
+class BitbucketServerStyle(BitbucketStyle):
+    """As the page of the dialect says."""
 
-    Options: ClassVar[type[Options] | None] = BitBucketOptions
-    forge = "bitbucket"
+    unnamed = "Bitbucket Server commit {revision}"
+    title = "Bitbucket Server"
+
+    def pull(self, event: PullRequest, options: Any) -> dict[str, Any]:
+        """The date is that of the event."""
+        return {**super().pull(event, options), "when_timestamp": event.updated}
+
+    def pull_branch(self, event: PullRequest) -> str | None:
+        """The refs as the server names them."""
+        if event.action == "merged":
+            return _ref(event.base.branch)
+        if event.action == "closed":
+            return source_ref(event) if event.from_fork else _ref(event.head.branch)
+        return event.merge_ref
+
+
+def _ref(branch: str | None) -> str | None:
+    return branch if branch is None or branch.startswith("refs/") else f"refs/heads/{branch}"
+
+
+class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
+    """Takes pushes (also to mirrors), the ``pr:`` events, and the add-on's events."""
+
+    Options: ClassVar[type[Options] | None] = BitbucketServerOptions
+    forge = "bitbucketserver"
+    prefix = "bitbucket"
     event_header = "X-Event-Key"
     id_headers = ("X-Request-Id",)
+    style = BitbucketServerStyle()
 
-    def property_source(self, event: str, payload: Any) -> Any:
+    def property_source(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Of a pull request's payload, the pull request."""
-        if event not in CATEGORIES:
+        if event not in ACTIONS:
             return payload
-        return payload["pullRequest" if event.startswith("pr:") else "pullrequest"]
+        found = payload.get("pullRequest" if event.startswith("pr:") else "pullrequest")
+        return found if isinstance(found, Mapping) else payload
 
-    def names(self, payload: Any) -> tuple[Iterable[str | None], Iterable[str | None]]:
-        """A repository as ``PROJECT/slug``, and a pull request also by the branch it is for."""
-        if isinstance(payload, PullRequestEvent):
-            target = payload.pullRequest.toRef
-            return _names(target.repository or Repository()), (target.displayId, target.id)
-        if isinstance(payload, AddOnPullRequestEvent):
-            return _names(payload.repository), (payload.pullrequest.toRef.branch.name,)
-        return (_names(payload.repository) if isinstance(payload, Push) else ()), ()
-
-    def handle_diagnostics_ping(self, payload: Any) -> Changes:
+    def handle_diagnostics_ping(self, payload: Any) -> Event:
         """Somebody tries the connection."""
-        return NoChange("a ping; the webhook works"), "git"
+        return Ignored("a ping; the webhook works")
 
     @shaped(Push)
-    def handle_repo_refs_changed(self, payload: Push, event: str = "repo:refs_changed") -> Changes:
-        """One change for each branch or tag, of the category ``push`` or ``ref-deleted``."""
+    def handle_repo_refs_changed(self, payload: Push, event: str = "repo:refs_changed") -> list[Event]:
+        """Branches and tags were made, moved or deleted."""
+        events: list[Event] = []
         if payload.changes is not None:
-            found = [_ref_change(self, payload, change) for change in payload.changes]
+            events = [self._ref_update(payload, change, event) for change in payload.changes]
         elif payload.push is not None:
-            found = [_add_on_change(self, payload, change) for change in payload.push.changes]
-        else:
+            events = [self._add_on_update(payload, change, event) for change in payload.push.changes]
+        elif not payload.refLimitExceeded:
             raise BadPayload("is missing", "$.changes")
-        skipped = self.skipped(payload.toCommit.message if payload.toCommit is not None else None)
-        return (found if skipped is None else skipped), _src(payload.repository)
+        if events:
+            return events
+        return [
+            Ignored(
+                "the server lists no changed refs (too many, or merged elsewhere); a poller finds what moved"
+            )
+        ]
 
     handle_repo_push = handle_repo_refs_changed
+    handle_mirror_repo_synchronized = handle_repo_refs_changed
+
+    def _ref_update(self, payload: Push, change: RefChangeShape, event: str) -> Event:
+        ref = (change.ref.id if change.ref is not None else None) or change.refId
+        if not ref:
+            raise BadPayload("is missing", "$.changes[...].refId")
+        if change.toHash is None and change.type != "DELETE":
+            raise BadPayload("is missing", "$.changes[...].toHash")
+        after = None if change.type == "DELETE" else revision_or_none(change.toHash)
+        known = payload.toCommit if payload.toCommit is not None and after is not None else CommitShape()
+        # Newer versions send one commit for all refs.
+        if known.id is not None and known.id != after:
+            known = CommitShape()
+        revision = after or revision_or_none(change.fromHash) or ""
+        stamp = known.authorTimestamp
+        url = f"{self._page(payload.repository)}commits/{revision}"
+        return RefUpdate(
+            repository=self._repository(payload.repository),
+            ref=ref,
+            before=revision_or_none(change.fromHash),
+            after=after,
+            head=Commit(
+                revision,
+                known.message,
+                str(_person(known.author)),
+                None,
+                _when(payload.date if stamp is None else stamp),
+                url,
+            ),
+            created=change.type == "ADD",
+            sender=_person(payload.actor),
+            url=url,
+            name=event,
+        )
+
+    def _add_on_update(self, payload: Push, change: AddOnChange, event: str) -> Event:
+        ref = change.new or change.old
+        if ref is None:
+            raise BadPayload("is missing", "$.push.changes[...].new")
+        url = f"{self._page(payload.repository)}commits/{ref.target.hash}"
+        return RefUpdate(
+            repository=self._repository(payload.repository),
+            ref=f"refs/{'tags' if ref.type == 'tag' else 'heads'}/{ref.name}",
+            before=change.old.target.hash if change.old is not None else None,
+            after=change.new.target.hash if change.new is not None else None,
+            head=Commit(ref.target.hash, url=url),
+            total=True if change.truncated else None,
+            sender=_person(payload.actor),
+            url=url,
+            name=event,
+        )
 
     @shaped(PullRequestEvent)
-    def handle_pr_opened(self, payload: PullRequestEvent, event: str) -> Changes:
-        """One change for the merge of both sides; once merged, for the target; declined, for the source."""
+    def handle_pr_opened(self, payload: PullRequestEvent, event: str) -> Event:
+        """Something happened to a pull request."""
         pull = payload.pullRequest
-        repository = pull.toRef.repository or Repository()
-        title = f"Bitbucket Server Pull Request #{pull.id}"
-        link = (pull.links.self or [Link()])[0].href if pull.links is not None and pull.links.self else None
-        return self._pull_request(
-            repository,
-            CATEGORIES[event],
-            pull.id,
-            sides=(pull.fromRef.id, pull.toRef.id),
-            author=_person(payload.actor),
-            comments="\n".join(filter(None, (title, pull.title, pull.description))),
-            revision=pull.fromRef.latestCommit,
-            when_timestamp=_when(payload.date),
-            link=link or f"{_page(repository)}pull-requests/{pull.id}",
+        repository = pull.toRef.repository or RepositoryShape()
+        previous = payload.previousTarget
+        if (
+            event == "pr:modified"
+            and previous is not None
+            and previous.latestCommit == pull.toRef.latestCommit
+        ):
+            return Ignored("neither the target nor a commit of the pull request has changed")
+        merged = pull.properties.mergeCommit if pull.properties is not None else None
+        link = _first(pull.links) or f"{self._page(repository)}pull-requests/{pull.id}"
+        return PullRequest(
+            repository=self._repository(repository),
+            number=pull.id,
+            action=ACTIONS[event],
+            forge_action=event,
+            title=pull.title,
+            body=pull.description,
+            head=self._side(pull.fromRef),
+            base=self._side(pull.toRef),
+            author=_person(pull.author.user if pull.author is not None else None),
+            sender=_person(payload.actor),
+            draft=pull.draft,
+            url=link,
+            created=_when(pull.createdDate),
+            updated=_when(payload.date),
+            merge_commit=merged.id if merged is not None else None,
+            merge_ref=f"refs/pull-requests/{pull.id}/merge",
+            name=event,
+            properties={"pullrequesturl": link},
         )
 
     handle_pr_from_ref_updated = handle_pr_opened
@@ -222,134 +343,92 @@ class BitbucketServerEventHandler(EventHandler):
     handle_pr_deleted = handle_pr_opened
 
     @shaped(AddOnPullRequestEvent)
-    def handle_pullrequest_created(self, payload: AddOnPullRequestEvent, event: str) -> Changes:
+    def handle_pullrequest_created(self, payload: AddOnPullRequestEvent, event: str) -> Event:
         """The same, as the add-on writes it."""
         pull = payload.pullrequest
-        return self._pull_request(
-            payload.repository,
-            CATEGORIES[event],
-            pull.id,
-            sides=(f"refs/heads/{pull.fromRef.branch.name}", f"refs/heads/{pull.toRef.branch.name}"),
-            author=_person(payload.actor),
-            comments=f"Bitbucket Server Pull Request #{pull.id}",
-            revision=pull.fromRef.commit.hash,
-            when_timestamp=None,
-            link=pull.link or "",
+        return PullRequest(
+            repository=self._repository(payload.repository),
+            number=pull.id,
+            action=ACTIONS[event],
+            forge_action=event,
+            head=Side(branch=pull.fromRef.branch.name, revision=pull.fromRef.commit.hash),
+            base=Side(branch=pull.toRef.branch.name, revision=pull.toRef.commit.hash),
+            sender=_person(payload.actor),
+            url=pull.link or "",
+            merge_ref=f"refs/pull-requests/{pull.id}/merge",
+            name=event,
+            properties={"pullrequesturl": pull.link or ""},
         )
 
     handle_pullrequest_updated = handle_pullrequest_created
     handle_pullrequest_fulfilled = handle_pullrequest_created
     handle_pullrequest_rejected = handle_pullrequest_created
 
-    def _pull_request(
-        self,
-        repository: Repository,
-        category: str,
-        number: int,
-        *,
-        sides: tuple[str, str],
-        link: str,
-        **fields: Any,
-    ) -> Changes:
-        source, target = sides
-        branch = {"pull-fulfilled": target, "pull-rejected": source}.get(
-            category, f"refs/pull-requests/{number}/merge"
+    def _side(self, side: SideShape) -> Side:
+        return Side(
+            branch=side.id.removeprefix("refs/heads/"),
+            revision=side.latestCommit,
+            repository=None if side.repository is None else self._repository(side.repository),
         )
-        change = Change(
-            branch=branch,
-            category=category,
-            revlink=link,
-            repository=_address(self, repository),
-            project=_project(repository),
-            properties={"pullrequesturl": link, **not_told("files")},
-            **fields,
+
+    def _page(self, repository: RepositoryShape) -> str:
+        page = _first(repository.links)
+        if page:
+            return page.removesuffix("browse")
+        key = repository.project.key if repository.project is not None else None
+        if not key or not repository.slug:
+            return ""
+        base = self.settings.server_url.rstrip("/")
+        return f"{base}/projects/{key}/repos/{repository.slug}/".lstrip("/")
+
+    def _repository(self, repository: RepositoryShape) -> Repository:
+        clone = (repository.links.clone if repository.links is not None else None) or []
+        by_name = {link.name: link.href for link in clone if link is not None}
+        key = repository.project.key if repository.project is not None else None
+        full_name = f"{key}/{repository.slug}" if key and repository.slug else repository.fullName
+        return Repository(
+            full_name=full_name,
+            name=repository.name,
+            project=(repository.project.name if repository.project is not None else None) or "",
+            urls={
+                "html": self._page(repository),
+                "https": by_name.get("https") or by_name.get("http"),
+                "ssh": by_name.get("ssh"),
+            },
+            names=(repository.fullName,),
+            src=repository.scmId or "git",
         )
-        return [change], _src(repository)
 
 
-def _ref_change(handler: EventHandler, payload: Push, change: RefChange) -> Change:
-    ref = change.ref.id if change.ref is not None else change.refId
-    if ref is None:
-        raise BadPayload("is missing", "$.changes[...].refId")
-    deleted = change.type == "DELETE" or not change.toHash.strip("0")
-    revision = (change.fromHash if deleted else change.toHash) or ""
-    commit = payload.toCommit if payload.toCommit is not None and not deleted else Commit()
-    stamp = commit.authorTimestamp
-    return Change(
-        author=_person(commit.author) or _person(payload.actor),
-        comments=commit.message or f"Bitbucket Server commit {revision}",
-        revision=revision,
-        when_timestamp=_when(payload.date if stamp is None else stamp),
-        branch=ref,
-        category="ref-deleted" if deleted else "push",
-        revlink=f"{_page(payload.repository)}commits/{revision}",
-        repository=_address(handler, payload.repository),
-        project=_project(payload.repository),
-        properties=not_told("files"),
-    )
+ACTIONS: Mapping[str, Action] = {
+    "pr:opened": "opened",
+    "pr:from_ref_updated": "updated",
+    "pr:modified": "edited",
+    "pr:merged": "merged",
+    "pr:declined": "closed",
+    "pr:deleted": "closed",
+    "pullrequest:created": "opened",
+    "pullrequest:updated": "updated",
+    "pullrequest:fulfilled": "merged",
+    "pullrequest:rejected": "closed",
+}
 
 
-def _add_on_change(handler: EventHandler, payload: Push, change: AddOnChange) -> Change:
-    ref = change.new or change.old
-    if ref is None:
-        raise BadPayload("is missing", "$.push.changes[...].new")
-    kind = "tags" if ref.type == "tag" else "heads"
-    return Change(
-        author=_person(payload.actor),
-        comments=f"Bitbucket Server commit {ref.target.hash}",
-        revision=ref.target.hash,
-        branch=f"refs/{kind}/{ref.name}",
-        category="push" if change.new is not None else "ref-deleted",
-        revlink=f"{_page(payload.repository)}commits/{ref.target.hash}",
-        repository=_address(handler, payload.repository),
-        project=_project(payload.repository),
-        properties={**not_told("files"), **({TRUNCATED: True} if change.truncated else {})},
-    )
+def _first(links: Links | None) -> str | None:
+    link = links.self[0] if links is not None and links.self else None
+    return link.href if link is not None else None
 
 
-def _person(user: User | None) -> str:
+def _person(user: User | None) -> Person:
     if user is None:
-        return ""
-    return person(user.displayName or user.name, user.emailAddress or user.username or user.name)
-
-
-def _src(repository: Repository) -> str:
-    return repository.scmId or "git"
-
-
-def _project(repository: Repository) -> str:
-    return (repository.project.name if repository.project is not None else None) or ""
-
-
-def _names(repository: Repository) -> tuple[str | None, ...]:
-    key = repository.project.key if repository.project is not None else None
-    return (
-        f"{key}/{repository.slug}" if key and repository.slug else None,
-        repository.fullName,
-        repository.name,
-    )
-
-
-def _page(repository: Repository) -> str:
-    links = repository.links.self if repository.links is not None else None
-    page = links[0].href if links else None
-    if page:
-        return page.removesuffix("browse")
-    key = repository.project.key if repository.project is not None else None
-    return f"projects/{key}/repos/{repository.slug}/" if key and repository.slug else ""
-
-
-def _address(handler: EventHandler, repository: Repository) -> str:
-    clone = (repository.links.clone if repository.links is not None else None) or []
-    by_name = {link.name: link.href for link in clone}
-    page = _page(repository)
-    return handler.address(
-        "html", html=page, https=by_name.get("https") or by_name.get("http"), ssh=by_name.get("ssh")
-    )
+        return Person()
+    return Person(user.displayName or user.name, user.emailAddress or user.username or user.name, user.name)
 
 
 def _when(date: str | int | None) -> int | None:
+    if isinstance(date, str) and date.isdigit():
+        date = int(date)
     return date // 1000 if isinstance(date, int) else epoch(date)
 
 
-__all__ = ["BitbucketServerEventHandler"]
+__all__ = ["BitbucketServerEventHandler", "BitbucketServerOptions"]

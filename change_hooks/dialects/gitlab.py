@@ -1,24 +1,38 @@
-"""The ``gitlab`` dialect: GitLab, project and system hooks, versions 8 and later.
+"""The ``gitlab`` dialect: GitLab, project, group and system hooks, versions 8 and later.
 
-Source: GitLab, "Webhook events"; "Webhooks: secret token and signing token"; Standard Webhooks.
+Source: GitLab, "Webhook events"; "System hooks"; "Webhooks: secret token and signing token"; Standard
+Webhooks.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, ClassVar
 
-from msgspec.structs import replace
-
-from change_hooks.core.change import TRUNCATED, Change, NoChange, person
-from change_hooks.core.delivery import Delivery
+from change_hooks.core.change import person
+from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.options import ForgeOptions, Options, option, text, texts
+from change_hooks.core.events import (
+    Action,
+    Comment,
+    Commit,
+    Event,
+    Ignored,
+    Person,
+    PullRequest,
+    RefUpdate,
+    Repository,
+    Side,
+    revision_or_none,
+)
+from change_hooks.core.options import ForgeOptions, Options, option, regular_expression, texts
 from change_hooks.core.payload import Shape, decode, epoch
+from change_hooks.core.style import Style
 from change_hooks.core.verification import signing_key, verify_standard_webhook, verify_token
-from change_hooks.dialects.handler import Changes, EventHandler, not_told, shaped
+from change_hooks.dialects.event_handler import EventHandler, shaped
 
 
 class Author(Shape):
@@ -26,7 +40,7 @@ class Author(Shape):
     email: str | None = None
 
 
-class Commit(Shape):
+class CommitShape(Shape):
     id: str
     message: str | None = None
     timestamp: str | None = None
@@ -40,6 +54,7 @@ class Commit(Shape):
 class Project(Shape):
     """A project, or the older ``repository``."""
 
+    id: int | str | None = None
     name: str | None = None
     path_with_namespace: str | None = None
     web_url: str | None = None
@@ -66,7 +81,8 @@ class PushOptions(Shape):
 
 class Push(Shape):
     ref: str
-    after: str
+    before: str | None = None
+    after: str | None = None
     checkout_sha: str | None = None
     message: str | None = None
     user_name: str | None = None
@@ -74,35 +90,76 @@ class Push(Shape):
     user_email: str | None = None
     project: Project | None = None
     repository: Project | None = None
-    commits: list[Commit] | None = None
+    commits: list[CommitShape] | None = None
     total_commits_count: int | None = None
     push_options: PushOptions | list[Any] | None = None
 
 
+class RefChange(Shape):
+    ref: str
+    before: str | None = None
+    after: str | None = None
+
+
+class RepositoryUpdate(Shape):
+    changes: list[RefChange]
+    project: Project | None = None
+    user_name: str | None = None
+    user_email: str | None = None
+
+
+class Label(Shape):
+    title: str | None = None
+
+
+class Changed(Shape):
+    title: Any = None
+    description: Any = None
+    target_branch: Any = None
+    draft: Any = None
+    labels: Any = None
+
+
+class User(Shape):
+    name: str | None = None
+    username: str | None = None
+    email: str | None = None
+
+
 class MergeRequestAttributes(Shape):
     iid: int
-    target_branch: str
+    target_branch: str | None = None
     title: str | None = None
     description: str | None = None
     state: str | None = None
     action: str | None = None
     oldrev: str | None = None
     source_branch: str | None = None
-    source_project_id: int | None = None
-    target_project_id: int | None = None
+    source_project_id: int | str | None = None
+    target_project_id: int | str | None = None
     source: Project | None = None
     target: Project | None = None
-    last_commit: Commit | None = None
+    last_commit: CommitShape | None = None
     url: str | None = None
+    draft: bool | None = None
+    work_in_progress: bool | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    merge_commit_sha: str | None = None
 
 
 class MergeRequestEvent(Shape):
     object_attributes: MergeRequestAttributes
     project: Project | None = None
+    user: User | None = None
+    labels: list[Label] | None = None
+    changes: Changed | None = None
 
 
 class NoteAttributes(Shape):
     note: str | None = None
+    created_at: str | None = None
+    url: str | None = None
     action: str | None = None
     system: bool | None = None
 
@@ -111,14 +168,7 @@ class NoteEvent(Shape):
     object_attributes: NoteAttributes
     project: Project | None = None
     merge_request: MergeRequestAttributes | None = None
-
-
-def pattern(value: Any) -> re.Pattern[str]:
-    """Take a regular expression."""
-    try:
-        return re.compile(text(value))
-    except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
+    user: User | None = None
 
 
 @dataclass(frozen=True)
@@ -126,24 +176,48 @@ class GitLabOptions(ForgeOptions):
     """What a user may write for ``gitlab``."""
 
     gitlab_property_whitelist: tuple[str, ...] = option((), texts)
-    note_pattern: re.Pattern[str] | None = option(None, pattern)
+    note_pattern: re.Pattern[str] | None = option(None, regular_expression)
 
 
-class GitLabHandler(EventHandler):
-    """Takes ``push``, ``tag_push``, ``merge_request``, and ``note`` on merge requests."""
+class GitLabStyle(Style):
+    """As the page of the dialect says."""
+
+    comments = True
+
+    def category(self, event: RefUpdate) -> str | None:
+        """GitLab's own name of the event."""
+        return event.name
+
+    def pull(self, event: PullRequest, options: GitLabOptions) -> dict[str, Any]:
+        """The branch is the one that it is for."""
+        commit = event.head_commit
+        return {
+            "author": commit.author if commit else str(event.sender),
+            "branch": event.base.branch,
+            "category": event.name,
+            "comments": f"MR#{event.number}: {event.title or ''}\n\n{event.body or ''}",
+            "revision": event.head.revision,
+            "when_timestamp": commit.when if commit else None,
+        }
+
+
+class GitLabHandler(EventHandler[GitLabOptions]):
+    """Takes pushes (``repository_update`` too), ``merge_request``, and ``note`` on merge requests."""
 
     Options: ClassVar[type[Options] | None] = GitLabOptions
     forge = "gitlab"
     event_header = "X-Gitlab-Event"
+    secret_headers = ("X-Gitlab-Token",)
+    style = GitLabStyle()
 
-    def check(self, delivery: Delivery, secrets: tuple[bytes, ...]) -> None:
+    def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
         """A ``whsec_`` secret signs the body; any other is the token itself; each that can be is checked."""
-        keys = tuple(secret for secret in secrets if signing_key(secret) is not None)
-        tokens = tuple(secret for secret in secrets if secret not in keys)
+        keys = [secret for secret in secrets if signing_key(secret) is not None]
+        tokens = [secret for secret in secrets if secret not in keys]
         signature = delivery.header("webhook-signature")
-        if signature is None or not keys:
-            verify_token(delivery.getHeader(b"x-gitlab-token"), tokens or keys)
-            return
+        if not signature or not keys:
+            verify_token(delivery.getHeader(b"x-gitlab-token") or None, tokens or keys)
+            return "token"
         verify_standard_webhook(
             delivery.body,
             delivery.header("webhook-id"),
@@ -153,190 +227,228 @@ class GitLabHandler(EventHandler):
             now=delivery.received,
         )
         token = delivery.getHeader(b"x-gitlab-token")
-        if token is not None and tokens:
+        if token and tokens:
             verify_token(token, tokens)
+        return "signature"
 
     def delivery_id(self, delivery: Delivery) -> str | None:
-        """The idempotency key; of older versions, the webhook's and the event's UUIDs together."""
+        """The id that is signed, where one is; else the idempotency key; of older versions, the event's UUID
+        with a digest of the body, since several hooks share it and the webhook's is drawn anew for each try.
+        """
+        signed = delivery.header("webhook-id")
+        if signed and delivery.verification == "signature":
+            return signed
         key = delivery.header("Idempotency-Key")
         if key:
             return key
-        hook, event = delivery.header("X-Gitlab-Webhook-UUID"), delivery.header("X-Gitlab-Event-UUID")
-        return f"{hook}:{event}" if hook and event else delivery.header("webhook-id")
+        event = delivery.header("X-Gitlab-Event-UUID")
+        return f"{event}:{sha256(delivery.body).hexdigest()[:16]}" if event else signed
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """What the payload calls itself: system hooks all have the same header."""
         kind: Kind = decode(document, Kind)
-        name = kind.object_kind or kind.event_name
+        name = kind.object_kind or kind.event_name or _HEADERS.get(delivery.header(self.event_header) or "")
         if not name:
             raise BadPayload("is missing; it names the event", "$.object_kind")
         return name
 
-    def names(self, payload: Any) -> tuple[Iterable[str | None], Iterable[str | None]]:
-        """A project by its path and each of its addresses."""
-        if isinstance(payload, Push):
-            return (*_names(payload.project), *_names(payload.repository)), ()
-        if isinstance(payload, MergeRequestEvent | NoteEvent):
-            merge_request = (
-                payload.object_attributes if isinstance(payload, MergeRequestEvent) else payload.merge_request
-            )
-            target = merge_request.target if merge_request is not None else None
-            return (*_names(payload.project), *_names(target)), ()
-        return (), ()
-
     @shaped(Push)
-    def handle_push(self, payload: Push, event: str = "push") -> Changes:
-        """One change for each commit listed; for a ref without new commits, one for where it is now."""
+    def handle_push(self, payload: Push, event: str = "push") -> Event:
+        """A branch or tag was made, moved or deleted."""
         project, repository = payload.project or Project(), payload.repository or Project()
-        branch = re.sub(r"^refs/(heads|tags)/", "", payload.ref)
-        if not payload.after.strip("0"):
-            return NoChange("the branch or tag was deleted"), "git"
-        commits = payload.commits or []
-        refusal = self.skipped(_head_message(payload))
-        if refusal is None and isinstance(payload.push_options, PushOptions):
-            ci = payload.push_options.ci
-            refusal = NoChange("the push option ci.skip is set") if ci is not None and ci.skip else None
-        if refusal is not None:
-            return refusal, "git"
-        properties: dict[str, Any] = {"event": event}
-        total = payload.total_commits_count
-        if total is not None and total > len(commits) > 0:
-            properties[TRUNCATED] = total
-        common = Change(
-            branch=branch,
-            category=event,
-            repository=_address(self, repository, project),
-            project=project.name or repository.name or "",
-            src="git",
+        commits = [_commit(commit) for commit in payload.commits or ()]
+        after = payload.checkout_sha or payload.after
+        if payload.after is not None and revision_or_none(payload.after) is None:
+            after = None
+        elif after is None:
+            raise BadPayload("is missing", "$.after")
+        head = next((commit for commit in commits if commit.id in (after, payload.after)), None)
+        if head is None and after is not None and (payload.message or not commits):
+            head = Commit(after, payload.message or None)
+        ci = payload.push_options.ci if isinstance(payload.push_options, PushOptions) else None
+        return RefUpdate(
+            repository=_repository(repository, project),
+            ref=payload.ref,
+            before=revision_or_none(payload.before),
+            after=after,
+            commits=commits,
+            head=head,
+            total=payload.total_commits_count if commits else None,
+            created=payload.before is not None and revision_or_none(payload.before) is None,
+            sender=Person(
+                payload.user_name or payload.user_username, payload.user_email, payload.user_username
+            ),
+            url=_page(project, after),
+            name=event,
+            unwanted="the push option ci.skip is set" if ci is not None and ci.skip else None,
         )
-        if not commits:
-            return [_unlisted(payload, properties, common)], "git"
-        return [_commit_change(commit, properties, common) for commit in commits], "git"
 
     handle_tag_push = handle_push
 
+    @shaped(RepositoryUpdate)
+    def handle_repository_update(self, payload: RepositoryUpdate) -> list[Event]:
+        """All that a system hook says of a push to many branches or tags."""
+        project = payload.project or Project()
+        return [
+            RefUpdate(
+                repository=_repository(project, project),
+                ref=change.ref,
+                before=revision_or_none(change.before),
+                after=revision_or_none(change.after),
+                created=revision_or_none(change.before) is None,
+                sender=Person(payload.user_name, payload.user_email),
+                url=_page(project, change.after),
+                name="tag_push" if change.ref.startswith("refs/tags/") else "push",
+            )
+            for change in payload.changes
+        ]
+
     @shaped(MergeRequestEvent)
-    def handle_merge_request(self, payload: MergeRequestEvent, event: str = "merge_request") -> Changes:
-        """One change when it is opened, reopened, or has new commits."""
-        attributes = payload.object_attributes
-        action = attributes.action
-        new = action in ("open", "reopen") or (action == "update" and attributes.oldrev)
-        if not new and not (action is None and attributes.state in (None, "opened", "reopened")):
-            return NoChange("there is no new commit after this action of a merge request"), "git"
-        return self._merge_request_change(attributes, payload.project, event, {})
+    def handle_merge_request(self, payload: MergeRequestEvent, event: str = "merge_request") -> Event:
+        """Something happened to a merge request."""
+        action = _action(payload)
+        if action is None:
+            return Ignored("this action of a merge request gives no change (option 'actions')")
+        labels = [label.title for label in payload.labels or () if label.title]
+        return _merge_request(
+            payload.object_attributes,
+            payload.project,
+            action=action,
+            labels=None if payload.labels is None else labels,
+            sender=_person(payload.user),
+            name=event,
+        )
 
     @shaped(NoteEvent)
-    def handle_note(self, payload: NoteEvent, event: str = "note") -> Changes:
-        """One change for a new comment on a merge request."""
+    def handle_note(self, payload: NoteEvent, event: str = "note") -> Event:
+        """Somebody wrote a comment on a merge request."""
         note, attributes = payload.object_attributes, payload.merge_request
         if attributes is None:
-            return NoChange("the comment is not on a merge request"), "git"
-        if note.system or note.action not in (None, "create"):
-            return NoChange("the comment is not a new one of a person"), "git"
+            return Ignored("the comment is not on a merge request")
         wanted = self.settings.note_pattern
         if wanted is not None and not wanted.search(note.note or ""):
-            return NoChange("the comment does not match (option 'note_pattern')"), "git"
-        return self._merge_request_change(attributes, payload.project, event, {"comments": note.note or ""})
-
-    def _merge_request_change(
-        self, attributes: MergeRequestAttributes, project: Project | None, event: str, more: dict[str, Any]
-    ) -> Changes:
-        target, source = attributes.target or project or Project(), attributes.source or Project()
-        commit = attributes.last_commit
-        refusal = self.skipped(commit.message if commit else None)
-        if refusal is not None:
-            return refusal, "git"
-        author = (commit.author if commit else None) or Author()
-        change = Change(
-            author=person(author.name, author.email),
-            comments=f"MR#{attributes.iid}: {attributes.title or ''}\n\n{attributes.description or ''}",
-            revision=commit.id if commit else None,
-            when_timestamp=epoch(commit.timestamp) if commit else None,
-            branch=attributes.target_branch,
-            category=event,
-            revlink=attributes.url or "",
-            repository=self.address(
-                "https",
-                https=target.git_http_url or target.http_url,
-                ssh=target.git_ssh_url or target.ssh_url,
-                html=target.web_url or target.homepage,
+            return Ignored("the comment does not match (option 'note_pattern')")
+        sender = _person(payload.user)
+        return Comment(
+            pull_request=_merge_request(
+                attributes, payload.project, action="edited", sender=sender, name=event
             ),
-            project=target.name or "",
-            properties={
-                "source_branch": attributes.source_branch,
-                "source_project_id": attributes.source_project_id,
-                "source_repository": source.git_http_url or source.http_url,
-                "source_git_ssh_url": source.git_ssh_url or source.ssh_url,
-                "target_branch": attributes.target_branch,
-                "target_project_id": attributes.target_project_id,
-                "target_repository": target.git_http_url or target.http_url,
-                "target_git_ssh_url": target.git_ssh_url or target.ssh_url,
-                "event": event,
-                **not_told("files"),
-                **more,
-            },
+            author=sender,
+            text=note.note or "",
+            created=epoch(note.created_at),
+            url=note.url or "",
+            is_new=not note.system and note.action in (None, "create"),
+            name=event,
+            properties={"comments": note.note or ""},
         )
-        return [change], "git"
 
 
-def _names(project: Project | None) -> tuple[str | None, ...]:
-    if project is None:
-        return ()
-    return (
-        project.path_with_namespace,
-        project.name,
-        project.web_url,
-        project.homepage,
-        project.git_http_url,
-        project.git_ssh_url,
-        project.url,
+_HEADERS = {
+    "Push Hook": "push",
+    "Tag Push Hook": "tag_push",
+    "Merge Request Hook": "merge_request",
+    "Note Hook": "note",
+}
+_ACTIONS: dict[str | None, Action] = {
+    "open": "opened",
+    "reopen": "reopened",
+    "merge": "merged",
+    "close": "closed",
+}
+
+
+def _action(payload: MergeRequestEvent) -> Action | None:
+    attributes, changes = payload.object_attributes, payload.changes or Changed()
+    action = attributes.action
+    if action is None:
+        # Some versions leave it out.
+        return "opened" if attributes.state in (None, "opened", "reopened") else None
+    if action != "update":
+        return _ACTIONS.get(action)
+    if attributes.oldrev:
+        return "updated"
+    if changes.draft is not None:
+        return "drafted" if attributes.draft else "ready"
+    return "labeled" if changes.labels is not None else "edited"
+
+
+def _merge_request(
+    attributes: MergeRequestAttributes, project: Project | None, *, name: str, **more: Any
+) -> PullRequest:
+    target, source = attributes.target or project or Project(), attributes.source or Project()
+    commit = _commit(attributes.last_commit) if attributes.last_commit is not None else None
+    if attributes.target_branch is None:
+        raise BadPayload("is missing", "$.object_attributes.target_branch")
+    return PullRequest(
+        repository=_repository(target, target, usual="https"),
+        number=attributes.iid,
+        forge_action=attributes.action or "",
+        title=attributes.title,
+        body=attributes.description,
+        head=Side(
+            branch=attributes.source_branch,
+            revision=commit.id if commit else None,
+            repository=_repository(source, source) if attributes.source is not None else None,
+        ),
+        base=Side(branch=attributes.target_branch),
+        draft=attributes.work_in_progress if attributes.draft is None else attributes.draft,
+        url=attributes.url or "",
+        created=epoch(attributes.created_at),
+        updated=epoch(attributes.updated_at),
+        merge_commit=attributes.merge_commit_sha,
+        head_commit=commit,
+        name=name,
+        properties={
+            "source_branch": attributes.source_branch,
+            "source_project_id": attributes.source_project_id,
+            "source_repository": source.git_http_url or source.http_url,
+            "source_git_ssh_url": source.git_ssh_url or source.ssh_url,
+            "target_branch": attributes.target_branch,
+            "target_project_id": attributes.target_project_id,
+            "target_repository": target.git_http_url or target.http_url,
+            "target_git_ssh_url": target.git_ssh_url or target.ssh_url,
+        },
+        **more,
     )
 
 
-def _head_message(payload: Push) -> str | None:
-    for commit in reversed(payload.commits or []):
-        if commit.id in (payload.checkout_sha, payload.after):
-            return commit.message
-    return payload.commits[-1].message if payload.commits else payload.message
+def _page(project: Project, revision: str | None) -> str:
+    return f"{project.web_url}/-/commit/{revision}" if project.web_url and revision else ""
 
 
-def _address(handler: EventHandler, repository: Project, project: Project) -> str:
-    return handler.address(
-        "usual",
-        usual=repository.url or project.git_ssh_url or project.url,
-        https=repository.git_http_url or project.git_http_url or project.http_url,
-        ssh=repository.git_ssh_url or project.git_ssh_url or project.ssh_url,
-        html=repository.homepage or project.web_url or project.homepage,
+def _person(user: User | None) -> Person:
+    return Person(user.name, user.email, user.username) if user is not None else Person()
+
+
+def _repository(repository: Project, project: Project, usual: str = "usual") -> Repository:
+    urls = {
+        "usual": repository.url or project.git_ssh_url or project.url,
+        "https": repository.git_http_url or project.git_http_url or project.http_url,
+        "ssh": repository.git_ssh_url or project.git_ssh_url or project.ssh_url,
+        "html": repository.homepage or project.web_url or project.homepage,
+    }
+    return Repository(
+        full_name=project.path_with_namespace or repository.path_with_namespace,
+        name=repository.name,
+        project=project.name or repository.name or "",
+        urls={**urls, "usual": urls[usual]},
+        id=None if project.id is None else str(project.id),
+        names=(project.web_url, project.url, repository.url),
     )
 
 
-def _commit_change(commit: Commit, properties: dict[str, Any], common: Change) -> Change:
-    author = commit.author or NOBODY
+def _commit(commit: CommitShape) -> Commit:
     added, modified, removed = commit.added, commit.modified, commit.removed
-    if added is None and modified is None and removed is None:
-        properties = {**properties, **not_told("files")}
-    return common.for_commit(
+    known = added is not None or modified is not None or removed is not None
+    author = commit.author or NOBODY
+    return Commit(
+        commit.id,
+        commit.message or "",
         person(author.name, author.email),
         None,
-        [*(added or ()), *(modified or ()), *(removed or ())],
-        commit.message or "",
-        commit.id,
         epoch(commit.timestamp),
         commit.url or "",
-        properties,
-    )
-
-
-def _unlisted(payload: Push, properties: dict[str, Any], common: Change) -> Change:
-    revision = payload.checkout_sha or payload.after
-    page = (payload.project or Project()).web_url
-    return replace(
-        common,
-        author=person(payload.user_name or payload.user_username, payload.user_email),
-        comments=payload.message or "",
-        revision=revision,
-        revlink=f"{page}/-/commit/{revision}" if page else "",
-        properties={**properties, **not_told(*(("files",) if payload.message else ("files", "comments")))},
+        [*(added or ()), *(modified or ()), *(removed or ())] if known else None,
     )
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from change_hooks.core.change import Change, NoChange, person
+from change_hooks.core.change import person
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import Commit, Event, Person, RefUpdate, Repository, revision_or_none
 from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.handler import Changes, EventHandler, not_told, shaped
+from change_hooks.core.style import Style
+from change_hooks.dialects.event_handler import EventHandler, shaped
 
 
 class Author(Shape):
@@ -20,7 +23,7 @@ class Author(Shape):
     email: str | None = None
 
 
-class Commit(Shape):
+class CommitShape(Shape):
     id: str
     message: str | None = None
     timestamp: str | None = None
@@ -37,11 +40,12 @@ class Named(Shape):
 class Push(Shape):
     ref: str
     repository: Named
+    before: str | None = None
     after: str | None = None
     project: Named | None = None
     pushed_by: str | None = None
     pushed_at: str | None = None
-    commits: list[Commit] | None = None
+    commits: list[CommitShape] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,56 +55,60 @@ class GitoriousOptions(ForgeOptions):
     gitorious_property_whitelist: tuple[str, ...] = option((), texts)
 
 
-class GitoriousHandler(EventHandler):
+class GitoriousStyle(Style):
+    """As the page of the dialect says."""
+
+    event_property = False
+
+    def category(self, event: RefUpdate) -> str | None:
+        """None."""
+        return None
+
+
+class GitoriousHandler(EventHandler[GitoriousOptions]):
     """Takes a push: a form with the JSON in ``payload``."""
 
     Options: ClassVar[type[Options] | None] = GitoriousOptions
     forge = "gitorious"
     takes_form = True
     takes_json = False
+    style = GitoriousStyle()
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """The service sends nothing but pushes."""
         return "push"
 
     @shaped(Push)
-    def handle_push(self, payload: Push, event: str = "push") -> Changes:
-        """One change for each commit; for a branch without new commits, one for where it is now."""
-        commits = payload.commits or []
-        if payload.after is not None and not payload.after.strip("0"):
-            return NoChange("the branch was deleted"), "git"
-        refusal = self.skipped(commits[-1].message if commits else None)
-        if refusal is not None:
-            return refusal, "git"
-        if not commits and payload.after:
-            return [_unlisted(payload)], "git"
-        return [_commit_change(commit, payload) for commit in commits], "git"
+    def handle_push(self, payload: Push, event: str = "push") -> Event:
+        """A branch was made, moved or deleted; ``ref`` is its bare name."""
+        commits = [_commit(commit) for commit in payload.commits or ()]
+        if payload.after is None and not commits:
+            raise BadPayload("is missing", "$.after")
+        project = payload.project or Named()
+        return RefUpdate(
+            repository=Repository(
+                name=payload.repository.name,
+                project=project.name or "",
+                urls={"https": payload.repository.url},
+            ),
+            ref=payload.ref,
+            before=revision_or_none(payload.before),
+            after=commits[-1].id if payload.after is None else revision_or_none(payload.after),
+            commits=commits,
+            sender=Person(payload.pushed_by),
+            when=epoch(payload.pushed_at),
+        )
 
 
-def _commit_change(commit: Commit, push: Push) -> Change:
+def _commit(commit: CommitShape) -> Commit:
     author = commit.author or Author()
-    return Change(
-        author=person(author.name, author.email),
-        comments=commit.message or "",
-        revision=commit.id,
-        when_timestamp=epoch(commit.timestamp or commit.committed_at),
-        branch=push.ref,
-        revlink=commit.url or "",
-        repository=push.repository.url or "",
-        project=(push.project.name if push.project else None) or "",
-        properties=not_told("files"),
-    )
-
-
-def _unlisted(push: Push) -> Change:
-    return Change(
-        author=push.pushed_by or "",
-        revision=push.after,
-        when_timestamp=epoch(push.pushed_at),
-        branch=push.ref,
-        repository=push.repository.url or "",
-        project=(push.project.name if push.project else None) or "",
-        properties=not_told("files", "comments"),
+    return Commit(
+        commit.id,
+        commit.message or "",
+        person(author.name, author.email),
+        None,
+        epoch(commit.timestamp or commit.committed_at),
+        commit.url or "",
     )
 
 

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 
-from change_hooks.core.change import NoChange
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import Ignored
 from change_hooks.core.options import Options, option
-from change_hooks.dialects.handler import Changes, HookHandler
+from change_hooks.dialects.handler import HookHandler
 from change_hooks.flow import as_deferred
 
 log = Logger()
@@ -42,7 +42,7 @@ class PollerOptions(Options):
     allowed: tuple[str, ...] | None = option(None, names)
 
 
-class PollingHandler(HookHandler):
+class PollingHandler(HookHandler[PollerOptions]):
     """Forces the pollers named by ``poller``; all that are allowed when none is named."""
 
     Options: ClassVar[type[Options] | None] = PollerOptions
@@ -53,7 +53,7 @@ class PollingHandler(HookHandler):
         """Warn when anybody may poke."""
         return [] if protected else ["polls for anybody who can reach it: set change_hook_auth, or 'auth'"]
 
-    def getChanges(self, request: Any) -> Changes:
+    def getChanges(self, request: Any) -> tuple[Ignored, None]:
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`. The changes come from the pollers.
 
         :raises BadPayload: a name is not that of a poller that may be polled.
@@ -61,18 +61,21 @@ class PollingHandler(HookHandler):
         delivery = request if isinstance(request, Delivery) else Delivery.from_request(request)
         allowed = self.settings.allowed
         pollers: dict[str, Any] = {}
-        for poller in self.pollers or polling_sources(self.master):
+        for poller in self.context.pollers or polling_sources(self.master):
             name = as_name(poller.name)
             if allowed is None or name in allowed:
                 pollers[name] = poller
         wanted = [as_name(name) for name in delivery.args.get(b"poller", [])]
         if not all(name in pollers for name in wanted):
             known = ", ".join(sorted(pollers)) or "none"
-            raise BadPayload(f"there is no such poller; there are: {known}", "poller")
+            log.warn("no such poller may be polled; those that may: {known}", known=known)
+            raise BadPayload(
+                "there is no such poller (option 'allowed'); the server's log names them", "poller"
+            )
         for name in dict.fromkeys(wanted or pollers):
             maybeDeferred(_force, pollers[name]).addErrback(partial(_failed, name))
         count = len(set(wanted or pollers))
-        return NoChange(f"polling with {count} poller{'' if count == 1 else 's'}"), None
+        return Ignored(f"polling with {count} poller{'' if count == 1 else 's'}"), None
 
 
 def polling_sources(master: Any) -> list[Any]:

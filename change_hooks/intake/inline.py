@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
-from change_hooks.flow import as_deferred
+from change_hooks.core.found import Found
+from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
-from change_hooks.intake.receipt import TAKEN, Taken
+from change_hooks.intake.receipt import Receipt, accepted, ignored
+from change_hooks.interfaces import IChangeSink
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import routed
 from change_hooks.sinks.base import sink_call
 
 
 class InlineIntake:
-    """Calls a sink before the answer, one change after the other; the plain embedded resource.
+    """Calls a sink before the answer, one change after the other. Nothing is stored, so nothing is late.
 
     :param sink: an :class:`~change_hooks.interfaces.IChangeSink`, or a callable that takes a change.
     """
 
-    def __init__(self, sink: Any) -> None:
+    def __init__(self, sink: IChangeSink | RoutedSink | Callable[[Change], object]) -> None:
         self._routed = sink if isinstance(sink, RoutedSink) else routed(sink, {}, 1)[0]
         target = self._routed.sink
         self._call = target.add_delivery if self._routed.per == "delivery" else sink_call(target)
 
-    def in_time(self, delivery: Delivery, found: Deferred[Any]) -> Deferred[Any]:
-        """Nothing is stored, so there is no later: see :meth:`Intake.in_time`."""
-        return found
+    def accept(self, delivery: Delivery, found: Found) -> Receipt | Deferred[Receipt]:
+        """See :meth:`change_hooks.intake.receipt.Intake.accept`."""
+        return proceed(self._hand_over(delivery, found))
 
-    def take(self, delivery: Delivery, changes: list[Change]) -> Any:
-        """See :meth:`Intake.take`."""
+    def accept_late(self, delivery: Delivery, found: Deferred[Found]) -> Deferred[Receipt]:
+        """See :meth:`change_hooks.intake.receipt.Intake.accept_late`."""
+        return found.addCallback(lambda done: self.accept(delivery, done) if done else ignored(done))
+
+    def _hand_over(self, delivery: Delivery, found: Found) -> Steps[Receipt]:
         try:
-            remaining = iter(self._items(delivery, changes))
-            for item in remaining:
-                result = self._call(*item)
-                if result is not None:
-                    return self._take_later(result, remaining)
+            for item in self._items(delivery, found):
+                yield self._call(*item)
         except Exception:
-            raise self._refused(Failure()) from None
-        return TAKEN
+            incident = report("the sink broke", Failure())
+            raise Unavailable(f"the change could not be handed on (incident {incident})") from None
+        return accepted(found)
 
     def _items(self, delivery: Delivery, changes: list[Change]) -> Iterable[tuple[Any, ...]]:
         """What the sink is called with, one call after the other."""
@@ -54,23 +57,6 @@ class InlineIntake:
         if self._routed.per == "delivery":
             return [(delivery,) for _ in units]
         return [(self._routed.item([changes[index] for index in unit.changes]), None) for unit in units]
-
-    def _take_later(self, first: Any, remaining: Iterable[tuple[Any, ...]]) -> Deferred[Taken]:
-        @inlineCallbacks
-        def one_by_one() -> Any:
-            yield as_deferred(first)
-            for item in remaining:
-                yield as_deferred(self._call(*item))
-            return TAKEN
-
-        return one_by_one().addErrback(self._refused_later)
-
-    def _refused_later(self, failure: Failure) -> NoReturn:
-        raise self._refused(failure)
-
-    def _refused(self, failure: Failure) -> Unavailable:
-        incident = report("the sink broke", failure)
-        return Unavailable(f"the change could not be handed on (incident {incident})")
 
 
 __all__ = ["InlineIntake"]

@@ -4,35 +4,39 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.found import Found
 from change_hooks.intake.late import PendingDeliveries
-from change_hooks.intake.receipt import TAKEN, Taken
+from change_hooks.intake.receipt import Receipt, accepted
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import Appended
 from change_hooks.outbox.dispatcher import Dispatcher
 
 
 class JournalIntake:
-    """Stores changes before the answer, and tells the dispatcher."""
+    """Stores changes before the answer, and wakes the dispatcher."""
 
     def __init__(self, journal: IJournal, dispatcher: Dispatcher, pending: PendingDeliveries) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
-        self.in_time = pending.in_time
+        self._pending = pending
 
-    def take(self, delivery: Delivery, changes: list[Change]) -> Deferred[Taken]:
-        """See :meth:`change_hooks.web.resource.Intake.take`."""
-        appended: Deferred[Appended] = self._journal.append(
-            delivery, changes, self._dispatcher.wanting(changes, delivery.dialect)
-        )
-        return appended.addCallback(self._stored)
+    def accept(self, delivery: Delivery, found: Found) -> Deferred[Receipt]:
+        """See :meth:`change_hooks.intake.receipt.Intake.accept`."""
 
-    def _stored(self, appended: Appended) -> Taken:
-        if appended.duplicate:
-            return Taken(duplicate=True)
-        self._dispatcher.wake()
-        return TAKEN
+        def stored(appended: Appended) -> Receipt:
+            if appended.duplicate:
+                return Receipt("duplicate", about=found.about)
+            self._dispatcher.wake()
+            return accepted(found)
+
+        wanting = self._dispatcher.wanting(found, delivery.dialect)
+        appended: Deferred[Appended] = self._journal.append(delivery, found, wanting)
+        return appended.addCallback(stored)
+
+    def accept_late(self, delivery: Delivery, found: Deferred[Found]) -> Deferred[Receipt]:
+        """See :meth:`change_hooks.intake.receipt.Intake.accept_late`."""
+        return self._pending.accept_late(delivery, found, self.accept)
 
 
 __all__ = ["JournalIntake"]

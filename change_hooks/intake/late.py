@@ -1,8 +1,8 @@
 """Deliveries that are answered before their changes are known.
 
-Strategy: a sender waits only so long. When a handler needs longer (it asks the forge for more), the proved
+Strategy: a sender waits only so long. When a handler needs longer (it asks the forge for more), the verified
 delivery is stored as *pending* and answered, and the handler goes on. When it is done, the changes are
-stored; when this process dies first, the next one, or another receiver of the same journal, begins anew with
+stored; when this process dies first, the next one, or another receiver of the same journal, starts again with
 the stored delivery, which gives the handler exactly what the live one did.
 """
 
@@ -21,71 +21,77 @@ from twisted.python.failure import Failure
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import DeliveryError, Unavailable
+from change_hooks.core.found import Found
 from change_hooks.incidents import report
-from change_hooks.intake.receipt import Taken
+from change_hooks.intake.receipt import Receipt, ignored
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import Appended, Pending
 from change_hooks.outbox.dispatcher import FIRST_RETRY, LOOK_AGAIN, Dispatcher, back_off
 
 #: How many deliveries of an earlier run are worked on at once.
 CONCURRENCY = 4
-#: How often to look whether a late delivery has been proved, in seconds.
-NOT_PROVED = 0.5
 #: Failures of the handler for want of something, after which a delivery has failed.
 ATTEMPTS = 20
 
 log = Logger()
 
-Process = Callable[[Delivery], "Deferred[list[Change]]"]
+Process = Callable[[Delivery], "Deferred[Found]"]
+Accept = Callable[[Delivery, Found], "Deferred[Receipt]"]
 
 
 class _InTime:
     """One answer that waits for a handler, but not for too long.
 
-    No part of it refers to itself when it is done, so what may be large is let go at once.
+    Holds no reference cycle when it is done, so what may be large is freed at once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (of one place, that has them all)
         self,
         journal: IJournal,
         clock: IReactorTime,
         within: float,
         delivery: Delivery,
-        found_later: Callable[[int | None, Delivery, Any], None],
+        accept: Accept,
+        found_later: Callable[[int | None, Delivery, Found | Failure], None],
     ) -> None:
         self._journal = journal
-        self._clock = clock
         self._delivery = delivery
+        self._accept = accept
         self._found_later = found_later
-        self._answer: Deferred[Any] = Deferred()
-        self._stored: Deferred[Any] | None = None
-        self._alarm: Any = clock.callLater(max(within, 0.0), self._give_up_waiting)
+        self._answer: Deferred[Receipt] = Deferred()
+        self._stored: Deferred[int | None] | None = None
+        self._alarm: IDelayedCall | None = clock.callLater(max(within, 0.0), self._postpone)
 
-    def wait_for(self, found: Deferred[list[Change]]) -> Deferred[Any]:
-        """See :meth:`change_hooks.web.resource.Intake.in_time`."""
+    def wait_for(self, found: Deferred[Found]) -> Deferred[Receipt]:
+        """See :meth:`change_hooks.intake.receipt.Intake.accept_late`."""
         answer = self._answer
         found.addBoth(self._done)
         return answer
 
-    def _give_up_waiting(self) -> None:
+    def _postpone(self) -> None:
         self._alarm = None
-        if not self._delivery.verified:
-            self._alarm = self._clock.callLater(NOT_PROVED, self._give_up_waiting)
-            return
-        self._stored = self._journal.postpone(self._delivery)
-        self._stored.addCallbacks(self._tell, self._answer.errback)
+        self._stored = self._journal.postpone(self._delivery).addCallbacks(self._answer_early, self._refuse)
 
-    def _tell(self, appended: Appended) -> int | None:
-        self._answer.callback(Taken(duplicate=appended.duplicate, postponed=not appended.duplicate))
+    def _answer_early(self, appended: Appended) -> int | None:
+        self._answer.callback(Receipt("duplicate" if appended.duplicate else "postponed"))
         return None if appended.duplicate else appended.seq
 
-    def _done(self, result: Any) -> None:
-        if self._stored is None:
+    def _refuse(self, failure: Failure) -> None:
+        self._answer.errback(failure)
+
+    def _done(self, result: Found | Failure) -> None:
+        if self._stored is not None:
+            self._stored.addCallback(self._found_later, self._delivery, result)
+            return
+        if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-            self._answer.callback(result)
+        if isinstance(result, Failure):
+            self._answer.errback(result)
+        elif not result:
+            self._answer.callback(ignored(result))
         else:
-            self._stored.addCallback(self._found_later, self._delivery, result)
+            self._accept(self._delivery, result).chainDeferred(self._answer)
 
 
 class PendingDeliveries:
@@ -111,15 +117,17 @@ class PendingDeliveries:
         self._looking = False
         self._alarm: IDelayedCall | None = None
 
-    # In front of the answer.
+    # Before the answer.
 
-    def in_time(self, delivery: Delivery, found: Deferred[list[Change]]) -> Deferred[Any]:
-        """See :meth:`change_hooks.web.resource.Intake.in_time`."""
-        if found.called and not found.paused:
-            return found
-        return _InTime(self._journal, self._clock, self.within, delivery, self._found_later).wait_for(found)
+    def accept_late(self, delivery: Delivery, found: Deferred[Found], accept: Accept) -> Deferred[Receipt]:
+        """See :meth:`change_hooks.intake.receipt.Intake.accept_late`.
 
-    def _found_later(self, seq: int | None, delivery: Delivery, result: Any) -> None:
+        :param accept: stores what is found in time.
+        """
+        waiting = _InTime(self._journal, self._clock, self.within, delivery, accept, self._found_later)
+        return waiting.wait_for(found)
+
+    def _found_later(self, seq: int | None, delivery: Delivery, result: Found | Failure) -> None:
         """The handler is done after all; *seq* is None when nothing was stored."""
         if seq is not None:
             self._record(Pending(seq, 0, delivery), result).addErrback(_broken)

@@ -2,46 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred
 
-from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.found import NOTHING_KNOWN, About, Found
+
+Outcome = Literal["accepted", "duplicate", "postponed", "ignored"]
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """What an intake made of a delivery.
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of a delivery.
 
-    :param duplicate: it was accepted before; nothing was stored.
-    :param postponed: it is stored, and its changes will be, when the handler knows them.
+    :param outcome: ``accepted``: its changes are stored, or the sink has them. ``duplicate``: it was accepted
+        before, and nothing was stored. ``postponed``: it is stored, and its changes will be when they are
+        known. ``ignored``: it gives no change.
+    :param changes: how many.
+    :param reason: why there is none.
+    :param about: what it is about.
     """
 
-    duplicate: bool = False
-    postponed: bool = False
+    outcome: Outcome
+    changes: int = 0
+    reason: str = ""
+    about: About = NOTHING_KNOWN
 
 
-TAKEN = Taken()
+def accepted(found: Found) -> Receipt:
+    """The receipt for changes that have been stored or handed over."""
+    return Receipt("accepted", len(found), about=found.about)
+
+
+def ignored(found: Found) -> Receipt:
+    """The receipt for a delivery without changes."""
+    return Receipt("ignored", reason=found.reason, about=found.about)
 
 
 class Intake(Protocol):
-    """Takes the changes of a delivery before it is answered."""
+    """Accepts what a handler found in a verified delivery, before it is answered."""
 
-    def in_time(self, delivery: Delivery, found: Deferred[Any]) -> Deferred[Any]:
-        """Wait for a handler, but not for too long.
+    def accept(self, delivery: Delivery, found: Found) -> Receipt | Deferred[Receipt]:
+        """Accept changes; there is at least one.
 
-        :param found: fires with a list of changes.
-        :returns: fires like *found*; or with a :class:`Taken`, when it does not fire in time and the delivery
-            has been stored to be finished later.
+        :raises Unavailable: (or fails with) they cannot be accepted now.
         """
 
-    def take(self, delivery: Delivery, changes: list[Change]) -> Any:
-        """Take the changes.
+    def accept_late(self, delivery: Delivery, found: Deferred[Found]) -> Deferred[Receipt]:
+        """Accept changes that are still being looked up.
 
-        :returns: a :class:`Taken`, or a Deferred of it.
-        :raises Unavailable: they cannot be taken now.
+        :returns: fires when *found* has, and its changes are accepted; or before that, when it takes longer
+            than a sender waits, and the delivery itself has been stored.
         """
 
 
-__all__ = ["TAKEN", "Intake", "Taken"]
+__all__ = ["Intake", "Outcome", "Receipt", "accepted", "ignored"]

@@ -114,7 +114,7 @@ class Poller:
             id=place,
             dialect=self.dialect,
             received=received,
-            verified=True,
+            verification="none",
         )
 
     def without_secrets(self, message: str) -> str:

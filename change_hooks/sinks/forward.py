@@ -76,7 +76,7 @@ class Forward:
     ) -> None:
         self._poster = Poster(url, time_limit=time_limit, verify=verify, http=http, clock=clock)
         self.name = name
-        secrets = as_secrets(secret)
+        secrets = [] if secret is None else as_secrets(secret)
         self._secret = secrets[0] if secrets else None
 
     def add_delivery(self, delivery: Delivery) -> Any:

@@ -125,7 +125,7 @@ class Http:
     ) -> None:
         self._poster = Poster(url, time_limit=time_limit, verify=verify, http=http, clock=clock)
         self.name = name
-        self._secrets = as_secrets(secret)
+        self._secrets = [] if secret is None else as_secrets(secret)
         self._format = check_format(format)
 
     def add_change(self, change: Change, key: Any) -> Any:

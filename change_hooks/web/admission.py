@@ -1,4 +1,4 @@
-"""What may come in: the gate, and what a browser sends for another site's page."""
+"""What may come in, and what may not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, succeed
 
-from change_hooks.core.errors import CrossSiteRequest, Unavailable
+from change_hooks.core.errors import CrossSiteRequest, Unavailable, UnsupportedContentType
 
 
 class Gate:
@@ -53,7 +53,9 @@ class Gate:
 
 
 def refuse_cross_site(request: Any) -> None:
-    """Refuse what a browser sends on behalf of another site's page.
+    """Refuse what a browser sends on behalf of another site's page. The browser's own word is enough where it
+    gives one; ``Origin`` is compared with ``Host`` only for those that do not, since a proxy may have changed
+    it.
 
     :raises CrossSiteRequest: the browser says so, or the request's ``Origin`` is not its ``Host``.
 
@@ -61,20 +63,42 @@ def refuse_cross_site(request: Any) -> None:
     """
     headers = request.requestHeaders
     site = headers.getRawHeaders(b"sec-fetch-site")
-    if site and site[-1].strip().lower() == b"cross-site":
-        raise CrossSiteRequest("a page of another site may not send this")
     origin = headers.getRawHeaders(b"origin")
+    if site:
+        word = site[-1].strip().lower()
+        if word in (b"same-origin", b"none"):
+            return
+        if word != b"same-site" or not origin:
+            raise CrossSiteRequest("a page of another site may not send this")
     if origin:
         host = headers.getRawHeaders(b"host", [b""])[-1]
-        if _authority(origin[-1]) != host.strip().lower():
+        if _authority(origin[-1]) != _without_port(host.strip().lower(), origin[-1]):
             raise CrossSiteRequest("a page of another site may not send this")
+
+
+def refuse_encoding(request: Any) -> None:
+    """Refuse a body that is compressed, or encoded otherwise.
+
+    :raises UnsupportedContentType: it is; the encoding is named when it is one of those that are registered.
+    """
+    encodings = request.requestHeaders.getRawHeaders(b"content-encoding")
+    if encodings is not None and encodings[-1].strip().lower() not in (b"", b"identity"):
+        name = encodings[-1].strip().lower().decode("latin-1")
+        named = f" {name}" if name in ("gzip", "x-gzip", "deflate", "br", "zstd", "compress") else ""
+        raise UnsupportedContentType(f"the content encoding{named} is not supported; send the body as it is")
+
+
+def _without_port(host: bytes, origin: bytes) -> bytes:
+    """A host as browsers write it in an origin: without the scheme's own port."""
+    default = b":443" if origin.lower().startswith(b"https:") else b":80"
+    return host.removesuffix(default)
 
 
 def _authority(origin: bytes) -> bytes:
     try:
-        return urlsplit(origin.strip().lower()).netloc
+        return _without_port(urlsplit(origin.strip().lower()).netloc, origin.strip())
     except ValueError:
         return b""
 
 
-__all__ = ["Gate", "refuse_cross_site"]
+__all__ = ["Gate", "refuse_cross_site", "refuse_encoding"]

@@ -8,7 +8,7 @@ import msgspec
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
-from change_hooks.core.errors import DeliveryError, MethodNotAllowed, Unavailable
+from change_hooks.core.errors import DeliveryError, MethodNotAllowed, Unavailable, UnknownDialect
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -83,11 +83,13 @@ class Refusal(Resource):
         return write_answer(request, self._answer)
 
 
-def write_body_headers(request: Any, answer: Answer) -> bytes:
+def write_answer_with_length(request: Any, answer: Answer) -> bytes:
     """Like :func:`write_answer`, with the length of the body as a header."""
     body = write_answer(request, answer)
     request.setHeader(b"content-length", b"%d" % len(body))
     return body
 
 
-__all__ = ["Answer", "Refusal", "error_answer", "write_answer", "write_body_headers"]
+NOT_FOUND = UnknownDialect("no such dialect is enabled here (change_hook_dialects)")
+
+__all__ = ["NOT_FOUND", "Answer", "Refusal", "error_answer", "write_answer", "write_answer_with_length"]

@@ -19,7 +19,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from change_hooks.core.errors import BodyTooLarge, Unavailable
-from change_hooks.web.resource import DEFAULT_MAX_BODY
+from change_hooks.web.endpoint import DEFAULT_MAX_BODY
 
 #: Silence after which a connection is closed, in seconds.
 IDLE_TIMEOUT = 30

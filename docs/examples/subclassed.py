@@ -1,10 +1,9 @@
 """Handlers for events that the dialects leave out."""
 
-from change_hooks.core.change import Change
-from change_hooks.core.payload import Shape, epoch
+from change_hooks import Change, Ignored, Shape, shaped
+from change_hooks.core.payload import epoch
 from change_hooks.dialects.github import GitHubEventHandler
 from change_hooks.dialects.gitlab import GitLabHandler
-from change_hooks.dialects.handler import shaped
 
 
 class Release(Shape):
@@ -33,7 +32,7 @@ class WithReleases(GitHubEventHandler):
     def handle_release(self, payload):
         release, repository = payload.release, payload.repository
         if payload.action != "published":
-            return [], "git"
+            return Ignored("the release is not published")
         change = Change(
             comments=release.body or release.name or release.tag_name,
             branch=release.tag_name,

@@ -109,7 +109,7 @@ def test_check_tells_what_is_served_and_which_doors_are_open(config: str, tmp_pa
     assert result.exit_code == 0
     assert "/change_hook/base  change_hooks.dialects.base.BaseHookHandler" in result.stdout
     assert f"journal: {tmp_path}/j.sqlite" in result.stdout
-    assert "warning: dialect 'base': takes changes from anybody" in result.stderr
+    assert "warning: dialect 'base': accepts unauthenticated changes" in result.stderr
 
 
 def test_check_prints_all_errors(config: str) -> None:

@@ -10,7 +10,7 @@ from twisted.web.http_headers import Headers
 
 from change_hooks.clients.simulate import FORGES, CannotSimulate, Push, Simulated, simulate
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import ProofError
+from change_hooks.core.errors import NotAuthenticated
 from change_hooks.plugins import installed
 from change_hooks.vcs import Commit
 
@@ -63,14 +63,14 @@ def test_every_dialect_understands_what_is_simulated(dialect: str) -> None:
 @pytest.mark.parametrize("dialect", SIGNED)
 def test_what_is_simulated_is_signed_as_the_forge_signs(dialect: str) -> None:
     assert received(dialect, "s3cret", "s3cret")
-    with pytest.raises(ProofError):
+    with pytest.raises(NotAuthenticated):
         received(dialect, "wrong", "s3cret")
 
 
 def test_gitlabs_signing_token() -> None:
     token = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     assert received("gitlab", token, token)
-    with pytest.raises(ProofError):
+    with pytest.raises(NotAuthenticated):
         received("gitlab", "whsec_AAAA9r8GKYqrTwjUPD8ILPZIo2LaLaSw", token)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from change_hooks.core.change import Change, InvalidChange, NoChange, well_formed
+from change_hooks.core.change import Change, InvalidChange, well_formed
 
 BUILDBOT_KEYWORDS = {
     "author", "branch", "category", "codebase", "comments", "committer", "files", "project", "properties",
@@ -102,10 +102,18 @@ def test_properties_may_be_any_mapping_and_are_copied() -> None:
         Change.from_mapping({"properties": 1})
 
 
-def test_no_change_is_an_empty_list_that_says_why() -> None:
-    nothing = NoChange("the branch was deleted")
-    assert nothing == []
-    assert nothing.reason == "the branch was deleted"
+def test_a_property_that_is_nested_too_deeply_is_refused() -> None:
+    nested: list[Any] = []
+    for _ in range(100):
+        nested = [nested]
+    with pytest.raises(InvalidChange, match="nested too deeply"):
+        Change(properties={"x": nested})
+
+
+def test_a_copy_is_checked_again() -> None:
+    assert Change(branch="a").replace(branch="b", revision="1") == Change(branch="b", revision="1")
+    with pytest.raises(InvalidChange, match="branch"):
+        Change().replace(branch=5)
 
 
 anything = st.text(st.characters(exclude_categories=[]))

@@ -4,8 +4,9 @@ import pytest
 
 from change_hooks.core.select import (
     DEFAULT_SKIPS,
+    LONGEST_NAME,
+    MOST_PROPERTIES,
     compile_skips,
-    flatten,
     is_skipped,
     listed_properties,
     matches,
@@ -14,7 +15,9 @@ from change_hooks.core.select import (
 SKIPS = compile_skips(DEFAULT_SKIPS)
 
 
-@pytest.mark.parametrize("message", ["x [skip ci]", "[ci skip]\n\nbody", "[ skip  ci ]", "body\n[skip ci]"])
+@pytest.mark.parametrize(
+    "message", ["x [skip ci]", "[ci skip]\n\nbody", "[ skip  ci ]", "body\n[skip ci]", "[Skip CI]"]
+)
 def test_the_usual_marks_skip(message: str) -> None:
     assert is_skipped(message, SKIPS)
 
@@ -44,12 +47,19 @@ PAYLOAD = {"head": {"repo": {"name": "api"}, "sha": "c0ffee"}, "number": 7, "lab
 
 
 def test_a_payload_is_flattened_with_dots_and_lists_stay() -> None:
-    assert flatten("github", PAYLOAD) == {
+    assert listed_properties("github", PAYLOAD, ["*"]) == {
         "github.head.repo.name": "api",
         "github.head.sha": "c0ffee",
         "github.number": 7,
         "github.labels": [{"name": "x"}],
     }
+
+
+def test_the_names_and_the_number_of_properties_are_bounded() -> None:
+    assert listed_properties("x", {"a" * LONGEST_NAME: 1, "b": 2}, ["*"]) == {"x.b": 2}
+    assert listed_properties("x", {"a" * LONGEST_NAME: {"b": 2}}, ["*"]) == {}
+    many = {str(number): number for number in range(MOST_PROPERTIES + 5)}
+    assert len(listed_properties("x", many, ["*"])) == MOST_PROPERTIES
 
 
 def test_only_listed_properties_are_taken() -> None:

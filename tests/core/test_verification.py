@@ -20,6 +20,7 @@ from change_hooks.core.verification import (
     verify_timestamp,
     verify_together,
     verify_token,
+    weakness,
 )
 
 secrets = st.binary(min_size=1, max_size=80)
@@ -184,13 +185,32 @@ def test_a_signing_token_may_lack_its_padding() -> None:
 
 
 def test_secrets_as_a_user_writes_them() -> None:
-    assert as_secrets(None) == []
     assert as_secrets("\u00e4") == [b"\xc3\xa4"]
     assert as_secrets(["a", b"b", ["c"]]) == [b"a", b"b", b"c"]
     with pytest.raises(ValueError, match="empty"):
         as_secrets(["a", ""])
-    with pytest.raises(TypeError, match="int"):
-        as_secrets(5)
+    for nothing in (None, 5, ["a", None], [["a"], [None]]):
+        with pytest.raises(TypeError, match=r"int|NoneType"):
+            as_secrets(nothing)
+    for empty in ("", b"", [], ["a", []], "\0\0", " \n", ["a", b"\0"]):
+        with pytest.raises(ValueError, match="empty"):
+            as_secrets(empty)
+    with pytest.raises(ValueError, match="whsec_"):
+        as_secrets("whsec_!!")
+
+
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [
+        (b" a long enough secret", "blanks"),
+        (b"a long enough secret\n", "newline"),
+        (b"ChangeMe", "well-known"),
+        (b"0123456789abcde", "shorter than 16"),
+    ],
+)
+def test_a_weak_secret_is_doubtful(secret: bytes, why: str) -> None:
+    assert why in (weakness(secret) or "")
+    assert weakness(b"0123456789abcdef") is None
 
 
 @given(st.binary(), secrets, st.sampled_from(sorted(DIGEST_SIZES)), st.sampled_from(["hex", "base64"]))

@@ -129,7 +129,7 @@ def test_properties_may_be_restricted() -> None:
     ],
 )
 def test_nothing_in_it_is_a_400(received: Any) -> None:
-    with pytest.raises(BadPayload, match="no change in it"):
+    with pytest.raises(BadPayload, match="the request is empty"):
         one(received)
 
 
@@ -175,7 +175,7 @@ def signed(body: bytes, secret: bytes = b"s3cret", uri: bytes = b"/") -> Any:
 
 def test_with_a_secret_only_the_signed_body_is_read() -> None:
     change = one(signed(b"revision=1", uri=b"/?revision=2&branch=forged&project=url"), {"secret": "s3cret"})
-    assert (change.revision, change.branch, change.project) == ("1", None, "url")
+    assert (change.revision, change.branch, change.project) == ("1", None, "")
     with pytest.raises(SignatureMismatch):
         one(signed(b"revision=1", b"other"), {"secret": "s3cret"})
     with pytest.raises(SignatureMissing):
@@ -191,8 +191,8 @@ def test_the_secret_may_be_fetched() -> None:
 def test_doubts_about_open_doors() -> None:
     assert len(check_options(BaseHookHandler, True)[1]) == 1
     assert check_options(BaseHookHandler, True, protected=True) == ([], [])
-    assert check_options(BaseHookHandler, {"secret": "x"}) == ([], [])
-    assert len(check_options(BaseHookHandler, {"secret": "x", "allow_get": True})[1]) == 1
+    assert check_options(BaseHookHandler, {"secret": "a long enough secret"}) == ([], [])
+    assert len(check_options(BaseHookHandler, {"secret": "a long enough secret", "allow_get": True})[1]) == 1
 
 
 def test_a_live_request_gives_plain_dicts() -> None:
@@ -213,3 +213,19 @@ def test_any_fields_give_a_change_or_a_bad_payload(fields: dict[str, Any], as_js
         one(received)
     except BadPayload as error:
         assert error.status == 400
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"skips": ["^WIP"]}, "skips"),
+        ({"repositories": ["other"]}, "repositories"),
+        ({"branches": ["other"]}, "branches"),
+        ({"skips": ["^x"], "repositories": ["api"], "branches": ["m*"]}, ""),
+    ],
+)
+def test_the_options_that_say_what_is_wanted(options: Any, reason: str) -> None:
+    received = delivery(b"comments=WIP&project=api&branch=main", content_type=FORM)
+    found, _ = BaseHookHandler(None, options).getChanges(received)
+    assert len(found) == (0 if reason else 1)
+    assert reason in found.reason

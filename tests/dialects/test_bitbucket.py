@@ -31,7 +31,7 @@ def test_several_commits_some_without_a_branch() -> None:
 
 def test_mercurial_and_no_commits() -> None:
     repository = {**example("bitbucket")["repository"], "scm": "hg"}
-    assert push(repository=repository, commits=[]) == ([], "hg")
+    assert push(repository=repository, commits=[])[0] == []
 
 
 def test_a_form_with_exactly_one_payload() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from change_hooks.core.change import NoChange
 from change_hooks.core.errors import BadPayload
 from change_hooks.dialects.bitbucketcloud import BitbucketCloudEventHandler
 from tests.conftest import delivery
+from tests.support.changes import none_for
 
 from .payloads import CLOUD_OLD_PULL_REQUEST, CLOUD_PULL_REQUEST, OTHER, SHA
 from .test_every_forge import example
@@ -53,7 +53,7 @@ def test_several_refs_in_one_push() -> None:
 def test_only_the_refs_that_are_wanted() -> None:
     both = ({"new": ref("main", message="[skip ci]")}, {"new": ref("other")})
     assert [change.branch for change in push(*both)] == ["refs/heads/other"]
-    assert isinstance(push(both[0]), NoChange)
+    assert none_for(push(both[0]))
     assert [change.branch for change in push(*both, options={"branches": ["main"], "skips": []})] == [
         "refs/heads/main"
     ]

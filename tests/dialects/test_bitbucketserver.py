@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from change_hooks.core.change import NoChange
 from change_hooks.core.errors import BadPayload
 from change_hooks.dialects.bitbucketserver import BitbucketServerEventHandler
 from tests.conftest import delivery
+from tests.support.changes import none_for
 
 from .payloads import (
     OTHER,
@@ -124,7 +124,7 @@ def test_a_pull_request_without_links() -> None:
     (change,) = handle("pr:opened", {**SERVER_PULL_REQUEST, "pullRequest": pull, "actor": None})
     assert change.revlink == "https://bitbucket.example.com/projects/PROJ/repos/repository/pull-requests/3"
     assert change.author == ""
-    assert isinstance(handle("pr:comment:added", SERVER_PULL_REQUEST), NoChange)
+    assert none_for(handle("pr:comment:added", SERVER_PULL_REQUEST))
 
 
 def test_the_add_ons_push() -> None:

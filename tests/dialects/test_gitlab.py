@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from change_hooks.core.change import NoChange
 from change_hooks.core.errors import BadPayload, ConfigurationError, SignatureMismatch, SignatureMissing
 from change_hooks.core.verification import sign_standard_webhook
 from change_hooks.dialects.gitlab import GitLabHandler
 from tests.conftest import delivery
+from tests.support.changes import none_for
 
 from .payloads import GITLAB_MERGE, GITLAB_MERGE_REQUEST, GITLAB_NOTE, GITLAB_PROJECT, SHA, ZEROS
 from .test_every_forge import example
@@ -65,7 +65,7 @@ def test_a_deletion_gives_no_change() -> None:
 
 def test_a_push_cut_to_twenty_commits_says_so() -> None:
     commits = [{"id": f"{n:040x}", "message": f"commit {n}"} for n in range(20)]
-    changes = push(commits=commits, total_commits_count=31)
+    changes = push(commits=commits, total_commits_count=31, after=commits[-1]["id"], checkout_sha=None)
     assert len(changes) == 20
     assert {change.properties["change_hook_truncated"] for change in changes} == {31}
     assert changes[0].properties["change_hook_missing"] == ["files"]
@@ -76,7 +76,7 @@ def test_the_head_commit_decides_about_skipping() -> None:
     first = {"id": "a" * 40, "message": "x [skip ci]"}
     head = {"id": example("gitlab")["after"], "message": "y"}
     assert len(push(commits=[head, first])) == 2
-    assert isinstance(push(commits=[first]), NoChange)
+    assert none_for(push(commits=[first]))
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,10 @@ def test_a_system_hook() -> None:
     system = {**example("gitlab"), "object_kind": None}
     assert len(handle(system, headers={"X-Gitlab-Event": "System Hook"})) == 1
     assert "'project_create'" in handle({"event_name": "project_create"}).reason
-    with pytest.raises(BadPayload, match="object_kind"):
+    with pytest.raises(BadPayload, match="ref"):
         handle({})
+    with pytest.raises(BadPayload, match="object_kind"):
+        handle({}, headers={"X-Gitlab-Event": "System Hook"})
 
 
 def test_a_merge_request() -> None:
@@ -153,7 +155,7 @@ def test_a_merge_request() -> None:
         "repository": GITLAB_PROJECT["git_http_url"],
         "project": "Diaspora",
         "codebase": None,
-        "src": None,
+        "src": "git",
         "properties": {
             "source_branch": "hello",
             "source_project_id": 15,
@@ -206,7 +208,7 @@ def test_which_notes_give_a_change(attributes: Any, count: int) -> None:
 
 def test_a_note_on_something_else_gives_none() -> None:
     other = {name: value for name, value in GITLAB_NOTE.items() if name != "merge_request"}
-    assert isinstance(handle(other), NoChange)
+    assert none_for(handle(other))
     assert len(handle(other, {"repositories": ["*"]})) == 0
 
 
@@ -277,8 +279,8 @@ def test_both_together() -> None:
     ("headers", "id"),
     [
         ({"Idempotency-Key": "k", "X-Gitlab-Webhook-UUID": "h", "X-Gitlab-Event-UUID": "e"}, "k"),
-        ({"X-Gitlab-Webhook-UUID": "h", "X-Gitlab-Event-UUID": "e"}, "h:e"),
-        ({"X-Gitlab-Event-UUID": "e"}, None),
+        ({"X-Gitlab-Webhook-UUID": "h", "X-Gitlab-Event-UUID": "e"}, "e:44136fa355b3678a"),
+        ({"X-Gitlab-Event-UUID": "e"}, "e:44136fa355b3678a"),
         ({"webhook-id": "msg_1"}, "msg_1"),
     ],
 )

@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from change_hooks.core.change import NoChange
-from change_hooks.core.errors import UnsupportedContentType
+from change_hooks.core.errors import BadPayload, UnsupportedContentType
 from change_hooks.dialects.gitorious import GitoriousHandler
 from tests.conftest import delivery
+from tests.support.changes import none_for
 
 from .payloads import ZEROS
 from .test_every_forge import example
@@ -29,11 +29,12 @@ def test_a_branch_without_new_commits() -> None:
         "jason",
         "new_look",
     )
-    assert push(commits=[], after=None) == []
+    with pytest.raises(BadPayload, match="after"):
+        push(commits=[], after=None)
 
 
 def test_a_deletion() -> None:
-    assert isinstance(push(after=ZEROS, commits=[]), NoChange)
+    assert none_for(push(after=ZEROS, commits=[]))
 
 
 def test_only_forms_are_taken() -> None:

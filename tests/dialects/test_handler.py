@@ -2,30 +2,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, execute, succeed
 
-from change_hooks.core.change import Change, InvalidChange, NoChange
-from change_hooks.core.errors import BadPayload, ConfigurationError, SignatureMismatch, SignatureMissing
+from change_hooks.core.change import Change, InvalidChange
+from change_hooks.core.errors import (
+    BadPayload,
+    ConfigurationError,
+    SignatureMismatch,
+    SignatureMissing,
+    Unavailable,
+)
+from change_hooks.core.events import (
+    Comment,
+    Commit,
+    Ignored,
+    Person,
+    PullRequest,
+    RefUpdate,
+    Repository,
+    Side,
+)
 from change_hooks.core.options import ForgeOptions, Options, flag, option, read_options, seconds, text, texts
 from change_hooks.core.payload import Shape
+from change_hooks.core.policy import MAX_CHANGES
 from change_hooks.core.verification import sign_hmac
-from change_hooks.dialects.handler import (
-    LARGE,
-    MAX_CHANGES,
+from change_hooks.dialects.event_handler import (
     REMEMBERED_EVENTS,
     EventHandler,
-    HookHandler,
-    check_options,
     method_name,
-    not_told,
     printable,
     shaped,
 )
-from change_hooks.flow import as_deferred
+from change_hooks.dialects.handler import LARGE, Context, HookHandler, check_options, make_handler
+from change_hooks.flow import as_deferred, proceed
 from tests.conftest import delivery, has_fired, result_of
+from tests.support.changes import none_for
+
+#: A secret that nobody warns of.
+LONG_ENOUGH = "a secret of thirty-two characters"
 
 
 class Push(Shape):
@@ -112,13 +131,16 @@ def test_a_subclass_may_pass_a_mapping_to_a_shaped_method() -> None:
             return changes, src
 
     assert changes_of(Louder(None, {}), toy())[0]["branch"] == "MAIN"
-    with pytest.raises(BadPayload, match=r"\$\.repository"):
-        Louder(None, {}).getChanges(toy(b'{"ref": "x", "repository": 5}'))
+    assert changes_of(Louder(None, {}), toy(b'{"ref": "x", "repository": []}'))[0]["repository"] == (
+        "https://forge.example/ann/api"
+    )
+    with pytest.raises(BadPayload, match=r"\$\.ref"):
+        ToyHandler(None, {}).getChanges(toy(b'{"ref": []}'))
 
 
 def test_an_event_without_a_method_is_no_error_and_is_named() -> None:
     found, src = ToyHandler(None, {}).getChanges(toy(event="issue<\x07>"))
-    assert isinstance(found, NoChange)
+    assert none_for(found)
     assert found.reason == "the event 'issue???' is not handled"
     assert src == "git"
 
@@ -126,7 +148,7 @@ def test_an_event_without_a_method_is_no_error_and_is_named() -> None:
 def test_an_event_is_not_an_attribute() -> None:
     for event in ("_", "__class__", ""):
         if event:
-            assert isinstance(ToyHandler(None, {}).getChanges(toy(event=event))[0], NoChange)
+            assert none_for(ToyHandler(None, {}).getChanges(toy(event=event))[0])
 
 
 def test_a_missing_event_is_a_bad_payload_that_names_the_header() -> None:
@@ -145,7 +167,7 @@ def test_names_of_methods_and_of_events() -> None:
     assert printable("a\r\nb<>" + "x" * 100) == "a??b??" + "x" * 58
 
 
-# Proof.
+# Verification.
 
 
 def signed(body: bytes = b'{"ref": "main"}', secret: bytes = b"s3cret", **more: Any) -> Any:
@@ -158,11 +180,10 @@ def test_a_secret_of_any_form_is_checked_before_anything_is_read(secret: Any) ->
     assert handler.signed
     received = signed()
     assert changes_of(handler, received)
-    assert received.verified
+    assert proceed(handler.verified(received)).verification == "signature"
     for forged in (signed(secret=b"other"), signed(b"no json", secret=b"other")):
         with pytest.raises(SignatureMismatch):
             handler.getChanges(forged)
-        assert not forged.verified
     with pytest.raises(SignatureMissing):
         handler.getChanges(toy(b"no json"))
 
@@ -181,14 +202,12 @@ def test_a_large_body_is_checked_in_a_thread(monkeypatch: pytest.MonkeyPatch) ->
     genuine, forged = signed(body), signed(body, secret=b"other")
     found, refused = handler.getChanges(genuine), handler.getChanges(forged)
     assert not has_fired(found)
-    assert not genuine.verified
     for check in waiting:
         check()
+    assert len(waiting) == 2
     assert result_of(found)[0]
-    assert genuine.verified
     with pytest.raises(SignatureMismatch):
         result_of(refused)
-    assert not forged.verified
 
 
 def test_a_secret_may_be_looked_up_by_delivery() -> None:
@@ -199,7 +218,7 @@ def test_a_secret_may_be_looked_up_by_delivery() -> None:
     assert changes_of(handler, signed(**{"X-Hook": "1"}))
     later = signed(**{"X-Hook": "2"})
     assert result_of(handler.getChanges(later))[0][0].branch == "main"
-    assert later.verified
+    assert result_of(proceed(handler.verified(later))).verification == "signature"
     with pytest.raises(SignatureMismatch, match="no secret"):
         handler.getChanges(signed(**{"X-Hook": "3"}))
     with pytest.raises(SignatureMismatch):
@@ -213,11 +232,30 @@ def test_a_coroutine_may_look_up_the_secret() -> None:
     assert result_of(ToyHandler(None, {"secret": lookup}).getChanges(signed()))[0]
 
 
-def test_a_delivery_that_was_proved_before_is_not_asked_for_its_proof() -> None:
+def test_a_delivery_that_was_verified_before_is_not_verified_again() -> None:
     handler = ToyHandler(None, {"secret": "s3cret"})
-    received = toy()
-    received.mark_verified()
-    assert changes_of(handler, received)
+    assert changes_of(handler, toy().replace(verification="signature"))
+    assert changes_of(handler, toy().replace(verification="none"))
+
+
+def test_a_secret_that_cannot_be_used_now_asks_the_sender_to_come_again() -> None:
+    with pytest.raises(Unavailable, match="'secret'"):
+        ToyHandler(None, {"secret": lambda received: 5}).getChanges(signed())
+
+
+def test_a_signature_that_need_not_be_there_must_be_where_the_endpoint_is_signed() -> None:
+    class Careless(ToyHandler):
+        def verify(self, delivery: Any, secrets: Any) -> Any:
+            return "none"
+
+    with pytest.raises(SignatureMissing):
+        Careless(None, {"secret": "s3cret"}).getChanges(toy())
+
+
+def test_a_password_in_front_verifies_what_nothing_else_does() -> None:
+    handler = make_handler(ToyHandler, {}, Context(protected=True))
+    assert proceed(handler.verified(toy())).verification == "password"
+    assert proceed(ToyHandler(None, {}).verified(toy())).verification == "none"
 
 
 def test_a_delivery_is_named_by_its_headers_together() -> None:
@@ -254,7 +292,7 @@ def test_without_options_the_forges_own_project_stays() -> None:
 )
 def test_what_matches_no_pattern_gives_no_change_and_says_why(options: Any, option_named: str) -> None:
     found, _ = ToyHandler(None, options).getChanges(toy())
-    assert isinstance(found, NoChange)
+    assert none_for(found)
     assert option_named in found.reason
 
 
@@ -271,15 +309,6 @@ def test_the_repository_address_may_be_made_by_a_callable() -> None:
     assert changes_of(handler, toy())[0]["repository"] == "x:main"
 
 
-def test_the_repository_address_is_of_the_kind_asked_for() -> None:
-    urls = {"https": "https://f/x", "ssh": "git@f:x", "html": None}
-    assert ToyHandler(None, {}).address("https", **urls) == "https://f/x"
-    assert ToyHandler(None, {"repository_url": "ssh"}).address("https", **urls) == "git@f:x"
-    assert ToyHandler(None, {"repository_url": "html"}).address("https", **urls) == "https://f/x"
-    assert ToyHandler(None, {}).address("html", **urls) == "https://f/x"
-    assert ToyHandler(None, {}).address("https") == ""
-
-
 def test_listed_properties_are_taken_and_the_methods_own_win() -> None:
     handler = ToyHandler(None, {"toy_property_whitelist": ["toy.*"]})
     assert changes_of(handler, toy(b'{"ref": "m", "a": {"b": 1}}'))[0]["properties"] == {
@@ -288,12 +317,109 @@ def test_listed_properties_are_taken_and_the_methods_own_win() -> None:
     }
 
 
-def test_skips_look_at_a_message() -> None:
-    handler = ToyHandler(None, {})
-    assert handler.skipped("x [skip ci]") is not None
-    assert handler.skipped("x") is None
-    assert ToyHandler(None, {"skips": []}).skipped("[skip ci]") is None
-    assert ToyHandler(None, {"skips": ["^WIP"]}).skipped("WIP: x") is not None
+@pytest.mark.parametrize(
+    ("options", "message", "count"),
+    [
+        ({}, "x [skip ci]", 0),
+        ({}, "x [SKIP CI]", 0),
+        ({}, "x", 1),
+        ({"skips": []}, "[skip ci]", 1),
+        ({"skips": ["^WIP"]}, "WIP: x", 0),
+    ],
+)
+def test_skips_look_at_a_message(options: Any, message: str, count: int) -> None:
+    class Pushed(ToyHandler):
+        def handle_update(self, payload: Any) -> Any:
+            head = Commit("1c9f", payload["message"])
+            return RefUpdate(repository=Repository(), ref="refs/heads/m", after="1c9f", commits=[head])
+
+        def handle_changes(self, payload: Any) -> Any:
+            return [{"comments": payload["message"]}], "git"
+
+    for event in ("update", "changes"):
+        body = b'{"message": "%s"}' % message.encode()
+        found, _ = Pushed(None, options).getChanges(toy(body, event=event))
+        assert len(found) == count
+        assert bool(found.reason) == (not count)
+
+
+def test_the_options_are_applied_to_changes_that_a_method_makes_by_itself() -> None:
+    class Telling(ToyHandler):
+        def handle_told(self, payload: Any) -> Any:
+            return [{"comments": "x [Skip CI]", "branch": "main"}], "git"
+
+    assert Telling(None, {}).getChanges(toy(event="told"))[0].reason
+    assert len(Telling(None, {"skips": []}).getChanges(toy(event="told"))[0]) == 1
+
+
+def test_a_decorator_of_a_users_own_runs() -> None:
+    ran: list[str] = []
+
+    def counted(method: Any) -> Any:
+        @wraps(method)
+        def counting(*arguments: Any) -> Any:
+            ran.append(method.__name__)
+            return method(*arguments)
+
+        return counting
+
+    def bare(method: Any) -> Any:
+        return lambda *arguments: (ran.append("bare"), method(*arguments))[1]
+
+    class Decorated(ToyHandler):
+        handle_push = counted(ToyHandler.handle_push)
+        handle_pr_opened = bare(ToyHandler.handle_pr_opened)
+
+    handler = Decorated(None, {})
+    assert changes_of(handler, toy())[0]["branch"] == "main"
+    assert changes_of(handler, toy(event="pr:opened"))[0]["branch"] == "main"
+    assert ran == ["handle_push", "bare"]
+
+
+def test_a_handler_has_its_context_while_its_constructor_runs() -> None:
+    class Curious(ToyHandler):
+        def __init__(self, master: Any, options: Any) -> None:
+            super().__init__(master, options)
+            self.seen = self.context.name, self.context.http, master
+
+    handler = make_handler(Curious, {}, Context(name="toy", http="client", master="m"))
+    assert handler.seen == ("toy", "client", "m")
+    assert make_handler(lambda master, options: (master, options), {"a": 1}, Context(master="m")) == (
+        "m",
+        {"a": 1},
+    )
+
+
+def test_what_its_own_headers_hold_is_stored_and_what_is_secret_is_not() -> None:
+    class Declaring(ToyHandler):
+        headers = ("X-Toy-Event", "X-Toy-Token")
+        secret_headers = ("X-Toy-Token",)
+        secret_arguments = ("token",)
+
+    stored = Declaring.stored()
+    assert (stored.keeps(b"x-toy-event"), stored.keeps(b"x-toy-token"), stored.keeps(b"x-other")) == (
+        True,
+        False,
+        False,
+    )
+    assert stored.secret_arguments == {b"token"}
+    assert ToyHandler.stored().keeps(b"x-other")
+
+
+def test_where_nothing_can_be_verified_though_it_must_be_the_delivery_is_refused() -> None:
+    class Lax(ToyHandler):
+        def verify(self, delivery: Any, secrets: Any) -> Any:
+            return "none"
+
+    with pytest.raises(SignatureMissing):
+        Lax(None, {"secret": "s3cret"}).getChanges(signed())
+
+
+@pytest.mark.parametrize("returned", ["", [], 5, [None]])
+def test_a_callable_that_returns_no_secret_is_our_own_trouble(returned: Any) -> None:
+    handler = ToyHandler(None, {"secret": lambda received: returned})
+    with pytest.raises(Unavailable, match="option 'secret'"):
+        handler.getChanges(signed())
 
 
 def test_too_many_changes_are_refused() -> None:
@@ -320,12 +446,12 @@ def test_a_mapping_with_an_unknown_key_is_an_error_that_names_it() -> None:
     ("options", "named"),
     [
         ({"secrt": "x"}, "unknown option 'secrt'; did you mean 'secret'"),
-        ({"colour": "x"}, "unknown option 'colour'; there are auth, branches"),
-        ({"secret": 5}, "option 'secret' expected str"),
+        ({"colour": "x"}, "unknown option 'colour'; valid names are actions, allow, auth"),
+        ({"secret": 5}, "option 'secret' "),
         ({"secret": ""}, "option 'secret' is empty"),
         ({"project": 5}, "option 'project' must be a str"),
-        ({"skips": "x"}, "option 'skips' must be a list"),
-        ({"skips": ["("]}, "option 'skips' '\\(' is no regular"),
+        ({"skips": 5}, "option 'skips' must be a list"),
+        ({"skips": ["("]}, "option 'skips' '\\(' is not a valid regular"),
         ({"repositories": [1]}, "option 'repositories' must be a list"),
         ({"repository_url": "ftp"}, "option 'repository_url' must be"),
     ],
@@ -351,9 +477,9 @@ def test_a_class_of_the_users_own_may_read_options_of_its_own() -> None:
         pass
 
     Custom(None, {"colour": "red"})
-    problems, doubts = check_options(Custom, {"colour": "red", "secret": "x"})
+    problems, doubts = check_options(Custom, {"colour": "red", "secret": LONG_ENOUGH})
     assert problems == []
-    assert doubts == ["unknown option 'colour'; there are " + ", ".join(sorted(_names(ToyOptions)))]
+    assert doubts == ["unknown option 'colour'; valid names are " + ", ".join(sorted(_names(ToyOptions)))]
     problems, _ = check_options(Custom, {"secrt": "x"})
     assert len(problems) == 1
 
@@ -365,7 +491,10 @@ def _names(options: type[Options]) -> list[str]:
 
 
 def test_open_doors_are_doubtful() -> None:
-    assert check_options(ToyHandler, {"secret": "x"}) == ([], [])
+    assert check_options(ToyHandler, {"secret": LONG_ENOUGH}) == ([], [])
+    problems, doubts = check_options(ToyHandler, {"secret": "x"})
+    assert (problems, len(doubts)) == ([], 1)
+    assert "16" in doubts[0]
     assert check_options(ToyHandler, True, protected=True) == ([], [])
     assert len(check_options(ToyHandler, {})[1]) == 1
     assert check_options(HookHandler, {"anything": 1}) == ([], [])
@@ -378,7 +507,7 @@ def test_a_handler_with_options_and_no_doubts() -> None:
 
     assert check_options(Careless, {}) == ([], [])
     assert check_options(Careless, {"x": 1})[0] == [
-        "unknown option 'x'; there are auth, custom_class, dialect"
+        "unknown option 'x'; valid names are allow, auth, custom_class, dialect, expect_every"
     ]
 
 
@@ -409,16 +538,11 @@ def test_the_bare_handler_takes_any_options_and_has_no_changes() -> None:
     assert (handler.master, handler.options, handler.signed) == ("master", {"x": 1}, False)
     with pytest.raises(NotImplementedError):
         handler.getChanges(toy())
-    handler.prove(received := toy())
-    assert received.verified
+    assert proceed(handler.verified(toy())).verification == "none"
 
 
 def test_as_deferred_takes_plain_values() -> None:
     assert result_of(as_deferred(5)) == 5
-
-
-def test_what_was_not_told_is_a_property() -> None:
-    assert not_told("files") == {"change_hook_missing": ["files"]}
 
 
 def test_a_live_request_gives_plain_dicts() -> None:
@@ -438,3 +562,142 @@ def test_senders_cannot_fill_the_memory_with_names_of_events() -> None:
     for number in range(REMEMBERED_EVENTS + 10):
         assert changes_of(handler, toy(event=f"pr{chr(0x100 + number)}opened"))
     assert len(handler._by_event) == REMEMBERED_EVENTS
+
+
+# What is looked up.
+
+UPDATE = RefUpdate(repository=Repository(full_name="ann/api"), ref="refs/heads/main", after="1c9f")
+PULL = PullRequest(repository=Repository(full_name="ann/api"), number=7, action="opened")
+COMMENT = Comment(pull_request=PULL, text="/build")
+
+
+class Lookups:
+    """A forge's API that knows everything."""
+
+    def __init__(self, *, allowed: bool = True, revision: str | None = "1c9f") -> None:
+        self.asked: list[Any] = []
+        self.revision = revision
+        self.allowed = allowed
+
+    def enrich(self, event: Any, *, complete: bool) -> Any:
+        self.asked.append((type(event).__name__, complete))
+        if isinstance(event, PullRequest):
+            return succeed(replace(event, files=["a"]))
+        if isinstance(event, Comment):
+            head = Side(revision=self.revision)
+            return succeed(replace(event, pull_request=replace(event.pull_request, files=["a"], head=head)))
+        return succeed(replace(event, commits=[Commit("1c9f", "m", files=["a"])]))
+
+    def permission(self, repository: Any, login: str, wanted: str) -> Any:
+        self.asked.append((repository.full_name, login, wanted))
+        return succeed(self.allowed)
+
+
+class Telling(ToyHandler):
+    """Reports what it was told to report."""
+
+    telling: Any = None
+    lookups: Lookups | None = None
+
+    def handle_tell(self, payload: Any) -> Any:
+        return self.telling
+
+    def _forge(self) -> Any:
+        return self.lookups
+
+
+def told(events: Any, options: Any = None, *, verified: Any = "signature", **more: Any) -> Any:
+    handler = Telling(None, options or {})
+    handler.telling, handler.lookups = events, Lookups(**more)
+    found = handler.getChanges(toy(event="tell").replace(verification=verified))
+    return (result_of(found) if isinstance(found, Deferred) else found)[0], handler.lookups.asked
+
+
+def test_what_a_pull_request_lacks_is_looked_up_on_demand_and_of_verified_deliveries_only() -> None:
+    found, asked = told(PULL, {"complete": True})
+    assert (found[0].files, asked) == (["a"], [("PullRequest", True)])
+    assert told(PULL)[1] == []
+    assert told(PULL, {"complete": True}, verified="none")[1] == []
+    assert told(replace(PULL, files=[]), {"complete": True})[1] == []
+
+
+def test_what_is_not_wanted_is_not_looked_up() -> None:
+    found, asked = told(PULL, {"complete": True, "actions": ["closed"]})
+    assert none_for(found)
+    assert asked == []
+    found, asked = told([PULL, replace(PULL, action="closed")], {"complete": True})
+    assert (len(found), asked) == (1, [("PullRequest", True)])
+
+
+@pytest.mark.parametrize(
+    ("event", "lacking"),
+    [
+        (UPDATE, True),
+        (replace(UPDATE, commits=[Commit("1c9f", "m")]), True),
+        (replace(UPDATE, commits=[Commit("1c9f", "m", files=[])]), False),
+        (replace(UPDATE, commits=[Commit("1c9f", "m", files=[])], total=2), True),
+        (replace(UPDATE, commits=[Commit("1c9f", "m", files=[])], total=1), False),
+        (replace(UPDATE, after=None, before="1c9f"), False),
+    ],
+)
+def test_what_a_push_lacks_is_looked_up_on_demand(event: RefUpdate, lacking: bool) -> None:
+    assert told(event, {"complete": True})[1] == ([("RefUpdate", True)] if lacking else [])
+    assert told(event)[1] == []
+
+
+def test_a_command_is_taken_of_those_who_may_give_it() -> None:
+    options = {"commands": {"regex": "^/build", "permission": "write"}}
+    comment = replace(COMMENT, author=Person(login="ann"))
+    found, asked = told(comment, options)
+    assert (found[0].files, found[0].properties["command"]) == (["a"], "/build")
+    assert found[0].revision == "1c9f"
+    assert asked == [("ann/api", "ann", "write"), ("Comment", False)]
+    found, _ = told(comment, options, allowed=False)
+    assert "may do this" in found.reason
+    found, asked = told([comment, replace(comment, text="nice")], options)
+    assert (len(found), len(asked)) == (1, 2)
+    found, _ = told(comment, options, revision=None)
+    assert "which commit" in found.reason
+
+
+def test_a_forge_without_an_api_has_its_changes_as_they_come() -> None:
+    handler = ToyHandler(None, {})
+    assert handler._forge() is None
+    silent = Telling(None, {"complete": True})
+    silent.telling = PULL
+    found, _ = silent.getChanges(toy(event="tell").replace(verification="signature"))
+    assert found[0].properties["change_hook_missing"] == ["files"]
+
+
+def test_several_events_and_what_is_ignored() -> None:
+    found, _ = told([UPDATE, Ignored("x"), UPDATE])
+    assert len(found) == 2
+    assert told(Ignored("not today"))[0].reason == "not today"
+    assert told(([Change(branch="x")], "git"))[0][0].branch == "x"
+    assert told((Ignored("x"), None))[0].reason == "x"
+    assert told([])[0].reason == "the event lists nothing"
+
+
+def test_an_api_is_made_once_with_the_options_and_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Installed:
+        def load(self, name: str) -> Any:
+            assert name == "toy"
+            return lambda *arguments: made.append(arguments) or Lookups()
+
+    monkeypatch.setattr("change_hooks.dialects.event_handler.installed", lambda group: Installed())
+    handler = make_handler(ToyHandler, {}, Context(http="http"))
+    assert handler._forge() is handler._forge()
+    assert made == [(handler.settings, "http", None)]
+
+
+def test_a_maker_of_handlers_that_is_no_class_is_given_master_and_options() -> None:
+    made = make_handler(lambda master, options: (master, options), {"x": 1}, Context(master="m"))
+    assert made == ("m", {"x": 1})
+
+
+def test_a_secret_in_the_environment_that_is_not_there_is_named() -> None:
+    problems, _ = check_options(ToyHandler, {"secret": {"env": "NO_SUCH_VARIABLE_HERE"}})
+    assert len(problems) == 1
+    assert problems[0].startswith("option 'secret' ")

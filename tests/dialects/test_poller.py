@@ -62,7 +62,10 @@ def test_all_of_them_when_none_is_named() -> None:
 def test_allowed_restricts(allowed: Any) -> None:
     pollers = [Poller("a"), Poller(b"b")]
     reply = poke(pollers, {"allowed": allowed}, "GET", "?poller=b")
-    assert (reply.status, reply.text) == (400, "poller: there is no such poller; there are: a\n")
+    assert (reply.status, reply.text) == (
+        400,
+        "poller: there is no such poller (option 'allowed'); the server's log names them\n",
+    )
     assert poke(pollers, {"allowed": allowed}, "GET", "").status == 202
     assert poke(pollers, {"allowed": []}, "GET", "").status == 202
     assert [poller.forced for poller in pollers] == [1, 0]
@@ -72,7 +75,7 @@ def test_an_unknown_name_polls_nothing_and_is_not_echoed() -> None:
     poller = Poller("a")
     reply = poke([poller], True, "GET", "?poller=a&poller=%3Cb%3E")
     assert (reply.status, poller.forced, "<b>" in reply.text) == (400, 0, False)
-    with pytest.raises(BadPayload, match="none"):
+    with pytest.raises(BadPayload, match="no such poller"):
         PollingHandler(None, True).getChanges(delivery(uri=b"/?poller=x"))
 
 

@@ -15,26 +15,6 @@ from tests.conftest import result_of
 from tests.support.recorded import Recorded, in_short, load, recorded
 
 NAMES = [each.name for each in recorded()]
-#: Recorded as they are to be; these dialects have not been rewritten yet.
-NOT_YET = {
-    "bitbucket/push__no_commits",
-    "bitbucketserver/pr_opened__links_null",
-    "bitbucketserver/pr_opened__number_as_text",
-    "bitbucketcloud/repo_push__no_changes",
-    "bitbucketserver/repo_refs_changed__empty",
-    "bitbucketserver/repo_refs_changed__iso_dates",
-    "bitbucketserver/repo_refs_changed__to_commit_of_another_ref",
-    "bitbucketserver/mirror_repo_synchronized__synchronized",
-    "bitbucketserver/pr_modified__title",
-    "github/pull_request__number_as_text",
-    "gitlab/merge_request__numbers_as_text",
-    "gitlab/push__head_not_listed",
-    "gitlab/push__newest_first",
-    "gitlab/push__numbers_as_text",
-    "gitlab/push__skip_ci_in_capitals",
-    "gitlab/repository_update__system_hook",
-    "gitorious/push__newest_first",
-}
 HANDLERS: dict[str, Any] = {}
 
 
@@ -49,9 +29,7 @@ def handle(delivery: Recorded, document: Any = None) -> Any:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_gives_what_is_recorded(name: str, request: pytest.FixtureRequest) -> None:
-    if name in NOT_YET:
-        request.node.add_marker(pytest.mark.xfail(strict=False))
+def test_it_gives_what_is_recorded(name: str) -> None:
     delivery = load(name)
     if isinstance(delivery.expected, dict) and "status" in delivery.expected:
         with pytest.raises(DeliveryError) as caught:

@@ -54,7 +54,10 @@ def test_a_release(send: Any, changes: list[Change]) -> None:
     (change,) = changes
     assert (change.branch, change.category, change.comments) == ("v1", "release", "Gr\u00fc\u00dfe")
     assert change.when_timestamp == 1795514400
-    assert send("github", {**RELEASE, "action": "edited"}).text == "no change found\n"
+    assert (
+        send("github", {**RELEASE, "action": "edited"}).text
+        == "no change found: the release is not published\n"
+    )
     refused = send("github", {**RELEASE, "release": {"tag_name": "v1"}})
     assert (refused.status, "$.release" in refused.text) == (400, True)
 

@@ -8,8 +8,10 @@ from zope.interface import implementer
 
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
+from change_hooks.core.found import Found
 from change_hooks.core.push import Push
 from change_hooks.intake.inline import InlineIntake
+from change_hooks.intake.receipt import Receipt
 from change_hooks.interfaces import IDeliverySink
 from change_hooks.outbox.sink_options import routed
 from tests.conftest import delivery, has_fired, result_of
@@ -21,7 +23,7 @@ CHANGES = [Change(branch="main", revision="1"), Change(branch="main", revision="
 def given(**written: Any) -> list[Any]:
     taken: list[Any] = []
     read, _ = routed(taken.append, written, 1)
-    assert not InlineIntake(read).take(RECEIVED, CHANGES).duplicate
+    assert InlineIntake(read).accept(RECEIVED, Found(CHANGES)) == Receipt("accepted", len(CHANGES))
     return taken
 
 
@@ -48,7 +50,7 @@ def test_a_sink_of_deliveries_gets_the_delivery_once() -> None:
         def add_delivery(self, received: Any) -> None:
             taken.append(received)
 
-    InlineIntake(Whole()).take(RECEIVED, CHANGES)
+    InlineIntake(Whole()).accept(RECEIVED, Found(CHANGES))
     assert taken == [RECEIVED]
 
 
@@ -59,12 +61,12 @@ def test_the_next_change_waits_for_the_one_before() -> None:
         waiting.append(Deferred())
         return waiting[-1]
 
-    taken = InlineIntake(slow).take(RECEIVED, CHANGES)
+    taken = InlineIntake(slow).accept(RECEIVED, Found(CHANGES))
     for number in range(3):
         assert len(waiting) == number + 1
         assert not has_fired(taken)
         waiting[number].callback(None)
-    assert not result_of(taken).duplicate
+    assert result_of(taken) == Receipt("accepted", len(CHANGES))
 
 
 def test_a_failure_of_the_sink_is_a_503() -> None:
@@ -72,4 +74,4 @@ def test_a_failure_of_the_sink_is_a_503() -> None:
         raise RuntimeError
 
     with pytest.raises(Unavailable, match="incident"):
-        InlineIntake(broken).take(RECEIVED, CHANGES)
+        InlineIntake(broken).accept(RECEIVED, Found(CHANGES))

@@ -14,8 +14,10 @@ from twisted.web.http_headers import Headers
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, Unavailable
-from change_hooks.intake.late import ATTEMPTS, CONCURRENCY, NOT_PROVED, PendingDeliveries
-from change_hooks.intake.receipt import Taken
+from change_hooks.core.found import Found
+from change_hooks.intake.journalled import JournalIntake
+from change_hooks.intake.late import ATTEMPTS, CONCURRENCY, PendingDeliveries
+from change_hooks.intake.receipt import Receipt
 from change_hooks.journal.sql import Reader
 from change_hooks.journal.sqlite import connect_to_read, sqlite_journal
 from change_hooks.outbox.dispatcher import FIRST_RETRY, LONGEST_RETRY, LOOK_AGAIN, Dispatcher
@@ -34,6 +36,7 @@ class Rig:
         self.journal = sqlite_journal(path, lambda function, *arguments: function(*arguments))
         self.dispatcher = Dispatcher(self.journal, {"sink": self.taken.append}, self.clock, attempts=3)
         self.pending = PendingDeliveries(self.journal, self.dispatcher, self.clock, 5.0, self.process)
+        self.intake = JournalIntake(self.journal, self.dispatcher, self.pending)
         self.dispatcher.start()
         self.run()
 
@@ -69,29 +72,36 @@ def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path / "journal.sqlite")
 
 
-def proved(name: str = "1") -> Delivery:
-    return delivery(b"x", id=name, dialect="base", verified=True)
+def verified(name: str = "1") -> Delivery:
+    return delivery(b"x", id=name, dialect="base", verification="signature")
 
 
 API = Change(repository="api", revision="1")
 
 
-def test_what_is_found_in_time_is_given_at_once(rig: Rig) -> None:
-    found = succeed([API])
-    assert rig.pending.in_time(proved(), found) is found
-    later: Deferred[Any] = Deferred()
-    answer = rig.pending.in_time(proved(), later)
+def test_what_is_found_in_time_is_stored_before_the_answer(rig: Rig) -> None:
+    later: Deferred[Found] = Deferred()
+    answer = rig.intake.accept_late(verified(), later)
     rig.advance(4.9)
     assert not has_fired(answer)
-    later.callback([API])
-    assert result_of(answer) == [API]
+    later.callback(Found([API]))
+    assert not has_fired(answer)
+    rig.run()
+    assert result_of(answer) == Receipt("accepted", 1)
+    rig.advance(60)
+    assert rig.stored() == [("delivered", "")]
+
+
+def test_what_gives_no_change_in_time_is_not_stored(rig: Rig) -> None:
+    answer = rig.intake.accept_late(verified(), succeed(Found((), "a ping")))
+    assert result_of(answer) == Receipt("ignored", reason="a ping")
     rig.advance(60)
     assert rig.stored() == []
 
 
 def test_an_error_in_time_is_given_at_once(rig: Rig) -> None:
     later: Deferred[Any] = Deferred()
-    answer = rig.pending.in_time(proved(), later)
+    answer = rig.intake.accept_late(verified(), later)
     later.errback(BadPayload("no"))
     with pytest.raises(BadPayload):
         result_of(answer)
@@ -99,13 +109,13 @@ def test_an_error_in_time_is_given_at_once(rig: Rig) -> None:
 
 def test_what_takes_longer_is_stored_answered_and_finished_later(rig: Rig) -> None:
     later: Deferred[Any] = Deferred()
-    answer = rig.pending.in_time(proved(), later)
+    answer = rig.intake.accept_late(verified(), later)
     rig.clock.advance(5)
     assert not has_fired(answer)
     rig.run()
-    assert result_of(answer) == Taken(postponed=True)
+    assert result_of(answer) == Receipt("postponed")
     assert rig.stored() == [("pending", "")]
-    later.callback([API])
+    later.callback(Found([API]))
     rig.run()
     assert rig.taken == [API]
     assert rig.stored() == [("delivered", "")]
@@ -113,48 +123,33 @@ def test_what_takes_longer_is_stored_answered_and_finished_later(rig: Rig) -> No
 
 def test_a_result_that_comes_while_it_is_being_stored_counts(rig: Rig) -> None:
     later: Deferred[Any] = Deferred()
-    answer = rig.pending.in_time(proved(), later)
+    answer = rig.intake.accept_late(verified(), later)
     rig.clock.advance(5)
-    later.callback([API])
+    later.callback(Found([API]))
     rig.run()
-    assert result_of(answer) == Taken(postponed=True)
+    assert result_of(answer) == Receipt("postponed")
     assert rig.taken == [API]
 
 
 def test_what_was_accepted_before_is_not_finished_again(rig: Rig) -> None:
     rig.postpone("1")
     later: Deferred[Any] = Deferred()
-    answer = rig.pending.in_time(proved(), later)
+    answer = rig.intake.accept_late(verified(), later)
     rig.advance(5)
-    assert result_of(answer) == Taken(duplicate=True)
-    later.callback([API])
+    assert result_of(answer) == Receipt("duplicate")
+    later.callback(Found([API]))
     rig.run()
     assert rig.taken == []
-
-
-def test_what_is_not_proved_is_not_stored(rig: Rig) -> None:
-    received = delivery(b"x", id="1", dialect="base")
-    later: Deferred[Any] = Deferred()
-    answer = rig.pending.in_time(received, later)
-    rig.advance(5)
-    assert rig.stored() == []
-    received.mark_verified()
-    rig.advance(NOT_PROVED)
-    assert result_of(answer) == Taken(postponed=True)
-    assert rig.stored() == [("pending", "")]
-    later.callback([])
-    rig.run()
-    assert rig.stored() == [("delivered", "")]
 
 
 def test_what_cannot_be_stored_is_refused(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rig.journal, "postpone", lambda _: fail(Unavailable("disk full")))
     later: Deferred[Any] = Deferred()
-    answer = rig.pending.in_time(proved(), later)
+    answer = rig.intake.accept_late(verified(), later)
     rig.advance(5)
     with pytest.raises(Unavailable):
         result_of(answer)
-    later.callback([API])
+    later.callback(Found([API]))
     rig.run()
     assert rig.stored() == []
 
@@ -162,11 +157,11 @@ def test_what_cannot_be_stored_is_refused(rig: Rig, monkeypatch: pytest.MonkeyPa
 def test_the_next_process_finishes_what_a_killed_one_did_not(rig: Rig) -> None:
     rig.postpone("1")
     following = rig.another()
-    following.results = [succeed([API])]
+    following.results = [succeed(Found([API]))]
     following.pending.start()
     following.run()
     assert [(each.id, each.body) for each in following.processed] == [("1", b"x")]
-    assert following.processed[0].verified
+    assert following.processed[0].verification == "none"
     assert following.taken == [API]
     assert following.stored() == [("delivered", "")]
 
@@ -182,7 +177,7 @@ def test_so_many_at_once(rig: Rig) -> None:
     assert len(following.processed) == CONCURRENCY
     following.advance(LOOK_AGAIN)
     assert len(following.processed) == CONCURRENCY
-    waiting[0].callback([API])
+    waiting[0].callback(Found([API]))
     following.run()
     assert len(following.processed) == CONCURRENCY + 1
 
@@ -210,7 +205,7 @@ def test_a_handler_that_is_refused_something_is_asked_again_and_not_for_ever(rig
 def test_a_handler_that_fails_leaves_a_failed_delivery(rig: Rig, error: Exception, said: str) -> None:
     later: Deferred[Any] = Deferred()
     rig.pending.start()
-    rig.pending.in_time(proved(), later)
+    rig.intake.accept_late(verified(), later)
     rig.advance(5)
     later.errback(error)
     rig.run()
@@ -222,11 +217,11 @@ def test_a_handler_that_fails_leaves_a_failed_delivery(rig: Rig, error: Exceptio
 def test_what_cannot_be_recorded_is_recorded_later(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.pending.start()
     later: Deferred[Any] = Deferred()
-    rig.pending.in_time(proved(), later)
+    rig.intake.accept_late(verified(), later)
     rig.advance(5)
     with monkeypatch.context() as broken:
         broken.setattr(rig.journal, "finish", lambda *_: fail(Unavailable("disk full")))
-        later.callback([API])
+        later.callback(Found([API]))
         rig.advance(FIRST_RETRY)
         assert rig.stored() == [("pending", "")]
     rig.advance(FIRST_RETRY)
@@ -239,13 +234,13 @@ def test_what_a_shutdown_interrupts_is_left_for_the_next_run(
     rig.pending.start()
     rig.run()
     handled, unwritten = Deferred[Any](), Deferred[Any]()
-    rig.pending.in_time(proved("1"), handled)
-    rig.pending.in_time(proved("2"), unwritten)
+    rig.intake.accept_late(verified("1"), handled)
+    rig.intake.accept_late(verified("2"), unwritten)
     rig.advance(5)
     rig.pending.stop()
     handled.errback(Failure(RuntimeError("connection lost, since all ends")))
     monkeypatch.setattr(rig.journal, "finish", lambda *_: fail(Unavailable("disk full")))
-    unwritten.callback([API])
+    unwritten.callback(Found([API]))
     rig.run()
     assert rig.stored() == [("pending", ""), ("pending", "")]
     rig.pending._look()
@@ -255,7 +250,7 @@ def test_what_a_shutdown_interrupts_is_left_for_the_next_run(
 def test_a_journal_that_cannot_be_read_is_asked_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.postpone("1")
     following = rig.another()
-    following.results = [succeed([API])]
+    following.results = [succeed(Found([API]))]
     with monkeypatch.context() as broken:
         broken.setattr(following.journal, "pending", lambda *_: fail(Unavailable("no")))
         following.pending.start()
@@ -266,7 +261,7 @@ def test_a_journal_that_cannot_be_read_is_asked_again(rig: Rig, monkeypatch: pyt
 def test_a_bug_in_the_recording_does_not_stop_the_rest(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.postpone("1")
     following = rig.another()
-    following.results = [succeed([API])]
+    following.results = [succeed(Found([API]))]
     monkeypatch.setattr(following.journal, "finish", lambda *_: fail(RuntimeError("a bug")))
     following.pending.start()
     following.run()
@@ -277,15 +272,15 @@ def test_what_was_found_in_time_is_let_go_without_the_garbage_collector(rig: Rig
     class Large(Delivery):
         __slots__ = ("__weakref__",)
 
-    received = Large(b"POST", b"/", Headers(), b"x", id="1", dialect="base", verified=True)
+    received = Large(b"POST", b"/", Headers(), b"x", id="1", dialect="base", verification="signature")
     alive = ref(received)
     later: Deferred[Any] = Deferred()
-    answer = rig.pending.in_time(received, later)
+    answer = rig.intake.accept_late(received, later)
     del received
     gc.disable()
     try:
-        later.callback([])
-        assert result_of(answer) == []
+        later.callback(Found())
+        assert result_of(answer) == Receipt("ignored")
         del later, answer
         assert alive() is None
     finally:

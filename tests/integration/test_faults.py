@@ -28,6 +28,7 @@ from .services import database, missing
 from .test_serve import curl
 from .test_sinks import send, states
 
+DUPLICATE = "duplicate of 1, which was accepted before; 'change-hooks replay' processes it again\n"
 SECRET = "a long secret"
 COMMIT = {"id": "c0ffee", "message": "a", "timestamp": "2026-11-24T12:00:00Z", "added": ["a"]}
 
@@ -448,7 +449,7 @@ def test_what_a_killed_process_had_answered_before_it_was_done_the_next_one_fini
 
     assert post("1") == (202, "accepted; its changes are still being looked up\n")
     assert states(tmp_path) == ["pending"]
-    assert post("1") == (202, "duplicate of 1\n")
+    assert post("1") == (202, DUPLICATE)
     running.kill()
     running.start()
     assert post("2")[0] == 202

@@ -150,7 +150,7 @@ def test_what_it_finds_is_a_delivery_with_a_name_of_its_own(tmp_path: Path) -> N
     rig.advance(60)
     first, second = rig.host.accepted
     assert is_polled(first)
-    assert (first.dialect, first.uri, first.verified) == ("poller", b"repo", True)
+    assert (first.dialect, first.uri, first.verification) == ("poller", b"repo", "none")
     assert first.id != second.id
     head, body = first.dump()
     again = Delivery.restore(head, body, id=first.id, dialect="poller")

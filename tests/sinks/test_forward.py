@@ -7,7 +7,7 @@ from treq.testing import StubTreq
 from twisted.internet.task import Clock
 from twisted.web.http_headers import Headers
 
-from change_hooks.core.delivery import Delivery
+from change_hooks.core.delivery import Delivery, Stored
 from change_hooks.core.verification import (
     sign_hmac,
     sign_standard_webhook,
@@ -40,7 +40,7 @@ def forward(received: Delivery, status: int = 204, **options: Any) -> Any:
 
 def stored(body: bytes, headers: dict[str, str]) -> Delivery:
     """A delivery that has been in the journal."""
-    received = delivery(body, headers=headers, id="1", dialect="x")
+    received = delivery(body, headers=headers, id="1", dialect="x", stored=Stored(signatures=True))
     return Delivery.restore(*received.dump(), id="1", dialect="x")
 
 

@@ -106,7 +106,7 @@ def test_a_dialect_may_have_auth_where_there_is_no_general_one(changes: list[Cha
     assert client.post("/open", data={"revision": "1"}).status == 202
 
 
-def test_the_password_never_gets_to_the_handler(changes: list[Change]) -> None:
+def test_the_password_is_seen_by_the_handler(changes: list[Change]) -> None:
     seen: list[Any] = []
 
     class Custom:
@@ -114,11 +114,11 @@ def test_the_password_never_gets_to_the_handler(changes: list[Change]) -> None:
             pass
 
         def getChanges(self, request: Any) -> Any:
-            seen.append(request.getHeader(b"authorization"))
+            seen.append((request.getUser(), request.getPassword()))
             return [], None
 
     serve(changes, [users(a="b")], {"x": {"custom_class": Custom}}).post("/x", auth=("a", "b"))
-    assert seen == [None]
+    assert seen == [(b"a", b"b")]
 
 
 def test_there_is_nothing_to_log_in_to_but_a_resource() -> None:

@@ -12,17 +12,19 @@ from twisted.logger import LogLevel, globalLogPublisher
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
-from change_hooks import Change, HookHandler, NoChange, make_resource
+from change_hooks import Change, HookHandler, Ignored, make_resource
 from change_hooks.core.errors import BadPayload, Unavailable
+from change_hooks.core.found import Found
 from change_hooks.core.verification import sign_hmac
 from change_hooks.intake.inline import InlineIntake
+from change_hooks.intake.receipt import Receipt
 from change_hooks.interfaces import IChangeSink
 from change_hooks.plugins import webhooks
 from change_hooks.sinks.base import sink_call
 from change_hooks.web.admission import Gate
 from change_hooks.web.answers import wants_json
-from change_hooks.web.resource import safe_id
-from tests.conftest import Client, has_fired, result_of
+from change_hooks.web.endpoint import safe_id
+from tests.conftest import Client, delivery, has_fired, result_of
 from tests.support.connections import Connection
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -84,13 +86,13 @@ def test_the_address_alone_is_404_when_base_is_not_enabled(changes: list[Change]
         ([{}], "1 change found"),
         ([{}, Change()], "2 changes found"),
         ([], "no change found"),
-        (NoChange("the branch was deleted"), "no change found: the branch was deleted"),
+        (Ignored("the branch was deleted"), "no change found: the branch was deleted"),
     ],
 )
 def test_the_answer_counts_the_changes(changes: list[Change], found: Any, text: str) -> None:
     reply = serve(changes, lambda _: (found, "git")).post("/x")
     assert (reply.status, reply.text) == (202, text + "\n")
-    assert [change.src for change in changes] == ["git"] * len(found)
+    assert [change.src for change in changes] == ["git"] * (0 if isinstance(found, Ignored) else len(found))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_plain_text_is_the_default(accept: bytes) -> None:
 def test_refusals_are_json_on_demand_too(changes: list[Change]) -> None:
     reply = serve(changes).post("/base", headers={"Accept": "application/json"})
     assert (reply.status, reply.json["changes"]) == (400, 0)
-    assert "no change in it" in reply.json["message"]
+    assert "the request is empty" in reply.json["message"]
     assert serve(changes).post("/no", headers={"Accept": "application/json"}).json["changes"] == 0
 
 
@@ -455,7 +457,7 @@ def test_a_gate_lets_those_inside_finish() -> None:
 
 def test_the_inline_intake_takes_a_sink_that_returns_a_value() -> None:
     intake = InlineIntake(lambda change: succeed(5))
-    assert not result_of(intake.take(None, [Change()])).duplicate  # type: ignore[arg-type]
+    assert result_of(intake.accept(delivery(), Found([Change()]))) == Receipt("accepted", 1)
 
 
 # Whatever is sent.

@@ -1,20 +1,18 @@
 """The dialect of the forge Acme: pushes, signed with HMAC-SHA256."""
 
-from change_hooks.core.change import Change
-from change_hooks.core.options import ForgeOptions
-from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.handler import EventHandler, shaped
+from change_hooks import Commit, EventHandler, RefUpdate, Repository, Shape, shaped
+from change_hooks.core.payload import epoch
 
 
-class Author(Shape):
+class AuthorShape(Shape):
     name: str
     email: str
 
 
-class Commit(Shape):
+class CommitShape(Shape):
     id: str
     message: str
-    author: Author
+    author: AuthorShape
     when: str | None = None
     files: list[str] | None = None
 
@@ -22,13 +20,12 @@ class Commit(Shape):
 class Push(Shape):
     repository: str
     branch: str
-    commits: list[Commit]
+    commits: list[CommitShape]
 
 
 class AcmeEventHandler(EventHandler):
     """Takes what Acme sends: ``X-Acme-Event``, ``X-Acme-Delivery``, ``X-Acme-Signature``."""
 
-    Options = ForgeOptions
     forge = "acme"
     event_header = "X-Acme-Event"
     id_headers = ("X-Acme-Delivery",)
@@ -37,17 +34,19 @@ class AcmeEventHandler(EventHandler):
 
     @shaped(Push)
     def handle_push(self, push):
-        changes = [
-            Change(
+        commits = [
+            Commit(
+                id=commit.id,
+                message=commit.message,
                 author=f"{commit.author.name} <{commit.author.email}>",
-                comments=commit.message,
-                revision=commit.id,
-                when_timestamp=epoch(commit.when),
-                files=commit.files or [],
-                branch=push.branch,
-                category="push",
-                repository=push.repository,
+                when=epoch(commit.when),
+                files=commit.files,
             )
             for commit in push.commits
         ]
-        return changes, "git"
+        return RefUpdate(
+            repository=Repository(full_name="", urls={"https": push.repository}),
+            ref=f"refs/heads/{push.branch}",
+            after=commits[-1].id if commits else None,
+            commits=commits,
+        )

@@ -1,0 +1,374 @@
+"""What the options say about an event: the one place that turns events into changes, for all dialects.
+
+Strategy: :meth:`Policy.refusal` asks, from the cheapest question to the dearest, whether an event is wanted
+at all; it is asked before anything is looked up at the forge, and again afterwards, when more is known. What
+is wanted becomes changes in the dialect's :class:`~change_hooks.core.style.Style`. At last, what is the same
+for all changes of a delivery (project, codebase, listed properties, a callable's address) is put on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from change_hooks.core.change import MISSING, TRUNCATED, Change
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import Comment, Commit, Event, PullRequest, RefUpdate, Repository
+from change_hooks.core.found import About, Found, about_change
+from change_hooks.core.options import Command, ForgeOptions
+from change_hooks.core.select import is_skipped, matches
+from change_hooks.core.style import Style
+
+#: More changes than any forge puts into one delivery; a delivery with more is refused, because
+#: working through it would hold the reactor.
+MAX_CHANGES = 20_000
+#: The property of a change that comes from another repository than it is for: the full name of that one.
+FORK = "change_hook_fork"
+
+_replace = msgspec.structs.replace
+
+
+class Source(Protocol):
+    """The delivery that an event comes from, as far as policy may look at it."""
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """As plain objects."""
+
+    @property
+    def listed(self) -> Mapping[str, Any]:
+        """The properties that the user's whitelist takes out of it."""
+
+    def argument(self, name: str) -> str | None:
+        """An argument of the URL."""
+
+
+class Policy:
+    """All options of one endpoint, applied.
+
+    :param options: what the user wrote.
+    :param style: how changes of the dialect look.
+    """
+
+    def __init__(self, options: ForgeOptions, style: Style) -> None:
+        self._options = options
+        self._style = style
+        actions = options.actions or style.pull_actions
+        self._actions = actions if options.drafts else (*actions, "ready")
+        self._filters = options.repositories is not None or options.branches is not None
+        self._same_for_all = (
+            options.project is not None or options.codebase is not None or callable(options.repository_url)
+        )
+
+    # Is it wanted?
+
+    def refusal(self, event: Event) -> str | None:
+        """Why an event gives no change; None: it gives one, as far as is known.
+
+        Pull requests are asked once more after their head commit's message has been looked up.
+        """
+        if isinstance(event, RefUpdate):
+            return self._refuse_ref(event)
+        if isinstance(event, PullRequest):
+            return self._refuse_action(event) or self._refuse_pull(event)
+        if isinstance(event, Comment):
+            return self._refuse_comment(event)
+        return event.reason
+
+    def _refuse_ref(self, event: RefUpdate) -> str | None:
+        if event.ref.startswith("refs/") and not event.ref.startswith(("refs/heads/", "refs/tags/")):
+            return "the ref is neither a branch nor a tag"
+        if event.after is None and self._style.deleted is None:
+            return "the branch or tag was deleted"
+        if self._options.ignore_senders and matches(event.sender.login, self._options.ignore_senders):
+            return "the sender is to be ignored (option 'ignore_senders')"
+        if event.after is not None:
+            if event.unwanted is not None:
+                return event.unwanted
+            if is_skipped(head_message(event), self._options.skips):
+                return "the commit message asks to skip it (option 'skips')"
+        if not self._filters:
+            return None
+        return self._refuse_place(event.repository, (event.ref, event.short))
+
+    def _refuse_place(self, repository: Repository, branches: Iterable[str | None]) -> str | None:
+        wanted = self._options.repositories
+        if wanted is not None and not any(matches(name, wanted) for name in _names(repository)):
+            return "the repository matches none of the option 'repositories'"
+        wanted = self._options.branches
+        if wanted is not None and not any(matches(name, wanted) for name in branches):
+            return "the branch matches none of the option 'branches'"
+        return None
+
+    def _refuse_action(self, event: PullRequest) -> str | None:
+        if event.action not in self._actions:
+            return "this action of a pull request gives no change (option 'actions')"
+        if event.draft and not self._options.drafts and event.action != "ready":
+            return "the pull request is a draft (option 'drafts')"
+        return None
+
+    def _refuse_pull(self, event: PullRequest) -> str | None:
+        options = self._options
+        if options.labels is not None and not any(
+            matches(label, options.labels) for label in event.labels or ()
+        ):
+            return "the pull request has none of the labels (option 'labels')"
+        if options.ignore_senders and matches(event.sender.login, options.ignore_senders):
+            return "the sender is to be ignored (option 'ignore_senders')"
+        head = event.head_commit
+        for text in (event.title, event.body, head.message if head is not None else None):
+            if is_skipped(text, options.skips):
+                return "the pull request or its head commit asks to skip it (option 'skips')"
+        if not self._filters:
+            return None
+        branch = self._style.pull(event, options).get("branch")
+        return self._refuse_place(event.repository, (event.base.branch, branch, _short(branch)))
+
+    def _refuse_comment(self, event: Comment) -> str | None:
+        if not event.is_new:
+            return "the comment is not a new one of a person"
+        if not self._style.comments and self.command(event) is None:
+            if not self._options.commands:
+                return "comments give no change (option 'commands')"
+            return "the comment matches none of the option 'commands'"
+        return self._refuse_pull(event.pull_request)
+
+    def command(self, event: Comment) -> Command | None:
+        """The first of the option ``commands`` that a comment matches."""
+        for command in self._options.commands if event.is_new else ():
+            if command.pattern.search(event.text.strip()):
+                return command
+        return None
+
+    # What comes of it?
+
+    def decide(self, events: Sequence[Event], source: Source, name: str = "") -> Found:
+        """The changes of all events of a delivery; when there are none, why.
+
+        :param name: the forge's name of the event.
+        :raises BadPayload: there are more than :data:`MAX_CHANGES`.
+        """
+        changes: list[Change] = []
+        reason = ""
+        for event in events:
+            refused = self.refusal(event)
+            if refused is not None:
+                reason = reason or refused
+                continue
+            changes += self._changes(event)
+            if len(changes) > MAX_CHANGES:
+                raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
+        if not changes:
+            return Found((), reason or "the event lists nothing", self._about(events, name))
+        found = self.finish(changes, source, events[0] if len(events) == 1 else None)
+        return Found(found, "", about_change(found[-1], name))
+
+    def _about(self, events: Sequence[Event], name: str) -> About:
+        for event in events:
+            about = event.pull_request if isinstance(event, Comment) else event
+            if isinstance(about, RefUpdate):
+                return About(name, self._address(about.repository), about.short, str(about.sender))
+            if isinstance(about, PullRequest):
+                return About(
+                    name, self._address(about.repository), about.base.branch or "", str(about.sender)
+                )
+        return About(name)
+
+    def finish(self, changes: list[Change], source: Source, event: Event | None = None) -> list[Change]:
+        """The same changes with what a user's options, and the URL, say about all of them alike."""
+        updates: dict[str, Any] = {}
+        for name in ("project", "codebase"):
+            chosen = source.argument(name)
+            if chosen is None:
+                chosen = getattr(self._options, name)
+                if callable(chosen):
+                    chosen = chosen(source.payload)
+            if chosen is not None:
+                updates[name] = chosen
+        if callable(self._options.repository_url):
+            updates["repository"] = self._options.repository_url(source.payload)
+        listed = source.listed
+        if listed:
+            return [
+                _replace(change, **updates, properties={**listed, **change.properties}) for change in changes
+            ]
+        return [_replace(change, **updates) for change in changes] if updates else changes
+
+    def select(self, changes: list[Change], source: Source) -> Found:
+        """What the options say about changes that a method made by itself."""
+        if not changes:
+            return Found()
+        if len(changes) > MAX_CHANGES:
+            raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
+        options = self._options
+        if is_skipped(changes[-1].comments, options.skips):
+            return Found((), "the commit message asks to skip it (option 'skips')", about_change(changes[-1]))
+        kept = changes
+        if options.repositories is not None:
+            wanted = options.repositories
+            kept = [c for c in kept if matches(c.repository, wanted) or matches(c.project, wanted)]
+            if not kept:
+                reason = "the repository matches none of the option 'repositories'"
+                return Found((), reason, about_change(changes[-1]))
+        if options.branches is not None:
+            wanted = options.branches
+            kept = [c for c in kept if matches(c.branch, wanted) or matches(_short(c.branch), wanted)]
+            if not kept:
+                return Found(
+                    (), "the branch matches none of the option 'branches'", about_change(changes[-1])
+                )
+        return Found(self.finish(kept, source), "", about_change(kept[-1]))
+
+    def _changes(self, event: Event) -> list[Change]:
+        if isinstance(event, RefUpdate):
+            return self._pushed(event)
+        if isinstance(event, PullRequest):
+            return [self._pull(event)]
+        if isinstance(event, Comment):
+            return [self._commented(event)]
+        return []
+
+    def _address(self, repository: Repository) -> str:
+        wanted, urls = self._options.repository_url, repository.urls
+        chosen = urls.get(wanted) if isinstance(wanted, str) else urls.get("usual")
+        return chosen or next(filter(None, urls.values()), "")
+
+    def _pushed(self, event: RefUpdate) -> list[Change]:
+        repository, style = event.repository, self._style
+        properties: dict[str, Any] = {"event": event.name} if style.event_property else {}
+        properties.update(event.properties)
+        common = Change(
+            branch=style.branch(event) or None,
+            category=style.deleted if event.after is None else style.category(event),
+            repository=self._address(repository),
+            project=_project(repository),
+            src=repository.src,
+        )
+        commits = event.commits
+        if (
+            event.after is None
+            or not style.per_commit
+            or (event.created and self._options.new_branch == "head")
+        ):
+            commits = ()
+        if not commits:
+            return [self._head_change(event, common, properties)]
+        if len(commits) > 1 and commits[0].id == event.after != commits[-1].id:
+            commits = commits[::-1]
+        if event.total is not None and (event.total is True or event.total > len(commits)):
+            properties[TRUNCATED] = event.total
+        changes = [_commit_change(commit, common, properties) for commit in commits]
+        if (
+            event.after is not None
+            and not event.is_tag
+            and all(c.id != event.after for c in reversed(commits))
+        ):
+            changes.append(self._head_change(event, common, properties))
+        return changes
+
+    def _head_change(self, event: RefUpdate, common: Change, properties: dict[str, Any]) -> Change:
+        """Where a branch or tag is now; or where it was, when it was deleted."""
+        revision = event.after or event.before
+        head = event.head if event.head is not None else Commit(revision or "")
+        if event.total is not None and not self._style.per_commit:
+            properties = {**properties, TRUNCATED: event.total}
+        message = head.message
+        missing = [] if head.files is not None else ["files"]
+        if message is None and not self._style.unnamed:
+            missing.append("comments")
+        if missing:
+            properties = {**properties, MISSING: missing}
+        return _replace(
+            common,
+            author=head.author or str(event.sender),
+            committer=head.committer,
+            files=head.files or [],
+            comments=message or self._style.unnamed.format(revision=revision),
+            revision=head.id or revision,
+            when_timestamp=event.when if head.when is None else head.when,
+            revlink=head.url or event.url,
+            properties={**properties, **head.properties},
+        )
+
+    def _pull(self, event: PullRequest) -> Change:
+        repository = event.repository
+        properties: dict[str, Any] = {"event": event.name} if self._style.event_property else {}
+        properties.update(event.properties)
+        if event.files is None:
+            properties[MISSING] = ["files"]
+        if event.from_fork and event.head.repository is not None:
+            properties[FORK] = event.head.repository.full_name
+        return Change(
+            files=event.files or [],
+            revlink=event.url,
+            repository=self._address(repository),
+            project=_project(repository),
+            src=repository.src,
+            properties=properties,
+            **self._style.pull(event, self._options),
+        )
+
+    def _commented(self, event: Comment) -> Change:
+        change = self._pull(_replace(event.pull_request, name=event.name))
+        properties = {**change.properties, **event.properties}
+        command = self.command(event)
+        if command is not None:
+            found = command.pattern.search(event.text.strip())
+            if found is not None:
+                properties.update({"command": found.group(0), **found.groupdict()})
+        return _replace(change, properties=properties)
+
+
+def _commit_change(commit: Commit, common: Change, properties: dict[str, Any]) -> Change:
+    files = commit.files
+    if commit.properties:
+        properties = {**properties, **commit.properties}
+    if files is None or commit.message is None:
+        missing = [name for name, value in (("files", files), ("comments", commit.message)) if value is None]
+        properties = {**properties, MISSING: missing}
+    change = common.for_commit(
+        commit.author,
+        commit.committer,
+        files or [],
+        commit.message or "",
+        commit.id,
+        commit.when,
+        commit.url,
+        properties,
+    )
+    return change if commit.branch is None else _replace(change, branch=commit.branch)
+
+
+def head_message(event: RefUpdate) -> str | None:
+    """The message of the commit that a branch or tag is on now; None: not known."""
+    if event.head is not None:
+        return event.head.message
+    if not event.commits:
+        return None
+    for commit in (event.commits[-1], event.commits[0]):
+        if commit.id == event.after:
+            return commit.message
+    return event.commits[-1].message
+
+
+def _project(repository: Repository) -> str:
+    return (repository.full_name if repository.project is None else repository.project) or ""
+
+
+def _names(repository: Repository) -> tuple[str | None, ...]:
+    return (
+        repository.full_name,
+        repository.name,
+        repository.project,
+        *repository.urls.values(),
+        *repository.names,
+    )
+
+
+def _short(branch: str | None) -> str | None:
+    return (branch or "").removeprefix("refs/heads/").removeprefix("refs/tags/") or None
+
+
+__all__ = ["FORK", "MAX_CHANGES", "Policy", "Source", "head_message"]

@@ -1,0 +1,355 @@
+"""The base of the forges: from a delivery to what it reports.
+
+Strategy: the order in which a delivery is looked at is fixed here. Verification comes first, over the raw
+bytes; then the event's name; then the payload, decoded straight to the shape that the event's method asks
+for. The method says what the forge said, as neutral events. What they lack is looked up by the forge's
+:class:`~change_hooks.interfaces.Enricher`, and what the user's options say about them is the business of
+:class:`~change_hooks.core.policy.Policy`. A dialect fills in the steps.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from time import time
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, cast
+
+import msgspec
+from twisted.logger import Logger
+from typing_extensions import TypeVar
+
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate
+from change_hooks.core.found import Found, normal_changes
+from change_hooks.core.options import ForgeOptions, Options
+from change_hooks.core.payload import convert, decode, expect_mapping, json_text
+from change_hooks.core.policy import Policy
+from change_hooks.core.select import listed_properties
+from change_hooks.core.style import Style
+from change_hooks.dialects.handler import HookHandler
+from change_hooks.flow import Steps, proceed
+from change_hooks.plugins import FORGE_GROUPS, installed
+
+if TYPE_CHECKING:
+    from twisted.web.iweb import IRequest
+
+    from change_hooks.interfaces import Enricher
+
+log = Logger()
+
+#: How many names of events are remembered with their methods.
+REMEMBERED_EVENTS = 64
+#: How long all look-ups for a delivery may take, in seconds: forges wait ten for our answer.
+LOOK_UP_LIMIT = 9.0
+
+Forge = TypeVar("Forge", bound=ForgeOptions, default=ForgeOptions)
+Handler = TypeVar("Handler")
+Payload = TypeVar("Payload")
+Returned = TypeVar("Returned")
+Rest = ParamSpec("Rest")
+
+#: What a handler written for Buildbot returns: changes, and the version control system.
+Changes = tuple[Sequence["Change | Mapping[str, Any]"], "str | None"]
+#: What a method returns.
+Result = Event | Sequence[Event] | Changes
+
+
+def shaped(
+    shape: type[Payload],
+) -> Callable[
+    [Callable[Concatenate[Handler, Payload, Rest], Returned]],
+    Callable[Concatenate[Handler, Payload | Mapping[str, Any], Rest], Returned],
+]:
+    """Declare the payload type of a ``handle_<event>`` method.
+
+    The payload is decoded straight to it. A caller that has the payload as a mapping (a subclass that
+    takes plain objects) may pass that.
+
+    :param shape: a :class:`~change_hooks.core.payload.Shape`.
+    """
+
+    def decorate(
+        method: Callable[Concatenate[Handler, Payload, Rest], Returned],
+    ) -> Callable[Concatenate[Handler, Payload | Mapping[str, Any], Rest], Returned]:
+        @wraps(method)
+        def converting(
+            handler: Handler, payload: Payload | Mapping[str, Any], *rest: Rest.args, **more: Rest.kwargs
+        ) -> Returned:
+            return method(handler, convert(payload, shape), *rest, **more)
+
+        converting.shape = shape  # type: ignore[attr-defined]
+        return cast("Callable[Concatenate[Handler, Payload | Mapping[str, Any], Rest], Returned]", converting)
+
+    return decorate
+
+
+class _Method(msgspec.Struct, frozen=True):
+    call: Callable[..., Any]
+    shape: Any
+    takes_event: bool
+
+    @classmethod
+    def of(cls, method: Callable[..., Any]) -> _Method:
+        kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
+        positional = sum(kind in _POSITIONAL for kind in kinds)
+        takes_event = positional > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
+        return cls(method, getattr(method, "shape", Any), takes_event)
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]")
+_NOT_ECHOED = re.compile(r"[^A-Za-z0-9_.: /-]")
+_PREFIX = "handle_"
+
+
+def method_name(event: str) -> str:
+    """The name of the method for an event: ``pr:opened`` is handled by ``handle_pr_opened``."""
+    return _PREFIX + _NOT_IN_NAMES.sub("_", event)
+
+
+def printable(event: str) -> str:
+    """An event's name, fit to be shown: nothing but letters, digits and a few marks, and short."""
+    return _NOT_ECHOED.sub("?", event[:64])
+
+
+class EventHandler(HookHandler[Forge]):
+    """The base of the forges: a delivery names its event, and a method handles it.
+
+    Methods are called ``handle_<event>`` and take ``(payload)`` or ``(payload, event)``. *payload* is the
+    decoded JSON object, or what :func:`shaped` declares. They return neutral events (one, several,
+    :class:`~change_hooks.core.events.Ignored`), or ``(changes, src)``; or a Deferred of it; or are
+        coroutines. An event
+    without a method gives no change and is no error.
+    """
+
+    Options: ClassVar[type[Options] | None] = ForgeOptions
+    #: The forge's short name: that of its API in the group ``change_hooks.forges``.
+    forge: ClassVar[str] = ""
+    #: What the names of listed properties begin with, and the option that lists them; *forge* when it is
+    #: empty.
+    prefix: ClassVar[str] = ""
+    #: The header that names the event.
+    event_header: ClassVar[str] = ""
+    #: The headers that together name the delivery.
+    id_headers: ClassVar[tuple[str, ...]] = ()
+    #: True when the JSON may come in the field ``payload`` of a form; and as the body itself.
+    takes_form: ClassVar[bool] = False
+    takes_json: ClassVar[bool] = True
+    #: The version control system when a method does not say.
+    src: ClassVar[str | None] = "git"
+    #: How the changes look.
+    style: ClassVar[Style] = Style()
+    #: What a pull request lacks is looked up without the option ``complete``.
+    completes_pulls: ClassVar[bool] = False
+
+    def __init__(self, master: Any, options: Any) -> None:
+        super().__init__(master, options)
+        self._methods: dict[str, _Method] = {}
+        self._by_event: dict[str, _Method] = {}
+        for name in dir(type(self)):
+            if name.startswith(_PREFIX):
+                self._methods[name] = _Method.of(getattr(self, name))
+        self._whitelist: tuple[str, ...] = getattr(
+            self.settings, f"{self.prefix or self.forge}_property_whitelist", ()
+        )
+        self._policy = Policy(self.settings, self.style)
+        self._enricher: Enricher | None = None
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
+        """A strict endpoint needs a secret."""
+        if options.get("strict") is True and not options.get("secret"):
+            return ["option 'strict' needs a 'secret', the same as at the forge"]
+        return []
+
+    @classmethod
+    def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
+        """Warn when nothing authenticates the sender."""
+        if protected or options.get("secret"):
+            return []
+        return [
+            "accepts deliveries from anybody: set 'secret' (and the same at the forge), or change_hook_auth"
+        ]
+
+    # The steps, in order. A dialect overrides what is different there.
+
+    def document(self, delivery: Delivery) -> bytes:
+        """The JSON document, from the signed body.
+
+        :raises UnsupportedContentType: the body is of another type.
+        """
+        return json_text(delivery, form=self.takes_form, json=self.takes_json)
+
+    def event(self, delivery: Delivery, document: bytes) -> str:
+        """The event's name.
+
+        :raises BadPayload: there is none.
+        """
+        name = delivery.header(self.event_header)
+        if not name:
+            raise BadPayload("is missing; it names the event", f"header {self.event_header}")
+        return name
+
+    def property_source(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The part of the payload that the property whitelist is matched against."""
+        return payload
+
+    def delivery_id(self, delivery: Delivery) -> str | None:
+        """The values of :attr:`id_headers`, joined; None unless all are there."""
+        values = [delivery.header(name) or "" for name in self.id_headers]
+        return ":".join(values) if values and all(values) else None
+
+    # The way of a delivery.
+
+    def getChanges(self, request: Any) -> Any:
+        """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`.
+
+        Given a live ``twisted.web`` request (in a host that has no deliveries) the changes are plain
+        dicts.
+        """
+        if isinstance(request, Delivery):
+            return proceed(self._way(request))
+        return proceed(self._hosted(request))
+
+    def _way(self, delivery: Delivery) -> Steps[tuple[Found, str | None]]:
+        delivery = yield from self.verified(delivery)
+        found = yield from self.find(delivery)
+        return found, self.src
+
+    def _hosted(self, request: IRequest) -> Steps[tuple[list[dict[str, Any]], str | None]]:
+        delivery = Delivery.from_request(request, received=time(), stored=self.stored())
+        found, src = yield from self._way(delivery)
+        return as_dicts(found, src)
+
+    def find(self, delivery: Delivery) -> Steps[Found]:
+        """The changes of a verified delivery; when there are none, why.
+
+        :raises BadPayload: it is not what the dialect says.
+        """
+        document = self.document(delivery)
+        name = self.event(delivery, document)
+        method = self._by_event.get(name) or self._methods.get(method_name(name))
+        if method is None:
+            return Found((), f"the event {printable(name)!r} is not handled")
+        payload = decode(document, method.shape)
+        if method.shape is Any:
+            expect_mapping(payload)
+        if len(self._by_event) < REMEMBERED_EVENTS:
+            self._by_event[name] = method
+        result = yield (method.call(payload, name) if method.takes_event else method.call(payload))
+        source = _Source(self, delivery, document, name)
+        if result.__class__ is tuple:
+            changes = normal_changes(result)
+            return self._policy.select(changes, source) if changes else changes
+        events: Sequence[Event] = result if isinstance(result, (list, tuple)) else [result]
+        for event in events:
+            if self._lacks(event) and delivery.verification != "none" and self._policy.refusal(event) is None:
+                events = yield from self._enriched(events)
+                break
+        return self._policy.decide(events, source, name)
+
+    def _lacks(self, event: Event) -> bool:
+        """True when there is something to look up about an event."""
+        complete = self.settings.complete
+        if isinstance(event, PullRequest):
+            return event.files is None and (complete or self.completes_pulls)
+        if isinstance(event, Comment):
+            return self._policy.command(event) is not None
+        if isinstance(event, RefUpdate) and complete and event.after is not None:
+            listed = len(event.commits)
+            return (
+                not listed
+                or bool(event.total and event.total > listed)
+                or any(c.files is None for c in event.commits)
+            )
+        return False
+
+    def _enriched(self, events: Sequence[Event]) -> Steps[list[Event]]:
+        enriched: list[Event] = []
+        enricher = self._forge()
+        for event in events:
+            if enricher is None or not self._lacks(event) or self._policy.refusal(event) is not None:
+                enriched.append(event)
+            elif isinstance(event, Comment):
+                enriched.append((yield from self._commanded(enricher, event)))
+            else:
+                enriched.append((yield enricher.enrich(event, complete=self.settings.complete)))
+        return enriched
+
+    def _commanded(self, enricher: Enricher, event: Comment) -> Steps[Event]:
+        """A comment that is a command, of somebody who may give it, with the pull request as it is now."""
+        command = self._policy.command(event)
+        pull = event.pull_request
+        if command is None:
+            return event
+        allowed = yield enricher.permission(pull.repository, event.author.login or "", command.permission)
+        if not allowed:
+            return Ignored("the forge does not say that the comment's author may do this (option 'commands')")
+        found: Comment = yield enricher.enrich(event, complete=self.settings.complete)
+        if found.pull_request.head.revision is None:
+            return Ignored("the forge does not say which commit the pull request is on now")
+        return found
+
+    def _forge(self) -> Enricher | None:
+        if self._enricher is None:
+            try:
+                factory = installed(FORGE_GROUPS).load(self.forge)
+            except KeyError:
+                return None
+            self._enricher = factory(self.settings, self.context.http, self.context.clock)
+        return self._enricher
+
+
+class _Source:
+    """See :class:`change_hooks.core.policy.Source`. The payload is decoded when it is asked for."""
+
+    def __init__(self, handler: EventHandler[Any], delivery: Delivery, document: bytes, event: str) -> None:
+        self._handler = handler
+        self._delivery = delivery
+        self._document = document
+        self._event = event
+        self._payload: Mapping[str, Any] | None = None
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        if self._payload is None:
+            self._payload = expect_mapping(decode(self._document, Any))
+        return self._payload
+
+    @property
+    def listed(self) -> Mapping[str, Any]:
+        handler = self._handler
+        patterns = handler._whitelist
+        if not patterns:
+            return {}
+        source = handler.property_source(self._event, self.payload)
+        return listed_properties(
+            handler.prefix or handler.forge, source if isinstance(source, Mapping) else {}, patterns
+        )
+
+    def argument(self, name: str) -> str | None:
+        if not self._delivery.has_query:
+            return None
+        values = self._delivery.query.get(name.encode())
+        return values[0].decode("utf-8", "replace") if values and values[0] else None
+
+
+def as_dicts(found: Sequence[Change], src: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """Changes as plain dicts, for a host that knows no :class:`~change_hooks.core.change.Change`.
+
+    Such a host takes the version control system beside the changes, and in them not.
+    """
+    dicts: list[dict[str, Any]] = []
+    for change in found:
+        fields = change.as_dict()
+        src = src or fields["src"]
+        del fields["src"]
+        dicts.append(fields)
+    return dicts, src
+
+
+__all__ = ["Changes", "EventHandler", "Result", "as_dicts", "shaped"]

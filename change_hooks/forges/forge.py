@@ -1,0 +1,288 @@
+"""What is asked of every forge alike: what a payload leaves out, and who may write comment commands.
+
+Strategy: a module for each forge says how its API is asked (the methods that raise :class:`Unsupported`
+here). When to ask, for how long, and that a failure costs no event, is said here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.logger import Logger
+
+from change_hooks.core.events import Comment, Commit, Event, PullRequest, RefUpdate, Repository, is_zeros
+from change_hooks.forges.rest import ANYTHING, Rest, RestError, Subject, names
+from change_hooks.forges.tokens import authorization, bearer
+from change_hooks.http_answers import http_client
+
+log = Logger()
+
+#: For each request, in seconds: a sender waits ten for our answer.
+REQUEST_LIMIT = 3.0
+#: For all that is asked about a pull request or a comment, in seconds.
+LOOK_UP_LIMIT = 4.0
+#: For what ``complete`` asks, in seconds: the sender has its answer by then.
+COMPLETE_LIMIT = 60.0
+#: How many commits are asked for, and for how many of them the files.
+MOST_COMMITS, MOST_COMMIT_FILES = 5_000, 100
+#: What people may do in a repository, from little to much.
+LEVELS = ("none", "read", "write", "admin")
+
+T = TypeVar("T")
+
+
+class Unsupported(Exception):
+    """This forge's API has no such thing."""
+
+
+class Forge:
+    """The base of the forges.
+
+    :param options: of the endpoint: ``token``, ``verify``, ``debug`` and the API's address, as attributes.
+    :param http: a treq ``HTTPClient``; None: one is made.
+    :param clock: the reactor, or a clock in tests; None: the reactor.
+    :raises ValueError: an option cannot be used.
+    """
+
+    #: What it is called in messages.
+    name: ClassVar[str] = ""
+    #: The option with the API's address, and what it is when it is not set; None: it must be set.
+    api_option: ClassVar[str] = "api"
+    api: ClassVar[str | None] = None
+    #: What is put after the address.
+    api_path: ClassVar[str] = ""
+    accept: ClassVar[str] = "application/json"
+    #: How a token is sent; None: as a bearer's.
+    scheme: ClassVar[Any] = None
+    #: Pull requests are always asked about, and not only with ``complete``.
+    always_asks: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        options: Any,
+        http: Any = None,
+        clock: Any = None,
+        *,
+        time_limit: float = REQUEST_LIMIT,
+        attempts: int = 1,
+    ) -> None:
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = reactor
+        verify = getattr(options, "verify", True)
+        self.clock = clock
+        self.http = http or http_client(clock, verify=verify, connect_timeout=time_limit)
+        self.debug = bool(getattr(options, "debug", False))
+        self.base = (getattr(options, self.api_option, None) or self.api or "").rstrip("/")
+        self.authorization = authorization(
+            getattr(options, "token", None), self.scheme or bearer, self.base, self.http, clock
+        )
+        self.rest = Rest(
+            self.base + self.api_path,
+            self.http,
+            clock,
+            authorization=self.authorization,
+            accept=self.accept,
+            time_limit=time_limit,
+            attempts=attempts,
+        )
+
+    # What the framework calls.
+
+    def enrich(self, event: Event, *, complete: bool = False) -> Deferred[Event]:
+        """Ask for what *event* lacks.
+
+        :param complete: for all of it; otherwise only for what this forge never sends.
+        :returns: the event, as complete as can be; never fails for what the forge does.
+        """
+        return Deferred.fromCoroutine(self._enrich(event, complete))
+
+    def permission(
+        self,
+        repository: Repository,
+        login: str | None,
+        wanted: str = "write",
+        *,
+        installation: str | None = None,
+    ) -> Deferred[bool]:
+        """Whether somebody may do so much in a repository.
+
+        :param wanted: one of :data:`LEVELS`.
+        :returns: False also when the forge cannot be asked.
+        """
+        return Deferred.fromCoroutine(self._permission(repository, login, wanted, installation))
+
+    # What each forge says.
+
+    async def commits(self, update: RefUpdate) -> list[Commit]:
+        """All new commits of an update, oldest first, at most :data:`MOST_COMMITS`."""
+        raise Unsupported
+
+    async def commit_files(self, repository: Repository, revision: str) -> list[str]:
+        """The paths that a commit touches."""
+        raise Unsupported
+
+    async def pull_request_files(self, pull: PullRequest) -> list[str]:
+        """The paths that a pull request touches."""
+        raise Unsupported
+
+    async def head_commit(self, pull: PullRequest) -> Commit:
+        """The last commit of a pull request."""
+        raise Unsupported
+
+    async def pull_request(self, repository: Repository, number: int, known: PullRequest) -> PullRequest:
+        """A pull request as it is now.
+
+        :param known: what is known of it.
+        """
+        raise Unsupported
+
+    async def level(self, repository: Repository, login: str, about: Subject) -> str:
+        """What somebody may do: one of :data:`LEVELS`."""
+        raise Unsupported
+
+    # When to ask, and what of it when there is no answer.
+
+    async def _enrich(self, event: Event, complete: bool) -> Event:
+        if not self.base:
+            return event
+        if isinstance(event, PullRequest) and (complete or self.always_asks):
+            return await self._enrich_pull_request(event)
+        if isinstance(event, Comment) and event.pull_request.head.revision is None:
+            pull = event.pull_request
+            asked = self.pull_request(pull.repository, pull.number, pull)
+            found = await self._ask("a comment's pull request", asked, LOOK_UP_LIMIT)
+            return event if found is None else replace(event, pull_request=found)
+        if isinstance(event, RefUpdate) and complete and event.after is not None:
+            return await self._enrich_update(event)
+        return event
+
+    async def _enrich_pull_request(self, pull: PullRequest) -> PullRequest:
+        asked: list[Deferred[Any]] = []
+        for what, field, ask in (
+            ("the head commit of a pull request", "head_commit", self.head_commit),
+            ("the files of a pull request", "files", self.pull_request_files),
+        ):
+            if getattr(pull, field) is None:
+                asked.append(self._found(field, what, ask(pull)))
+        found = await gatherResults(asked)
+        known = {field: value for field, value in found if value is not None}
+        return replace(pull, **known) if known else pull
+
+    def _found(self, field: str, what: str, asked: Coroutine[Any, Any, Any]) -> Deferred[tuple[str, Any]]:
+        later: Deferred[Any] = Deferred.fromCoroutine(self._ask(what, asked, LOOK_UP_LIMIT))
+        return later.addCallback(lambda value: (field, value))
+
+    async def _enrich_update(self, update: RefUpdate) -> RefUpdate:
+        if lacks_commits(update):
+            asked = self.commits(update)
+            found = await self._ask("the missing commits of a push", asked, COMPLETE_LIMIT)
+            if found:
+                update = with_commits(update, found)
+        commits = list(update.commits)
+        without = [place for place, commit in enumerate(commits) if commit.files is None]
+        if not without:
+            return update
+        # The newest ones first: these are what is built when there are too many.
+        asked_files = self._files(update.repository, commits, without[-MOST_COMMIT_FILES:])
+        await self._ask("the files of commits", asked_files, COMPLETE_LIMIT)
+        return replace(update, commits=tuple(commits))
+
+    async def _files(self, repository: Repository, commits: list[Commit], places: Sequence[int]) -> bool:
+        for place in reversed(places):
+            files = await self.commit_files(repository, commits[place].id)
+            commits[place] = replace(commits[place], files=files)
+        return True
+
+    async def _permission(
+        self, repository: Repository, login: str | None, wanted: str, installation: str | None
+    ) -> bool:
+        if not login or wanted not in LEVELS or not self.base:
+            return False
+        about = Subject(repository.full_name or "", installation)
+        level = await self._ask("a permission", self.level(repository, login, about), LOOK_UP_LIMIT)
+        return level in LEVELS and LEVELS.index(level) >= LEVELS.index(wanted)
+
+    async def _ask(self, what: str, asked: Coroutine[Any, Any, T], limit: float) -> T | None:
+        later = Deferred.fromCoroutine(asked)
+        try:
+            answer = await later.addTimeout(limit, self.clock)
+        except Unsupported:
+            return None
+        except (RestError, DeferredTimeout) as error:
+            log.warn(
+                "{forge}: could not fetch {what}: {reason}",
+                forge=self.name,
+                what=what,
+                reason=str(error) if isinstance(error, RestError) else f"no answer within {limit:g} s",
+            )
+            return None
+        if self.debug:
+            log.info("{forge}: fetched {what}", forge=self.name, what=what)
+        return answer
+
+
+def lacks_commits(update: RefUpdate) -> bool:
+    """The forge counts more commits than it lists, or lists none of a ref that moved."""
+    if is_zeros(update.before):
+        return False
+    if update.total is True or (update.total is not None and update.total > len(update.commits)):
+        return True
+    return not update.commits and not update.is_tag
+
+
+def with_commits(update: RefUpdate, found: Sequence[Commit]) -> RefUpdate:
+    """*update* with the commits that the API gave; what the payload said of one stays."""
+    known = {commit.id: commit for commit in update.commits}
+    commits = tuple(known.get(commit.id, commit) for commit in found)
+    if len(commits) < len(update.commits):
+        return update
+    counted = update.total if type(update.total) is int else 0
+    return replace(update, commits=commits, total=max(counted, len(commits)))
+
+
+def about(event: PullRequest | RefUpdate) -> Subject:
+    """What requests about *event* are about."""
+    return Subject(event.repository.full_name or "", getattr(event, "installation", None))
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """*value* when it is a JSON object; else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def text(value: Any, *path: str) -> str | None:
+    """The text at *path* in a JSON object; None when there is none."""
+    for name in path:
+        value = mapping(value).get(name)
+    return value if isinstance(value, str) else None
+
+
+def texts(items: Sequence[Any], *fields: str) -> list[str]:
+    """The texts in these fields of JSON objects: each one once, in order."""
+    found = (text(item, field) for item in items for field in fields)
+    return list(dict.fromkeys(name for name in found if name))
+
+
+Factory = Callable[[Any, Any, Any], Forge]
+
+__all__ = [
+    "ANYTHING",
+    "LEVELS",
+    "MOST_COMMITS",
+    "Factory",
+    "Forge",
+    "Unsupported",
+    "about",
+    "lacks_commits",
+    "mapping",
+    "names",
+    "text",
+    "texts",
+    "with_commits",
+]

@@ -1,0 +1,160 @@
+"""GitHub's REST API, and GitHub Enterprise's.
+
+Source: GitHub, REST API: "Commits", "Pull requests", "Collaborators".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from change_hooks.core.change import person
+from change_hooks.core.events import Commit, PullRequest, RefUpdate, Repository, Side
+from change_hooks.core.payload import epoch
+from change_hooks.forges.forge import MOST_COMMITS, Forge, about, mapping, text, texts
+from change_hooks.forges.rest import RestError, Subject, by_number, listed, names
+from change_hooks.forges.tokens import token_scheme
+
+#: Items a page, and pages, of a pull request's files: GitHub lists 3,000 at most.
+PAGE, PAGES = 100, 30
+BY_HUNDREDS = {"per_page": str(PAGE), "page": "1"}
+_LEVELS = {"admin": "admin", "maintain": "write", "write": "write", "triage": "read", "read": "read"}
+
+
+class GitHub(Forge):
+    """Asks GitHub."""
+
+    name = "github"
+    api_option = "github_api_endpoint"
+    api = "https://api.github.com"
+    accept = "application/vnd.github+json"
+    scheme = staticmethod(token_scheme)
+    always_asks = True
+
+    async def commits(self, update: RefUpdate) -> list[Commit]:
+        """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one."""
+        repository = names(update.repository.full_name)
+        between = f"{update.before}...{update.after}"
+        found: list[Any] = []
+        for page in range(1, MOST_COMMITS // PAGE + 1):
+            query = {"per_page": str(PAGE), "page": str(page)}
+            path = ("repos", *repository, "compare", between)
+            got = await self.rest.get(*path, query=query, about=about(update))
+            items = listed(mapping(got.value).get("commits"))
+            found += items
+            if len(items) < PAGE:
+                break
+        return [_commit(item) for item in found if text(item, "sha")]
+
+    async def commit_files(self, repository: Repository, revision: str) -> list[str]:
+        """See :meth:`Forge.commit_files`."""
+        path = ("repos", *names(repository.full_name), "commits", revision)
+        files: list[Any] = []
+        for page in range(1, PAGES + 1):
+            query = {"per_page": str(PAGE), "page": str(page)}
+            got = await self.rest.get(*path, query=query, about=Subject(repository.full_name or ""))
+            items = listed(mapping(got.value).get("files") or [])
+            files += items
+            if len(items) < PAGE:
+                break
+        return _paths(files)
+
+    async def pull_request_files(self, pull: PullRequest) -> list[str]:
+        """See :meth:`Forge.pull_request_files`."""
+        files, _ = await self.rest.all(
+            "repos",
+            *names(pull.repository.full_name),
+            "pulls",
+            str(pull.number),
+            "files",
+            pager=by_number(PAGE),
+            most=PAGES,
+            query=BY_HUNDREDS,
+            about=about(pull),
+        )
+        return _paths(files)
+
+    async def head_commit(self, pull: PullRequest) -> Commit:
+        """See :meth:`Forge.head_commit`."""
+        got = await self.rest.get(
+            "repos",
+            *names(pull.repository.full_name),
+            "commits",
+            pull.head.revision or "",
+            about=about(pull),
+        )
+        if not isinstance(got.value, Mapping) or text(got.value, "commit", "message") is None:
+            raise RestError("the answer holds no commit", 200)
+        return replace(_commit(got.value), id=pull.head.revision or "")
+
+    async def pull_request(self, repository: Repository, number: int, known: PullRequest) -> PullRequest:
+        """See :meth:`Forge.pull_request`."""
+        path = ("repos", *names(repository.full_name), "pulls", str(number))
+        value = mapping((await self.rest.get(*path, about=about(known))).value)
+        head = _side(value.get("head"))
+        if head.revision is None:
+            raise RestError("the answer holds no pull request", 200)
+        return replace(
+            known,
+            head=head,
+            base=_side(value.get("base")),
+            title=text(value, "title") or known.title,
+            body=text(value, "body") or known.body,
+            draft=value["draft"] if isinstance(value.get("draft"), bool) else known.draft,
+            url=text(value, "html_url") or known.url,
+            created=epoch(text(value, "created_at")) or known.created,
+            updated=epoch(text(value, "updated_at")) or known.updated,
+            commits=value["commits"] if isinstance(value.get("commits"), int) else known.commits,
+        )
+
+    async def level(self, repository: Repository, login: str, about: Subject) -> str:
+        """See :meth:`Forge.level`."""
+        path = ("repos", *names(repository.full_name), "collaborators", login, "permission")
+        try:
+            got = await self.rest.get(*path, about=about)
+        except RestError as error:
+            if error.status == 404:
+                return "none"
+            raise
+        return _LEVELS.get(text(got.value, "permission") or "", "none")
+
+
+def _paths(files: list[Any]) -> list[str]:
+    return texts(files, "previous_filename", "filename")
+
+
+def _commit(item: Any) -> Commit:
+    inner = mapping(mapping(item).get("commit"))
+    author, committer = inner.get("author"), inner.get("committer")
+    return Commit(
+        id=text(item, "sha") or "",
+        message=text(inner, "message"),
+        author=person(text(author, "name"), text(author, "email")),
+        committer=person(text(committer, "name"), text(committer, "email")) or None,
+        when=epoch(text(committer, "date") or text(author, "date")),
+        url=text(item, "html_url") or "",
+    )
+
+
+def _side(value: Any) -> Side:
+    repository = mapping(mapping(value).get("repo"))
+    return Side(
+        branch=text(value, "ref"),
+        revision=text(value, "sha"),
+        repository=Repository(
+            full_name=text(repository, "full_name"),
+            name=text(repository, "name"),
+            urls={
+                "html": text(repository, "html_url"),
+                "https": text(repository, "clone_url"),
+                "ssh": text(repository, "ssh_url"),
+            },
+        )
+        if repository
+        else None,
+    )
+
+
+__all__ = ["GitHub"]

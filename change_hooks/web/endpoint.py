@@ -1,0 +1,248 @@
+"""One dialect at one address: from a request to its answer.
+
+Strategy: the way of a delivery is one straight line, :meth:`Endpoint._line`: admit, verify, find (the
+handler: parse, enrich, decide), accept (the intake), answer. Whatever goes wrong on the way is an error that
+knows its status. Nothing that was sent gets into a header, and nothing but cleaned names into a body.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from secrets import token_hex
+from time import time
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
+
+from change_hooks.core.change import InvalidChange
+from change_hooks.core.delivery import ALL, Delivery, Verification
+from change_hooks.core.errors import BodyTooLarge, DeliveryError, MethodNotAllowed, Unavailable
+from change_hooks.core.found import Found, normal_changes
+from change_hooks.dialects.handler import HookHandler
+from change_hooks.flow import Steps, proceed
+from change_hooks.incidents import report
+from change_hooks.intake.receipt import Intake, Receipt, ignored
+from change_hooks.web.admission import Gate, refuse_cross_site, refuse_encoding
+from change_hooks.web.answers import (
+    NOT_FOUND,
+    Answer,
+    Refusal,
+    error_answer,
+    write_answer,
+    write_answer_with_length,
+)
+
+#: GitHub's own cap on a payload, in bytes.
+DEFAULT_MAX_BODY = 25 * 1024 * 1024
+#: How long a user's callable may take to give a secret, in seconds.
+SECRET_WITHIN = 4.0
+
+AGAIN = "'change-hooks replay' processes it again"
+
+log = Logger()
+
+
+class Endpoint(Resource):
+    """One dialect at one address.
+
+    :param name: the URL's segment, and the ``dialect`` of its deliveries.
+    :param handler: an :class:`~change_hooks.interfaces.IHookHandler`, or a class instance of the same form.
+    :param intake: where the changes go before the answer.
+    :param gate: counts what is in flight.
+    :param max_body: the largest body taken, in bytes.
+    :param clock: all waiting goes through it.
+    :param protected: HTTP Basic authentication stands before it.
+    :param signatures: signatures over bodies are stored.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handler: Any,
+        intake: Intake,
+        gate: Gate,
+        max_body: int,
+        *,
+        clock: IReactorTime,
+        protected: bool = False,
+        signatures: bool = False,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.handler = handler
+        self.retired = False
+        self._intake = intake
+        self._gate = gate
+        self._max_body = max_body
+        self._clock = clock
+        self._unverified: Verification = "password" if protected else "none"
+        self._ours = handler if isinstance(handler, HookHandler) else None
+        stored = ALL if self._ours is None else self._ours.stored()
+        self._stored = msgspec.structs.replace(stored, signatures=signatures)
+        self.methods: tuple[str, ...] = tuple(getattr(handler, "methods", ("POST",)))
+        self._allowed = frozenset(method.encode() for method in self.methods)
+        self._signed = self._ours is not None and self._ours.signed
+
+    def getChild(self, path: bytes, request: IRequest) -> IResource:
+        """Only the address itself, with or without a slash at its end."""
+        return self if path == b"" and not request.postpath else Refusal(NOT_FOUND)
+
+    def render(self, request: Any) -> Any:
+        """See :meth:`twisted.web.resource.IResource.render`."""
+        method = request.method
+        if method == b"OPTIONS" or (method == b"HEAD" and "GET" in self.methods):
+            return self._describe(request)
+        started = time()
+        try:
+            delivery = self._admit(request, started)
+        except DeliveryError as error:
+            answer = error_answer(error)
+            self._log(request, None, answer, started)
+            return write_answer(request, answer)
+        answer_to_come = proceed(self._line(delivery))
+        if isinstance(answer_to_come, Deferred):
+            gone: list[Failure] = []
+            request.notifyFinish().addErrback(gone.append)
+            answer_to_come.addCallback(self._send, request, started, gone)
+            return NOT_DONE_YET
+        self._gate.leave()
+        delivery, answer = answer_to_come
+        self._log(request, delivery, answer, started)
+        return write_answer(request, answer)
+
+    def _describe(self, request: Any) -> bytes:
+        allowed = list(self.methods)
+        if "GET" in allowed:
+            allowed.append("HEAD")
+        request.setResponseCode(204)
+        request.setHeader(b"allow", ", ".join([*allowed, "OPTIONS"]).encode())
+        return b""
+
+    def _admit(self, request: Any, now: float) -> Delivery:
+        """The delivery that a request is, let in through the gate."""
+        if self.retired:
+            raise Unavailable("the configuration has just changed; send it again", retry_after=1)
+        if request.method not in self._allowed:
+            raise MethodNotAllowed((*self.methods, "HEAD") if "GET" in self.methods else self.methods)
+        if not self._signed:
+            refuse_cross_site(request)
+        refuse_encoding(request)
+        request.content.seek(0, 2)
+        if request.content.tell() > self._max_body:
+            raise BodyTooLarge(self._max_body)
+        delivery = Delivery.from_request(request, dialect=self.name, received=now, stored=self._stored)
+        self._gate.enter()
+        return delivery
+
+    def _line(self, delivery: Delivery) -> Steps[tuple[Delivery, Answer]]:
+        """The way of a delivery that has been let in. Never raises."""
+        try:
+            delivery = yield from self._verify(delivery)
+            receipt = yield self._accept(delivery)
+            return delivery, self._answer(receipt, delivery)
+        except Exception as error:
+            return delivery, self._refused(error, delivery)
+
+    def _verify(self, delivery: Delivery) -> Steps[Delivery]:
+        """The delivery with its name, and how its sender was verified."""
+        if self._ours is None:
+            return delivery.replace(id=safe_id(None), verification=self._unverified)
+        verified = proceed(self._ours.verified(delivery))
+        if isinstance(verified, Deferred):
+            try:
+                verified = yield verified.addTimeout(SECRET_WITHIN, self._clock)
+            except DeferredTimeout:
+                raise Unavailable("verifying the sender takes too long; send it again") from None
+        return verified.replace(id=safe_id(self._ours.delivery_id(verified)))
+
+    def _accept(self, delivery: Delivery) -> Receipt | Deferred[Receipt]:
+        found = self.found(delivery)
+        if isinstance(found, Deferred):
+            return self._intake.accept_late(delivery, found)
+        return self._intake.accept(delivery, found) if found else ignored(found)
+
+    def found(self, delivery: Delivery) -> Found | Deferred[Found]:
+        """What the handler, as it is now, finds in a verified delivery."""
+        return proceed(self._find(delivery))
+
+    def _find(self, delivery: Delivery) -> Steps[Found]:
+        result = yield self.handler.getChanges(delivery)
+        return normal_changes(result)
+
+    def _answer(self, receipt: Receipt, delivery: Delivery) -> Answer:
+        if receipt.outcome == "duplicate":
+            text = f"duplicate of {delivery.id}, which was accepted before; {AGAIN}"
+        elif receipt.outcome == "postponed":
+            text = "accepted; its changes are still being looked up"
+        elif receipt.outcome == "ignored":
+            text = f"no change found{': ' + receipt.reason if receipt.reason else ''}"
+        else:
+            text = "1 change found" if receipt.changes == 1 else f"{receipt.changes} changes found"
+        return Answer(202, text, receipt.changes, delivery.id)
+
+    def _refused(self, error: Exception, delivery: Delivery) -> Answer:
+        if isinstance(error, DeliveryError):
+            return error_answer(error, delivery.id)
+        if isinstance(error, RecursionError):
+            return Answer(400, "the payload is nested too deeply", 0, delivery.id)
+        incident = report(f"the handler of {self.name} broke", Failure(error), delivery=delivery.id)
+        if isinstance(error, ValueError) and not isinstance(error, InvalidChange):
+            # Handlers made for Buildbot refuse a delivery with a ValueError; its text may be the sender's.
+            return Answer(400, f"the handler refuses this delivery (incident {incident})", 0, delivery.id)
+        return Answer(500, f"the handler broke (incident {incident}); the log says why", 0, delivery.id)
+
+    def _send(
+        self, answered: tuple[Delivery, Answer], request: Any, started: float, gone: list[Failure]
+    ) -> None:
+        delivery, answer = answered
+        try:
+            self._log(request, delivery, answer, started)
+            if not gone:
+                request.write(write_answer_with_length(request, answer))
+                request.finish()
+        except Exception:
+            report("an answer could not be sent", Failure())
+        finally:
+            self._gate.leave()
+
+    def retire(self) -> None:
+        """Take nothing more; another configuration has replaced this one."""
+        self.retired = True
+
+    def _log(self, request: Any, delivery: Delivery | None, answer: Answer, started: float) -> None:
+        write = log.info if answer.status < 400 else log.warn
+        write(
+            "{dialect} {delivery} from {client}: {status} {text} ({seconds:.3f} s)",
+            dialect=self.name,
+            delivery="-" if delivery is None else delivery.id or "-",
+            client=getattr(request.client, "host", "-"),
+            status=answer.status,
+            text=answer.text,
+            changes=answer.changes,
+            seconds=time() - started,
+        )
+
+
+def safe_id(sent: str | None) -> str:
+    """A delivery id that can be shown, logged and stored: the sender's, a digest of one that is long
+    or strange, or a new one when there is none.
+    """
+    if not sent:
+        return token_hex(16)
+    if _SAFE_ID.fullmatch(sent):
+        return sent
+    return "sha256:" + sha256(sent.encode("utf-8", "replace")).hexdigest()
+
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9_.:{}+=/-]{1,200}")
+
+__all__ = ["DEFAULT_MAX_BODY", "Endpoint", "safe_id"]

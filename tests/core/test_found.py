@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from change_hooks.core.change import Change, InvalidChange
+from change_hooks.core.events import Ignored
+from change_hooks.core.found import About, Found, normal_change, normal_changes
+
+
+def test_no_change_is_an_empty_list_that_says_why() -> None:
+    nothing = Found((), "the branch was deleted")
+    assert nothing == []
+    assert nothing.reason == "the branch was deleted"
+    assert nothing.about == About()
+
+
+def test_what_a_method_may_return() -> None:
+    assert normal_changes(Ignored("x")).reason == "x"
+    assert normal_changes((Ignored("x"), "git")).reason == "x"
+    assert normal_changes((None, "git")) == []
+    found = Found([Change(branch="m")])
+    assert normal_changes((found, None)) is found
+    found = normal_changes(([{"branch": "m", "author": "Ann"}, Change(branch="n", src="hg")], "git"))
+    assert [(change.branch, change.src) for change in found] == [("m", "git"), ("n", "hg")]
+    assert found.about == About("", "", "n", "")
+
+
+def test_what_is_not_a_change_is_refused() -> None:
+    with pytest.raises(InvalidChange, match="expected a mapping or a Change, got int"):
+        normal_change(5, "git")
