@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from twisted.internet.defer import Deferred
 
@@ -206,8 +206,12 @@ class IJournal(Interface):
     def settle(outcomes: Any) -> Deferred[None]:
         """Record what became of work (delivered, to be tried again, or given up) and let go of its queue."""
 
-    def renew() -> Deferred[None]:
-        """Renew the leases on all that this receiver holds."""
+    def renew(queues: Collection[tuple[str, str]], pending: Collection[int]) -> Deferred[None]:
+        """Renew the leases on what this receiver knows that it holds.
+
+        :param queues: each a sink's name, and a repository's.
+        :param pending: the places of pending deliveries.
+        """
 
     def prune(before: float) -> Deferred[int]:
         """Delete some deliveries that were received before then (in seconds since the epoch) and delivered

@@ -98,6 +98,7 @@ def _with_secrets(declared: type[Options], written: Mapping[str, Any], problems:
             values[name] = resolved(values.get(name))
         except ValueError as error:
             problems.append(f"option {name!r} {error}")
+            values[name] = None
         if values[name] is None and name not in written:
             del values[name]
     return values

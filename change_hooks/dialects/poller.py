@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 
+from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Ignored
@@ -53,12 +54,17 @@ class PollingHandler(HookHandler[PollerOptions]):
         """Warn when anybody may poke."""
         return [] if protected else ["polls for anybody who can reach it: set change_hook_auth, or 'auth'"]
 
-    def getChanges(self, request: Any) -> tuple[Ignored, None]:
+    def getChanges(self, request: Any) -> tuple[Ignored | list[Change], None]:
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`. The changes come from the pollers.
 
         :raises BadPayload: a name is not that of a poller that may be polled.
         """
-        delivery = request if isinstance(request, Delivery) else Delivery.from_request(request)
+        if isinstance(request, Delivery):
+            return self._poll(request), None
+        self._poll(Delivery.from_request(request))
+        return [], None
+
+    def _poll(self, delivery: Delivery) -> Ignored:
         allowed = self.settings.allowed
         pollers: dict[str, Any] = {}
         for poller in self.context.pollers or polling_sources(self.master):
@@ -75,7 +81,7 @@ class PollingHandler(HookHandler[PollerOptions]):
         for name in dict.fromkeys(wanted or pollers):
             maybeDeferred(_force, pollers[name]).addErrback(partial(_failed, name))
         count = len(set(wanted or pollers))
-        return Ignored(f"polling with {count} poller{'' if count == 1 else 's'}"), None
+        return Ignored(f"polling with {count} poller{'' if count == 1 else 's'}")
 
 
 def polling_sources(master: Any) -> list[Any]:

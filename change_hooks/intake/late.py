@@ -52,11 +52,13 @@ class _InTime:
         within: float,
         delivery: Delivery,
         accept: Accept,
+        postponed: Callable[[int], None],
         found_later: Callable[[int | None, Delivery, Found | Failure], None],
     ) -> None:
         self._journal = journal
         self._delivery = delivery
         self._accept = accept
+        self._postponed = postponed
         self._found_later = found_later
         self._answer: Deferred[Receipt] = Deferred()
         self._stored: Deferred[int | None] | None = None
@@ -74,7 +76,10 @@ class _InTime:
 
     def _answer_early(self, appended: Appended) -> int | None:
         self._answer.callback(Receipt("duplicate" if appended.duplicate else "postponed"))
-        return None if appended.duplicate else appended.seq
+        if appended.duplicate:
+            return None
+        self._postponed(appended.seq)
+        return appended.seq
 
     def _refuse(self, failure: Failure) -> None:
         self._answer.errback(failure)
@@ -124,13 +129,23 @@ class PendingDeliveries:
 
         :param accept: stores what is found in time.
         """
-        waiting = _InTime(self._journal, self._clock, self.within, delivery, accept, self._found_later)
+        waiting = _InTime(
+            self._journal, self._clock, self.within, delivery, accept, self._postponed, self._found_later
+        )
         return waiting.wait_for(found)
+
+    def _postponed(self, seq: int) -> None:
+        self._dispatcher.pending.add(seq)
+
+    def _forget(self, result: Any, seq: int) -> Any:
+        self._dispatcher.pending.discard(seq)
+        return result
 
     def _found_later(self, seq: int | None, delivery: Delivery, result: Found | Failure) -> None:
         """The handler is done after all; *seq* is None when nothing was stored."""
         if seq is not None:
-            self._record(Pending(seq, 0, delivery), result).addErrback(_broken)
+            recorded = self._record(Pending(seq, 0, delivery), result)
+            recorded.addBoth(self._forget, seq).addErrback(_broken)
 
     # Behind it.
 
@@ -161,9 +176,13 @@ class PendingDeliveries:
     def _begin(self, found: list[Pending]) -> None:
         self._looking = False
         for pending in found:
+            if pending.seq in self._dispatcher.pending:
+                continue  # Its lease has run out, while the journal could not be written.
+            self._dispatcher.pending.add(pending.seq)
             self._working += 1
             work: Deferred[Any] = self._process(pending.delivery)
             work.addBoth(partial(self._record, pending))
+            work.addBoth(self._forget, pending.seq)
             work.addErrback(_broken)
             work.addCallback(self._worked)
 

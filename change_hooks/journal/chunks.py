@@ -98,9 +98,21 @@ def attach(session: Session, seq: int, names: Sequence[str]) -> None:
 
 
 def discard(session: Session, names: Sequence[str]) -> None:
-    """Delete what is called *names*, also what is left of it."""
-    for table in ("pieces", "large") if names else ():
-        session.execute(f"DELETE FROM {table} WHERE name {_among(names)}", names)
+    """Delete what is called *names*, also what is left of it; but not what a delivery has: a commit may have
+    been done although its answer was lost.
+    """
+    if names:
+        session.execute(
+            f"DELETE FROM pieces WHERE name {_among(names)} AND NOT EXISTS"
+            " (SELECT 1 FROM large WHERE large.name = pieces.name AND large.seq IS NOT NULL)",
+            names,
+        )
+        session.execute(f"DELETE FROM large WHERE seq IS NULL AND name {_among(names)}", names)
+
+
+def delete(session: Session, name: str) -> None:
+    """Delete what is called *name*, although a delivery has it."""
+    _delete(session, "name = ?", (name,))
 
 
 def discard_of(session: Session, seqs: Sequence[int]) -> None:
@@ -168,6 +180,7 @@ __all__ = [
     "attach",
     "body_in_pieces",
     "changes_in_pieces",
+    "delete",
     "discard",
     "discard_of",
     "document_after",

@@ -8,12 +8,13 @@ another one beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import groupby
 from secrets import token_hex
+from time import time
 from typing import Any, Protocol
 
 import msgspec
@@ -45,6 +46,7 @@ from change_hooks.journal.chunks import (
     attach,
     body_in_pieces,
     changes_in_pieces,
+    delete,
     discard,
     discard_of,
     document_after,
@@ -235,9 +237,10 @@ class SQLJournal:
         """Record what became of work, and let go of its queue."""
         return self.writer.submit(lambda session: _settle(session, self.owner, outcomes))
 
-    def renew(self) -> Deferred[None]:
-        """Renew the leases on all that this receiver holds."""
-        return self.writer.submit(lambda session: _renew(session, self.owner))
+    def renew(self, queues: Collection[tuple[str, str]], pending: Collection[int]) -> Deferred[None]:
+        """Renew the leases on what this receiver knows that it holds."""
+        held, seqs = list(queues), list(pending)
+        return self.writer.submit(lambda session: _renew(session, self.owner, held, seqs))
 
     def prune(self, before: float) -> Deferred[int]:
         """Delete some deliveries that were received before then and delivered to every sink."""
@@ -463,8 +466,12 @@ def _queues(changes: list[Change], sinks: Sequence[str]) -> list[tuple[str, str]
 
 def _owe(session: Session, duties: list[tuple[str, str, int]]) -> None:
     """Note the duty to deliver: to a sink, in a queue, the changes of the delivery at a place."""
-    queues = sorted({(sink, queue) for sink, queue, _ in duties})
-    _store_rows(session, "INSERT INTO queues (sink, repository) VALUES ... ON CONFLICT DO NOTHING", queues)
+    # Queues are claimed in the order in which they became due.
+    now = time()
+    queues = sorted({(sink, queue, now) for sink, queue, _ in duties})
+    _store_rows(
+        session, "INSERT INTO queues (sink, repository, due) VALUES ... ON CONFLICT DO NOTHING", queues
+    )
     _store_rows(
         session,
         "INSERT INTO duties (sink, repository, seq) VALUES ..."
@@ -530,7 +537,7 @@ def _finish(session: Session, finish: _Finish, large: str = "") -> bool:
             finish.seq,
         ),
     )
-    discard(session, [row[0]])
+    delete(session, row[0])
     if large:
         attach(session, finish.seq, [large])
     session.execute("DELETE FROM dead_letters WHERE seq = ?", (finish.seq,))
@@ -552,12 +559,16 @@ def _put_off(session: Session, seq: int, due: float, error: str) -> None:
     )
 
 
+#: Held by nobody; or not known to be held any more, by this receiver either: a claim's answer was lost.
+_FREE = "(owner = '' OR lease <= ?)"
+
+
 def _pending(session: Session, owner: str, now: float, limit: int) -> list[Pending]:
     clock = session.clock()
     rows = session.execute(
         f"SELECT seq, attempts, {_STORED} FROM deliveries WHERE {_PENDING}"
-        " AND (owner = '' OR (owner <> ? AND lease <= ?)) AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?",
-        (owner, clock, now, now + LONGEST_DUE, limit),
+        f" AND {_FREE} AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?",
+        (clock, now, now + LONGEST_DUE, limit),
     ).fetchall()
     session.executemany(
         "UPDATE deliveries SET owner = ?, lease = ? WHERE seq = ?",
@@ -580,8 +591,6 @@ def _restored(session: Session, stored: Sequence[Any]) -> Delivery:
 
 # Delivering ---------------------------------------------------------------------------------------
 
-_FREE = "(owner = '' OR (owner <> ? AND lease <= ?))"
-
 
 def _claim(session: Session, owner: str, sinks: Sequence[str], now: float, limit: int) -> Claimed:
     works: list[Work] = []
@@ -591,18 +600,18 @@ def _claim(session: Session, owner: str, sinks: Sequence[str], now: float, limit
         free = f"FROM queues WHERE sink = ? AND {_FREE} AND due"
         soonest = session.execute(
             f"SELECT due {free} > ? AND due <= ? ORDER BY due LIMIT 1",
-            (sink, owner, clock, now, now + LONGEST_DUE),
+            (sink, clock, now, now + LONGEST_DUE),
         ).fetchone()
         if soonest is not None:
             next_due = soonest[0] if next_due is None else min(soonest[0], next_due)
         room = limit - len(works)
         queues = session.execute(
             f"SELECT repository, attempts {free} <= ? ORDER BY due, repository LIMIT ?",
-            (sink, owner, clock, now, room),
+            (sink, clock, now, room),
         ).fetchall()
         queues += session.execute(
             f"SELECT repository, attempts {free} > ? ORDER BY due, repository LIMIT ?",
-            (sink, owner, clock, now + LONGEST_DUE, room - len(queues)),
+            (sink, clock, now + LONGEST_DUE, room - len(queues)),
         ).fetchall()
         session.executemany(
             "UPDATE queues SET owner = ?, lease = ? WHERE sink = ? AND repository = ?",
@@ -704,15 +713,20 @@ def _let_go(session: Session, owner: str, outcome: Outcome) -> None:
         session.execute(
             "UPDATE queues SET owner = '', due = ?, attempts = ?, error = ?"
             " WHERE sink = ? AND repository = ? AND (owner = '' OR owner = ?)",
-            (outcome.due, outcome.attempts, outcome.error, *queue, owner),
+            (outcome.due or time(), outcome.attempts, outcome.error, *queue, owner),
         )
 
 
-def _renew(session: Session, owner: str) -> None:
+def _renew(session: Session, owner: str, queues: Sequence[tuple[str, str]], pending: Sequence[int]) -> None:
     until = session.clock() + LEASE
-    for table in ("queues", "deliveries"):
-        held = f" AND {_PENDING}" if table == "deliveries" else ""
-        session.execute(f"UPDATE {table} SET lease = ? WHERE owner = ?{held}", (until, owner))
+    session.executemany(
+        "UPDATE queues SET lease = ? WHERE owner = ? AND sink = ? AND repository = ?",
+        [(until, owner, *queue) for queue in queues],
+    )
+    session.executemany(
+        f"UPDATE deliveries SET lease = ? WHERE owner = ? AND seq = ? AND {_PENDING}",
+        [(until, owner, seq) for seq in pending],
+    )
 
 
 def _release(session: Session, owner: str) -> None:

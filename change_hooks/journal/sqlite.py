@@ -28,8 +28,8 @@ from change_hooks.journal.sql import (
 )
 from change_hooks.journal.writer import Operation
 
-#: How long to wait for another process that writes, in seconds.
-BUSY = 10.0
+#: How long to wait for another process that writes, in seconds: forges wait five for an answer.
+BUSY = 4.0
 #: The size of a new file's pages, in bytes: a payload takes several.
 PAGE_SIZE = 8192
 #: After how many written bytes the log is copied into the database, in a thread beside the writer.
@@ -246,7 +246,10 @@ def connect(path: Path) -> Connection:
 
     :raises SchemaError: a newer version wrote it.
     """
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    # A file that is there must be opened by SQLite alone: closing any descriptor of it would drop all locks
+    # that this process has on it (POSIX).
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(
         path, isolation_level=None, timeout=BUSY, check_same_thread=False, factory=Connection
     )

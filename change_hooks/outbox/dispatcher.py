@@ -69,6 +69,8 @@ class Dispatcher:
         }
         self._clock = clock
         self._busy: set[tuple[str, str]] = set()
+        #: The places of the pending deliveries that this receiver works on; their leases are renewed too.
+        self.pending: set[int] = set()
         self._claiming = False
         self._again = False
         self._stopped = True
@@ -94,7 +96,9 @@ class Dispatcher:
     def _renew(self) -> None:
         """Keep what is being worked on from the other receivers; a journal that is down keeps it itself."""
         self._renewal = self._clock.callLater(LEASE / 3, self._renew)
-        self._journal.renew().addErrback(lambda failure: failure.trap(Unavailable) and None)
+        self._journal.renew(self._busy, self.pending).addErrback(
+            lambda failure: failure.trap(Unavailable) and None
+        )
 
     def stop(self) -> Deferred[None]:
         """Begin nothing new. Fires when what is being handed over has been recorded."""
@@ -140,6 +144,8 @@ class Dispatcher:
 
     def _begin(self, claimed: Claimed) -> None:
         for work in claimed.works:
+            if (work.sink, work.repository) in self._busy:
+                continue  # Its lease has run out, while the journal could not be written.
             self._busy.add((work.sink, work.repository))
             self._hand_over(work).addErrback(self._broke, work).addCallback(self._handed_over, work)
 

@@ -103,3 +103,10 @@ def test_the_options() -> None:
 def test_another_method_is_refused() -> None:
     reply = poke([], True, "PUT", "")
     assert (reply.status, reply.header("allow")) == (405, "GET, POST, HEAD, OPTIONS")
+
+
+def test_a_host_that_knows_no_reasons_gets_an_empty_list() -> None:
+    from tests.support.connections import twisted_request
+
+    request = twisted_request(b"POST", b"/poller", {}, b"")
+    assert PollingHandler(None, True).getChanges(request) == ([], None)

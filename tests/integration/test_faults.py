@@ -424,7 +424,7 @@ from change_hooks import HookHandler
 
 class Slow(HookHandler):
     async def getChanges(self, request):
-        request.mark_verified()
+        pass
         while not Path("answer").exists():
             await deferLater(reactor, 0.05)
         return [{"revision": request.content.read().decode()}], "git"

@@ -22,7 +22,7 @@ from change_hooks.journal import (
     StoredDelivery,
     Wanted,
 )
-from change_hooks.journal.chunks import FORGOTTEN, Piece, store, sweep
+from change_hooks.journal.chunks import FORGOTTEN, LARGE, Piece, store, sweep
 from change_hooks.journal.sql import CLAIM, LONGEST_DUE, PAGE, Reader, SQLJournal, prune, queue_name
 
 from ..conftest import delivery, has_fired, result_of
@@ -253,7 +253,7 @@ def test_a_receiver_that_lives_renews_its_leases(journal: Journal) -> None:
     journal.run(journal.journal.postpone(delivery(id="2", dialect="base")))
     journal.claim()
     journal.let_leases_run_out()
-    journal.run(journal.journal.renew())
+    journal.run(journal.journal.renew([("sink", API.repository)], [2]))
     assert other.claim().works == []
     assert other.run(other.journal.pending(0.0, 10)) == []
 
@@ -667,3 +667,44 @@ def test_nothing_is_left_of_what_could_not_be_stored_whole(
         result_of(large)
     journal.journal.writer.run_group()
     assert (journal.rows("pieces"), journal.rows("large")) == (0, 0)
+
+
+def test_a_claim_whose_answer_was_lost_is_free_when_its_lease_runs_out(journal: Journal) -> None:
+    journal.append("1", API)
+    journal.run(journal.journal.postpone(delivery(id="2", dialect="base")))
+    journal.claim()
+    journal.run(journal.journal.pending(0.0, 10))
+    journal.let_leases_run_out()
+    journal.run(journal.journal.renew([], []))
+    assert len(journal.claim().works) == 1
+    assert len(journal.run(journal.journal.pending(0.0, 10))) == 1
+
+
+def test_what_was_attached_by_a_commit_whose_answer_was_lost_is_not_discarded(journal: Journal) -> None:
+    body = bytes(range(256)) * (LARGE // 256 + 1)
+    lost: list[Any] = []
+    transact = journal.journal.writer._store.transact
+
+    def losing(operations: Any) -> Any:
+        results = transact(operations)
+        if not lost and journal.reader.find("1"):
+            lost.append(True)
+            raise OSError("the answer is lost")
+        return results
+
+    journal.journal.writer._store.transact = losing  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        journal.run(journal.journal.append(delivery(body, id="1", dialect="base"), [API], []))
+    journal.journal.writer._store.transact = transact  # type: ignore[method-assign]
+    assert lost
+    assert journal.reader.whole(1).delivery.body == body
+
+
+def test_queues_are_claimed_in_the_order_in_which_they_became_due(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for now, name in ((100.0, "z"), (200.0, "a"), (300.0, "m")):
+        monkeypatch.setattr("change_hooks.journal.sql.time", lambda now=now: now)
+        journal.append(name, Change(repository=name))
+    claimed = journal.run(journal.journal.claim(("sink",), 1000.0, 2))
+    assert [work.repository for work in claimed.works] == ["z", "a"]

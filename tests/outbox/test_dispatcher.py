@@ -420,9 +420,10 @@ def test_what_is_being_worked_on_is_kept_from_the_others(tmp_path: Path) -> None
     renewed: list[float] = []
     renew = rig.journal.renew
 
-    def counted() -> Any:
+    def counted(queues: Any, pending: Any) -> Any:
+        assert list(queues) == [("sink", "api")]
         renewed.append(rig.clock.seconds())
-        return renew()
+        return renew(queues, pending)
 
     rig.journal.renew = counted  # type: ignore[method-assign]
     for _ in range(4):
