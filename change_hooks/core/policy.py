@@ -226,9 +226,7 @@ class Policy:
             return self._pushed(event)
         if isinstance(event, PullRequest):
             return [self._pull(event)]
-        if isinstance(event, Comment):
-            return [self._commented(event)]
-        return []
+        return [self._commented(event)] if isinstance(event, Comment) else []
 
     def _address(self, repository: Repository) -> str:
         wanted, urls = self._options.repository_url, repository.urls
@@ -316,8 +314,7 @@ class Policy:
         command = self.command(event)
         if command is not None:
             found = command.pattern.search(event.text.strip())
-            if found is not None:
-                properties.update({"command": found.group(0), **found.groupdict()})
+            properties.update({"command": found.group(0), **found.groupdict()} if found is not None else {})
         return _replace(change, properties=properties)
 
 

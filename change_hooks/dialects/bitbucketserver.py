@@ -27,7 +27,7 @@ from change_hooks.core.events import (
 from change_hooks.core.options import Options, option, text
 from change_hooks.core.payload import Shape, epoch
 from change_hooks.dialects.bitbucket import BitBucketOptions
-from change_hooks.dialects.bitbucketcloud import BitbucketStyle, source_ref
+from change_hooks.dialects.bitbucketcloud import BitbucketStyle
 from change_hooks.dialects.event_handler import EventHandler, shaped
 
 
@@ -200,9 +200,9 @@ class BitbucketServerStyle(BitbucketStyle):
         """The refs as the server names them."""
         if event.action == "merged":
             return _ref(event.base.branch)
-        if event.action == "closed":
-            return source_ref(event) if event.from_fork else _ref(event.head.branch)
-        return event.merge_ref
+        if event.action == "closed" and not event.from_fork:
+            return _ref(event.head.branch)
+        return super().pull_branch(event)
 
 
 def _ref(branch: str | None) -> str | None:

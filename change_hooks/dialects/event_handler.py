@@ -25,7 +25,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.found import Found, normal_changes
-from change_hooks.core.options import ForgeOptions, Options
+from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import convert, decode, expect_mapping, json_text
 from change_hooks.core.policy import Policy
 from change_hooks.core.select import listed_properties
@@ -282,10 +282,8 @@ class EventHandler(HookHandler[Forge]):
 
     def _commanded(self, enricher: Enricher, event: Comment) -> Steps[Event]:
         """A comment that is a command, of somebody who may give it, with the pull request as it is now."""
-        command = self._policy.command(event)
+        command = cast("Command", self._policy.command(event))
         pull = event.pull_request
-        if command is None:
-            return event
         allowed = yield enricher.permission(pull.repository, event.author.login or "", command.permission)
         if not allowed:
             return Ignored("the forge does not say that the comment's author may do this (option 'commands')")

@@ -62,7 +62,7 @@ class _InTime:
         self._found_later = found_later
         self._answer: Deferred[Receipt] = Deferred()
         self._stored: Deferred[int | None] | None = None
-        self._alarm: IDelayedCall | None = clock.callLater(max(within, 0.0), self._postpone)
+        self._alarm: IDelayedCall = clock.callLater(max(within, 0.0), self._postpone)
 
     def wait_for(self, found: Deferred[Found]) -> Deferred[Receipt]:
         """See :meth:`change_hooks.intake.receipt.Intake.accept_late`."""
@@ -71,7 +71,6 @@ class _InTime:
         return answer
 
     def _postpone(self) -> None:
-        self._alarm = None
         self._stored = self._journal.postpone(self._delivery).addCallbacks(self._answer_early, self._refuse)
 
     def _answer_early(self, appended: Appended) -> int | None:
@@ -88,9 +87,7 @@ class _InTime:
         if self._stored is not None:
             self._stored.addCallback(self._found_later, self._delivery, result)
             return
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._alarm.cancel()
         if isinstance(result, Failure):
             self._answer.errback(result)
         elif not result:

@@ -217,6 +217,7 @@ def test_the_headers_of_a_delivery_are_a_copy() -> None:
         ("Basic YW5uOnM6MQ==", b"ann", b"s:1"),
         ("basic YW5u", b"ann", b""),
         ("Basic \u00e4", b"", b""),
+        ("Basic YW5uO", b"", b""),
         ("Bearer YW5uOnM=", b"", b""),
         ("", b"", b""),
     ],

@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 
 from change_hooks.core.errors import BadPayload, UnsupportedContentType
 from change_hooks.core.payload import (
+    LONGEST_DATE,
+    MOST_COMMAS,
+    MOST_OBJECTS,
+    SMALL,
     Shape,
     content_type,
     convert,
@@ -220,3 +224,19 @@ def test_what_is_no_time_is_none(text: str | None) -> None:
 def test_a_time_without_seconds() -> None:
     assert epoch("2012-05-30T03:58Z") == 1338350280
     assert epoch("1960-01-01T00:00:00.5Z") == -315619200
+
+
+def test_a_document_of_too_many_objects_is_refused() -> None:
+    with pytest.raises(BadPayload, match="too many objects"):
+        decode(b"[" + b"{}," * (MOST_OBJECTS + 1) + b"{}]", Any)
+    with pytest.raises(BadPayload, match="too many objects"):
+        decode(b"[" + b"0," * (MOST_COMMAS + 1) + b"0]", Any)
+
+
+def test_what_is_large_and_malformed_is_not_decoded_twice() -> None:
+    with pytest.raises(BadPayload, match="not valid JSON"):
+        decode(b'["' + b"x" * SMALL, Any)
+
+
+def test_a_long_text_is_no_date() -> None:
+    assert epoch("2026-11-24T12:00:00Z" + " " * LONGEST_DATE) is None

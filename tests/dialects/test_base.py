@@ -229,3 +229,9 @@ def test_the_options_that_say_what_is_wanted(options: Any, reason: str) -> None:
     found, _ = BaseHookHandler(None, options).getChanges(received)
     assert len(found) == (0 if reason else 1)
     assert reason in found.reason
+
+
+def test_a_field_that_no_change_can_have_is_a_400_that_names_it() -> None:
+    nested = '{"x": ' + "[" * 100 + "]" * 100 + "}"
+    with pytest.raises(BadPayload, match="properties"):
+        one(delivery(json.dumps({"revision": "1", "properties": nested}).encode()))

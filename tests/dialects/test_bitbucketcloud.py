@@ -130,3 +130,9 @@ def test_wanted_by_the_branch_it_is_for() -> None:
     for payload in (CLOUD_PULL_REQUEST, CLOUD_OLD_PULL_REQUEST):
         assert len(handle("pullrequest:created", payload, {"branches": ["main"]})) == 1
         assert len(handle("pullrequest:created", payload, {"branches": ["release"]})) == 0
+
+
+def test_one_that_was_rejected_is_on_its_source() -> None:
+    (change,) = handle("pullrequest:rejected", CLOUD_PULL_REQUEST)
+    assert change.category == "pull-rejected"
+    assert change.branch.startswith("refs/")

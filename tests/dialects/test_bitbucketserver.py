@@ -165,3 +165,9 @@ def test_properties_and_filters_of_a_pull_request() -> None:
     assert change.properties["bitbucket.title"] == "Say hello \u00fc"
     (change,) = handle("pullrequest:created", SERVER_ADD_ON_PULL_REQUEST, options)
     assert change.properties["bitbucket.title"] == "hello"
+
+
+def test_too_many_refs_are_said() -> None:
+    found = handle("repo:refs_changed", {"repository": {"slug": "x"}, "refLimitExceeded": True})
+    assert none_for(found)
+    assert "poller" in found.reason

@@ -286,3 +286,9 @@ def test_both_together() -> None:
 )
 def test_the_delivery_id(headers: dict[str, str], id: str | None) -> None:
     assert GitLabHandler(None, True).delivery_id(sent({}, headers)) == id
+
+
+def test_the_id_that_is_signed_is_the_deliverys() -> None:
+    received = sent({}, {"webhook-id": "msg_1", "Idempotency-Key": "k"})
+    assert GitLabHandler(None, True).delivery_id(received) == "k"
+    assert GitLabHandler(None, True).delivery_id(received.replace(verification="signature")) == "msg_1"

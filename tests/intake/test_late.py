@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from weakref import ref
@@ -19,7 +20,7 @@ from change_hooks.intake.journalled import JournalIntake
 from change_hooks.intake.late import ATTEMPTS, CONCURRENCY, PendingDeliveries
 from change_hooks.intake.receipt import Receipt
 from change_hooks.journal.sql import Reader
-from change_hooks.journal.sqlite import connect_to_read, sqlite_journal
+from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
 from change_hooks.outbox.dispatcher import FIRST_RETRY, LONGEST_RETRY, LOOK_AGAIN, Dispatcher
 from tests.conftest import delivery, has_fired, result_of
 
@@ -285,3 +286,16 @@ def test_what_was_found_in_time_is_let_go_without_the_garbage_collector(rig: Rig
         assert alive() is None
     finally:
         gc.enable()
+
+
+def test_what_is_being_finished_is_not_begun_again_when_its_lease_ran_out(rig: Rig) -> None:
+    rig.postpone("1")
+    following = rig.another()
+    following.results = [Deferred()]
+    following.pending.start()
+    following.run()
+    with closing(connect(rig.path)) as connection:
+        connection.execute("UPDATE deliveries SET lease = 0")
+    following.pending._look()
+    following.run()
+    assert len(following.processed) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from change_hooks.core.push import Push, PushKey
 from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkRefused
 from change_hooks.journal import LEASE, ChangeKey
 from change_hooks.journal.sql import Reader
-from change_hooks.journal.sqlite import connect_to_read, sqlite_journal
+from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
 from change_hooks.outbox.dispatcher import (
     FIRST_RETRY,
     LONGEST_RETRY,
@@ -690,3 +691,21 @@ def test_every_hand_over_writes_a_line(tmp_path: Path) -> None:
         "sink s: r main 2: refused in 0.000 s",
         "sink s: r main 3: failed in 0.000 s",
     ]
+
+
+def test_what_is_being_worked_on_is_not_begun_again_when_its_lease_ran_out(tmp_path: Path) -> None:
+    waiting: list[Deferred[Any]] = []
+
+    def slow(change: Change) -> Deferred[Any]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    rig = Rig(tmp_path / "journal.sqlite", {"sink": slow})
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "api")
+    with closing(connect(tmp_path / "journal.sqlite")) as connection:
+        connection.execute("UPDATE queues SET lease = 0")
+    rig.dispatcher.wake()
+    rig.run()
+    assert len(waiting) == 1

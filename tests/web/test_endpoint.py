@@ -1,0 +1,200 @@
+"""The way of a delivery, where it is not plain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from treq.testing import StubTreq
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
+from twisted.web.resource import Resource
+
+from change_hooks import Change, HookHandler, make_resource
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.found import Found
+from change_hooks.intake.receipt import Receipt
+from change_hooks.web.admission import Gate
+from change_hooks.web.endpoint import SECRET_WITHIN, Endpoint
+from tests.conftest import Client, has_fired
+from tests.support.connections import twisted_request
+
+
+@pytest.fixture
+def logged() -> Iterator[list[dict[str, Any]]]:
+    events: list[dict[str, Any]] = []
+    globalLogPublisher.addObserver(events.append)
+    yield events
+    globalLogPublisher.removeObserver(events.append)
+
+
+class Plain(HookHandler):
+    def getChanges(self, request: Any) -> Any:
+        return [{"revision": "1"}], "git"
+
+
+class Fixed:
+    """An intake that gives one receipt."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = receipt
+
+    def accept(self, delivery: Delivery, found: Found) -> Receipt:
+        return self.receipt
+
+    def accept_late(self, delivery: Delivery, found: Any) -> Any:
+        return found.addCallback(lambda _: self.receipt)
+
+
+def endpoint(handler: Any, receipt: Receipt) -> Client:
+    clock: Any = Clock()
+    made = Endpoint("x", handler, Fixed(receipt), Gate(), 1000, clock=clock)
+    root = Resource()
+    root.putChild(b"x", made)
+    return Client(root)
+
+
+@pytest.mark.parametrize(
+    ("receipt", "text"),
+    [
+        (Receipt("accepted", 1), "1 change found"),
+        (Receipt("accepted", 3), "3 changes found"),
+        (Receipt("postponed"), "accepted; its changes are still being looked up"),
+        (Receipt("ignored", reason="a ping"), "no change found: a ping"),
+    ],
+)
+def test_a_receipt_is_the_answer(receipt: Receipt, text: str) -> None:
+    assert endpoint(Plain(None, {}), receipt).post("/x").text == text + "\n"
+
+
+def test_a_payload_that_is_nested_too_deeply_is_the_senders_fault() -> None:
+    class Deep(HookHandler):
+        def getChanges(self, request: Any) -> Any:
+            raise RecursionError
+
+    reply = endpoint(Deep(None, {}), Receipt("accepted", 1)).post("/x")
+    assert (reply.status, reply.text) == (400, "the payload is nested too deeply\n")
+
+
+def test_a_secret_that_never_comes_is_our_own_trouble(changes: list[Change]) -> None:
+    clock = Clock()
+    secrets: list[Deferred[Any]] = []
+
+    def never(received: Any) -> Deferred[Any]:
+        secrets.append(Deferred())
+        return secrets[-1]
+
+    www = {"change_hook_dialects": {"base": {"secret": never}}}
+    client = Client(make_resource(www, sink=changes.append, clock=clock))  # type: ignore[arg-type]
+    started = client.start("POST", "/base", data={"revision": "1"})
+    client.flush()
+    clock.advance(SECRET_WITHIN - 0.1)
+    client.flush()
+    assert not has_fired(started)
+    clock.advance(0.2)
+    reply = client.finish(started)
+    assert (reply.status, "too long" in reply.text) == (503, True)
+    assert changes == []
+
+
+def test_an_answer_to_somebody_who_has_gone_harms_nobody(changes: list[Change]) -> None:
+    waiting: list[Deferred[Any]] = []
+
+    class Slow(HookHandler):
+        def getChanges(self, request: Any) -> Any:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+    www = {"change_hook_dialects": {"x": {"custom_class": Slow}}}
+    root = Resource()
+    root.putChild(b"change_hook", make_resource(www, sink=changes.append))
+    http = StubTreq(root)
+    started = http.request("POST", "http://x/change_hook/x", data=b"")
+    http.flush()
+    started.addErrback(lambda _: None)
+    started.cancel()
+    http.flush()
+    waiting[0].callback(([{"revision": "1"}], None))
+    assert len(changes) == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"), [("gzip", "gzip"), ("GZIP", "gzip"), ("br", "br"), ("x-my-own", None)]
+)
+def test_a_body_that_is_encoded_is_415(
+    changes: list[Change], client: Callable[..., Client], encoding: str, named: str | None
+) -> None:
+    www = {"change_hook_dialects": {"base": True}}
+    reply = client(make_resource(www, sink=changes.append)).post(
+        "/base", data=b"x", headers={"Content-Encoding": encoding}
+    )
+    assert reply.status == 415
+    assert "content encoding" in reply.text
+    assert (named or "encoding is") in reply.text
+    assert "my-own" not in reply.text
+
+
+@pytest.mark.parametrize("encoding", ["", "identity"])
+def test_a_body_as_it_is_is_taken(
+    changes: list[Change], client: Callable[..., Client], encoding: str
+) -> None:
+    www = {"change_hook_dialects": {"base": True}}
+    reply = client(make_resource(www, sink=changes.append)).post(
+        "/base", data={"revision": "1"}, headers={"Content-Encoding": encoding}
+    )
+    assert reply.status == 202
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://ci.example.com"}, 202),
+        ({"Sec-Fetch-Site": "none"}, 202),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://other.example"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://forge.example"}, 202),
+        ({"Origin": "http://forge.example:80"}, 202),
+        ({"Origin": "HTTP://FORGE.example"}, 202),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://[x"}, 403),
+        ({}, 202),
+    ],
+)
+def test_what_a_browser_sends_for_another_site_is_refused(
+    changes: list[Change], client: Callable[..., Client], headers: dict[str, str], status: int
+) -> None:
+    www = {"change_hook_dialects": {"base": True}}
+    reply = client(make_resource(www, sink=changes.append)).post(
+        "/base", data={"revision": "1"}, headers=headers
+    )
+    assert reply.status == status
+
+
+def test_an_answer_that_cannot_be_sent_is_an_incident(
+    changes: list[Change], logged: list[dict[str, Any]]
+) -> None:
+    waiting: list[Deferred[Any]] = []
+
+    class Slow(HookHandler):
+        def getChanges(self, request: Any) -> Any:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+    gate = Gate()
+    clock: Any = Clock()
+    made = Endpoint("x", Slow(None, {}), Fixed(Receipt("accepted", 1)), gate, 1000, clock=clock)
+    request = twisted_request(b"POST", b"/x", {}, b"")
+    request.notifyFinish = Deferred
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError
+
+    request.write = broken
+    made.render(request)
+    waiting[0].callback(([{}], None))
+    assert has_fired(gate.close("done"))
+    assert any("could not be sent" in event.get("what", "") for event in logged)
