@@ -122,8 +122,7 @@ class EventHandler(HookHandler[Forge]):
     Methods are called ``handle_<event>`` and take ``(payload)`` or ``(payload, event)``. *payload* is the
     decoded JSON object, or what :func:`shaped` declares. They return neutral events (one, several,
     :class:`~change_hooks.core.events.Ignored`), or ``(changes, src)``; or a Deferred of it; or are
-        coroutines. An event
-    without a method gives no change and is no error.
+    coroutines. An event without a method gives no change and is no error.
     """
 
     Options: ClassVar[type[Options] | None] = ForgeOptions

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
+from typing import Any, ClassVar, Generic, cast
 
 import msgspec
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThread
 from typing_extensions import TypeVar
 from zope.interface import implementer
@@ -16,13 +17,8 @@ from change_hooks.core.errors import ConfigurationError, SignatureMismatch, Sign
 from change_hooks.core.options import Options, nearest, option_names, read_options
 from change_hooks.core.verification import as_secrets, verify_hmac, weakness
 from change_hooks.flow import Steps
-from change_hooks.interfaces import IHookHandler
+from change_hooks.interfaces import IHookHandler, IPoller
 from change_hooks.references import resolved
-
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
-
-    from change_hooks.interfaces import IPoller
 
 #: A body of more bytes is verified in a thread: it would hold the reactor.
 LARGE = 2 * 1024 * 1024
