@@ -115,6 +115,12 @@ def delete(session: Session, name: str) -> None:
     _delete(session, "name = ?", (name,))
 
 
+def attached_to(session: Session, name: str) -> int | None:
+    """The place of the delivery of which *name* is a part; None: of none."""
+    row = session.execute("SELECT seq FROM large WHERE name = ?", (name,)).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
 def discard_of(session: Session, seqs: Sequence[int]) -> None:
     """Delete what belongs to the deliveries at the places *seqs*."""
     if seqs:
@@ -178,6 +184,7 @@ __all__ = [
     "PIECE",
     "Piece",
     "attach",
+    "attached_to",
     "body_in_pieces",
     "changes_in_pieces",
     "delete",

@@ -44,6 +44,7 @@ from change_hooks.journal.chunks import (
     LARGE,
     Piece,
     attach,
+    attached_to,
     body_in_pieces,
     changes_in_pieces,
     delete,
@@ -525,7 +526,8 @@ def _finish(session: Session, finish: _Finish, large: str = "") -> bool:
     ).fetchone()
     if row is None:
         discard(session, [large])
-        return False
+        # A commit may have been done although its answer was lost.
+        return bool(large) and attached_to(session, large) == finish.seq
     session.execute(
         "UPDATE deliveries SET state = ?, changes = ?, changes_size = ?, count = ?, large_changes = ?,"
         " owner = '', error = '' WHERE seq = ?",
@@ -548,13 +550,15 @@ def _finish(session: Session, finish: _Finish, large: str = "") -> bool:
 
 def _fail(session: Session, seq: int, error: str) -> None:
     session.execute(
-        "UPDATE deliveries SET state = 'failed', owner = '', error = ? WHERE seq = ?", (error, seq)
+        "UPDATE deliveries SET state = 'failed', owner = '', error = ? WHERE seq = ? AND state = 'pending'",
+        (error, seq),
     )
 
 
 def _put_off(session: Session, seq: int, due: float, error: str) -> None:
     session.execute(
-        "UPDATE deliveries SET owner = '', due = ?, attempts = attempts + 1, error = ? WHERE seq = ?",
+        "UPDATE deliveries SET owner = '', due = ?, attempts = attempts + 1, error = ? WHERE seq = ?"
+        " AND state = 'pending'",
         (due, error, seq),
     )
 
@@ -673,8 +677,9 @@ def _all_changes(session: Session, changes: bytes, size: int | None, large: str)
 
 
 def _settle(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:
-    for outcome in outcomes:
-        queue = (outcome.sink, outcome.repository)
+    for reported in outcomes:
+        queue = (reported.sink, reported.repository)
+        outcome = reported if _is_held(session, owner, queue) else _believed(reported)
         session.executemany(
             "INSERT INTO dead_letters (sink, seq, change, error) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (sink, seq, change) DO UPDATE SET error = excluded.error",
@@ -683,13 +688,28 @@ def _settle(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:
         for seq, following in outcome.done:
             if following is not None:
                 session.execute(
-                    "UPDATE duties SET next = ? WHERE sink = ? AND repository = ? AND seq = ?",
-                    (following, *queue, seq),
+                    "UPDATE duties SET next = ? WHERE sink = ? AND repository = ? AND seq = ? AND next < ?",
+                    (following, *queue, seq, following),
                 )
                 continue
             session.execute("DELETE FROM duties WHERE sink = ? AND repository = ? AND seq = ?", (*queue, seq))
             _look_done(session, seq)
         _let_go(session, owner, outcome)
+
+
+def _is_held(session: Session, owner: str, queue: tuple[str, str]) -> bool:
+    """Whether a queue is this receiver's, or nobody else's."""
+    row = session.execute("SELECT owner FROM queues WHERE sink = ? AND repository = ?", queue).fetchone()
+    return row is not None and row[0] in ("", owner)
+
+
+def _believed(outcome: Outcome) -> Outcome:
+    """What counts of a receiver that has lost its lease: what was taken before its first failure."""
+    given_up: dict[int, int] = {}
+    for letter in outcome.dead:
+        given_up.setdefault(letter.seq, letter.index)
+    done = [(seq, given_up.get(seq, following)) for seq, following in outcome.done]
+    return msgspec.structs.replace(outcome, done=done, dead=[])
 
 
 def _look_done(session: Session, seq: int) -> None:

@@ -708,3 +708,44 @@ def test_queues_are_claimed_in_the_order_in_which_they_became_due(
         journal.append(name, Change(repository=name))
     claimed = journal.run(journal.journal.claim(("sink",), 1000.0, 2))
     assert [work.repository for work in claimed.works] == ["z", "a"]
+
+
+def test_a_failure_counts_only_from_who_holds_the_queue(journal: Journal) -> None:
+    other = journal.other()
+    journal.append("1", API)
+    journal.claim()
+    journal.let_leases_run_out()
+    other.claim()
+    journal.settle(Outcome("sink", "api", [(1, None)], [DeadLetter(1, 0, "no")]))
+    assert journal.states() == ["accepted"]
+    other.settle(Outcome("sink", "api", [(1, None)]))
+    journal.settle(Outcome("sink", "api", [(1, None)], [DeadLetter(1, 0, "no")]))
+    assert journal.states() == ["delivered"]
+
+
+def test_only_a_pending_delivery_can_fail(journal: Journal) -> None:
+    seq = postponed(journal)
+    assert journal.run(journal.journal.finish(seq, [API], ()))
+    journal.run(journal.journal.fail(seq, "too late"))
+    journal.run(journal.journal.put_off(seq, 10.0, "too late"))
+    (stored,) = journal.reader.deliveries()
+    assert (stored.state, stored.error) == ("delivered", "")
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_what_was_finished_by_a_commit_whose_answer_was_lost_is_finished(journal: Journal) -> None:
+    seq = postponed(journal)
+    lost: list[Any] = []
+    transact = journal.journal.writer._store.transact
+
+    def twice(operations: Any) -> Any:
+        results = transact(operations)
+        if not lost and "delivered" in journal.states():
+            lost.append(True)
+            return transact(operations)
+        return results
+
+    journal.journal.writer._store.transact = twice  # type: ignore[method-assign]
+    assert journal.run(journal.journal.finish(seq, MANY, ()))
+    assert lost
+    assert [stored.change for stored in journal.reader.changes()] == MANY

@@ -240,3 +240,17 @@ def test_it_is_opened_and_closed_in_its_thread(tmp_path: Path) -> None:
     result_of(opened)
     result_of(closed)
     assert (tmp_path / "x.sqlite").exists()
+
+
+def test_opening_the_file_again_gives_up_no_lock(journal: Journal) -> None:
+    journal.append("1", API)
+    place = f":{path_of(journal).stat().st_ino} "
+
+    def locks() -> list[str]:
+        return [line for line in Path("/proc/locks").read_text().splitlines() if place in line]
+
+    before = locks()
+    if not before:
+        pytest.skip("this system does not list its locks")
+    connect(path_of(journal)).close()
+    assert len(locks()) == len(before)
