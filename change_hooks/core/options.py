@@ -154,7 +154,7 @@ def commands(value: object) -> tuple[Command, ...]:
     items = value if isinstance(value, (list, tuple)) else [value]
     found: list[Command] = []
     for item in items:
-        if not isinstance(item, Mapping) or not item:
+        if not isinstance(item, Mapping) or not item or ("permission" in item and "regex" not in item):
             raise TypeError("must be a dict {'regex': PATTERN, 'permission': 'write'}, or a list of such")
         pairs = (
             [(item.get("regex"), item.get("permission", "write"))] if "regex" in item else list(item.items())

@@ -99,7 +99,11 @@ def test_what_is_no_multipart_gives_no_arguments() -> None:
     assert parse_multipart(b"xx", b"multipart/form-data; boundary=X") == {}
 
 
-@given(st.binary(max_size=60), st.binary(max_size=60))
+# Twisted takes a semicolon for a separator too; the standard of today does not.
+FORM_BYTES = st.binary(max_size=60).map(lambda text: text.replace(b";", b""))
+
+
+@given(FORM_BYTES, FORM_BYTES)
 def test_urlencoded_arguments_are_those_of_twisted(query: bytes, body: bytes) -> None:
     query = query.replace(b" ", b"").replace(b"\n", b"")
     request = twisted_request(

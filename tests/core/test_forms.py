@@ -71,3 +71,7 @@ def test_a_boundary_is_needed_and_the_number_of_parts_is_bounded() -> None:
     assert len(parse_multipart(part(named(b"a")) * MOST_FIELDS + b"--XX--", KIND)[b"a"]) == MOST_FIELDS
     with pytest.raises(BadPayload, match="parts"):
         parse_multipart(part(named(b"a")) * (MOST_FIELDS + 2), KIND)
+
+
+def test_only_an_ampersand_separates() -> None:
+    assert parse_urlencoded(b"comments=fix; more&b=2") == {b"comments": [b"fix; more"], b"b": [b"2"]}

@@ -76,6 +76,7 @@ def test_what_is_written_and_what_is_read(name: str, value: Any, read_as: Any) -
         ("allow", "192.0.2.0/99", "has '192.0.2.0/99', which is neither a network nor the name of a forge"),
         ("commands", "x", "must be a dict"),
         ("commands", {}, "must be a dict"),
+        ("commands", {"permission": "read"}, "must be a dict"),
         ("commands", {"regex": "x", "permission": "all"}, "has the permission 'all'; valid names are read"),
         ("commands", {"regex": "("}, "is not a valid regular expression"),
         ("skips", ["("], "'(' is not a valid regular expression"),
