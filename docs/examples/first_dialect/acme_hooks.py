@@ -1,6 +1,6 @@
 """The dialect of the forge Acme: pushes, signed with HMAC-SHA256."""
 
-from change_hooks import Commit, EventHandler, RefUpdate, Repository, Shape, shaped
+from change_hooks import Commit, EventHandler, Ignored, RefUpdate, Repository, Shape, shaped
 from change_hooks.core.payload import epoch
 
 
@@ -44,9 +44,11 @@ class AcmeEventHandler(EventHandler):
             )
             for commit in push.commits
         ]
+        if not commits:
+            return Ignored("the push lists no commits")
         return RefUpdate(
             repository=Repository(full_name="", urls={"https": push.repository}),
             ref=f"refs/heads/{push.branch}",
-            after=commits[-1].id if commits else None,
+            after=commits[-1].id,
             commits=commits,
         )
