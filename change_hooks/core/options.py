@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, ClassVar, TypeVar
 
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
@@ -168,39 +167,6 @@ def commands(value: object) -> tuple[Command, ...]:
     return tuple(found)
 
 
-def networks(value: object) -> tuple[str | IPv4Network | IPv6Network, ...]:
-    """Take a list of networks (``192.0.2.0/24``), or the name of a forge that publishes its own."""
-    found: list[str | IPv4Network | IPv6Network] = []
-    for item in texts(value):
-        if item.isalpha():
-            found.append(item)
-            continue
-        try:
-            found.append(ip_network(item, strict=False))
-        except ValueError:
-            raise ValueError(f"has {item!r}, which is neither a network nor the name of a forge") from None
-    return tuple(found)
-
-
-def recovery(value: object) -> Mapping[str, Any]:
-    """Take ``{'from': ['owner/name', …], 'every': seconds, 'via': 'redeliver' | 'fetch' | 'heads'}``."""
-    if not isinstance(value, Mapping):
-        raise TypeError("must be a dict {'from': ['owner/name'], 'every': 300}")
-    for name in value:
-        if name not in ("from", "every", "via"):
-            raise ValueError(f"has an unknown key {name!r}{nearest(str(name), ('from', 'every', 'via'))}")
-    if value.get("via", "redeliver") not in ("redeliver", "fetch", "heads"):
-        raise ValueError("'via' must be 'redeliver', 'fetch' or 'heads'")
-    if value.get("every") is not None:
-        seconds(value["every"])
-    places = value.get("from")
-    if not isinstance(places, (list, tuple)) or not places:
-        raise ValueError(
-            "'from' must be a list of repositories, for instance ['owner/name', 'org:acme', 'app']"
-        )
-    return dict(value)
-
-
 # Options ------------------------------------------------------------------------------------------
 
 ACTIONS = (
@@ -219,8 +185,6 @@ class Options:
     dialect: str | None = option(None, text)
     custom_class: Any = option(None, anything)
     auth: Any = option(None, anything)
-    allow: tuple[Any, ...] | None = option(None, networks)
-    expect_every: float | None = option(None, seconds)
 
 
 @dataclass(frozen=True)
@@ -244,8 +208,6 @@ class ForgeOptions(Options):
     commands: tuple[Command, ...] = option((), commands)
     token: Any = option(None, token)
     complete: bool = option(default=False, check=flag)
-    recover: Mapping[str, Any] | None = option(None, recovery)
-    replay: bool = option(default=True, check=flag)
     new_branch: str = option("commits", commits_or_head)
 
 
@@ -288,12 +250,10 @@ __all__ = [
     "commands",
     "flag",
     "nearest",
-    "networks",
     "one_of",
     "option",
     "option_names",
     "read_options",
-    "recovery",
     "regular_expression",
     "seconds",
     "secret",

@@ -167,12 +167,16 @@ class EventHandler(HookHandler[Forge]):
 
     @classmethod
     def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
-        """Warn when nothing authenticates the sender."""
-        if protected or options.get("secret"):
-            return []
-        return [
-            "accepts deliveries from anybody: set 'secret' (and the same at the forge), or change_hook_auth"
-        ]
+        """Warn when nothing authenticates the sender, and of what asks an API that there is not."""
+        doubts = []
+        if not (protected or options.get("secret")):
+            doubts.append(
+                "accepts deliveries from anybody: set 'secret' (the same at the forge), or change_hook_auth"
+            )
+        for name in ("complete", "commands"):
+            if options.get(name) and cls.forge not in installed(FORGE_GROUPS).names():
+                doubts.append(f"{name!r} has no effect: there is no client for the API of {cls.forge!r}")
+        return doubts
 
     # The steps, in order. A dialect overrides what is different there.
 

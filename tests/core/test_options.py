@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -28,7 +27,6 @@ def read(**written: Any) -> Any:
         ("project", "p", "p"),
         ("project", len, len),
         ("strict", True, True),
-        ("expect_every", 60, 60),
         ("branches", "main", ("main",)),
         ("branches", ["main", "x"], ("main", "x")),
         ("actions", ["opened", "closed"], ("opened", "closed")),
@@ -40,13 +38,9 @@ def read(**written: Any) -> Any:
         ("repository_url", "ssh", "ssh"),
         ("repository_url", len, len),
         ("new_branch", "head", "head"),
-        ("allow", "192.0.2.1/24", (ip_network("192.0.2.0/24"),)),
-        ("allow", ["github", "2001:db8::/32"], ("github", ip_network("2001:db8::/32"))),
         ("commands", {"regex": "^/b"}, (Command(re.compile("^/b"), "write"),)),
         ("commands", [{"regex": "b", "permission": "read"}], (Command(re.compile("b"), "read"),)),
         ("commands", {"a": "read", "b": "admin"}, None),
-        ("recover", {"from": ["ann/api"], "every": 300}, {"from": ["ann/api"], "every": 300}),
-        ("recover", {"from": ["app"], "via": "heads"}, {"from": ["app"], "via": "heads"}),
         ("custom_class", "any thing", "any thing"),
     ],
 )
@@ -61,9 +55,6 @@ def test_what_is_written_and_what_is_read(name: str, value: Any, read_as: Any) -
     [
         ("project", 5, "must be a str, not int"),
         ("strict", 1, "must be True or False, not int"),
-        ("expect_every", 0, "must be a positive number of seconds"),
-        ("expect_every", True, "must be a positive number of seconds"),
-        ("expect_every", "5", "must be a positive number of seconds"),
         ("branches", 5, "must be a list of str"),
         ("branches", ["x", 5], "must be a list of str"),
         ("actions", "openend", "has 'openend'; did you mean 'opened'?"),
@@ -73,19 +64,12 @@ def test_what_is_written_and_what_is_read(name: str, value: Any, read_as: Any) -
         ("repository_url", "ftp", "must be 'https', 'ssh', 'html' or a callable"),
         ("repository_url", ["ssh"], "must be 'https', 'ssh', 'html' or a callable"),
         ("new_branch", "tail", "must be 'commits'"),
-        ("allow", "192.0.2.0/99", "has '192.0.2.0/99', which is neither a network nor the name of a forge"),
         ("commands", "x", "must be a dict"),
         ("commands", {}, "must be a dict"),
         ("commands", {"permission": "read"}, "must be a dict"),
         ("commands", {"regex": "x", "permission": "all"}, "has the permission 'all'; valid names are read"),
         ("commands", {"regex": "("}, "is not a valid regular expression"),
         ("skips", ["("], "'(' is not a valid regular expression"),
-        ("recover", "x", "must be a dict"),
-        ("recover", {"form": ["a/b"]}, "has an unknown key 'form'; did you mean 'from'?"),
-        ("recover", {"from": ["a/b"], "via": "x"}, "'via' must be"),
-        ("recover", {"from": ["a/b"], "every": -1}, "must be a positive number"),
-        ("recover", {"from": "a/b"}, "'from' must be a list of repositories"),
-        ("recover", {"from": []}, "'from' must be a list of repositories"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_right(name: str, value: Any, problem: str) -> None:

@@ -17,6 +17,7 @@ from change_hooks import make_resource
 from change_hooks.core.change import Change
 from change_hooks.core.errors import BadPayload, SignatureMismatch, SignatureMissing
 from change_hooks.core.verification import sign_hmac
+from change_hooks.dialects.handler import check_options
 from change_hooks.plugins import installed
 from tests.conftest import Client, delivery, result_of
 from tests.support.changes import none_for
@@ -288,3 +289,12 @@ def test_the_forges_name_of_a_delivery(name: str, header: str) -> None:
 @pytest.mark.parametrize("name", FORMS)
 def test_a_forge_that_names_no_delivery(name: str) -> None:
     assert CLASSES[name](None, True).delivery_id(sent(name, "", {})) is None
+
+
+@pytest.mark.parametrize("name", FORGES)
+@pytest.mark.parametrize("option", [{"complete": True}, {"commands": {"regex": "^!build"}}])
+def test_what_asks_the_forge_needs_an_api_to_ask(name: str, option: Any) -> None:
+    written = {"secret": "a long enough secret", "strict": True, **option}
+    problems, doubts = check_options(CLASSES[name], written)
+    assert problems == []
+    assert any("no effect" in doubt for doubt in doubts) == (name != "github")
