@@ -14,7 +14,7 @@ def on_change(change: Change) -> None:
     print(f"{change.author} changed {change.branch}: {change.comments}", flush=True)
 
 
-www = {"change_hook_dialects": {"base": {"secret": "a long secret"}}}
+www = {"change_hook_dialects": {"base": {"secret": "a long enough secret"}}}
 root, ci = Resource(), Resource()
 root.putChild(b"ci", ci)
 ci.putChild(b"change_hook", make_resource(www, sink=on_change))

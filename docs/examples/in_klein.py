@@ -11,7 +11,7 @@ def on_change(change: Change) -> None:
     print(f"{change.author} changed {change.branch}: {change.comments}", flush=True)
 
 
-hooks = make_resource({"change_hook_dialects": {"base": {"secret": "a long secret"}}}, sink=on_change)
+hooks = make_resource({"change_hook_dialects": {"base": {"secret": "a long enough secret"}}}, sink=on_change)
 
 
 @app.route("/")

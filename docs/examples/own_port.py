@@ -12,7 +12,7 @@ def on_change(change: Change) -> None:
     print(f"{change.author} changed {change.branch}: {change.comments}", flush=True)
 
 
-www = {"change_hook_dialects": {"base": {"secret": "a long secret"}}}
+www = {"change_hook_dialects": {"base": {"secret": "a long enough secret"}}}
 hooks = ChangeHookService(www, sink=on_change)
 log.startLogging(sys.stderr)
 hooks.startService()

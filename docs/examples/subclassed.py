@@ -65,7 +65,7 @@ class WithPipelines(GitLabHandler):
 c = {
     "www": {
         "change_hook_dialects": {
-            "github": {"class": WithReleases, "secret": "a long secret", "strict": True},
+            "github": {"class": WithReleases, "secret": "a long enough secret", "strict": True},
             "gitlab": {"custom_class": WithPipelines, "secret": "another long secret"},
         }
     }

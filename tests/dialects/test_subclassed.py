@@ -39,7 +39,7 @@ def send(changes: list[Change]) -> Any:
     def send(name: str, payload: Any) -> Any:
         body = json.dumps(payload).encode()
         proof = {
-            "X-Hub-Signature-256": sign_hmac(body, b"a long secret"),
+            "X-Hub-Signature-256": sign_hmac(body, b"a long enough secret"),
             "X-Gitlab-Token": "another long secret",
             "X-GitHub-Event": "release",
             "Content-Type": "application/json",

@@ -4,6 +4,6 @@ c = {}
 c["www"] = dict(
     port=8010,
     change_hook_dialects={
-        "github": {"custom_class": GitHubEventHandler, "secret": "a long secret", "strict": True},
+        "github": {"custom_class": GitHubEventHandler, "secret": "a long enough secret", "strict": True},
     },
 )
