@@ -224,6 +224,8 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     :param association: what the forge says of the author; not to be trusted for rights.
     :param created: seconds since the epoch.
     :param is_new: False: one that was edited or deleted, or that the forge wrote itself.
+    :param permitted: the forge has confirmed that the author may give the command that it is; set by the
+        framework, and by nobody else.
     :param name: the forge's own name of the event.
     """
 
@@ -234,6 +236,7 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created: int | None = None
     url: str = ""
     is_new: bool = True
+    permitted: bool = False
     name: str = "comment"
     properties: Mapping[str, Any] = NOTHING
 

@@ -27,6 +27,8 @@ MAX_CHANGES = 20_000
 #: The property of a change that comes from another repository than it is for: the full name of that one.
 FORK = "change_hook_fork"
 
+NOT_PERMITTED = "the forge does not say that the comment's author may do this (option 'commands')"
+
 _replace = msgspec.structs.replace
 
 
@@ -57,6 +59,8 @@ class Policy:
         self._style = style
         actions = options.actions or style.pull_actions
         self._actions = actions if options.drafts else (*actions, "ready")
+        # With commands, a comment gives a change as a command and not otherwise.
+        self._talks = style.comments and not options.commands
         self._filters = options.repositories is not None or options.branches is not None
         self._same_for_all = (
             options.project is not None or options.codebase is not None or callable(options.repository_url)
@@ -129,7 +133,7 @@ class Policy:
     def _refuse_comment(self, event: Comment) -> str | None:
         if not event.is_new:
             return "the comment is not a new one of a person"
-        if not self._style.comments and self.command(event) is None:
+        if not self._talks and self.command(event) is None:
             if not self._options.commands:
                 return "comments give no change (option 'commands')"
             return "the comment matches none of the option 'commands'"
@@ -154,6 +158,8 @@ class Policy:
         reason = ""
         for event in events:
             refused = self.refusal(event)
+            if refused is None and isinstance(event, Comment) and not (event.permitted or self._talks):
+                refused = NOT_PERMITTED
             if refused is not None:
                 reason = reason or refused
                 continue
@@ -311,7 +317,7 @@ class Policy:
     def _commented(self, event: Comment) -> Change:
         change = self._pull(_replace(event.pull_request, name=event.name))
         properties = {**change.properties, **event.properties}
-        command = self.command(event)
+        command = self.command(event) if event.permitted else None
         if command is not None:
             found = command.pattern.search(event.text.strip())
             properties.update({"command": found.group(0), **found.groupdict()} if found is not None else {})
@@ -368,4 +374,4 @@ def _short(branch: str | None) -> str | None:
     return (branch or "").removeprefix("refs/heads/").removeprefix("refs/tags/") or None
 
 
-__all__ = ["FORK", "MAX_CHANGES", "Policy", "Source", "head_message"]
+__all__ = ["FORK", "MAX_CHANGES", "NOT_PERMITTED", "Policy", "Source", "head_message"]

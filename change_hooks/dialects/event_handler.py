@@ -17,6 +17,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, cast
 
 import msgspec
+from msgspec.structs import replace
 from twisted.logger import Logger
 from typing_extensions import TypeVar
 
@@ -27,7 +28,7 @@ from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUp
 from change_hooks.core.found import Found, normal_changes
 from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import convert, decode, expect_mapping, json_text
-from change_hooks.core.policy import Policy
+from change_hooks.core.policy import NOT_PERMITTED, Policy
 from change_hooks.core.select import listed_properties
 from change_hooks.core.style import Style
 from change_hooks.dialects.handler import HookHandler
@@ -289,11 +290,11 @@ class EventHandler(HookHandler[Forge]):
         pull = event.pull_request
         allowed = yield enricher.permission(pull.repository, event.author.login or "", command.permission)
         if not allowed:
-            return Ignored("the forge does not say that the comment's author may do this (option 'commands')")
+            return Ignored(NOT_PERMITTED)
         found: Comment = yield enricher.enrich(event, complete=self.settings.complete)
         if found.pull_request.head.revision is None:
             return Ignored("the forge does not say which commit the pull request is on now")
-        return found
+        return replace(found, permitted=True)
 
     def _forge(self) -> Enricher | None:
         if self._enricher is None:

@@ -269,7 +269,8 @@ def test_a_pull_request_is_one_change() -> None:
 
 
 def test_a_comment_that_is_a_command_is_a_change_with_its_groups() -> None:
-    (change,) = decided(COMMENT, commands={r"^!build (?P<platform>\w+)$": "admin"})
+    permitted = replace(COMMENT, permitted=True)
+    (change,) = decided(permitted, commands={r"^!build (?P<platform>\w+)$": "admin"})
     assert change.properties["platform"] == "linux"
     assert change.properties["command"] == "!build linux"
     assert change.properties["event"] == "comment"
@@ -278,6 +279,14 @@ def test_a_comment_that_is_a_command_is_a_change_with_its_groups() -> None:
     assert command is not None
     assert command.permission == "read"
     assert wanted.command(replace(COMMENT, is_new=False)) is None
+
+
+def test_a_command_of_somebody_whose_permission_nobody_confirmed_is_none() -> None:
+    commands = {"regex": "^!build", "permission": "admin"}
+    found = decided(COMMENT, commands=commands)
+    assert found == []
+    assert "may do this" in found.reason
+    assert decided(COMMENT, style=Talking(), commands=commands).reason == found.reason
 
 
 def test_a_dialect_may_have_changes_for_comments() -> None:

@@ -335,3 +335,16 @@ def test_a_subclass_may_give_pull_changes_of_other_events() -> None:
     received = sent({"pull_request": {}}, "pull_request_review", sign=True)
     (change,), _ = Mine(None, SECRET).getChanges(received)
     assert change.revision == "1c9f"
+
+
+def test_a_command_that_nobody_signed_gives_no_change() -> None:
+    payload = {
+        "action": "created",
+        "issue": {"number": 7, "pull_request": {"html_url": "https://github.com/octo-org/api/pull/7"}},
+        "comment": {"body": "!build", "user": {"login": "eve"}},
+        "repository": {"full_name": "octo-org/api"},
+    }
+    handler = GitHubEventHandler(None, {"commands": {"regex": "^!build", "permission": "admin"}})
+    found, _ = handler.getChanges(sent(payload, "issue_comment"))
+    assert none_for(found)
+    assert "may do this" in found.reason
