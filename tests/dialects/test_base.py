@@ -235,3 +235,8 @@ def test_a_field_that_no_change_can_have_is_a_400_that_names_it() -> None:
     nested = '{"x": ' + "[" * 100 + "]" * 100 + "}"
     with pytest.raises(BadPayload, match="properties"):
         one(delivery(json.dumps({"revision": "1", "properties": nested}).encode()))
+
+
+def test_the_plus_of_an_offset_may_arrive_as_a_space() -> None:
+    assert one(delivery(b"when=2024-05-01T10:00:00+02:00", content_type=FORM)).when_timestamp == 1714550400
+    assert one(delivery(b"when=2024-05-01T10:00:00%2B02:00", content_type=FORM)).when_timestamp == 1714550400
