@@ -117,7 +117,10 @@ def test_github_and_bitbucket_outside_reach_a_master_inside(master: BuildMaster,
     outside = Server([program("change-hooks"), "serve", "hooks.cfg"], tmp_path, port)
     outside.start()
     try:
-        for dialect, secret in (("github", "a long enough secret"), ("bitbucketcloud", "another long secret")):
+        for dialect, secret in (
+            ("github", "a long enough secret"),
+            ("bitbucketcloud", "another long secret"),
+        ):
             sent = ("change-hooks", "simulate", dialect, "push", "--repo", "work", "--secret", secret)
             answer = run(*sent, "--to", f"{outside.url}/{dialect}", cwd=tmp_path)
             assert answer.endswith("1 change found\n")
