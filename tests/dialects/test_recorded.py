@@ -20,7 +20,7 @@ HANDLERS: dict[str, Any] = {}
 
 def handle(delivery: Recorded, document: Any = None) -> Any:
     """The changes, as they are written in the files."""
-    key = f"{delivery.dialect} {sorted(delivery.options)}"
+    key = f"{delivery.dialect} {sorted(delivery.options.items())}"
     if key not in HANDLERS:
         HANDLERS[key] = installed().load(delivery.dialect)(None, delivery.options or True)
     body = None if document is None else json.dumps(document).encode()
