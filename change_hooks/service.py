@@ -46,7 +46,8 @@ from change_hooks.web.resource import ChangeHookResource
 
 log = Logger()
 
-#: How long a hand-over may still take when the service stops, before sinks are closed, in seconds.
+#: How long a hand-over may still take when the service stops, before sinks are closed, and how
+#: long a delivery may still wait for its answer, in seconds.
 GRACE = 5.0
 
 
@@ -282,7 +283,7 @@ class ChangeHookService(MultiService):
     def stopService(self) -> Any:
         """Refuse what comes, answer what is in flight, record what was handed on, close the journal."""
         yield super().stopService()
-        yield self._gate.close("shutting down")
+        yield _first(self._gate.close("shutting down"), self._clock)
         if self._durable is not None:
             yield self._durable.stop()
         else:
@@ -303,6 +304,7 @@ class _Durable:
         self.journal: IJournal = make_journal(address, clock.callFromThread, partial(clock.callLater, 0))
         self._sinks = tuple(sinks.values())
         self._clock = clock
+        self._stopped = False
         self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts)
         self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)
         self._retention = Retention(self.journal, clock, config.keep)
@@ -315,6 +317,7 @@ class _Durable:
 
     @inlineCallbacks
     def start(self) -> Any:
+        self._stopped = False
         try:
             yield self.journal.open()
             waiting = yield self.journal.waiting_sinks()
@@ -322,12 +325,15 @@ class _Durable:
                 log.warn("changes wait for the sink {sink!r}, which is not configured now", sink=sink)
         except Unavailable:
             log.error("the journal cannot be opened now; deliveries are answered 503 until it can")
+        if self._stopped:
+            return
         self._dispatcher.start()
         self.pending.start()
         self._retention.start()
 
     @inlineCallbacks
     def stop(self) -> Any:
+        self._stopped = True
         self._retention.stop()
         self.pending.stop()
         idle = self._dispatcher.stop()

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from twisted.application.service import MultiService
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import inlineCallbacks, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
@@ -90,11 +90,12 @@ class StandaloneService(MultiService):
 
     @inlineCallbacks
     def stopService(self) -> Any:
-        """Stop listening, and let what is in flight end."""
+        """Refuse what comes and listen no more, break off polls, and let what is in flight end."""
+        stopped = maybeDeferred(super().stopService)
         if self._listening is not None:
             yield self._listening.stopListening()
         yield self._polling.stop()
-        yield super().stopService()
+        yield stopped
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from change_hooks import (
     IChangeSink,
     make_resource,
 )
+from change_hooks.core.errors import Unavailable
 from change_hooks.core.verification import sign_hmac
 from change_hooks.service import GRACE, sink_name
 from change_hooks.standalone import Settings, StandaloneService, standalone_settings
@@ -512,3 +513,27 @@ def test_a_sink_is_closed_without_a_journal_too(tmp_path: Path) -> None:
     rig.service.startService()
     assert has_fired(rig.service.stopService())
     assert sink.closed == 1
+
+
+def test_a_sink_that_hangs_does_not_keep_the_service_from_stopping(tmp_path: Path) -> None:
+    rig = Rig({**BASE, "change_hook_journal": None}, tmp_path, sink=lambda change: Deferred())
+    rig.service.startService()
+    rig.client.start("POST", "/base", data={"revision": "1"})
+    rig.client.flush()
+    stopped = rig.service.stopService()
+    rig.reactor.advance(GRACE - 0.1)
+    assert not has_fired(stopped)
+    rig.reactor.advance(0.1)
+    assert has_fired(stopped)
+
+
+def test_a_service_that_is_stopped_while_its_journal_opens_does_not_start(tmp_path: Path) -> None:
+    rig = Rig(BASE, tmp_path, sink=lambda change: None)
+    opened: Deferred[None] = Deferred()
+    rig.journal.open = lambda: opened
+    rig.service.startService()
+    stopped = rig.service.stopService()
+    opened.errback(Unavailable("not there"))
+    rig.run()
+    assert has_fired(stopped)
+    assert rig.reactor.getDelayedCalls() == []

@@ -16,7 +16,7 @@ from change_hooks.cli.logs import begin_logging
 from change_hooks.cli.operate import changes, deliveries, prune, replay, show
 from change_hooks.cli.send import notify, send, simulate_command
 from change_hooks.cli.steady import make_steady
-from change_hooks.cli.workers import Adopting, Supervisor, end_with_parent, open_socket, place
+from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place, take_part
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.journal.address import check_journal, shown
 from change_hooks.standalone import StandaloneService, standalone_settings
@@ -70,13 +70,13 @@ def serve(config: Path | None, log_format: str, workers: int) -> None:
         reactor.stop()
 
     def start() -> None:
-        if worker is not None:
-            end_with_parent(reactor, worker.parent)
         service.startService()
         service.listen().addErrback(cannot_listen)
         # What is there now stays. Looking through it again and again would hold all deliveries up.
         gc.collect()
         gc.freeze()
+        if worker is not None:
+            take_part(reactor, worker.beat)
 
     reactor.callWhenRunning(start)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)

@@ -1,7 +1,8 @@
 """Several processes that serve one listening socket.
 
 Strategy: the parent opens the socket and does nothing else but watch its children. Each child is a server
-like any other that is given the open socket. They share the journal, which keeps their work apart.
+like any other that is given the open socket, and a pipe into which it writes that it is alive. They share the
+journal, which keeps their work apart.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from time import monotonic, sleep
+from select import select
+from time import monotonic
 from typing import Any, NamedTuple
 
 from twisted.internet.endpoints import serverFromString
@@ -26,8 +29,14 @@ from change_hooks.core.errors import ConfigurationError
 VARIABLE = "CHANGE_HOOKS_WORKER"
 #: A child that ends sooner than that, in seconds, is started again only after as long.
 SHORT_LIFE = 5.0
-#: How often a worker looks whether its parent is there, in seconds.
-LOOK_AT_PARENT = 1.0
+#: How often a worker writes that it is alive, in seconds.
+BEAT = 1.0
+#: After how long without such a sign a worker is killed, in seconds: what it holds (the journal's lock) would
+#: stop the others. Starting may take longer.
+SILENCE = 20.0
+START = 120.0
+#: What the supervisor passes on.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Opening:
@@ -60,7 +69,7 @@ class Adopting:
     """Stands for a reactor while a child listens: on the socket that is open already.
 
     :param reactor: the reactor.
-    :param descriptor: the socket's.
+    :param descriptor: the socket's; it is used up.
     """
 
     def __init__(self, reactor: Any, descriptor: int) -> None:
@@ -86,20 +95,10 @@ class Adopting:
         return self._adopt(factory)
 
     def _adopt(self, factory: Any) -> IListeningPort:
-        with socket.socket(fileno=os.dup(self._descriptor)) as opened:
+        # The reactor makes a descriptor of its own; closing that one must be the end of listening.
+        with socket.socket(fileno=self._descriptor) as opened:
             listening: IListeningPort = self._reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
         return listening
-
-
-def end_with_parent(reactor: Any, parent: int) -> None:
-    """Stop the reactor when this process has lost its parent: nobody would pass signals on.
-
-    :param parent: its process id.
-    """
-    if os.getppid() == parent:
-        reactor.callLater(LOOK_AT_PARENT, end_with_parent, reactor, parent)
-    else:
-        reactor.stop()
 
 
 class Place(NamedTuple):
@@ -107,18 +106,41 @@ class Place(NamedTuple):
 
     :param number: among the workers, from 0.
     :param descriptor: the socket's.
-    :param parent: the process id of who started it.
+    :param beat: where it writes that it is alive.
     """
 
     number: int
     descriptor: int
-    parent: int
+    beat: int
 
 
 def place() -> Place | None:
     """This process's place among the workers; None when it is none of them."""
     value = os.environ.get(VARIABLE)
     return None if value is None else Place(*map(int, value.split(":")))
+
+
+def take_part(reactor: Any, beat: int) -> None:
+    """Begin to be a worker, now that the reactor runs: write that it is alive, and hear signals.
+
+    :param beat: see :class:`Place`. When nobody reads it any more, the reactor is stopped: the supervisor is
+        gone, and nobody would pass signals on.
+    """
+    os.set_blocking(beat, False)
+    os.set_inheritable(beat, False)  # noqa: FBT003
+    _beat(reactor, beat)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _beat(reactor: Any, beat: int) -> None:
+    try:
+        os.write(beat, b".")
+    except BlockingIOError:
+        pass  # The supervisor stands still.
+    except OSError:
+        reactor.stop()
+        return
+    reactor.callLater(BEAT, _beat, reactor, beat)
 
 
 def open_socket(port: str) -> socket.socket:
@@ -142,59 +164,156 @@ def open_socket(port: str) -> socket.socket:
     raise ConfigurationError([f"cannot listen on {port}: {result.getErrorMessage()}"])
 
 
+class Worker:
+    """One worker, as the supervisor sees it.
+
+    :param number: its place among the workers.
+    :param command: what it runs.
+    :param descriptor: the listening socket's.
+    """
+
+    def __init__(self, number: int, command: Sequence[str], descriptor: int) -> None:
+        self.number = number
+        self.started = self._heard = monotonic()
+        self._speaks = False
+        self.beat, written = os.pipe()
+        os.set_blocking(self.beat, False)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 (this program)
+                command,
+                env={**os.environ, VARIABLE: f"{number}:{descriptor}:{written}"},
+                pass_fds=[descriptor, written],
+                start_new_session=True,  # what is typed at a terminal reaches the supervisor alone
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(written)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def listen(self) -> None:
+        """Read what it has written."""
+        with suppress(BlockingIOError):
+            if os.read(self.beat, 4096):
+                self._heard = monotonic()
+                self._speaks = True
+
+    @property
+    def stands_still(self) -> bool:
+        """It has not been heard of for so long that nothing more is expected of it."""
+        return monotonic() - self._heard > (SILENCE if self._speaks else START)
+
+    def send(self, number: int) -> None:
+        """Send it a signal."""
+        if self._process.returncode is None:
+            os.kill(self._process.pid, number)
+
+    def ended(self) -> int | None:
+        """Its exit status (a signal's number is negative) when it has ended, and otherwise None."""
+        status = self._process.poll()
+        if status is not None:
+            os.close(self.beat)
+        return status
+
+
 class Supervisor:
-    """Starts the workers, starts one again that ends by itself, and passes signals on.
+    """Starts the workers, starts one again that ends by itself or stands still, and passes signals on.
+
+    Strategy: signals only wake the loop, which then does what they ask for, one thing after the other; so
+    none of them can come between a worker's start and its being known. A worker that has just been started
+    keeps them until it can act on them.
 
     :param command: what a worker runs.
     :param count: how many there are.
+    :param opened: the listening socket; it is closed when the end begins.
     """
 
     def __init__(self, command: Sequence[str], count: int, opened: socket.socket) -> None:
         self._command = list(command)
-        self._count = count
         self._socket = opened
         self._ends = False
-        self._workers: dict[int, subprocess.Popen[bytes]] = {}
-        self._started: dict[int, float] = {}
+        self._workers: dict[int, Worker] = {}
+        self._due = dict.fromkeys(range(count), 0.0)
 
     def run(self) -> int:
         """Run until a signal ends it.
 
         :returns: an exit status.
         """
-        for ending in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(ending, self._end)
-        signal.signal(signal.SIGHUP, self._pass_on)
-        for number in range(self._count):
-            self._start(number)
-        while self._workers:
-            pid, status = os.wait()
-            number = next(number for number, each in self._workers.items() if each.pid == pid)
-            ended = self._workers.pop(number).returncode = os.waitstatus_to_exitcode(status)
-            if not self._ends:
-                sys.stderr.write(f"worker {number} ended with status {ended}; starting it again\n")
-                if monotonic() - self._started[number] < SHORT_LIFE:
-                    sleep(SHORT_LIFE)
-                if not self._ends:
-                    self._start(number)
+        woken, wakes = os.pipe()
+        os.set_blocking(woken, False)
+        os.set_blocking(wakes, False)
+        signal.set_wakeup_fd(wakes)
+        for number in (*SIGNALS, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        while self._workers or not self._ends:
+            self._start_due()
+            ready, _, _ = select([woken, *(worker.beat for worker in self._workers.values())], [], [], BEAT)
+            if woken in ready:
+                self._obey(os.read(woken, 4096))
+            self._look_after(ready)
+            _reap([worker.pid for worker in self._workers.values()])
         return 0
 
-    def _start(self, number: int) -> None:
-        descriptor = self._socket.fileno()
-        self._started[number] = monotonic()
-        self._workers[number] = subprocess.Popen(  # noqa: S603 (this program)
-            self._command,
-            env={**os.environ, VARIABLE: f"{number}:{descriptor}:{os.getpid()}"},
-            pass_fds=[descriptor],
-        )
+    def _start_due(self) -> None:
+        if self._ends:
+            return
+        for number, due in list(self._due.items()):
+            if due <= monotonic():
+                del self._due[number]
+                self._workers[number] = Worker(number, self._command, self._socket.fileno())
 
-    def _end(self, number: int, frame: Any) -> None:
-        self._ends = True
-        self._pass_on(signal.SIGTERM, frame)
+    def _obey(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            if number in (signal.SIGTERM, signal.SIGINT) and not self._ends:
+                self._ends = True
+                # Whoever connects now is refused, and the next server can listen.
+                self._socket.close()
+                self._pass_on(signal.SIGTERM)
+            elif number == signal.SIGHUP:
+                self._pass_on(signal.SIGHUP)
 
-    def _pass_on(self, number: int, frame: Any) -> None:
+    def _pass_on(self, number: int) -> None:
+        for worker in self._workers.values():
+            worker.send(number)
+
+    def _look_after(self, ready: Sequence[int]) -> None:
         for worker in list(self._workers.values()):
-            worker.send_signal(number)
+            if worker.beat in ready:
+                worker.listen()
+            if worker.stands_still:
+                _say(f"worker {worker.number} stands still; killing it")
+                worker.send(signal.SIGKILL)
+            status = worker.ended()
+            if status is None:
+                continue
+            del self._workers[worker.number]
+            if not self._ends:
+                _say(f"worker {worker.number} ended with status {status}; starting it again")
+                short = monotonic() - worker.started < SHORT_LIFE
+                self._due[worker.number] = monotonic() + SHORT_LIFE if short else 0.0
 
 
-__all__ = ["Adopting", "Supervisor", "end_with_parent", "open_socket", "place"]
+def _reap(ours: Collection[int]) -> None:
+    """Let go of orphans that have ended: as process 1 of a container, the supervisor is given them.
+
+    :param ours: process ids of workers, which are met with elsewhere.
+    """
+    with suppress(ChildProcessError):
+        while True:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid in ours:
+                return
+            os.waitpid(ended.si_pid, 0)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+__all__ = ["Adopting", "Supervisor", "open_socket", "place", "take_part"]

@@ -29,7 +29,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal, IPoller
 from change_hooks.pollers.base import Found, Looked, Poller
-from change_hooks.vcs.tools import ToolError
+from change_hooks.vcs.tools import Interruption, ToolError
 
 #: Where pollers keep what they have to, below the configuration's folder.
 FOLDER = "change-hooks-pollers"
@@ -81,6 +81,7 @@ class Running:
         self._told = False
         self._again = False
         self._stopped = False
+        self._interruption = Interruption()
         self._said = Repetitions()
 
     def start(self) -> None:
@@ -91,8 +92,12 @@ class Running:
             self._wait()
 
     def stop(self) -> Deferred[None]:
-        """Begin no other look. Fires when the one that is going on is over."""
+        """Begin no other look, and break off the one that is going on. Fires when it is over.
+
+        What it has found and not stored is found again by the next one.
+        """
         self._stopped = True
+        self._interruption.interrupt()
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         if self._look is None:
@@ -132,7 +137,9 @@ class Running:
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
-        if isinstance(error, (ToolError, Unavailable)):
+        if self._stopped and isinstance(error, ToolError):
+            log.debug("{name}: the look was broken off", name=self.name)
+        elif isinstance(error, (ToolError, Unavailable)):
             self._say([str(error)])
         else:
             log.failure("the poller {name} broke", failure, name=self.name)
@@ -209,7 +216,8 @@ class Running:
                 flock(lock, LOCK_EX | LOCK_NB)
             except BlockingIOError:
                 raise Busy from None
-            return self._poller.look(state, self._folder)
+            with self._interruption.covers_this_thread():
+                return self._poller.look(state, self._folder)
 
 
 def _first(failure: Failure) -> Any:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from threading import Lock
 from typing import TypeVar
 
 #: How long a tool may take, in seconds.
@@ -29,6 +31,59 @@ class ToolError(Exception):
     """A version control tool failed, or is not there; the message is its own."""
 
 
+class Interruption:
+    """Ends the tools that one piece of work runs, from another thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._running: subprocess.Popen[bytes] | None = None
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Kill the tool that runs now, with all that it started; from now on none can be started."""
+        with self._lock:
+            self._interrupted = True
+            if self._running is not None:
+                _kill(self._running)
+
+    @contextmanager
+    def covers_this_thread(self) -> Iterator[None]:
+        """What is run inside can be interrupted."""
+        token = _INTERRUPTION.set(self)
+        try:
+            yield
+        finally:
+            _INTERRUPTION.reset(token)
+
+    def start(self, start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+        """Start a tool.
+
+        :raises ToolError: interrupted.
+        """
+        with self._lock:
+            self.check()
+            self._running = start()
+            return self._running
+
+    def check(self) -> None:
+        """:raises ToolError: interrupted."""
+        if self._interrupted:
+            raise ToolError("interrupted")
+
+    def ended(self) -> None:
+        """The tool that ran is no more."""
+        with self._lock:
+            self._running = None
+
+
+_INTERRUPTION: ContextVar[Interruption] = ContextVar("interruption")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def run(
     command: Sequence[str],
     *,
@@ -41,7 +96,7 @@ def run(
     It speaks English and UTF-8, and asks nobody for a password.
 
     :param time_limit: in seconds; then it is killed, with all that it started.
-    :raises ToolError: it failed.
+    :raises ToolError: it failed, or was interrupted (:class:`Interruption`).
     """
     environment = {
         **os.environ,
@@ -52,21 +107,28 @@ def run(
         **(env or {}),
     }
     pipe = subprocess.PIPE
-    try:
-        process = subprocess.Popen(  # noqa: S603 (no shell; what is a parameter cannot be an option)
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 (no shell; what is a parameter cannot be an option)
             list(command), stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
         )
+
+    interruption = _INTERRUPTION.get(None) or Interruption()
+    try:
+        process = interruption.start(start)
     except OSError as error:
         raise ToolError(f"{command[0]}: {error.strerror}") from None
     with process:
         try:
             printed, said = process.communicate(stdin, timeout=time_limit)
         except BaseException as error:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             raise ToolError(f"{command[0]}: not done after {time_limit:.0f} s") from None
+        finally:
+            interruption.ended()
+    interruption.check()
     if process.returncode:
         raise ToolError(f"{command[0]}: {_reason(text(said)) or f'status {process.returncode}'}")
     return printed
@@ -129,4 +191,4 @@ def each(
     return got, failed
 
 
-__all__ = ["ToolError", "each", "lines_of", "run", "seconds", "text"]
+__all__ = ["Interruption", "ToolError", "each", "lines_of", "run", "seconds", "text"]

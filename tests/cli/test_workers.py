@@ -33,7 +33,7 @@ def test_a_worker_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     assert place() is None
     monkeypatch.setenv(VARIABLE, "1:7:42")
-    assert place() == Place(number=1, descriptor=7, parent=42)
+    assert place() == Place(number=1, descriptor=7, beat=42)
 
 
 def serve(tmp_path: Path, www: str) -> Any:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from change_hooks.interfaces import IPoller
 from change_hooks.pollers import Poller
 from change_hooks.pollers.base import Found, Looked, changes_in, is_polled
 from change_hooks.pollers.polling import FOLDER, Polling
-from change_hooks.vcs.tools import ToolError
+from change_hooks.vcs.tools import ToolError, run
 
 from ..conftest import has_fired
 
@@ -335,3 +336,19 @@ def test_its_folder_is_private(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir(mode=0o755)
     Rig(tmp_path, Counting("repo", pollAtLaunch=True))
     assert (tmp_path / FOLDER).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_look_is_broken_off_when_polling_stops(tmp_path: Path) -> None:
+    class Slow(Counting):
+        def look(self, state: Any, folder: Path) -> Any:
+            stopped.append(rig.polling.stop())
+            run([sys.executable, "-c", ""])
+
+    stopped: list[Any] = []
+    rig = Rig(tmp_path, Slow("repo", pollInterval=60))
+    with capturedLogs() as logged:
+        rig.advance(60)
+    assert has_fired(stopped[0])
+    assert [event["log_level"] for event in logged] == [LogLevel.debug]
+    rig.advance(600)
+    assert len(stopped) == 1
