@@ -14,6 +14,7 @@ import click
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, read_config
 from change_hooks.cli.logs import begin_logging
 from change_hooks.cli.operate import changes, deliveries, prune, replay, show
+from change_hooks.cli.recover import recover
 from change_hooks.cli.send import notify, send, simulate_command
 from change_hooks.cli.steady import make_steady
 from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place, take_part
@@ -32,7 +33,7 @@ def main() -> None:
     """
 
 
-for command in (changes, deliveries, show, replay, prune, send, simulate_command, notify):
+for command in (changes, deliveries, show, replay, recover, prune, send, simulate_command, notify):
     main.add_command(command)
 
 

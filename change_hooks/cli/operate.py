@@ -69,7 +69,8 @@ def _choosing(command: Any) -> Any:
 _state_option = click.option("--state", type=click.Choice(STATES), help="In this state.")
 
 
-def _reader(hooks: HooksConfig) -> Reader:
+def reader_of(hooks: HooksConfig) -> Reader:
+    """Reads the journal of a configuration; ends the program when there is none."""
     if hooks.journal is None:
         raise click.ClickException("the configuration says change_hook_journal: None; nothing is kept")
     try:
@@ -94,7 +95,7 @@ def _config_and_ids(words: Sequence[str]) -> tuple[Path | None, list[str]]:
 @click.option("--follow", is_flag=True, help="Go on with the changes that come.")
 def changes(config: Path | None, as_json: bool, follow: bool) -> None:
     """Print the changes in the journal, oldest first."""
-    reader = _reader(read_config(config))
+    reader = reader_of(read_config(config))
     last = 0
     while True:
         for stored in reader.changes(last):
@@ -116,7 +117,7 @@ def changes(config: Path | None, as_json: bool, follow: bool) -> None:
 @_choosing
 def deliveries(config: Path | None, as_json: bool, **wanted: Any) -> None:
     """Print the deliveries in the journal, oldest first."""
-    for stored in _reader(read_config(config)).deliveries(Wanted(**wanted)):
+    for stored in reader_of(read_config(config)).deliveries(Wanted(**wanted)):
         if as_json:
             print_json(msgspec.structs.asdict(stored))
         else:
@@ -134,7 +135,7 @@ def show(words: tuple[str, ...], as_json: bool) -> None:
     config, names = _config_and_ids(words)
     if not names:
         raise click.UsageError("which delivery? Give its id; 'change-hooks deliveries' lists them")
-    reader = _reader(read_config(config))
+    reader = reader_of(read_config(config))
     for name in names:
         for seq in _found(reader, name):
             whole = reader.whole(seq)
@@ -170,7 +171,7 @@ def replay(words: tuple[str, ...], as_json: bool, failed: bool, **wanted: Any) -
     """
     config, names = _config_and_ids(words)
     hooks = read_config(config)
-    reader = _reader(hooks)
+    reader = reader_of(hooks)
     if names:
         seqs = [seq for name in names for seq in _found(reader, name)]
     elif failed or any(value is not None for value in wanted.values()):
@@ -209,7 +210,8 @@ def replay(words: tuple[str, ...], as_json: bool, failed: bool, **wanted: Any) -
 
 
 @inlineCallbacks
-def _opened(journal: SQLJournal) -> Any:
+def open_journal(journal: SQLJournal) -> Any:
+    """Open a journal; end the program when it cannot be used."""
     try:
         yield journal.open()
     except Unavailable as error:
@@ -227,7 +229,7 @@ def _replay(
 ) -> Any:
     journal: SQLJournal = make_journal(hooks.journal or "", reactor.callFromThread)
     process = replaying(hooks, reactor)
-    yield _opened(journal)
+    yield open_journal(journal)
     for seq in seqs:
         whole = reader.whole(seq)
         found: list[Any] = []
@@ -254,7 +256,7 @@ def _replay(
 def prune(config: Path | None, as_json: bool, older_than: float | None, failed: bool) -> None:
     """Delete old deliveries. What is not delivered to every sink stays."""
     hooks = read_config(config)
-    _reader(hooks)
+    reader_of(hooks)
     days = hooks.keep if older_than is None else older_than
     if days is None:
         raise click.UsageError("the configuration says change_hook_keep: None; give --older-than DAYS")
@@ -270,7 +272,7 @@ def prune(config: Path | None, as_json: bool, older_than: float | None, failed: 
     @inlineCallbacks
     def delete(reactor: Any) -> Any:
         journal: SQLJournal = make_journal(hooks.journal or "", reactor.callFromThread)
-        yield _opened(journal)
+        yield open_journal(journal)
         while True:
             some = yield journal.writer.submit(lambda session: prune_some(session, before, failed=failed))
             if not some:
@@ -289,7 +291,7 @@ def _change_line(stored: StoredChange) -> str:
     change = stored.change
     first_line = change.comments.partition("\n")[0]
     return printable(
-        f"{_time(change.when_timestamp)}  {stored.key.dialect}/{stored.key.delivery}#{stored.key.index}"
+        f"{shown_time(change.when_timestamp)}  {stored.key.dialect}/{stored.key.delivery}#{stored.key.index}"
         f"  {change.repository or '-'} {change.branch or '-'} {(change.revision or '-')[:12]}"
         f"  {change.author or '-'}: {first_line}"
     )
@@ -298,12 +300,13 @@ def _change_line(stored: StoredChange) -> str:
 def _delivery_line(stored: StoredDelivery) -> str:
     error = f"  {stored.error}" if stored.error else ""
     return printable(
-        f"{_time(stored.received)}  {stored.state:9}  {stored.dialect}/{stored.delivery}"
+        f"{shown_time(stored.received)}  {stored.state:9}  {stored.dialect}/{stored.delivery}"
         f"  {stored.changes} changes, {stored.bytes} bytes{error}"
     )
 
 
-def _time(seconds: float | None) -> str:
+def shown_time(seconds: float | None) -> str:
+    """A time for people: UTC, to the second."""
     if seconds is None:
         return "-".ljust(20)
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -364,11 +367,21 @@ def _sink_line(state: SinkState) -> str:
     if state.state == "failed":
         return f"sink {state.sink}: gave up change {state.index}: {state.error}"
     why = (
-        f", {state.attempts} attempts failed, next at {_time(state.due)}: {state.error}"
+        f", {state.attempts} attempts failed, next at {shown_time(state.due)}: {state.error}"
         if state.attempts
         else ""
     )
     return f"sink {state.sink}: waits for change {state.index} and what follows it{why}"
 
 
-__all__ = ["changes", "deliveries", "prune", "replay", "show"]
+__all__ = [
+    "Moment",
+    "changes",
+    "deliveries",
+    "open_journal",
+    "prune",
+    "reader_of",
+    "replay",
+    "show",
+    "shown_time",
+]

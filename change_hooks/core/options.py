@@ -167,6 +167,41 @@ def commands(value: object) -> tuple[Command, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Source:
+    """A webhook whose log of deliveries is read for what never came.
+
+    :param repository: its full name.
+    :param hook: the webhook's number at the forge; None: the one whose URL ends in the endpoint's path.
+    """
+
+    repository: str
+    hook: int | None = None
+
+
+_FULL_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+
+
+def recover(value: object) -> tuple[Source, ...]:
+    """Take ``{'from': ['owner/name', {'repository': 'owner/name', 'hook': 123}]}``."""
+    if not isinstance(value, Mapping) or set(value) != {"from"} or not isinstance(value["from"], list):
+        raise TypeError("must be a dict {'from': ['OWNER/NAME', {'repository': 'OWNER/NAME', 'hook': 123}]}")
+    return tuple(_source(item) for item in value["from"])
+
+
+def _source(item: object) -> Source:
+    if isinstance(item, str):
+        item = {"repository": item}
+    if not isinstance(item, Mapping) or not {"repository"} <= set(item) <= {"repository", "hook"}:
+        raise ValueError("must list 'OWNER/NAME' or {'repository': 'OWNER/NAME', 'hook': 123}")
+    repository, hook = text(item["repository"]), item.get("hook")
+    if not _FULL_NAME.fullmatch(repository):
+        raise ValueError(f"has {repository!r}; write OWNER/NAME")
+    if hook is not None and type(hook) is not int:
+        raise ValueError("has a 'hook' that is not a number")
+    return Source(repository, hook)
+
+
 # Options ------------------------------------------------------------------------------------------
 
 ACTIONS = (
@@ -246,6 +281,7 @@ __all__ = [
     "Command",
     "ForgeOptions",
     "Options",
+    "Source",
     "anything",
     "commands",
     "flag",
@@ -254,6 +290,7 @@ __all__ = [
     "option",
     "option_names",
     "read_options",
+    "recover",
     "regular_expression",
     "seconds",
     "secret",

@@ -25,7 +25,17 @@ from change_hooks.core.events import (
     Side,
     revision_or_none,
 )
-from change_hooks.core.options import ForgeOptions, Options, anything, flag, option, text, texts
+from change_hooks.core.options import (
+    ForgeOptions,
+    Options,
+    Source,
+    anything,
+    flag,
+    option,
+    recover,
+    text,
+    texts,
+)
 from change_hooks.core.payload import Shape, epoch
 from change_hooks.core.style import Style
 from change_hooks.core.verification import verify_hmac
@@ -169,6 +179,7 @@ class GitHubOptions(ForgeOptions):
     pullrequest_ref: str = option("merge", text)
     verify: bool = option(default=True, check=flag)
     debug: bool = option(default=False, check=flag)
+    recover: tuple[Source, ...] = option((), recover)
 
 
 class GitHubStyle(Style):

@@ -1,0 +1,1 @@
+"""What never came: found in the forge's own log of deliveries, and fetched."""
