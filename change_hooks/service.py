@@ -32,6 +32,7 @@ from change_hooks.intake.late import PendingDeliveries, Process
 from change_hooks.intake.receipt import Intake, Receipt
 from change_hooks.interfaces import IChangeSink, IJournal
 from change_hooks.journal.address import Address, make_journal
+from change_hooks.observer import NOBODY, Observer, Observers
 from change_hooks.outbox.dispatcher import Dispatcher
 from change_hooks.outbox.retention import Retention
 from change_hooks.outbox.routing import RoutedSink
@@ -57,11 +58,20 @@ class Tree:
     :param context: what handlers get beside their options; their name and protection are added.
     :param root: what is mounted; inside a :class:`BasicAuth` when the configuration has
         ``change_hook_auth``.
+    :param observer: told of each answer.
     """
 
-    def __init__(self, config: HooksConfig, context: Context, intake: Intake, gate: Gate) -> None:
+    def __init__(
+        self,
+        config: HooksConfig,
+        context: Context,
+        intake: Intake,
+        gate: Gate,
+        observer: Observer = NOBODY,
+    ) -> None:
         self._endpoints = {
-            entry.name: _endpoint(entry, config, context, intake, gate) for entry in config.endpoints
+            entry.name: _endpoint(entry, config, context, intake, gate, observer=observer)
+            for entry in config.endpoints
         }
         children: dict[str, IResource] = dict(self._endpoints)
         own = [entry for entry in config.endpoints if entry.auth is not None]
@@ -88,7 +98,13 @@ class Tree:
 
 
 def _endpoint(
-    entry: EndpointConfig, config: HooksConfig, context: Context, intake: Intake, gate: Gate
+    entry: EndpointConfig,
+    config: HooksConfig,
+    context: Context,
+    intake: Intake,
+    gate: Gate,
+    *,
+    observer: Observer,
 ) -> Endpoint:
     protected = bool(config.auth if entry.auth is None else entry.auth)
     own = msgspec.structs.replace(context, name=entry.name, protected=protected)
@@ -103,6 +119,7 @@ def _endpoint(
         clock=reactor_unless(context.clock),
         protected=protected,
         signatures=signatures,
+        observer=observer,
     )
 
 
@@ -192,6 +209,7 @@ class ChangeHookService(MultiService):
         self._clock = reactor_unless(clock)
         self._context = Context(master=master, pollers=pollers, http=http, clock=self._clock)
         self._gate = Gate()
+        self._observers = Observers()
         config = read_www(www, base=self._base)
         warn(config)
         self._config = config
@@ -201,7 +219,9 @@ class ChangeHookService(MultiService):
         sinks = {**config.sinks, **given}
         self._inline: tuple[RoutedSink, ...] = () if config.journal is not None else tuple(sinks.values())
         if config.journal is not None:
-            self._durable = _Durable(config, config.journal, sinks, self._clock, self._found_again)
+            self._durable = _Durable(
+                config, config.journal, sinks, self._clock, self._found_again, observer=self._observers
+            )
             self._intake = self._durable.intake
             self._gate.close("not started yet")
         else:
@@ -234,6 +254,10 @@ class ChangeHookService(MultiService):
         """
         return called(self._intake.accept, delivery, Found(changes))
 
+    def observe(self, observer: Observer) -> None:
+        """Tell *observer* of all that happens from now on."""
+        self._observers.add(observer)
+
     @property
     def journal(self) -> IJournal | None:
         """Where deliveries are kept; None when they are not."""
@@ -248,7 +272,7 @@ class ChangeHookService(MultiService):
         return self._current.tree.found_again(delivery)
 
     def _tree(self, config: HooksConfig) -> Tree:
-        return Tree(config, self._context, self._intake, self._gate)
+        return Tree(config, self._context, self._intake, self._gate, self._observers)
 
     def reconfigure(self, www: Mapping[str, Any]) -> None:
         """Swap dialects, their options and secrets, and authentication, at once.
@@ -300,12 +324,16 @@ class _Durable:
         sinks: Mapping[str, RoutedSink],
         clock: Any,
         process: Process,
+        *,
+        observer: Observer,
     ) -> None:
-        self.journal: IJournal = make_journal(address, clock.callFromThread, partial(clock.callLater, 0))
+        self.journal: IJournal = make_journal(
+            address, clock.callFromThread, partial(clock.callLater, 0), observer
+        )
         self._sinks = tuple(sinks.values())
         self._clock = clock
         self._stopped = False
-        self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts)
+        self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts, observer=observer)
         self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)
         self._retention = Retention(self.journal, clock, config.keep)
         self.intake = JournalIntake(self.journal, self._dispatcher, self.pending)

@@ -13,23 +13,28 @@ from urllib.parse import urlsplit
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.journal.sql import Reader, SchemaError, SQLJournal
 from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
+from change_hooks.observer import NOBODY, Observer
 
 #: A file for SQLite, or the URL of a PostgreSQL database.
 Address = Path | str
 
 
 def make_journal(
-    address: Address, to_reactor: Callable[..., Any], soon: Callable[..., Any] | None = None
+    address: Address,
+    to_reactor: Callable[..., Any],
+    soon: Callable[..., Any] | None = None,
+    observer: Observer = NOBODY,
 ) -> SQLJournal:
     """The journal at *address*; nothing is opened yet.
 
     :param to_reactor: runs a function in the reactor's thread.
     :param soon: runs a function at the end of the reactor's turn.
+    :param observer: told of each transaction.
     :raises ConfigurationError: the package for it is not installed.
     """
     if isinstance(address, Path):
-        return sqlite_journal(address, to_reactor, soon)
-    journal: SQLJournal = _postgresql().postgresql_journal(address, to_reactor, soon)
+        return sqlite_journal(address, to_reactor, soon, observer)
+    journal: SQLJournal = _postgresql().postgresql_journal(address, to_reactor, soon, observer)
     return journal
 
 

@@ -14,6 +14,7 @@ import psycopg
 
 from change_hooks.journal.sql import Name, SQLJournal, refuse_newer, refuse_other, run_operations
 from change_hooks.journal.writer import Operation
+from change_hooks.observer import NOBODY, Observer
 
 #: The advisory lock that a transaction takes before it writes: ASCII "chhk".
 LOCK = 0x6368686B
@@ -232,10 +233,13 @@ def _version(connection: psycopg.Connection[Any]) -> int:
 
 
 def postgresql_journal(
-    url: str, to_reactor: Callable[..., Any], soon: Callable[..., Any] | None = None
+    url: str,
+    to_reactor: Callable[..., Any],
+    soon: Callable[..., Any] | None = None,
+    observer: Observer = NOBODY,
 ) -> SQLJournal:
     """A journal in the database *url*."""
-    return SQLJournal(PostgreSQLStore(url), to_reactor, soon)
+    return SQLJournal(PostgreSQLStore(url), to_reactor, soon, observer)
 
 
 __all__ = ["LOCK", "PostgreSQLStore", "Session", "connect", "connect_to_read", "postgresql_journal"]

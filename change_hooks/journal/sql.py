@@ -58,6 +58,7 @@ from change_hooks.journal.chunks import (
 )
 from change_hooks.journal.compression import Packed, packed
 from change_hooks.journal.writer import Operation, Store, Writer
+from change_hooks.observer import NOBODY, Observer
 
 #: The most changes that are taken from a queue at once.
 CLAIM = 100
@@ -138,13 +139,18 @@ class SQLJournal:
     :param store: the database.
     :param to_reactor: runs a function in the reactor's thread.
     :param soon: runs a function at the end of the reactor's turn.
+    :param observer: told of each transaction.
     """
 
     def __init__(
-        self, store: Store, to_reactor: Callable[..., Any], soon: Callable[..., Any] | None = None
+        self,
+        store: Store,
+        to_reactor: Callable[..., Any],
+        soon: Callable[..., Any] | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
         self.owner = token_hex(8)
-        self.writer = Writer(store, to_reactor, soon)
+        self.writer = Writer(store, to_reactor, soon, observer)
         # One piece of what is large is in a commit, and no more.
         self._large = DeferredLock()
 

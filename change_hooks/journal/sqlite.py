@@ -27,6 +27,7 @@ from change_hooks.journal.sql import (
     size,
 )
 from change_hooks.journal.writer import Operation
+from change_hooks.observer import NOBODY, Observer
 
 #: How long to wait for another process that writes, in seconds: forges wait five for an answer.
 BUSY = 4.0
@@ -312,10 +313,13 @@ def _connect_by_uri(path: Path, mode: str) -> Connection:
 
 
 def sqlite_journal(
-    path: Path, to_reactor: Callable[..., Any], soon: Callable[..., Any] | None = None
+    path: Path,
+    to_reactor: Callable[..., Any],
+    soon: Callable[..., Any] | None = None,
+    observer: Observer = NOBODY,
 ) -> SQLJournal:
     """A journal in the file *path*, which is made when it is not there."""
-    return SQLJournal(SQLiteStore(path), to_reactor, soon)
+    return SQLJournal(SQLiteStore(path), to_reactor, soon, observer)
 
 
 __all__ = ["SQLiteStore", "checkpoint", "connect", "connect_to_read", "sqlite_journal"]

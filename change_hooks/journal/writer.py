@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
+from time import perf_counter
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -18,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
+from change_hooks.observer import NOBODY, Observer
 
 #: When a transaction has so many operations, it takes no more in.
 GROUP = 512
@@ -49,6 +51,7 @@ class Writer:
     :param store: the database.
     :param to_reactor: runs a function in the reactor's thread: ``reactor.callFromThread``.
     :param soon: runs a function at the end of the reactor's turn; at once when it is None.
+    :param observer: told of each group.
     """
 
     def __init__(
@@ -56,10 +59,12 @@ class Writer:
         store: Store,
         to_reactor: Callable[..., Any],
         soon: Callable[[Callable[[], None]], Any] | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
         self._store = store
         self._to_reactor = to_reactor
         self._soon = soon
+        self._observer = observer
         self._submitted: list[Submitted] = []
         self._queue: SimpleQueue[list[Submitted] | None] = SimpleQueue()
         self._thread: Thread | None = None
@@ -119,11 +124,14 @@ class Writer:
     def _run_operations(self, group: list[Submitted]) -> None:
         closing = [deferred for operation, deferred in group if operation is _CLOSE]
         group = [(operation, deferred) for operation, deferred in group if operation is not _CLOSE]
+        began = perf_counter()
         results = self._transact([operation for operation, _ in group])
+        seconds = perf_counter() - began
         if closing:
             self._store.close()
         fired = [(deferred, result) for (_, deferred), result in zip(group, results, strict=True)]
-        self._to_reactor(_fire, fired + [(deferred, None) for deferred in closing])
+        fired += [(deferred, None) for deferred in closing]
+        self._to_reactor(self._fire, fired, results, seconds)
 
     def _transact(self, operations: list[Operation]) -> list[Any]:
         if not operations:
@@ -137,14 +145,18 @@ class Writer:
         # One of them may be to blame; the others shall not suffer for it.
         return [self._transact([operation])[0] for operation in operations]
 
+    def _fire(self, fired: list[Submitted], results: list[Any], seconds: float) -> None:
+        """In the reactor's thread: say how the group went, and hand out its results."""
+        if results and all(isinstance(result, Failure) for result in results):
+            self._observer.journal_unavailable()
+        elif results:
+            self._observer.journal_committed(seconds)
+        for deferred, result in fired:
+            deferred.callback(result)
+
 
 def _CLOSE(cursor: Any) -> None:
     """Never called."""
-
-
-def _fire(results: list[tuple[Deferred[Any], Any]]) -> None:
-    for deferred, result in results:
-        deferred.callback(result)
 
 
 __all__ = ["GROUP", "Operation", "Store", "Writer"]

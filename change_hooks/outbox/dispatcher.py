@@ -21,6 +21,7 @@ from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import LEASE, Claimed, DeadLetter, Outcome, Work
+from change_hooks.observer import NOBODY, Observer
 from change_hooks.outbox.handing import Handing
 from change_hooks.outbox.routing import RoutedSink, wanting
 from change_hooks.outbox.sink_options import routed
@@ -49,6 +50,7 @@ class Dispatcher:
     :param sinks: by name; each a :class:`~change_hooks.outbox.routing.RoutedSink`, or a sink without options.
     :param clock: all waiting goes through it.
     :param attempts: failures after which a change is given up, for sinks that say nothing of it.
+    :param observer: told of each attempt and each dead letter.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Dispatcher:
         clock: IReactorTime,
         *,
         attempts: int,
+        observer: Observer = NOBODY,
     ) -> None:
         self._journal = journal
         self._routed = {
@@ -65,9 +68,11 @@ class Dispatcher:
             for name, sink in sinks.items()
         }
         self._handings = {
-            name: Handing(name, sink, clock, journal.delivery) for name, sink in self._routed.items()
+            name: Handing(name, sink, clock, journal.delivery, observer)
+            for name, sink in self._routed.items()
         }
         self._clock = clock
+        self._observer = observer
         self._busy: set[tuple[str, str]] = set()
         #: The places of the pending deliveries that this receiver works on; their leases are renewed too.
         self.pending: set[int] = set()
@@ -220,6 +225,7 @@ class Dispatcher:
                         yield self._settle(retry)
                         return
                     self._say_given_up(work.sink, unit, attempted.error)
+                    self._observer.dead_letter(work.sink, attempted.error)
                     dead.append(DeadLetter(duty.seq, unit[-1][0].index, attempted.error))
                     attempts = 0
                 if index + 1 < len(units) and (self._stopped or self._clock.seconds() >= record_at):

@@ -15,6 +15,7 @@ from change_hooks.core.push import push_key
 from change_hooks.flow import as_deferred
 from change_hooks.interfaces import SinkRefused
 from change_hooks.journal import ChangeKey
+from change_hooks.observer import NOBODY, Attempt, Observer
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.sinks.base import printable, sink_call
 
@@ -35,12 +36,21 @@ class Attempted(NamedTuple):
     :param refused: it never will.
     :param error: fit to be stored and shown; empty when it was accepted.
     :param asked: for how many seconds the sink asks to be left alone.
+    :param late: it failed because it took too long.
     """
 
     accepted: bool
     refused: bool = False
     error: str = ""
     asked: float = 0.0
+    late: bool = False
+
+    @property
+    def outcome(self) -> Attempt:
+        """All of it in one word."""
+        if self.accepted:
+            return "taken"
+        return "refused" if self.refused else "timeout" if self.late else "failed"
 
 
 class Handing:
@@ -49,6 +59,7 @@ class Handing:
     :param name: what the journal calls it.
     :param clock: all waiting goes through it.
     :param stored: gives the delivery at a place in the journal.
+    :param observer: told of each attempt.
     """
 
     def __init__(
@@ -57,11 +68,13 @@ class Handing:
         routed: RoutedSink,
         clock: IReactorTime,
         stored: Callable[[int], Deferred[Delivery]],
+        observer: Observer = NOBODY,
     ) -> None:
         self.routed = routed
         self._name = name
         self._clock = clock
         self._stored = stored
+        self._observer = observer
         self._call = None if routed.per == "delivery" else sink_call(routed.sink)
 
     def units(self, given: Sequence[Given]) -> list[tuple[str, list[Given]]]:
@@ -84,10 +97,13 @@ class Handing:
             kind = "" if isinstance(error, SinkRefused) else f"{type(error).__name__}: "
             message = f"{kind}{str(error)[:500]!a}"
             refused = isinstance(error, SinkRefused)
-            attempted = Attempted(accepted=False, refused=refused, error=message, asked=asked)
+            late = isinstance(error, TimeoutError)
+            attempted = Attempted(accepted=False, refused=refused, error=message, asked=asked, late=late)
         else:
             attempted = Attempted(accepted=True)
-        self._log(unit, attempted, self._clock.seconds() - began)
+        seconds = self._clock.seconds() - began
+        self._observer.attempt_made(self._name, attempted.outcome, seconds, attempted.error)
+        self._log(unit, attempted, seconds)
         return attempted
 
     def _within(self, result: Deferred[Any]) -> Deferred[Any]:

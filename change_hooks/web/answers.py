@@ -9,6 +9,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from change_hooks.core.errors import DeliveryError, MethodNotAllowed, Unavailable, UnknownDialect
+from change_hooks.observer import Answered
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -16,6 +17,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     :param text: for people; one line.
     :param changes: how many there were.
+    :param outcome: what became of the request.
+    :param event: the forge's name of the event, when the handler knows it.
     """
 
     status: int
@@ -23,6 +26,8 @@ class Answer(msgspec.Struct, frozen=True):
     changes: int = 0
     delivery: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    outcome: Answered = "refused"
+    event: str = ""
 
 
 def error_answer(error: DeliveryError, delivery: str | None = None) -> Answer:
@@ -32,7 +37,10 @@ def error_answer(error: DeliveryError, delivery: str | None = None) -> Answer:
         headers = ((b"allow", ", ".join((*error.allowed, "OPTIONS")).encode()),)
     elif isinstance(error, Unavailable):
         headers = ((b"retry-after", b"%d" % error.retry_after),)
-    return Answer(error.status, error.message, delivery=delivery, headers=headers)
+    outcome: Answered = (
+        "refused" if error.status < 500 else "unavailable" if error.status == 503 else "broken"
+    )
+    return Answer(error.status, error.message, delivery=delivery, headers=headers, outcome=outcome)
 
 
 def wants_json(accept: bytes) -> bool:

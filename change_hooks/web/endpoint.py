@@ -31,6 +31,7 @@ from change_hooks.dialects.handler import HookHandler
 from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
 from change_hooks.intake.receipt import Intake, Receipt, ignored
+from change_hooks.observer import NOBODY, Answered, Observer
 from change_hooks.web.admission import Gate, refuse_cross_site, refuse_encoding
 from change_hooks.web.answers import (
     NOT_FOUND,
@@ -62,6 +63,7 @@ class Endpoint(Resource):
     :param clock: all waiting goes through it.
     :param protected: HTTP Basic authentication stands before it.
     :param signatures: signatures over bodies are stored.
+    :param observer: told of each answer.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Endpoint(Resource):
         clock: IReactorTime,
         protected: bool = False,
         signatures: bool = False,
+        observer: Observer = NOBODY,
     ) -> None:
         super().__init__()
         self.name = name
@@ -84,6 +87,7 @@ class Endpoint(Resource):
         self._gate = gate
         self._max_body = max_body
         self._clock = clock
+        self._observer = observer
         self._unverified: Verification = "password" if protected else "none"
         self._ours = handler if isinstance(handler, HookHandler) else None
         stored = ALL if self._ours is None else self._ours.stored()
@@ -106,7 +110,7 @@ class Endpoint(Resource):
             delivery = self._admit(request, started)
         except DeliveryError as error:
             answer = error_answer(error)
-            self._log(request, None, answer, started)
+            self._record(request, None, answer, started)
             return write_answer(request, answer)
         answer_to_come = proceed(self._line(delivery))
         if isinstance(answer_to_come, Deferred):
@@ -116,7 +120,7 @@ class Endpoint(Resource):
             return NOT_DONE_YET
         self._gate.leave()
         delivery, answer = answer_to_come
-        self._log(request, delivery, answer, started)
+        self._record(request, delivery, answer, started)
         return write_answer(request, answer)
 
     def _describe(self, request: Any) -> bytes:
@@ -187,7 +191,8 @@ class Endpoint(Resource):
             text = f"no change found{': ' + receipt.reason if receipt.reason else ''}"
         else:
             text = "1 change found" if receipt.changes == 1 else f"{receipt.changes} changes found"
-        return Answer(202, text, receipt.changes, delivery.id)
+        outcome: Answered = "accepted" if receipt.outcome == "postponed" else receipt.outcome
+        return Answer(202, text, receipt.changes, delivery.id, outcome=outcome, event=receipt.about.event)
 
     def _refused(self, error: Exception, delivery: Delivery) -> Answer:
         if isinstance(error, DeliveryError):
@@ -198,14 +203,15 @@ class Endpoint(Resource):
         if isinstance(error, ValueError) and not isinstance(error, InvalidChange):
             # Handlers made for Buildbot refuse a delivery with a ValueError; its text may be the sender's.
             return Answer(400, f"the handler refuses this delivery (incident {incident})", 0, delivery.id)
-        return Answer(500, f"the handler broke (incident {incident}); the log says why", 0, delivery.id)
+        text = f"the handler broke (incident {incident}); the log says why"
+        return Answer(500, text, 0, delivery.id, outcome="broken")
 
     def _send(
         self, answered: tuple[Delivery, Answer], request: Any, started: float, gone: list[Failure]
     ) -> None:
         delivery, answer = answered
         try:
-            self._log(request, delivery, answer, started)
+            self._record(request, delivery, answer, started)
             if not gone:
                 request.write(write_answer_with_length(request, answer))
                 request.finish()
@@ -218,7 +224,9 @@ class Endpoint(Resource):
         """Take nothing more; another configuration has replaced this one."""
         self.retired = True
 
-    def _log(self, request: Any, delivery: Delivery | None, answer: Answer, started: float) -> None:
+    def _record(self, request: Any, delivery: Delivery | None, answer: Answer, started: float) -> None:
+        seconds = time() - started
+        self._observer.delivery_answered(self.name, answer.event, answer.outcome, seconds, answer.changes)
         write = log.info if answer.status < 400 else log.warn
         write(
             "{dialect} {delivery} from {client}: {status} {text} ({seconds:.3f} s)",
@@ -228,7 +236,7 @@ class Endpoint(Resource):
             status=answer.status,
             text=answer.text,
             changes=answer.changes,
-            seconds=time() - started,
+            seconds=seconds,
         )
 
 

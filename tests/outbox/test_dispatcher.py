@@ -31,6 +31,7 @@ from change_hooks.outbox.handing import LONGEST_WAIT
 from change_hooks.outbox.sink_options import CONCURRENCY, routed
 from change_hooks.outbox.sink_options import SINK_TIME_LIMIT as SINK_TIMEOUT
 from tests.conftest import delivery, has_fired, result_of
+from tests.support.watching import Watching
 
 
 class Rig:
@@ -40,7 +41,10 @@ class Rig:
         self.path = path
         self.clock = Clock()
         self.journal = sqlite_journal(path, lambda function, *arguments: function(*arguments))
-        self.dispatcher = Dispatcher(self.journal, sinks, self.clock, attempts=attempts)
+        self.watching = Watching()
+        self.dispatcher = Dispatcher(
+            self.journal, sinks, self.clock, attempts=attempts, observer=self.watching
+        )
 
     def run(self) -> None:
         """Let the journal's writer do all it has to do."""
@@ -709,3 +713,31 @@ def test_what_is_being_worked_on_is_not_begun_again_when_its_lease_ran_out(tmp_p
     rig.dispatcher.wake()
     rig.run()
     assert len(waiting) == 1
+
+
+def test_an_observer_is_told_of_each_attempt_and_of_dead_letters(rig: Rig, sink: Sink) -> None:
+    sink.refused["1.0"] = 3
+    rig.append("1", "api", "api")
+    for _ in range(3):
+        rig.advance(LONGEST_RETRY)
+    error = "RuntimeError: 'not\\nnow'"
+    assert rig.watching.seen == [
+        *[("attempt", "sink", "failed", error)] * 3,
+        ("dead letter", "sink", error),
+        ("attempt", "sink", "taken", ""),
+    ]
+
+
+def test_an_observer_is_told_what_kind_of_failure_it_was(tmp_path: Path) -> None:
+    def refuses(change: Change) -> None:
+        raise SinkRefused("never")
+
+    rig = Rig(tmp_path / "journal.sqlite", {"refuses": refuses, "hangs": lambda change: Deferred()})
+    rig.dispatcher.start()
+    rig.run()
+    rig.append("1", "api")
+    rig.advance(SINK_TIMEOUT)
+    told = [(sink, outcome) for sink, outcome, _ in rig.watching.of("attempt")]
+    assert told == [("refuses", "refused"), ("hangs", "timeout")]
+    assert rig.watching.of("dead letter") == [("refuses", "'never'")]
+    assert rig.watching.seconds[-1] == SINK_TIMEOUT

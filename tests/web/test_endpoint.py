@@ -14,12 +14,15 @@ from twisted.web.resource import Resource
 
 from change_hooks import Change, HookHandler, make_resource
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.found import Found
+from change_hooks.core.errors import SignatureMissing, Unavailable
+from change_hooks.core.found import About, Found
 from change_hooks.intake.receipt import Receipt
+from change_hooks.observer import Observer
 from change_hooks.web.admission import Gate
 from change_hooks.web.endpoint import SECRET_WITHIN, Endpoint
 from tests.conftest import Client, has_fired
 from tests.support.connections import twisted_request
+from tests.support.watching import Watching
 
 
 @pytest.fixture
@@ -198,3 +201,54 @@ def test_an_answer_that_cannot_be_sent_is_an_incident(
     waiting[0].callback(([{}], None))
     assert has_fired(gate.close("done"))
     assert any("could not be sent" in event.get("what", "") for event in logged)
+
+
+@pytest.mark.parametrize(
+    ("receipt", "outcome"),
+    [
+        (Receipt("accepted", 2, about=About("push")), ("x", "push", "accepted", 2)),
+        (Receipt("postponed"), ("x", "", "accepted", 0)),
+        (Receipt("ignored", reason="a ping", about=About("ping")), ("x", "ping", "ignored", 0)),
+        (Receipt("duplicate"), ("x", "", "duplicate", 0)),
+    ],
+)
+def test_an_observer_is_told_of_each_receipt(receipt: Receipt, outcome: tuple[Any, ...]) -> None:
+    watching = Watching()
+    client = watched(Plain(None, {}), Fixed(receipt), watching)
+    client.post("/x")
+    assert watching.of("answered") == [outcome]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (SignatureMissing("no"), "refused"),
+        (Unavailable("not now"), "unavailable"),
+        (ValueError("no"), "refused"),
+        (RecursionError(), "refused"),
+        (KeyError("a bug"), "broken"),
+    ],
+)
+def test_an_observer_is_told_of_what_went_wrong(error: Exception, outcome: str) -> None:
+    class Failing(HookHandler):
+        def getChanges(self, request: Any) -> Any:
+            raise error
+
+    watching = Watching()
+    watched(Failing(None, {}), Fixed(Receipt("accepted", 1)), watching).post("/x")
+    assert watching.of("answered") == [("x", "", outcome, 0)]
+
+
+def test_an_observer_is_told_of_what_was_not_let_in() -> None:
+    watching = Watching()
+    client = watched(Plain(None, {}), Fixed(Receipt("accepted", 1)), watching)
+    client.get("/x")
+    client("OPTIONS", "/x")
+    assert watching.of("answered") == [("x", "", "refused", 0)]
+
+
+def watched(handler: Any, intake: Any, observer: Observer) -> Client:
+    clock: Any = Clock()
+    root = Resource()
+    root.putChild(b"x", Endpoint("x", handler, intake, Gate(), 1000, clock=clock, observer=observer))
+    return Client(root)

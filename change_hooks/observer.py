@@ -1,0 +1,104 @@
+"""What happens while it runs, for whoever counts it or raises an alarm.
+
+Strategy: the endpoint, the dispatcher and the journal's writer each have one observer, and call it in the
+reactor's thread with plain values. They know nothing of metrics or alarms; those are observers, gathered in
+one :class:`Observers`. While nobody observes, a call costs no more than a method call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from twisted.logger import Logger
+
+#: What became of a request to an endpoint.
+Answered = Literal["accepted", "ignored", "duplicate", "refused", "unavailable", "broken"]
+#: What became of an attempt to hand a unit to a sink; ``refused``: the sink will never take it.
+Attempt = Literal["taken", "failed", "refused", "timeout"]
+
+log = Logger()
+
+
+class Observer:
+    """Told of what happens, in the reactor's thread. By itself it does nothing, and may be extended."""
+
+    def delivery_answered(
+        self, endpoint: str, event: str, outcome: Answered, seconds: float, changes: int
+    ) -> None:
+        """An endpoint has answered a request.
+
+        :param endpoint: its name.
+        :param event: the forge's name of the event; empty when the handler does not know it.
+        :param seconds: from the request to its answer.
+        :param changes: how many were found; 0 when they are still being looked up.
+        """
+
+    def attempt_made(self, sink: str, outcome: Attempt, seconds: float, error: str) -> None:
+        """A unit was handed to a sink.
+
+        :param error: empty when it was taken.
+        """
+
+    def dead_letter(self, sink: str, error: str) -> None:
+        """A unit was given up.
+
+        :param error: why the last attempt failed.
+        """
+
+    def journal_committed(self, seconds: float) -> None:
+        """The journal could be written.
+
+        :param seconds: how long the transaction took.
+        """
+
+    def journal_unavailable(self) -> None:
+        """Nothing of a whole transaction could be stored."""
+
+
+NOBODY = Observer()
+
+
+class Observers(Observer):
+    """Tells each of several observers. One that breaks is logged, and stops neither the others nor the
+    delivery.
+    """
+
+    def __init__(self) -> None:
+        self._observers: list[Observer] = []
+
+    def add(self, observer: Observer) -> None:
+        """Tell *observer* too, from now on."""
+        self._observers.append(observer)
+
+    def _tell(self, of: Callable[[Observer], None]) -> None:
+        for observer in self._observers:
+            try:
+                of(observer)
+            except Exception:
+                log.failure("an observer broke")
+
+    def delivery_answered(
+        self, endpoint: str, event: str, outcome: Answered, seconds: float, changes: int
+    ) -> None:
+        """See :meth:`Observer.delivery_answered`."""
+        self._tell(lambda each: each.delivery_answered(endpoint, event, outcome, seconds, changes))
+
+    def attempt_made(self, sink: str, outcome: Attempt, seconds: float, error: str) -> None:
+        """See :meth:`Observer.attempt_made`."""
+        self._tell(lambda each: each.attempt_made(sink, outcome, seconds, error))
+
+    def dead_letter(self, sink: str, error: str) -> None:
+        """See :meth:`Observer.dead_letter`."""
+        self._tell(lambda each: each.dead_letter(sink, error))
+
+    def journal_committed(self, seconds: float) -> None:
+        """See :meth:`Observer.journal_committed`."""
+        self._tell(lambda each: each.journal_committed(seconds))
+
+    def journal_unavailable(self) -> None:
+        """See :meth:`Observer.journal_unavailable`."""
+        self._tell(lambda each: each.journal_unavailable())
+
+
+__all__ = ["NOBODY", "Answered", "Attempt", "Observer", "Observers"]
