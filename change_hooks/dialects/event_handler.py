@@ -136,6 +136,8 @@ class EventHandler(HookHandler[Forge]):
     event_header: ClassVar[str] = ""
     #: The headers that together name the delivery.
     id_headers: ClassVar[tuple[str, ...]] = ()
+    #: The method for every event that has none of its own; empty: such an event gives no change.
+    otherwise: ClassVar[str] = ""
     #: True when the JSON may come in the field ``payload`` of a form; and as the body itself.
     takes_form: ClassVar[bool] = False
     takes_json: ClassVar[bool] = True
@@ -236,7 +238,11 @@ class EventHandler(HookHandler[Forge]):
         """
         document = self.document(delivery)
         name = self.event(delivery, document)
-        method = self._by_event.get(name) or self._methods.get(method_name(name))
+        method = (
+            self._by_event.get(name)
+            or self._methods.get(method_name(name))
+            or self._methods.get(self.otherwise)
+        )
         if method is None:
             return Found((), f"the event {printable(name)!r} is not handled")
         payload = decode(document, method.shape)

@@ -151,13 +151,12 @@ class HookHandler(Generic[Opts]):
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`."""
         raise NotImplementedError(f"{type(self).__name__}.getChanges")
 
-    @classmethod
-    def stored(cls) -> Stored:
+    def stored(self) -> Stored:
         """What of a delivery's headers and query is stored."""
         return Stored(
-            headers=None if cls.headers is None else _lower(cls.headers),
-            secret_headers=_lower(cls.secret_headers),
-            secret_arguments=_lower(cls.secret_arguments),
+            headers=None if self.headers is None else _lower(self.headers),
+            secret_headers=_lower(self.secret_headers),
+            secret_arguments=_lower(self.secret_arguments),
         )
 
     @property

@@ -396,14 +396,14 @@ def test_what_its_own_headers_hold_is_stored_and_what_is_secret_is_not() -> None
         secret_headers = ("X-Toy-Token",)
         secret_arguments = ("token",)
 
-    stored = Declaring.stored()
+    stored = Declaring(None, True).stored()
     assert (stored.keeps(b"x-toy-event"), stored.keeps(b"x-toy-token"), stored.keeps(b"x-other")) == (
         True,
         False,
         False,
     )
     assert stored.secret_arguments == {b"token"}
-    assert ToyHandler.stored().keeps(b"x-other")
+    assert ToyHandler(None, True).stored().keeps(b"x-other")
 
 
 def test_where_nothing_can_be_verified_though_it_must_be_the_delivery_is_refused() -> None:

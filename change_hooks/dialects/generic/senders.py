@@ -1,0 +1,313 @@
+"""How the senders of the ``generic`` dialect are verified: what a user may write about it, compiled.
+
+The algorithm and everything else comes from the configuration alone, never from what was sent.
+
+Source: Stripe, "Resolve webhook signature verification errors"; Slack, "Verifying requests from Slack";
+Grafana, "Configure the webhook notifier"; Standard Webhooks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, cast
+
+from change_hooks.core.delivery import Delivery, Verification
+from change_hooks.core.errors import SignatureMismatch, SignatureMissing
+from change_hooks.core.options import nearest, seconds, text
+from change_hooks.core.payload import decode
+from change_hooks.core.verification import (
+    DIGEST_SIZES,
+    TIMESTAMP_TOLERANCE,
+    Encoding,
+    verify_hmac,
+    verify_standard_webhook,
+    verify_timestamp,
+    verify_token,
+)
+from change_hooks.dialects.generic.selectors import check_names
+
+STANDARD_WEBHOOKS = "standard-webhooks"
+BEARER = "bearer"
+_PLACE = re.compile(r"\{(\w*)\}")
+_UNITS = {"s": 1.0, "ms": 0.001}
+
+
+class Verifier(Protocol):
+    """Checks who sent a delivery."""
+
+    def verify(
+        self, delivery: Delivery, document: Callable[[], bytes], secrets: Sequence[bytes]
+    ) -> Verification:
+        """See :meth:`change_hooks.dialects.handler.HookHandler.verify`.
+
+        :param document: the JSON in the body.
+        """
+
+
+@dataclass(frozen=True)
+class Part:
+    """A header, or a part of it.
+
+    :param prefix: what the part begins with.
+    :param separator: what stands between the parts; None: there is one.
+    """
+
+    header: str
+    prefix: str = ""
+    separator: str | None = None
+
+    def of(self, delivery: Delivery) -> str | None:
+        """The value behind the prefix, of the first part that has it."""
+        sent = delivery.header(self.header)
+        if sent is None:
+            return None
+        for part in [sent] if self.separator is None else sent.split(self.separator):
+            if part.strip().startswith(self.prefix):
+                return part.strip()[len(self.prefix) :]
+        return None
+
+
+@dataclass(frozen=True)
+class Timestamp(Part):
+    """When the sender signed.
+
+    :param unit: in seconds.
+    :param tolerance: how far it may be from now, in seconds.
+    """
+
+    unit: float = 1.0
+    tolerance: float = TIMESTAMP_TOLERANCE
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A header with one or several HMACs.
+
+    :param signed: what is signed, in pieces: text, and the names ``body``, ``timestamp``, ``id`` at every
+        second place.
+    """
+
+    header: str
+    algorithm: str = "sha256"
+    encoding: Encoding = "hex"
+    prefix: str = ""
+    separator: str | None = None
+    signed: tuple[str, ...] = ("", "body", "")
+    timestamp: Timestamp | None = None
+    id: Part | None = None
+
+    def verify(
+        self, delivery: Delivery, document: Callable[[], bytes], secrets: Sequence[bytes]
+    ) -> Verification:
+        """See :class:`Verifier`."""
+        sent = delivery.header(self.header)
+        if not sent:
+            raise SignatureMissing("the signature is missing; set the same secret on both sides")
+        values = {"body": delivery.body}
+        if self.timestamp is not None:
+            stamp = self.timestamp.of(delivery)
+            verify_timestamp(
+                stamp, now=delivery.received, tolerance=self.timestamp.tolerance, unit=self.timestamp.unit
+            )
+            values["timestamp"] = (stamp or "").encode()
+        if self.id is not None:
+            name = self.id.of(delivery)
+            if name is None:
+                raise SignatureMismatch("the id that is signed with the body is missing")
+            values["id"] = name.encode("utf-8", "replace")
+        pieces = [values[piece] if place % 2 else piece.encode() for place, piece in enumerate(self.signed)]
+        verify_hmac(
+            b"".join(pieces),
+            sent,
+            secrets,
+            algorithm=self.algorithm,
+            prefix=self.prefix,
+            encoding=self.encoding,
+            separator=self.separator,
+        )
+        return "signature"
+
+
+@dataclass(frozen=True)
+class StandardWebhook:
+    """The three headers of Standard Webhooks."""
+
+    def verify(
+        self, delivery: Delivery, document: Callable[[], bytes], secrets: Sequence[bytes]
+    ) -> Verification:
+        """See :class:`Verifier`."""
+        verify_standard_webhook(
+            delivery.body,
+            delivery.header("webhook-id"),
+            delivery.header("webhook-timestamp"),
+            delivery.header("webhook-signature"),
+            secrets,
+            now=delivery.received,
+        )
+        return "signature"
+
+
+@dataclass(frozen=True)
+class Token:
+    """The secret itself, in one place of the request. It covers nothing of the body.
+
+    :param kind: where.
+    :param name: the header, the argument in the URL, or the path in the body.
+    """
+
+    kind: Literal["header", "query", "body", "bearer"]
+    name: str
+
+    def verify(
+        self, delivery: Delivery, document: Callable[[], bytes], secrets: Sequence[bytes]
+    ) -> Verification:
+        """See :class:`Verifier`."""
+        verify_token(self._sent(delivery, document), secrets)
+        return "token"
+
+    def _sent(self, delivery: Delivery, document: Callable[[], bytes]) -> bytes | None:
+        if self.kind == "query":
+            values = delivery.query.get(self.name.encode(), [])
+            return values[0] if len(values) == 1 else None
+        if self.kind == "body":
+            found, last = self._place(decode(document(), Any))
+            value = found.get(last) if found is not None else None
+            return value.encode("utf-8", "replace") if isinstance(value, str) else None
+        sent = delivery.getHeader(self.name.encode("ascii"))
+        if self.kind == "header" or sent is None:
+            return sent
+        scheme, _, token = sent.partition(b" ")
+        return token.strip() if scheme.lower() == b"bearer" else None
+
+    def _place(self, payload: Any) -> tuple[dict[str, Any] | None, str]:
+        *way, last = self.name.split(".")
+        for key in way:
+            payload = payload.get(key) if isinstance(payload, dict) else None
+        return (payload if isinstance(payload, dict) else None), last
+
+    def stripped(self, document: bytes) -> Any:
+        """The payload without the token, which has been verified."""
+        payload = decode(document, Any)
+        place, last = self._place(payload)
+        cast("dict[str, Any]", place).pop(last)
+        return payload
+
+
+# What a user may write ----------------------------------------------------------------------------
+
+
+def signature(written: object) -> Verifier:
+    """Compile the option ``signature``.
+
+    :raises TypeError: it is not what the page of the dialect says; the message follows the option's name.
+    :raises ValueError: the same.
+    """
+    if written == STANDARD_WEBHOOKS:
+        return StandardWebhook()
+    if not isinstance(written, Mapping):
+        raise TypeError(f"must be a dict with 'header', or {STANDARD_WEBHOOKS!r}")
+    check_names(written, Signature.__dataclass_fields__)
+    algorithm, encoding = written.get("algorithm", "sha256"), written.get("encoding", "hex")
+    for name, value, valid in (
+        ("algorithm", algorithm, DIGEST_SIZES),
+        ("encoding", encoding, ("hex", "base64")),
+    ):
+        if value not in tuple(valid):
+            raise ValueError(f"has the {name} {value!r}{nearest(str(value), valid)}")
+    stamp, signed_id = written.get("timestamp"), written.get("id")
+    made = Signature(
+        **_part(written, "the option"),
+        algorithm=algorithm,
+        encoding=cast("Encoding", encoding),
+        signed=_signed(written.get("signed", "{body}")),
+        timestamp=None if stamp is None else _timestamp(stamp),
+        id=None if signed_id is None else Part(**_part_alone("id", signed_id)),
+    )
+    for place in ("timestamp", "id"):
+        if (place in made.signed[1::2]) != (getattr(made, place) is not None):
+            raise ValueError(f"needs {place!r} both as a name and in 'signed' ('{{{place}}}'), or in neither")
+    return made
+
+
+def _signed(template: object) -> tuple[str, ...]:
+    pieces = tuple(_PLACE.split(text(template)))
+    for name in pieces[1::2]:
+        if name not in ("body", "timestamp", "id"):
+            raise ValueError(f"has {{{name}}} in 'signed'{nearest(name, ('body', 'timestamp', 'id'))}")
+    if pieces[1::2].count("body") != 1:
+        raise ValueError("must have {body} once in 'signed'")
+    return pieces
+
+
+def _timestamp(written: object) -> Timestamp:
+    names = (*Part.__dataclass_fields__, "unit", "tolerance")
+    part = _part_alone("timestamp", written, names)
+    values = written if isinstance(written, Mapping) else {}
+    unit = values.get("unit", "s")
+    if unit not in tuple(_UNITS):
+        raise ValueError(f"has in 'timestamp' the unit {unit!r}{nearest(str(unit), _UNITS)}")
+    try:
+        tolerance = seconds(values.get("tolerance", TIMESTAMP_TOLERANCE))
+    except TypeError as error:
+        raise TypeError(f"has in 'timestamp' a 'tolerance' that {error}") from None
+    return Timestamp(**part, unit=_UNITS[unit], tolerance=tolerance)
+
+
+def _part_alone(
+    where: str, written: object, names: Sequence[str] = tuple(Part.__dataclass_fields__)
+) -> dict[str, Any]:
+    if isinstance(written, str):
+        return {"header": _header(written, where)}
+    if not isinstance(written, Mapping):
+        raise TypeError(f"has a {where!r} that is neither the name of a header nor a dict")
+    try:
+        check_names(written, names)
+    except ValueError as error:
+        raise ValueError(f"{error} (in {where!r})") from None
+    return _part(written, repr(where))
+
+
+def _part(written: Mapping[str, Any], where: str) -> dict[str, Any]:
+    prefix, separator = written.get("prefix", ""), written.get("separator")
+    if not isinstance(prefix, str) or not (separator is None or (isinstance(separator, str) and separator)):
+        raise TypeError(f"has a 'prefix' or 'separator' that is not a str (in {where})")
+    return {"header": _header(written.get("header"), where), "prefix": prefix, "separator": separator}
+
+
+def _header(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value or not value.isascii():
+        raise TypeError(f"needs the name of a header (in {where})")
+    return value
+
+
+def token_in(written: object) -> Token:
+    """Compile the option ``token_in``.
+
+    :raises TypeError: it is not what the page of the dialect says; the message follows the option's name.
+    :raises ValueError: the same.
+    """
+    if written == BEARER:
+        return Token("bearer", "Authorization")
+    if not isinstance(written, Mapping) or len(written) != 1:
+        raise TypeError(f"must be {BEARER!r}, or a dict with one of 'header', 'query' and 'body'")
+    check_names(written, ("header", "query", "body"))
+    ((kind, name),) = written.items()
+    if not isinstance(name, str) or not name or not all(name.split(".")):
+        raise TypeError(f"needs a name in {kind!r}")
+    if kind == "header":
+        _header(name, "'header'")
+    return Token(kind, name)
+
+
+__all__ = [
+    "BEARER",
+    "STANDARD_WEBHOOKS",
+    "Signature",
+    "StandardWebhook",
+    "Token",
+    "Verifier",
+    "signature",
+    "token_in",
+]
