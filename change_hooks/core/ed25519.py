@@ -1,4 +1,4 @@
-"""Who sent it: Ed25519 signatures over the body and a nonce, and the nonces seen.
+"""Who sent it: Ed25519 signatures over the body and a nonce.
 
 A module of its own, since few need it: it imports ``cryptography``.
 """
@@ -14,10 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from change_hooks.core.errors import SignatureMismatch, SignatureMissing
 
-#: For how long a nonce is remembered, in seconds. Source: core.sr.ht, ``srht/crypto.py``.
-REMEMBERED = 90 * 86400
-#: How many nonces are remembered at most; the oldest are forgotten first.
-MOST_NONCES = 100_000
 _LONGEST_NONCE = 128
 
 
@@ -68,30 +64,4 @@ def _matches(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
     return True
 
 
-class Nonces:
-    """The nonces of signatures that were accepted: each may be used once.
-
-    :param keep: for how long one is remembered, in seconds.
-    :param most: how many are remembered.
-    """
-
-    def __init__(self, keep: float = REMEMBERED, most: int = MOST_NONCES) -> None:
-        self._keep = keep
-        self._most = most
-        self._seen: dict[str, float] = {}
-
-    def use(self, nonce: str, now: float) -> None:
-        """Note that *nonce* was used; called once its signature was verified.
-
-        :param now: the current time, in seconds since the epoch.
-        :raises SignatureMismatch: it was used before.
-        """
-        if now - self._seen.get(nonce, -self._keep) < self._keep:
-            raise SignatureMismatch("the nonce of this signature was used before")
-        self._seen.pop(nonce, None)
-        self._seen[nonce] = now
-        while len(self._seen) > self._most or now - next(iter(self._seen.values())) >= self._keep:
-            del self._seen[next(iter(self._seen))]
-
-
-__all__ = ["MOST_NONCES", "REMEMBERED", "Nonces", "public_key", "verify_ed25519"]
+__all__ = ["public_key", "verify_ed25519"]

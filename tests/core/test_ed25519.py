@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from change_hooks.core.ed25519 import Nonces, public_key, verify_ed25519
+from change_hooks.core.ed25519 import public_key, verify_ed25519
 from change_hooks.core.errors import SignatureMismatch, SignatureMissing
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -74,16 +74,3 @@ def test_another_key_is_refused() -> None:
 def test_a_key_is_32_bytes_in_base64(text: str) -> None:
     with pytest.raises(ValueError, match="public key"):
         public_key(text)
-
-
-def test_a_nonce_serves_once_until_it_is_forgotten() -> None:
-    nonces = Nonces(keep=10, most=2)
-    nonces.use("a", 0)
-    with pytest.raises(SignatureMismatch, match="before"):
-        nonces.use("a", 9)
-    nonces.use("b", 9)
-    nonces.use("a", 10)
-    nonces.use("c", 11)
-    nonces.use("b", 12)
-    with pytest.raises(SignatureMismatch):
-        nonces.use("c", 13)

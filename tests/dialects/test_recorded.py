@@ -24,7 +24,11 @@ def handle(delivery: Recorded, document: Any = None) -> Any:
     if key not in HANDLERS:
         HANDLERS[key] = installed().load(delivery.dialect)(None, delivery.options or True)
     body = None if document is None else json.dumps(document).encode()
-    result = HANDLERS[key].getChanges(delivery.delivery(body))
+    handler, request = HANDLERS[key], delivery.delivery(body)
+    if handler.signed:
+        # One that is always signed.
+        request = request.replace(verification="signature")
+    result = handler.getChanges(request)
     return result_of(result) if isinstance(result, Deferred) else result
 
 

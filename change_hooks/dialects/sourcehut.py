@@ -1,0 +1,221 @@
+"""The ``sourcehut`` dialect: git.sr.ht and other installations, with GraphQL-native and legacy webhooks.
+
+One key signs for all users of an installation, over the body and a nonce. What makes a delivery unique is
+read from the signed body: so a copy of one is a duplicate in the journal, for every receiver and after a
+restart, and one that is older than the journal remembers is refused.
+
+Source: man.sr.ht, "API conventions"; core.sr.ht, ``srht/crypto.py``; docs.sourcehut.org, git.sr.ht.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from change_hooks.core.change import person
+from change_hooks.core.delivery import Delivery, Verification
+from change_hooks.core.ed25519 import public_key, verify_ed25519
+from change_hooks.core.errors import BadPayload, SignatureMismatch
+from change_hooks.core.events import Commit, Event, Person, RefUpdate, Repository
+from change_hooks.core.options import ForgeOptions, Options, option, text, texts
+from change_hooks.core.payload import Shape, decode, epoch
+from change_hooks.core.verification import verify_token
+from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.flow import Steps
+
+#: The key of sr.ht.
+SR_HT = "uX7KWyyDNMaBma4aVbJ/cbUQpdjqczuCyK/HxzV/u+4="
+#: A delivery whose event is older is refused, in seconds. SourceHut retries for less than an hour.
+OLDEST = 86400
+
+
+class Entity(Shape):
+    name: str | None = None
+    email: str | None = None
+    canonical_name: str | None = None
+    canonicalName: str | None = None
+
+
+class Object(Shape):
+    id: str
+    message: str | None = None
+    author: Entity | None = None
+    timestamp: str | None = None
+
+
+class Named(Shape):
+    name: str
+    owner: Entity | None = None
+
+
+class Update(Shape):
+    ref: Named | None = None
+    name: str | None = None
+    old: Object | None = None
+    new: Object | None = None
+
+
+class Webhook(Shape):
+    uuid: str | None = None
+    event: str | None = None
+    date: str | None = None
+    repository: Named | None = None
+    pusher: Entity | None = None
+    updates: list[Update] | None = None
+
+
+class Data(Shape):
+    webhook: Webhook
+
+
+class Answer(Shape):
+    """What the query asked for; or a legacy payload."""
+
+    data: Data | None = None
+    push: str | None = None
+    pusher: Entity | None = None
+    refs: list[Update] | None = None
+
+
+@dataclass(frozen=True)
+class SourceHutOptions(ForgeOptions):
+    """What a user may write for ``sourcehut``."""
+
+    public_key: Any = option((public_key(SR_HT),), lambda value: tuple(map(public_key, texts(value))))
+    server_url: str = option("https://git.sr.ht", lambda value: text(value).rstrip("/"))
+    sourcehut_property_whitelist: tuple[str, ...] = option((), texts)
+
+
+class SourceHutHandler(EventHandler[SourceHutOptions]):
+    """Takes pushes."""
+
+    Options: ClassVar[type[Options] | None] = SourceHutOptions
+    forge = "sourcehut"
+    secret_arguments = ("token",)
+
+    @property
+    def signed(self) -> bool:
+        """Always."""
+        return True
+
+    def verified(self, delivery: Delivery) -> Steps[Delivery]:
+        """The signature is verified, and with a ``secret`` the argument ``token`` in the URL as well."""
+        if delivery.verification is not None:
+            return delivery
+        signature, nonce = delivery.header("X-Payload-Signature"), delivery.header("X-Payload-Nonce")
+        verify_ed25519(delivery.body, signature, nonce, self.settings.public_key)
+        if delivery.received - self._date(delivery) > OLDEST:
+            raise SignatureMismatch("the event is too old; check the clock here")
+        if self.settings.secret:
+            yield from super().verified(delivery)
+        return delivery.replace(verification="signature")
+
+    def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
+        """The token in the URL."""
+        values = delivery.query.get(b"token", [])
+        verify_token(values[0] if len(values) == 1 else None, secrets)
+        return "token"
+
+    def _date(self, delivery: Delivery) -> float:
+        found = self._answer(delivery)
+        when = epoch(found.data.webhook.date) if found.data else None
+        return delivery.received if when is None else when
+
+    def _answer(self, delivery: Delivery) -> Answer:
+        try:
+            answer: Answer = decode(self.document(delivery), Answer)
+        except BadPayload:
+            return Answer()
+        return answer
+
+    def delivery_id(self, delivery: Delivery) -> str | None:
+        """The event's id in the signed body, which all hooks of a repository share; else the nonce."""
+        answer = self._answer(delivery)
+        found = answer.data.webhook.uuid if answer.data else answer.push
+        return found or delivery.header("X-Payload-Nonce")
+
+    def event(self, delivery: Delivery, document: bytes) -> str:
+        """The event in the signed body; a legacy payload does not name it."""
+        answer: Answer = decode(document, Answer)
+        name = answer.data.webhook.event if answer.data else "repo:post-update" if answer.refs else None
+        if not name:
+            raise BadPayload(
+                "is missing; the page of the dialect has the query to use", "$.data.webhook.event"
+            )
+        return name
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
+        """None: it is always strict."""
+        return []
+
+    @classmethod
+    def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
+        """Every user of the installation can have it sign."""
+        if protected or options.get("repositories") or options.get("secret"):
+            return []
+        return ["accepts pushes of all users of SourceHut: set 'repositories', or a 'secret' for '?token='"]
+
+    @shaped(Answer)
+    def handle_GIT_POST_RECEIVE(self, payload: Answer, event: str) -> list[Event]:
+        """Branches and tags were made, moved or deleted."""
+        webhook = payload.data.webhook if payload.data else Webhook()
+        common = self._common(webhook.repository, webhook.pusher, event, webhook.date)
+        return _updates(webhook.updates, common, "$.data.webhook.updates")
+
+    @shaped(Answer)
+    def handle_repo_post_update(self, payload: Answer, event: str) -> list[Event]:
+        """The same, of a legacy webhook: it does not name the repository."""
+        return _updates(payload.refs, self._common(None, payload.pusher, event), "$.refs")
+
+    def _common(
+        self, named: Named | None, pusher: Entity | None, event: str, date: str | None = None
+    ) -> RefUpdate:
+        """What is the same for all refs of a push."""
+        who = (pusher.canonicalName or pusher.canonical_name or pusher.name) if pusher else None
+        return RefUpdate(
+            repository=self._repository(named), ref="", sender=Person(login=who), when=epoch(date), name=event
+        )
+
+    def _repository(self, named: Named | None) -> Repository:
+        owner = named.owner.canonicalName if named and named.owner else None
+        if named is None or owner is None:
+            return Repository(name=named.name if named else None)
+        path, server = f"{owner}/{named.name}", self.settings.server_url
+        page = f"{server}/{path}"
+        ssh = f"git@{server.partition('://')[2]}:{path}"
+        return Repository(full_name=path, name=named.name, urls={"https": page, "ssh": ssh, "html": page})
+
+
+def _updates(updates: list[Update] | None, common: RefUpdate, where: str) -> list[Event]:
+    if updates is None:
+        raise BadPayload("is missing; the page of the dialect has the query to use", where)
+    found: list[Event] = []
+    page = common.repository.urls.get("html")
+    for place, update in enumerate(updates):
+        name, new = (update.ref.name if update.ref else update.name) or "", update.new
+        if new is not None and not name:
+            raise BadPayload("is missing", f"{where}[{place}].ref")
+        found.append(
+            replace(
+                common,
+                ref=name,
+                before=update.old.id if update.old else None,
+                after=new.id if new else None,
+                created=update.old is None,
+                head=_commit(new) if new else None,
+                url=f"{page}/commit/{new.id}" if page and new else "",
+            )
+        )
+    return found
+
+
+def _commit(new: Object) -> Commit:
+    author = new.author or Entity()
+    return Commit(new.id, new.message, person(author.name, author.email), None, epoch(new.timestamp))
+
+
+__all__ = ["OLDEST", "SR_HT", "SourceHutHandler", "SourceHutOptions"]
