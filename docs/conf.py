@@ -1,8 +1,13 @@
 """How Sphinx builds these pages."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
 project = "change_hooks"
 copyright = "2026, the change_hooks authors"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "dialect_table"]
 html_theme = "furo"
 html_title = "change_hooks"
 exclude_patterns = ["_build", "examples"]

@@ -77,6 +77,8 @@ class BaseHookHandler(HookHandler[BaseOptions]):
     the body's fields are read.
     """
 
+    sender = "commit hooks, programs, people"
+    verified_by = "HMAC-SHA256, or HTTP Basic"
     Options: ClassVar[type[Options] | None] = BaseOptions
     signature_header: ClassVar[str] = "X-Hub-Signature-256"
 

@@ -64,6 +64,8 @@ class BitBucketStyle(Style):
 class BitBucketHandler(EventHandler[BitBucketOptions]):
     """Takes a push: a form with the JSON in ``payload``."""
 
+    sender = "the old Bitbucket POST service"
+    verified_by = "HTTP Basic"
     Options: ClassVar[type[Options] | None] = BitBucketOptions
     forge = "bitbucket"
     event_header = "X-Event-Key"

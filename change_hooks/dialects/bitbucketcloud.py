@@ -210,6 +210,8 @@ class BitbucketCloudStyle(BitbucketStyle):
 class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
     """Takes ``repo:push``, and ``pullrequest:`` ``created``, ``updated``, ``fulfilled`` and ``rejected``."""
 
+    sender = "Bitbucket Cloud"
+    verified_by = "HMAC-SHA256"
     Options: ClassVar[type[Options] | None] = BitBucketOptions
     forge = "bitbucketcloud"
     prefix = "bitbucket"

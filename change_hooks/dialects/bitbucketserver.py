@@ -212,6 +212,8 @@ def _ref(branch: str | None) -> str | None:
 class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
     """Takes pushes (also to mirrors), the ``pr:`` events, and the add-on's events."""
 
+    sender = "Bitbucket Server, Data Center"
+    verified_by = "HMAC-SHA256"
     Options: ClassVar[type[Options] | None] = BitbucketServerOptions
     forge = "bitbucketserver"
     prefix = "bitbucket"

@@ -209,6 +209,8 @@ class GitHubStyle(Style):
 class GitHubEventHandler(EventHandler[GitHubOptions]):
     """Takes ``ping``, ``push``, ``pull_request``, ``merge_group`` and ``issue_comment``."""
 
+    sender = "GitHub, GitHub Enterprise"
+    verified_by = "HMAC-SHA256, HMAC-SHA1"
     Options: ClassVar[type[Options] | None] = GitHubOptions
     forge = "github"
     event_header = "X-GitHub-Event"

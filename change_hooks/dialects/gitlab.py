@@ -204,6 +204,8 @@ class GitLabStyle(Style):
 class GitLabHandler(EventHandler[GitLabOptions]):
     """Takes pushes (``repository_update`` too), ``merge_request``, and ``note`` on merge requests."""
 
+    sender = "GitLab"
+    verified_by = "token, Standard Webhooks signature"
     Options: ClassVar[type[Options] | None] = GitLabOptions
     forge = "gitlab"
     event_header = "X-Gitlab-Event"

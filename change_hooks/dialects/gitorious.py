@@ -68,6 +68,8 @@ class GitoriousStyle(Style):
 class GitoriousHandler(EventHandler[GitoriousOptions]):
     """Takes a push: a form with the JSON in ``payload``."""
 
+    sender = "Gitorious installations"
+    verified_by = "HTTP Basic"
     Options: ClassVar[type[Options] | None] = GitoriousOptions
     forge = "gitorious"
     takes_form = True

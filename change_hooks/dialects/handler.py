@@ -121,6 +121,9 @@ class HookHandler(Generic[Opts]):
 
     #: The options that the class takes, a subclass of :class:`Options`; None: it reads them itself.
     Options: ClassVar[type[Options] | None] = None
+    #: Who sends it, and what verifies that, in a few words: its row in the table of dialects.
+    sender: ClassVar[str] = ""
+    verified_by: ClassVar[str] = ""
     #: The HTTP methods that the dialect takes.
     methods: tuple[str, ...] = ("POST",)
     #: The header with the hexadecimal HMAC-SHA256 of the body, and what stands before the digits.

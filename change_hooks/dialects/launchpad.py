@@ -71,6 +71,8 @@ class LaunchpadOptions(ForgeOptions):
 class LaunchpadHandler(EventHandler[LaunchpadOptions]):
     """Takes pushes and merge proposals."""
 
+    sender = "Launchpad"
+    verified_by = "HMAC-SHA1"
     Options: ClassVar[type[Options] | None] = LaunchpadOptions
     forge = "launchpad"
     event_header = "X-Launchpad-Event-Type"

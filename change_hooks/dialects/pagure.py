@@ -110,6 +110,8 @@ class PagureStyle(Style):
 class PagureHandler(EventHandler[PagureOptions]):
     """Takes pushes, and what happens to pull requests."""
 
+    sender = "Pagure: pagure.io, Fedora, CentOS"
+    verified_by = "HMAC-SHA256"
     Options: ClassVar[type[Options] | None] = PagureOptions
     forge = "pagure"
     style = PagureStyle()

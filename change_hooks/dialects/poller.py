@@ -46,6 +46,8 @@ class PollerOptions(Options):
 class PollingHandler(HookHandler[PollerOptions]):
     """Forces the pollers named by ``poller``; all that are allowed when none is named."""
 
+    sender = "anybody who wants a poller to look now"
+    verified_by = "HTTP Basic"
     Options: ClassVar[type[Options] | None] = PollerOptions
     methods = ("GET", "POST")
 

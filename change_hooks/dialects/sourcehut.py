@@ -92,6 +92,8 @@ class SourceHutOptions(ForgeOptions):
 class SourceHutHandler(EventHandler[SourceHutOptions]):
     """Takes pushes."""
 
+    sender = "SourceHut: git.sr.ht and other installations"
+    verified_by = "Ed25519"
     Options: ClassVar[type[Options] | None] = SourceHutOptions
     forge = "sourcehut"
     secret_arguments = ("token",)

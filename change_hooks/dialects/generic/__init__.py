@@ -60,6 +60,8 @@ class UnnamedStyle(Style):
 class GenericHandler(EventHandler[GenericOptions]):
     """Takes any JSON object. A subclass may have methods ``handle_<event>`` for events of its own."""
 
+    sender = "any sender of JSON, by a mapping in the configuration"
+    verified_by = "HMAC, Standard Webhooks, or a token"
     Options: ClassVar[type[Options] | None] = GenericOptions
     forge = "generic"
     takes_form = True

@@ -1,0 +1,51 @@
+"""Every registered dialect has its row in the README, and its page."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENTRIES = {
+    entry.name: entry
+    for entry in distribution("change-hooks").entry_points.select(group="change_hooks.dialects")
+}
+NAME = re.compile(r"`(\w+)`")
+
+
+def readme_rows() -> dict[str, tuple[str, str]]:
+    """By each name in the first column of the table of dialects."""
+    section = (ROOT / "README.md").read_text().partition("\n## Dialects\n")[2].partition("\n## ")[0]
+    rows: dict[str, tuple[str, str]] = {}
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for name in NAME.findall(cells[0]):
+            assert name not in rows, f"{name} is listed twice"
+            rows[name] = (cells[1], cells[2])
+    return rows
+
+
+def test_the_readme_lists_all_dialects_and_no_others() -> None:
+    assert sorted(readme_rows()) == sorted(ENTRIES)
+
+
+@pytest.mark.parametrize("name", sorted(ENTRIES))
+def test_the_row_says_what_the_class_says(name: str) -> None:
+    handler: Any = ENTRIES[name].load()
+    assert readme_rows()[name] == (handler.sender, handler.verified_by)
+    assert handler.sender
+    assert handler.verified_by
+
+
+def test_every_dialect_has_a_page() -> None:
+    folder = ROOT / "docs" / "reference" / "dialects"
+    toctree = (folder / "index.md").read_text().partition("```{toctree}")[2].partition("```")[0].split()
+    pages = {path.stem for path in folder.glob("*.md")} - {"index"}
+    assert sorted(toctree) == sorted(pages)
+    for name, entry in ENTRIES.items():
+        same = {other.name for other in ENTRIES.values() if other.value == entry.value}
+        assert pages & same, f"{name} has no page"
