@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import click
 
 from change_hooks.cli.common import json_option, print_json, printable
 from change_hooks.cli.target import target_of
-from change_hooks.clients import git, svn
+from change_hooks.clients import fossil, git, svn
 from change_hooks.clients.mercurial import Poster, Refused
 from change_hooks.clients.simulate import EVENTS, CannotSimulate, Push, simulate
 from change_hooks.core.address import web_page
@@ -294,11 +295,33 @@ def notify_svn(repos: Path, rev: str, txn: str | None, layout: str, **options: A
     _notify(told, str(repos), options)
 
 
+@notify.command("fossil")
+@click.argument("repos", type=click.Path(exists=True, path_type=Path))
+@click.option("--branches", multiple=True, help="Only branches that match this pattern; may be repeated.")
+@_about
+def notify_fossil(repos: Path, branches: tuple[str, ...], **options: Any) -> None:
+    r"""As an after-receive hook, with the artifacts on standard input:
+
+    \b
+    fossil hook add --type after-receive \\
+        --command "change-hooks notify fossil %R --to https://build.example.com/change_hook/base"
+    """
+    try:
+        names, strange = fossil.read_artifacts(sys.stdin.buffer.read())
+        for line in strange:
+            _warn(f"not an artifact: {line!r}; run it as an after-receive hook")
+        told = fossil.changes_of(str(repos), names, branches or ("*",)) if names else git.Told()
+    except (ToolError, ValueError) as error:
+        _warn(str(error))
+        return
+    _notify(told, str(repos.resolve()), options)
+
+
 def _notify(told: git.Told, path: str, options: dict[str, Any]) -> None:
     for problem in told.problems:
         _warn(problem)
     for note in told.notes:
-        click.echo(f"change-hooks: {printable(note)}")
+        _say(printable(note))
     login = {name: options[name] for name in ("user", "password", "secret")}
     about = {name: options[name] for name in ("project", "category", "codebase") if options[name]}
     about["repository"] = options["repository"] or path
@@ -314,11 +337,17 @@ def _notify(told: git.Told, path: str, options: dict[str, Any]) -> None:
         except Refused as error:
             _warn(f"{sent} of {len(fields_of_all)} changes sent: {error}")
         else:
-            click.echo(f"change-hooks: {sent} changes sent to {poster.url}")
+            _say(f"{sent} changes sent to {poster.url}")
 
 
 def _warn(message: str) -> None:
-    click.echo(f"change-hooks: warning: {printable(message)}", err=True)
+    _say(f"warning: {printable(message)}", err=True)
+
+
+def _say(message: str, *, err: bool = False) -> None:
+    """Print a line, if anybody reads it: a hook may run where nobody does any more."""
+    with suppress(OSError):
+        click.echo(f"change-hooks: {message}", err=err)
 
 
 __all__ = ["notify", "send", "simulate_command"]

@@ -469,3 +469,79 @@ def test_a_push_is_simulated(dialect: str, server: Callable[..., Server], tmp_pa
     if dialect not in ("bitbucket", "gitorious"):
         refused = run(*sent, "--to", f"{running.url}/{dialect}", "--secret", "x", cwd=tmp_path, status=1)
         assert "403" in refused
+
+
+# Fossil
+
+
+@pytest.fixture
+def fossil_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fossil wants to know who works, and keeps notes in his home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USER", "ann")
+
+
+@pytest.mark.usefixtures("fossil_user")
+def test_a_fossil_push(receiver: Server, tmp_path: Path) -> None:
+    run("fossil", "init", "there.fossil", cwd=tmp_path)
+    hook = (
+        f"{program('change-hooks')} notify fossil %R --to {receiver.url}/base --project lamp --branches 'tr*'"
+    )
+    run(
+        *("fossil", "hook", "add", "-R", "there.fossil", "--type", "after-receive", "--command", hook),
+        cwd=tmp_path,
+    )
+    run("fossil", "clone", "file://" + str(tmp_path / "there.fossil"), "mine.fossil", cwd=tmp_path)
+    work = tmp_path / "work"
+    work.mkdir()
+    run("fossil", "open", "../mine.fossil", cwd=work)
+    for name, message, branch in (
+        ("\u00fc", "\u00f6ne\n\nmore", ()),
+        ("b", "two", ()),
+        ("c", "three", ("--branch", "wick")),
+    ):
+        (work / name).write_text(message)
+        run("fossil", "add", name, cwd=work)
+        run("fossil", "commit", "--no-warnings", "-m", message, *branch, cwd=work)
+    run("fossil", "push", "file://" + str(tmp_path / "there.fossil"), cwd=work)
+    # A server runs its back office by itself, once a push is over.
+    run("fossil", "backoffice", "-R", "there.fossil", cwd=tmp_path)
+    eventually(lambda: len(stored(tmp_path)) >= 2)
+    first, second = stored(tmp_path)
+    assert (first["author"], first["comments"], first["files"]) == ("ann", "\u00f6ne\n\nmore", ["\u00fc"])
+    assert (first["branch"], first["project"], first["src"]) == ("trunk", "lamp", "fossil")
+    assert first["repository"] == str(tmp_path / "there.fossil")
+    assert first["when_timestamp"] > 1_700_000_000
+    assert (second["comments"], second["files"]) == ("two", ["b"])
+    known = run("fossil", "timeline", "-n", "0", "-t", "ci", "-F", "%H", cwd=work)
+    assert {first["revision"], second["revision"]} < set(known.split())
+
+
+@pytest.mark.usefixtures("fossil_user")
+def test_what_fossil_did_not_write_costs_a_warning(receiver: Server, tmp_path: Path) -> None:
+    run("fossil", "init", "there.fossil", cwd=tmp_path)
+    to = ("--to", f"{receiver.url}/base")
+    for written, said in (
+        ("nonsense\n", "run it as an after-receive hook"),
+        (f"{'a1' * 32} check-in to trunk by ann\n", "is not in the repository"),
+        (f"{'a1' * 32} file a\n", "0 changes sent"),
+    ):
+        assert said in run(
+            "change-hooks", "notify", "fossil", "there.fossil", *to, cwd=tmp_path, stdin=written
+        )
+    (tmp_path / "other").write_text("not a repository")
+    line = f"{'a1' * 32} check-in to trunk by ann\n"
+    assert "warning: fossil" in run(
+        "change-hooks", "notify", "fossil", "other", *to, cwd=tmp_path, stdin=line
+    )
+
+
+@pytest.mark.usefixtures("fossil_user")
+def test_a_hook_whose_output_nobody_reads_still_sends(receiver: Server, tmp_path: Path) -> None:
+    run("fossil", "init", "there.fossil", cwd=tmp_path)
+    known = run("fossil", "timeline", "-R", "there.fossil", "-n", "1", "-t", "ci", "-F", "%H", cwd=tmp_path)
+    names = ["a1" * 32, known.split()[0]]
+    written = "".join(f"{name} check-in to trunk by ann\n" for name in names)
+    command = f"{program('change-hooks')} notify fossil there.fossil --to {receiver.url}/base >/dev/full 2>&1"
+    run("sh", "-c", command, cwd=tmp_path, stdin=written)
+    eventually(lambda: len(stored(tmp_path)) == 1)
