@@ -11,10 +11,11 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -87,24 +88,53 @@ def is_json(kind: str) -> bool:
     return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-def json_text(delivery: Delivery, *, form: bool, json: bool = True) -> bytes:
-    """The JSON document of a delivery, in UTF-8, taken from the signed body alone.
+def raw_json(delivery: Delivery, *, form: bool, json: bool = True) -> tuple[bytes, str]:
+    """The JSON document of a delivery as it was sent, from the body alone, and its character set.
+
+    It is what some forges sign, also when they send it in a form.
 
     :param form: take a form body with the document in its one field ``payload``.
     :param json: take a JSON body; a body without a content type is one.
-    :raises UnsupportedContentType: for another content type, or an unknown character set.
+    :raises UnsupportedContentType: for another content type.
     :raises BadPayload: for a form without exactly one ``payload``.
     """
     kind, charset = content_type(delivery)
     if json and (kind == "" or is_json(kind)):
-        return _in_utf8(delivery.body, charset)
+        return delivery.body, charset
     if form and kind == FORM:
         payloads = parse_urlencoded(delivery.body).get(b"payload", [])
         if len(payloads) != 1:
             raise BadPayload(f"the form must hold it exactly once, not {len(payloads)} times", "payload")
-        return _in_utf8(payloads[0], charset)
+        return payloads[0], charset
     taken = [name for name, takes in ((JSON, json), (FORM, form)) if takes]
     raise UnsupportedContentType(f"the content type must be {' or '.join(taken)}")
+
+
+def json_text(delivery: Delivery, *, form: bool, json: bool = True) -> bytes:
+    """The same in UTF-8.
+
+    :raises UnsupportedContentType: for another content type, or an unknown character set.
+    :raises BadPayload: for a form without exactly one ``payload``.
+    """
+    return _in_utf8(*raw_json(delivery, form=form, json=json))
+
+
+def without(delivery: Delivery, names: Collection[str], *, form: bool) -> Delivery:
+    """A delivery whose JSON document lacks some of its outermost fields: secrets, which are never stored.
+
+    :param names: of the fields.
+    :param form: see :func:`raw_json`.
+    :returns: the same delivery when it has none of them.
+    :raises UnsupportedContentType: as :func:`json_text`.
+    :raises BadPayload: as :func:`json_text` and :func:`decode`.
+    """
+    payload = decode(json_text(delivery, form=form), Any)
+    if not isinstance(payload, dict) or payload.keys().isdisjoint(names):
+        return delivery
+    kind, charset = content_type(delivery)
+    kept = {name: value for name, value in payload.items() if name not in names}
+    document = json.dumps(kept).encode(CHARSETS[charset])
+    return delivery.replace(body=urlencode({"payload": document}).encode() if kind == FORM else document)
 
 
 def _in_utf8(body: bytes, charset: str) -> bytes:
@@ -278,4 +308,6 @@ __all__ = [
     "expect_mapping",
     "is_json",
     "json_text",
+    "raw_json",
+    "without",
 ]

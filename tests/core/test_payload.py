@@ -21,6 +21,8 @@ from change_hooks.core.payload import (
     expect_mapping,
     is_json,
     json_text,
+    raw_json,
+    without,
 )
 from tests.conftest import delivery
 
@@ -240,3 +242,26 @@ def test_what_is_large_and_malformed_is_not_decoded_twice() -> None:
 
 def test_a_long_text_is_no_date() -> None:
     assert epoch("2026-11-24T12:00:00Z" + " " * LONGEST_DATE) is None
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "utf-16"])
+def test_the_document_as_it_was_sent(charset: str) -> None:
+    text = '{"payload": "\u00e4", "token": "t", "rest": [1]}'.encode(charset)
+    kind = f"application/json; charset={charset}".encode()
+    assert raw_json(delivery(text, content_type=kind), form=False) == (text, charset)
+    form = delivery(b"payload=%ff", content_type=FORM)
+    assert raw_json(form, form=True) == (b"\xff", "utf-8")
+    kept = without(delivery(text, content_type=kind), ("token", "password"), form=False)
+    assert decode(json_text(kept, form=False), Any) == {"payload": "\u00e4", "rest": [1]}
+
+
+def test_a_field_of_a_form_is_left_out() -> None:
+    sent = delivery(b"payload=%7B%22token%22:1,%22a%22:%22%26%22%7D", content_type=FORM)
+    kept = without(sent, ("token",), form=True)
+    assert decode(json_text(kept, form=True), Any) == {"a": "&"}
+    assert without(kept, ("token",), form=True) is kept
+
+
+def test_what_is_no_object_has_no_field_to_leave_out() -> None:
+    sent = delivery(b'["token"]')
+    assert without(sent, ("token",), form=False) is sent

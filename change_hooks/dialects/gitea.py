@@ -1,0 +1,81 @@
+"""The dialect ``gitea``, also called ``forgejo`` and ``gogs``: those three, and Codeberg.
+
+Source: Gitea, "Webhooks", ``services/webhook/notifier.go``; Gogs, ``internal/database/webhook.go``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import Event, Ignored
+from change_hooks.core.options import Options
+from change_hooks.dialects.event_handler import shaped
+from change_hooks.dialects.gitea_options import GiteaOptions, GiteaStyle, ProcessMethods
+from change_hooks.dialects.gitea_sender import GiteaSender
+from change_hooks.dialects.payloads import gitea as sent
+
+
+class GiteaHandler(ProcessMethods, GiteaSender):
+    """Takes pushes, ``create`` from Gogs, and what happens to pull requests."""
+
+    sender = "Gitea, Forgejo, Codeberg, Gogs"
+    verified_by = "HMAC-SHA256, or the header `Authorization`"
+    Options: ClassVar[type[Options] | None] = GiteaOptions
+    forge = "gitea"
+    style = GiteaStyle()
+
+    @shaped(sent.Push)
+    def handle_push(self, payload: sent.Push, event: str = "push") -> Event:
+        """A branch or tag was made, moved or deleted."""
+        if payload.before == payload.after:
+            return Ignored("nothing was pushed; the webhook works")
+        update = payload.update(event)
+        return replace(update, total=None) if self.settings.only_push_commit else update
+
+    @shaped(sent.MadeOrDeleted)
+    def handle_gogs_create(self, payload: sent.MadeOrDeleted, event: str) -> Event:
+        """Gogs made a branch or tag; of a tag it sends no push."""
+        if payload.ref_type != "tag":
+            return self.handle_create(payload)
+        if not payload.sha:
+            raise BadPayload("is missing", "$.sha")
+        return payload.update("create", payload.sha)
+
+    def handle_create(self, payload: Any) -> Event:
+        """A branch or tag was made."""
+        return Ignored("the push that comes beside it reports the new branch or tag")
+
+    @shaped(sent.MadeOrDeleted)
+    def handle_delete(self, payload: sent.MadeOrDeleted, event: str = "delete") -> Event:
+        """A branch or tag was deleted."""
+        return payload.update(event, None)
+
+    @shaped(sent.PullEvent)
+    def handle_pull_request(self, payload: sent.PullEvent, event: str = "pull_request") -> Event:
+        """Something happened to a pull request."""
+        if payload.pull_request.mergeable is False and self.settings.only_mergeable:
+            return Ignored("the pull request cannot be merged (option 'onlyMergeablePullRequest')")
+        return payload.neutral(event) or Ignored(
+            "this action of a pull request gives no change (option 'actions')"
+        )
+
+    @shaped(sent.PullEvent)
+    def handle_pull_request_comment(self, payload: sent.PullEvent, event: str) -> Event:
+        """Somebody reviewed a pull request, with or without words."""
+        return payload.comment(event)
+
+    handle_pull_request_approved = handle_pull_request_comment
+    handle_pull_request_rejected = handle_pull_request_comment
+
+    @shaped(sent.CommentEvent)
+    def handle_issue_comment(self, payload: sent.CommentEvent, event: str = "issue_comment") -> Event:
+        """Somebody wrote a comment on a pull request, whose commit older versions do not name."""
+        if not payload.on_a_pull_request:
+            return Ignored("the comment is not on a pull request")
+        return payload.written(event)
+
+
+__all__ = ["GiteaHandler", "GiteaOptions"]

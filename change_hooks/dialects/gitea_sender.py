@@ -1,0 +1,88 @@
+"""Who sends to ``gitea``: the headers of Gitea, Forgejo and Gogs, and what verifies them.
+
+Source: Gitea, "Webhooks"; ``services/webhook/deliver.go``; Forgejo, ``services/webhook/shared``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from change_hooks.core.delivery import Delivery, Verification
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.payload import raw_json, without
+from change_hooks.core.policy import Policy
+from change_hooks.core.verification import SignatureHeader, verify_together, verify_token
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.dialects.gitea_options import GiteaOptions, NewestStyle
+from change_hooks.flow import Steps
+
+#: Forgejo sends the headers of all three, Gitea its own and those of Gogs.
+FAMILY = ("Forgejo", "Gitea", "Gogs")
+SIGNATURES = (
+    *(SignatureHeader(f"X-{name}-Signature") for name in FAMILY),
+    SignatureHeader("X-Hub-Signature-256", "sha256="),
+    SignatureHeader("X-Hub-Signature", "sha1=", "sha1"),
+)
+
+
+class GiteaSender(EventHandler[GiteaOptions]):
+    """Verifies deliveries, and finds what they are called."""
+
+    takes_form = True
+
+    def __init__(self, master: Any, options: Any) -> None:
+        super().__init__(master, options)
+        if self.settings.only_push_commit:
+            self._policy = Policy(self.settings, NewestStyle())
+
+    @property
+    def signed(self) -> bool:
+        """A signature or the header ``Authorization`` is demanded."""
+        return bool(self.settings.secret or self.settings.authorization)
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
+        """A strict endpoint needs a secret, or what ``Authorization`` must be."""
+        return [] if options.get("authorization") else super().conflicts(options)
+
+    @classmethod
+    def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
+        """Warn when nothing authenticates the sender."""
+        return super().doubts(options, protected or bool(options.get("authorization")))
+
+    def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
+        """The JSON is signed, also when it is sent in a form; all signatures that are there must match."""
+        document, _ = raw_json(delivery, form=True)
+        headers = [(header, delivery.header(header.name)) for header in SIGNATURES]
+        verify_together(document, headers, secrets)
+        return "signature"
+
+    def verified(self, delivery: Delivery) -> Steps[Delivery]:
+        """Versions before Gitea 1.14 repeat the secret in the body: it is taken out, and never stored."""
+        if delivery.verification is not None:
+            return delivery
+        wanted = self.settings.authorization
+        if wanted:
+            verify_token(delivery.getHeader(b"authorization"), wanted)
+        if wanted and not self.settings.secret:
+            delivery = delivery.replace(verification="token")
+        else:
+            delivery = yield from super().verified(delivery)
+        return without(delivery, ("secret",), form=True)
+
+    def event(self, delivery: Delivery, document: bytes) -> str:
+        """What Gogs says when a branch or tag is made has a name of its own: it sends no push for tags."""
+        for name in FAMILY:
+            event = delivery.header(f"X-{name}-Event") or delivery.header(f"X-{name}-Event-Type")
+            if event:
+                return "gogs:create" if (name, event) == ("Gogs", "create") else event
+        raise BadPayload("is missing; it names the event", "header X-Gitea-Event")
+
+    def delivery_id(self, delivery: Delivery) -> str | None:
+        """The UUID; each attempt has another one."""
+        ids = (delivery.header(f"X-{name}-Delivery") for name in FAMILY)
+        return next(filter(None, ids), None)
+
+
+__all__ = ["FAMILY", "SIGNATURES", "GiteaSender"]
