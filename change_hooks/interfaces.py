@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from zope.interface import Attribute, Interface
 
+from change_hooks.core.found import NOTHING_KNOWN
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from twisted.internet.defer import Deferred
 
+    from change_hooks.core.change import Change
+    from change_hooks.core.delivery import Delivery
     from change_hooks.core.events import Event, Repository
+    from change_hooks.core.found import About
+    from change_hooks.journal.records import Appended, Claimed, Outcome, Pending
 
 EventType = TypeVar("EventType", bound="Event")
 
@@ -162,27 +168,49 @@ class IJournal(Interface):
     def close() -> Deferred[None]:
         """Give back what this receiver holds, finish what was asked for, and close the store."""
 
-    def append(delivery: Any, changes: Any, sinks: Sequence[str]) -> Deferred[Any]:
-        """Store an accepted delivery, its changes and, for each sink, the duty to deliver them.
+    def append(
+        delivery: Delivery,
+        changes: list[Change],
+        sinks: Sequence[str],
+        unwanted: Sequence[str] = (),
+        *,
+        about: About = NOTHING_KNOWN,
+    ) -> Deferred[Appended]:
+        """Store an accepted delivery, its changes and, for each sink, an entry in its outbox.
 
-        :returns: fires with an :class:`~change_hooks.journal.Appended` once it is durable.
+        :param sinks: the names of those that want something of it.
+        :param unwanted: the names of those that do not.
+        :param about: what it is about.
+        :returns: fires with an :class:`~change_hooks.journal.Appended` once it is durable. A delivery whose
+            id was accepted before is only counted.
         """
 
-    def postpone(delivery: Any) -> Deferred[Any]:
+    def postpone(delivery: Delivery) -> Deferred[Appended]:
         """Store a delivery whose changes are not known yet, and hold it.
 
         :returns: fires with an :class:`~change_hooks.journal.Appended` once it is durable.
         """
 
-    def finish(seq: int, changes: Any, sinks: Sequence[str]) -> Deferred[bool]:
-        """Store the changes of the pending delivery at place *seq*, and the duty to deliver them.
+    def finish(
+        seq: int,
+        changes: list[Change],
+        sinks: Sequence[str],
+        unwanted: Sequence[str] = (),
+        *,
+        about: About = NOTHING_KNOWN,
+        reason: str = "",
+    ) -> Deferred[bool]:
+        """Store the changes of the pending delivery at place *seq*. See :meth:`append`.
 
+        :param reason: why there are none.
         :returns: fires with False when it is not pending any more.
         """
 
-    def replay(seq: int, changes: Any, sinks: Sequence[str]) -> Deferred[bool]:
-        """Give the delivery at place *seq*, which was delivered or has failed, these changes instead of
-        those it had, and the duty to deliver them.
+    def replay(
+        seq: int, changes: list[Change], sinks: Sequence[str], unwanted: Sequence[str] = ()
+    ) -> Deferred[bool]:
+        """Give the delivery at place *seq*, which has nothing left to do, these changes instead of those it
+        had, and an entry for each of *sinks*.
 
         :returns: fires with False when it is still to be delivered.
         """
@@ -190,20 +218,18 @@ class IJournal(Interface):
     def fail(seq: int, error: str) -> Deferred[None]:
         """Record that a pending delivery cannot be finished."""
 
-    def put_off(seq: int, due: float, error: str) -> Deferred[None]:
-        """Let go of a pending delivery until *due*, in seconds since the epoch."""
+    def retry_later(seq: int, wait: float, error: str) -> Deferred[None]:
+        """Let go of a pending delivery for so many seconds."""
 
-    def pending(now: float, limit: int) -> Deferred[Any]:
-        """Take hold of pending deliveries that nobody holds: fires with at most *limit*
-        :class:`~change_hooks.journal.Pending`.
+    def pending(limit: int) -> Deferred[list[Pending]]:
+        """Hold at most *limit* pending deliveries that nobody holds."""
+
+    def claim(sinks: Sequence[str], limit: int) -> Deferred[Claimed]:
+        """Hold at most *limit* queues (there is one for each sink and repository) that are due and held by
+        nobody, this receiver included.
         """
 
-    def claim(sinks: Sequence[str], now: float, limit: int) -> Deferred[Any]:
-        """Take hold of at most *limit* queues (there is one for each sink and repository) that are due
-        and held by nobody, this receiver included: fires with a :class:`~change_hooks.journal.Claimed`.
-        """
-
-    def settle(outcomes: Any) -> Deferred[None]:
+    def record(outcomes: Sequence[Outcome]) -> Deferred[None]:
         """Record what became of work (delivered, to be tried again, or given up) and let go of its queue."""
 
     def renew(queues: Collection[tuple[str, str]], pending: Collection[int]) -> Deferred[None]:
@@ -214,9 +240,12 @@ class IJournal(Interface):
         """
 
     def prune(before: float) -> Deferred[int]:
-        """Delete some deliveries that were received before then (in seconds since the epoch) and delivered
-        to every sink. Fires with how many; 0: there are no more.
+        """Delete some deliveries that were received before then (in seconds since the epoch) and have nothing
+        left to do. Fires with how many; 0: there are no more.
         """
+
+    def prune_failed(before: float) -> Deferred[int]:
+        """Delete some deliveries that were received before then and have failed. Fires with how many."""
 
     def remember(name: str, value: bytes) -> Deferred[None]:
         """Keep a value under a name, instead of the one before."""
@@ -232,14 +261,19 @@ class IJournal(Interface):
     def release(name: str) -> Deferred[None]:
         """Let go of a name that this receiver holds."""
 
-    def delivery(seq: int) -> Deferred[Any]:
-        """Fires with the :class:`~change_hooks.core.delivery.Delivery` at place *seq*.
+    def delivery(seq: int) -> Deferred[Delivery]:
+        """Fires with the delivery at place *seq*.
 
         :raises LookupError: (fails with) there is none.
         """
 
+    def find(dialect: str, ids: Sequence[str]) -> Deferred[dict[str, int]]:
+        """Which deliveries of an endpoint came, of those with these ids: fires with their ids, and the status
+        with which each was answered. One that was accepted has 202, whatever was answered before.
+        """
+
     def waiting_sinks() -> Deferred[list[str]]:
-        """The names of the sinks for which changes wait."""
+        """The names of the sinks for which something waits."""
 
 
 __all__ = [

@@ -17,7 +17,7 @@ from change_hooks.core import change
 from change_hooks.core.verification import sign_hmac
 from change_hooks.dialects import event_handler, github
 from change_hooks.journal import chunks as pieces
-from change_hooks.journal import sql
+from change_hooks.journal import deliveries, facade
 from tests.conftest import Client
 
 from .test_service import Rig
@@ -120,7 +120,7 @@ def test_the_deliveries_of_one_turn_are_one_transaction_of_one_statement(
     statements: list[str] = []
     store._connection.set_trace_callback(statements.append)
     transactions = counted(store, "transact")
-    compressed = counted(sql, "packed")
+    compressed = counted(deliveries, "packed")
     body = push(3)
     started = [rig.client.start("POST", "/github", **signed(body, str(number))) for number in range(20)]
     rig.client.flush()
@@ -153,8 +153,8 @@ def test_with_a_sink_there_are_as_many_statements_for_twenty_as_for_one(tmp_path
 def test_what_is_large_is_encoded_piece_by_piece(counted: Any, tmp_path: Path) -> None:
     rig = Rig(WWW, tmp_path)
     rig.start()
-    whole = counted(sql, "_encode")
-    stored = counted(sql, "store")
+    whole = counted(facade, "_encode")
+    stored = counted(deliveries, "store")
     body = b"x" * (pieces.LARGE + 1)
     changes = [Change(comments="y" * pieces.PIECE)] * 3
     rig.journal.append(Delivery(b"POST", b"/", Headers(), body, id="1", dialect="base"), changes, ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,11 +18,12 @@ from twisted.internet.task import react
 
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, printable, read_config
 from change_hooks.config import HooksConfig
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ConfigurationError, DeliveryError, Unavailable
-from change_hooks.journal import STATES, SinkState, StoredChange, StoredDelivery, Wanted, Whole
+from change_hooks.journal import STATES, Attempt, SinkState, StoredChange, StoredDelivery, Wanted, Whole
 from change_hooks.journal.address import make_journal, open_reader
-from change_hooks.journal.sql import Reader, SQLJournal
-from change_hooks.journal.sql import prune as prune_some
+from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.reader import Reader, Tail
 from change_hooks.outbox.retention import DAY
 from change_hooks.service import replaying
 
@@ -96,14 +97,16 @@ def _config_and_ids(words: Sequence[str]) -> tuple[Path | None, list[str]]:
 def changes(config: Path | None, as_json: bool, follow: bool) -> None:
     """Print the changes in the journal, oldest first."""
     reader = reader_of(read_config(config))
-    last = 0
+    tail = Tail(reader)
     while True:
-        for stored in reader.changes(last):
+        lines = tail.news()
+        for stored in (change for line in lines if line.changes for change in reader.changes_of(line.seq)):
             if as_json:
                 print_json(stored.as_json())
             else:
                 click.echo(_change_line(stored))
-            last = stored.seq
+        if lines:
+            continue
         if not follow:
             return
         sys.stdout.flush()
@@ -116,7 +119,7 @@ def changes(config: Path | None, as_json: bool, follow: bool) -> None:
 @_state_option
 @_choosing
 def deliveries(config: Path | None, as_json: bool, **wanted: Any) -> None:
-    """Print the deliveries in the journal, oldest first."""
+    """Print the deliveries in the journal, newest first."""
     for stored in reader_of(read_config(config)).deliveries(Wanted(**wanted)):
         if as_json:
             print_json(msgspec.structs.asdict(stored))
@@ -130,7 +133,7 @@ def deliveries(config: Path | None, as_json: bool, **wanted: Any) -> None:
 def show(words: tuple[str, ...], as_json: bool) -> None:
     """Print all that is known of a delivery: what came, its changes, and what became of them.
 
-    ID is a delivery's id, or DIALECT/ID.
+    ID is a delivery's id, its beginning, or DIALECT/ID.
     """
     config, names = _config_and_ids(words)
     if not names:
@@ -235,7 +238,8 @@ def _replay(
         found: list[Any] = []
         problem = ""
         try:
-            found = yield process(whole.delivery)
+            delivery = yield journal.delivery(seq)
+            found = yield process(delivery)
             taken = yield journal.replay(seq, found, tuple(hooks.sinks))
             if not taken:
                 problem = "it is still to be delivered, and will be without this"
@@ -274,7 +278,7 @@ def prune(config: Path | None, as_json: bool, older_than: float | None, failed: 
         journal: SQLJournal = make_journal(hooks.journal or "", reactor.callFromThread)
         yield open_journal(journal)
         while True:
-            some = yield journal.writer.submit(lambda session: prune_some(session, before, failed=failed))
+            some = yield (journal.prune_failed if failed else journal.prune)(before)
             if not some:
                 break
             pruned[0] += some
@@ -298,11 +302,16 @@ def _change_line(stored: StoredChange) -> str:
 
 
 def _delivery_line(stored: StoredDelivery) -> str:
-    error = f"  {stored.error}" if stored.error else ""
-    return printable(
-        f"{shown_time(stored.received)}  {stored.state:9}  {stored.dialect}/{stored.delivery}"
-        f"  {stored.changes} changes, {stored.bytes} bytes{error}"
+    about = " ".join(filter(None, (stored.event, stored.repository, stored.branch, stored.author)))
+    sinks = ", ".join(f"{name} {word}" for name, word in stored.sinks.items())
+    parts = (
+        f"{shown_time(stored.received)}  {stored.state:9}  {stored.dialect or '-'}/{stored.delivery or '-'}",
+        about,
+        f"{stored.changes} changes, {stored.bytes} bytes",
+        sinks,
+        stored.reason,
     )
+    return printable("  ".join(filter(None, parts)))
 
 
 def shown_time(seconds: float | None) -> str:
@@ -312,51 +321,60 @@ def shown_time(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _headers(whole: Whole) -> list[tuple[str, str]]:
+def _headers(delivery: Delivery) -> list[tuple[str, str]]:
     return [
         (name.decode("latin-1"), value.decode("utf-8", "replace"))
-        for name, values in whole.delivery.requestHeaders.getAllRawHeaders()
+        for name, values in delivery.requestHeaders.getAllRawHeaders()
         for value in values
     ]
 
 
-def _payload(whole: Whole) -> Any:
+def _payload(delivery: Delivery) -> Any:
     """The body: decoded when it is JSON, as text when it is not."""
     try:
-        return msgspec.json.decode(whole.delivery.body)
+        return msgspec.json.decode(delivery.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return whole.delivery.body.decode("utf-8", "replace")
+        return delivery.body.decode("utf-8", "replace")
+
+
+def _request_as_json(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "method": delivery.method.decode("latin-1"),
+        "uri": delivery.uri.decode("latin-1"),
+        "headers": _headers(delivery),
+        "payload": _payload(delivery),
+    }
 
 
 def _as_json(whole: Whole) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(whole.stored),
-        "method": whole.delivery.method.decode("latin-1"),
-        "uri": whole.delivery.uri.decode("latin-1"),
-        "headers": _headers(whole),
-        "payload": _payload(whole),
+        **({} if whole.delivery is None else _request_as_json(whole.delivery)),
         "changes": [change.as_dict() for change in whole.changes],
         "sinks": [msgspec.structs.asdict(state) for state in whole.sinks],
+        "attempts": [msgspec.structs.asdict(attempt) for attempt in whole.attempts],
     }
 
 
-def _as_text(whole: Whole) -> str:
-    payload = _payload(whole)
+def _request_as_text(delivery: Delivery) -> Iterator[str]:
+    payload = _payload(delivery)
     if not isinstance(payload, str):
         payload = msgspec.json.format(msgspec.json.encode(payload), indent=2).decode()
-    lines = [
-        _delivery_line(whole.stored),
-        "",
-        f"{whole.delivery.method.decode('latin-1')} {whole.delivery.uri.decode('latin-1')}",
-        *(f"{name}: {value}" for name, value in _headers(whole)),
-        "",
-    ]
+    yield printable(f"{delivery.method.decode('latin-1')} {delivery.uri.decode('latin-1')}")
+    yield from (printable(f"{name}: {value}") for name, value in _headers(delivery))
+    yield ""
+    yield printable(payload, lines=True)
+    yield ""
+
+
+def _as_text(whole: Whole) -> str:
+    request = () if whole.delivery is None else _request_as_text(whole.delivery)
     after = [
         *(f"change {index}: {_fields(change.as_dict())}" for index, change in enumerate(whole.changes)),
         *(_sink_line(state) for state in whole.sinks),
+        *(_attempt_line(attempt) for attempt in whole.attempts),
     ]
-    shown = [*map(printable, lines), printable(payload, lines=True), "", *map(printable, after)]
-    return "\n".join(shown) + "\n"
+    return "\n".join([_delivery_line(whole.stored), "", *request, *map(printable, after)]) + "\n"
 
 
 def _fields(fields: dict[str, Any]) -> str:
@@ -366,12 +384,22 @@ def _fields(fields: dict[str, Any]) -> str:
 def _sink_line(state: SinkState) -> str:
     if state.state == "failed":
         return f"sink {state.sink}: gave up change {state.index}: {state.error}"
+    if state.state not in ("waiting", "retrying"):
+        return f"sink {state.sink}: {state.state}"
     why = (
         f", {state.attempts} attempts failed, next at {shown_time(state.due)}: {state.error}"
         if state.attempts
         else ""
     )
     return f"sink {state.sink}: waits for change {state.index} and what follows it{why}"
+
+
+def _attempt_line(attempt: Attempt) -> str:
+    error = f": {attempt.error}" if attempt.error else ""
+    return (
+        f"{shown_time(attempt.at)}  sink {attempt.sink}: change {attempt.index} {attempt.outcome}"
+        f" in {attempt.seconds:.3f} s{error}"
+    )
 
 
 __all__ = [

@@ -22,7 +22,8 @@ from change_hooks.forges.github import GitHub
 from change_hooks.forges.github_log import GitHubLog
 from change_hooks.forges.rest import RestError
 from change_hooks.journal.address import make_journal
-from change_hooks.journal.sql import Reader, SQLJournal
+from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.reader import Reader
 from change_hooks.recovery.catch_up import CatchUp, Missing
 from change_hooks.service import replaying
 
@@ -107,7 +108,7 @@ class _Run:
                 f"{source.repository} {source.hook or ''}".strip(),
                 GitHubLog(forge.rest, source.repository, source.hook, path),
                 journal,
-                known=lambda name: bool(self._reader.find(f"{entry.name}/{name}")),
+                known=lambda name: bool(self._reader.known(entry.name, [name])),
                 handles=lambda event: hasattr(handler, method_name(event)),
                 found=replaying(self._hooks, reactor),
                 sinks=tuple(self._hooks.sinks),

@@ -19,6 +19,8 @@ _TEXT = (*REQUIRED_TEXT, *OPTIONAL_TEXT)
 #: The property that lists the fields of a change about which the sender said nothing, where it could
 #: have: ``["files"]`` tells "the files are not known" from "no file was touched".
 MISSING = "change_hook_missing"
+#: The property of a change that was not sent but fetched: the way it came.
+RECOVERED = "change_hook_recovered"
 #: The property that says that the sender left commits of this push out: how many there are in all, or
 #: True when it does not say.
 TRUNCATED = "change_hook_truncated"
@@ -291,4 +293,4 @@ def _json_able(value: Any, path: str, depth: int = 0) -> Any:
     raise InvalidChange(path, f"{type(value).__name__} is not JSON-able")
 
 
-__all__ = ["MISSING", "TRUNCATED", "Change", "InvalidChange", "person", "well_formed"]
+__all__ = ["MISSING", "RECOVERED", "TRUNCATED", "Change", "InvalidChange", "person", "well_formed"]

@@ -30,8 +30,8 @@ class JournalIntake:
             self._dispatcher.wake()
             return accepted(found)
 
-        wanting = self._dispatcher.wanting(found, delivery.dialect)
-        appended: Deferred[Appended] = self._journal.append(delivery, found, wanting)
+        routes = self._dispatcher.routes(found, delivery.dialect)
+        appended = self._journal.append(delivery, found, *routes, about=found.about)
         return appended.addCallback(stored)
 
     def accept_late(self, delivery: Delivery, found: Deferred[Found]) -> Deferred[Receipt]:

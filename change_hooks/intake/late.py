@@ -18,7 +18,6 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import DeliveryError, Unavailable
 from change_hooks.core.found import Found
@@ -165,7 +164,7 @@ class PendingDeliveries:
             self._alarm.cancel()
         self._alarm = self._clock.callLater(LOOK_AGAIN, self._look)
         self._looking = True
-        self._journal.pending(self._clock.seconds(), room).addCallbacks(self._begin, self._cannot_look)
+        self._journal.pending(room).addCallbacks(self._begin, self._cannot_look)
 
     def _cannot_look(self, failure: Failure) -> None:
         self._looking = False
@@ -190,22 +189,24 @@ class PendingDeliveries:
     def _record(self, pending: Pending, result: Any) -> Deferred[None]:
         seq, delivery = pending.seq, pending.delivery
         if not isinstance(result, Failure):
-            changes: list[Change] = result
+            found: Found = result
             log.info(
                 "{dialect} {delivery}: finished; changes: {changes}",
                 dialect=delivery.dialect,
                 delivery=delivery.id,
-                changes=len(changes),
+                changes=len(found),
             )
-            wanting = self._dispatcher.wanting(changes, delivery.dialect)
-            return self._written(lambda: self._journal.finish(seq, changes, wanting))
+            routes = self._dispatcher.routes(found, delivery.dialect)
+            return self._written(
+                lambda: self._journal.finish(seq, found, *routes, about=found.about, reason=found.reason)
+            )
         if self._stopped:
             return succeed(None)
         error = result.value
         if isinstance(error, Unavailable) and pending.attempts + 1 < ATTEMPTS:
-            due = self._clock.seconds() + back_off(pending.attempts + 1)
+            wait = back_off(pending.attempts + 1)
             refusal = error.message
-            return self._written(lambda: self._journal.put_off(seq, due, refusal))
+            return self._written(lambda: self._journal.retry_later(seq, wait, refusal))
         if isinstance(error, DeliveryError):
             message = error.message
         else:

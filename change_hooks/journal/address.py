@@ -11,7 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.journal.sql import Reader, SchemaError, SQLJournal
+from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.reader import Reader
+from change_hooks.journal.schema import SchemaError
 from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
 from change_hooks.observer import NOBODY, Observer
 
@@ -96,7 +98,7 @@ def shown(address: Address | None) -> str:
     if isinstance(address, Path):
         return str(address)
     parts = urlsplit(address)
-    return f"postgresql://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 __all__ = ["Address", "check_journal", "make_journal", "open_reader", "shown"]

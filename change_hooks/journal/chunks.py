@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from io import BytesIO
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
 from change_hooks.core.change import Change
+from change_hooks.core.errors import Unavailable
 from change_hooks.journal.compression import Packed, packed
+from change_hooks.journal.session import Session, among
 
 #: The largest body that is stored in one piece, in bytes, and the largest document of changes that is.
 LARGE = 2 * 1024 * 1024
@@ -26,16 +28,6 @@ PIECE = 512 * 1024
 FORGOTTEN = 3600.0
 
 _encode = msgspec.json.Encoder().encode
-
-
-class Session(Protocol):
-    """See :class:`change_hooks.journal.sql.Session`."""
-
-    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
-        """Run a statement."""
-
-    def clock(self) -> float:
-        """Seconds."""
 
 
 class Piece(NamedTuple):
@@ -90,11 +82,11 @@ def store(session: Session, name: str, piece: Piece) -> None:
 def attach(session: Session, seq: int, names: Sequence[str]) -> None:
     """Make what is called *names* a part of the delivery at place *seq*.
 
-    :raises LookupError: it has been swept away.
+    :raises Unavailable: it has been swept away.
     """
     for name in names:
         if not session.execute("UPDATE large SET seq = ? WHERE name = ?", (seq, name)).rowcount:
-            raise LookupError("the pieces of a large delivery have been swept away")
+            raise Unavailable("storing the delivery took too long; send it again")
 
 
 def discard(session: Session, names: Sequence[str]) -> None:
@@ -103,11 +95,11 @@ def discard(session: Session, names: Sequence[str]) -> None:
     """
     if names:
         session.execute(
-            f"DELETE FROM pieces WHERE name {_among(names)} AND NOT EXISTS"
+            f"DELETE FROM pieces WHERE name {among(names)} AND NOT EXISTS"
             " (SELECT 1 FROM large WHERE large.name = pieces.name AND large.seq IS NOT NULL)",
             names,
         )
-        session.execute(f"DELETE FROM large WHERE seq IS NULL AND name {_among(names)}", names)
+        session.execute(f"DELETE FROM large WHERE seq IS NULL AND name {among(names)}", names)
 
 
 def delete(session: Session, name: str) -> None:
@@ -118,17 +110,13 @@ def delete(session: Session, name: str) -> None:
 def attached_to(session: Session, name: str) -> int | None:
     """The place of the delivery of which *name* is a part; None: of none."""
     row = session.execute("SELECT seq FROM large WHERE name = ?", (name,)).fetchone()
-    return None if row is None or row[0] is None else int(row[0])
+    return None if row is None or row["seq"] is None else int(row["seq"])
 
 
 def discard_of(session: Session, seqs: Sequence[int]) -> None:
     """Delete what belongs to the deliveries at the places *seqs*."""
     if seqs:
-        _delete(session, f"seq {_among(seqs)}", seqs)
-
-
-def _among(values: Sequence[Any]) -> str:
-    return f"IN ({', '.join('?' * len(values))})"
+        _delete(session, f"seq {among(seqs)}", seqs)
 
 
 def sweep(session: Session, *, everything: bool = False) -> None:
@@ -158,24 +146,24 @@ def read(session: Session, name: str, document: int = 0) -> bytes:
         ).fetchone()
         if row is None:
             return whole.getvalue()
-        whole.write(Packed(*row).unpacked())
+        whole.write(Packed(row["data"], row["size"]).unpacked())
         part += 1
 
 
 def document_with(session: Session, name: str, index: int) -> int:
     """The number of the document that holds the change at *index*."""
-    (found,) = session.execute(
-        "SELECT max(document) FROM pieces WHERE name = ? AND document <= ?", (name, index)
+    row = session.execute(
+        "SELECT max(document) AS found FROM pieces WHERE name = ? AND document <= ?", (name, index)
     ).fetchone()
-    return int(found)
+    return int(row["found"])
 
 
 def document_after(session: Session, name: str, document: int) -> int | None:
     """The number of the next document; None: there is none."""
-    (found,) = session.execute(
-        "SELECT min(document) FROM pieces WHERE name = ? AND document > ?", (name, document)
+    row = session.execute(
+        "SELECT min(document) AS found FROM pieces WHERE name = ? AND document > ?", (name, document)
     ).fetchone()
-    return None if found is None else int(found)
+    return None if row["found"] is None else int(row["found"])
 
 
 __all__ = [

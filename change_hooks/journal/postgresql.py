@@ -3,23 +3,43 @@
 Strategy: a receiver's group of writes is one transaction, and one lock orders the groups of all receivers,
 so places in the journal are in the order of commits, and no two groups can stand in each other's way. The
 commit that holds it is the one that waits for the disk, and each carries all that came in meanwhile.
+
+A connection keeps nothing from one transaction to the next, so that a pooler may give each of them another
+one: settings are local to the transaction, and no statement is prepared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import psycopg
+from psycopg import errors
+from psycopg.rows import DictRow, dict_row
 
-from change_hooks.journal.sql import Name, SQLJournal, refuse_newer, refuse_other, run_operations
-from change_hooks.journal.writer import Operation
+from change_hooks.journal import schema
+from change_hooks.journal.deliveries import run_operations
+from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.session import Name, Operation
 from change_hooks.observer import NOBODY, Observer
 
+#: What the schema's files call it.
+DATABASE = "postgresql"
 #: The advisory lock that a transaction takes before it writes: ASCII "chhk".
 LOCK = 0x6368686B
-#: How a transaction begins. Both statements take one way to the server and back.
-_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})"
+_SCHEMA = "SET LOCAL search_path = change_hooks"
+#: How a transaction begins; all of it takes one way to the server and back. The settings keep a receiver that
+#: hangs from stopping the others, and a commit durable.
+_BEGIN = f"""
+    BEGIN;
+    SET LOCAL idle_in_transaction_session_timeout = '15s';
+    SET LOCAL lock_timeout = '20s';
+    SET LOCAL statement_timeout = '30s';
+    SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
+    {_SCHEMA};
+    SELECT pg_advisory_xact_lock({LOCK})
+"""
 #: How to notice a server, or a way to it, that is gone without a word; seconds, and milliseconds at the end.
 _ALIVE = {
     "connect_timeout": 5,
@@ -28,97 +48,14 @@ _ALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-#: What keeps a receiver that hangs from stopping the others, and a commit durable.
-_SETTINGS = """
-    SET idle_in_transaction_session_timeout = '15s';
-    SET lock_timeout = '20s';
-    SET statement_timeout = '30s';
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
-    SET search_path = change_hooks
-"""
 
-_MIGRATIONS = (
-    """
-    CREATE TABLE deliveries (
-        seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        dialect TEXT NOT NULL,
-        id TEXT NOT NULL,
-        received DOUBLE PRECISION NOT NULL,
-        state TEXT NOT NULL,
-        head BYTEA NOT NULL,
-        body BYTEA NOT NULL,
-        changes BYTEA NOT NULL,
-        count INTEGER NOT NULL,
-        owner TEXT NOT NULL DEFAULT '',
-        lease DOUBLE PRECISION NOT NULL DEFAULT 0,
-        due DOUBLE PRECISION NOT NULL DEFAULT 0,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        error TEXT NOT NULL DEFAULT '',
-        UNIQUE (dialect, id)
-    );
-    CREATE INDEX deliveries_received ON deliveries (received);
-    CREATE INDEX deliveries_undone ON deliveries (state, received) WHERE state <> 'delivered';
-    CREATE TABLE queues (
-        sink TEXT NOT NULL,
-        repository TEXT NOT NULL,
-        due DOUBLE PRECISION NOT NULL DEFAULT 0,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        error TEXT NOT NULL DEFAULT '',
-        owner TEXT NOT NULL DEFAULT '',
-        lease DOUBLE PRECISION NOT NULL DEFAULT 0,
-        PRIMARY KEY (sink, repository)
-    );
-    CREATE INDEX queues_due ON queues (sink, due, repository);
-    CREATE TABLE duties (
-        sink TEXT NOT NULL,
-        repository TEXT NOT NULL,
-        seq BIGINT NOT NULL REFERENCES deliveries,
-        next INTEGER NOT NULL DEFAULT 0,
-        PRIMARY KEY (sink, repository, seq)
-    );
-    CREATE INDEX duties_seq ON duties (seq);
-    CREATE TABLE dead_letters (
-        sink TEXT NOT NULL,
-        seq BIGINT NOT NULL REFERENCES deliveries,
-        change INTEGER NOT NULL,
-        error TEXT NOT NULL,
-        PRIMARY KEY (sink, seq, change)
-    );
-    CREATE INDEX dead_letters_seq ON dead_letters (seq);
-    CREATE TABLE memory (name TEXT PRIMARY KEY, value BYTEA NOT NULL);
-    """,
-    """
-    ALTER TABLE deliveries ADD COLUMN large_body TEXT NOT NULL DEFAULT '';
-    ALTER TABLE deliveries ADD COLUMN large_changes TEXT NOT NULL DEFAULT '';
-    CREATE TABLE large (
-        name TEXT PRIMARY KEY,
-        seq BIGINT REFERENCES deliveries,
-        since DOUBLE PRECISION NOT NULL
-    );
-    CREATE INDEX large_seq ON large (seq);
-    CREATE TABLE pieces (
-        name TEXT NOT NULL,
-        document INTEGER NOT NULL,
-        part INTEGER NOT NULL,
-        data BYTEA NOT NULL,
-        PRIMARY KEY (name, document, part)
-    );
-    ALTER TABLE pieces ALTER data SET STORAGE EXTERNAL;
-    """,
-    """
-    ALTER TABLE deliveries ADD COLUMN body_size INTEGER;
-    ALTER TABLE deliveries ADD COLUMN changes_size INTEGER;
-    ALTER TABLE deliveries ALTER body SET STORAGE EXTERNAL;
-    ALTER TABLE deliveries ALTER changes SET STORAGE EXTERNAL;
-    ALTER TABLE pieces ADD COLUMN size INTEGER;
-    """,
-)
+Connection = psycopg.Connection[DictRow]
 
 
 class Session:
-    """See :class:`change_hooks.journal.sql.Session`."""
+    """See :class:`change_hooks.journal.session.Session`."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
@@ -133,14 +70,37 @@ class Session:
                 cursor.executemany(_translated(statement), rows)
 
     def insert(self, statement: str, names: Sequence[Name], parameters: Sequence[Any]) -> dict[Name, int]:
-        """See :meth:`change_hooks.journal.sql.Session.insert`."""
+        """See :meth:`change_hooks.journal.session.Session.insert`."""
         stored = self.execute(f"{statement} RETURNING seq, dialect, id", parameters)
-        return {(dialect, name): seq for seq, dialect, name in stored.fetchall()}
+        return {(row["dialect"], row["id"]): row["seq"] for row in stored.fetchall()}
+
+    @staticmethod
+    def together() -> AbstractContextManager[object]:
+        """See :meth:`change_hooks.journal.session.Session.together`."""
+        return nullcontext()
 
     def clock(self) -> float:
         """The server's time, in seconds since the epoch."""
-        row = self._connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
-        return float(row[0]) if row else 0.0
+        row = self.execute("SELECT extract(epoch FROM clock_timestamp())::float8 AS now").fetchone()
+        return float(row["now"])
+
+    def bytes(self) -> int:
+        """See :meth:`change_hooks.journal.session.Session.bytes`."""
+        row = self.execute(
+            "SELECT sum(pg_total_relation_size(oid))::bigint AS size FROM pg_class"
+            " WHERE relnamespace = 'change_hooks'::regnamespace AND relkind = 'r'"
+        ).fetchone()
+        return int(row["size"])
+
+
+class ReadingSession(Session):
+    """A session outside a transaction: each statement is one."""
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Run a statement."""
+        with self._connection.transaction():
+            self._connection.execute(f"SET TRANSACTION READ ONLY; {_SCHEMA}")
+            return super().execute(statement, parameters)
 
 
 def _translated(statement: str) -> Any:
@@ -152,10 +112,10 @@ class PostgreSQLStore:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: Connection | None = None
 
-    def transact(self, operations: Sequence[Operation]) -> list[Any]:
-        """Run the operations in one transaction; after any error, connect anew for the next one."""
+    def transact(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """Run the operations in one transaction; after any error, connect again for the next one."""
         try:
             if self._connection is None:
                 self._connection = connect(self._url)
@@ -168,6 +128,19 @@ class PostgreSQLStore:
             raise
         return results
 
+    @staticmethod
+    def is_failure(error: Exception) -> bool:
+        """See :meth:`change_hooks.journal.writer.Store.is_failure`."""
+        blamed = (
+            psycopg.DataError,
+            psycopg.IntegrityError,
+            psycopg.ProgrammingError,
+            psycopg.NotSupportedError,
+        )
+        if isinstance(error, blamed):
+            return False
+        return isinstance(error, (psycopg.Error, OSError, schema.SchemaError))
+
     def close(self) -> None:
         """Close the connection; what was not committed is gone."""
         connection, self._connection = self._connection, None
@@ -175,13 +148,24 @@ class PostgreSQLStore:
             connection.close()
 
 
-def connect(url: str) -> psycopg.Connection[Any]:
+def _connect(url: str) -> Connection:
+    return psycopg.connect(
+        url,
+        application_name="change-hooks",
+        autocommit=True,
+        prepare_threshold=None,
+        row_factory=dict_row,
+        **_ALIVE,  # type: ignore[arg-type]
+    )
+
+
+def connect(url: str) -> Connection:
     """Connect, and bring the tables, in the schema ``change_hooks``, up to date.
 
-    :raises SchemaError: a newer version wrote them.
-    :raises psycopg.Error: the server says no, or nothing.
+    :raises SchemaError: another version wrote them, and this one may not go on.
+    :raises psycopg.Error: the server refuses, or does not answer.
     """
-    connection = psycopg.connect(url, application_name="change-hooks", autocommit=True, **_ALIVE)  # type: ignore[arg-type]
+    connection = _connect(url)
     try:
         _migrate(connection)
     except BaseException:
@@ -190,21 +174,31 @@ def connect(url: str) -> psycopg.Connection[Any]:
     return connection
 
 
-def _migrate(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(_SETTINGS)
+def _migrate(connection: Connection) -> None:
     connection.execute(_BEGIN)
-    known = connection.execute("SELECT to_regclass('change_hooks.schema_version')").fetchone()
-    if known is None or known[0] is None:
+    there = _version(connection)
+    if not there.number:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS change_hooks")
+    for migration in schema.to_do(DATABASE, there):
+        for statement in migration.statements:
+            connection.execute(statement)
+        connection.execute("DELETE FROM schema_version")
         connection.execute(
-            "CREATE SCHEMA IF NOT EXISTS change_hooks;"
-            "CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version VALUES (0)"
+            _translated(schema.INSERT_VERSION), (migration.version.number, migration.version.compatible)
         )
-    version = _version(connection)
-    refuse_newer(version, len(_MIGRATIONS))
-    for script in _MIGRATIONS[version:]:
-        connection.execute(script)
-    connection.execute("UPDATE schema_version SET version = %s WHERE version <> %s", [len(_MIGRATIONS)] * 2)
     connection.execute("COMMIT")
+
+
+def _version(connection: Connection) -> schema.Version:
+    """:raises SchemaError: the tables cannot be read by any version."""
+    known = connection.execute("SELECT to_regclass('change_hooks.schema_version') AS there").fetchone()
+    if known is None or known["there"] is None:
+        return schema.Version()
+    try:
+        row = connection.execute(schema.SELECT_VERSION).fetchone()
+    except errors.UndefinedColumn:
+        raise schema.SchemaError(schema.UNRELEASED) from None
+    return schema.Version(row["version"], row["compatible"]) if row else schema.Version()
 
 
 def connect_to_read(url: str) -> Session:
@@ -213,23 +207,18 @@ def connect_to_read(url: str) -> Session:
     :raises FileNotFoundError: there is no journal in this database.
     :raises SchemaError: another version wrote it.
     """
-    connection = psycopg.connect(url, application_name="change-hooks", autocommit=True, **_ALIVE)  # type: ignore[arg-type]
-    known = connection.execute("SELECT to_regclass('change_hooks.deliveries')").fetchone()
-    if known is None or known[0] is None:
-        connection.close()
-        raise FileNotFoundError("there is no journal in this database; 'change-hooks serve' makes it")
-    connection.execute("SET search_path = change_hooks; SET default_transaction_read_only = on")
+    connection = _connect(url)
     try:
-        refuse_other(_version(connection), len(_MIGRATIONS))
+        with connection.transaction():
+            connection.execute(_SCHEMA)
+            there = _version(connection)
+        if not there.number:
+            raise FileNotFoundError("there is no journal in this database; 'change-hooks serve' makes it")
+        schema.refuse_other(DATABASE, there)
     except BaseException:
         connection.close()
         raise
-    return Session(connection)
-
-
-def _version(connection: psycopg.Connection[Any]) -> int:
-    row = connection.execute("SELECT version FROM schema_version").fetchone()
-    return int(row[0]) if row else 0
+    return ReadingSession(connection)
 
 
 def postgresql_journal(

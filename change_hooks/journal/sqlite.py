@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
 from threading import Thread
 from time import monotonic
 from typing import Any
 
-from change_hooks.journal.sql import (
-    Name,
-    SQLJournal,
-    is_one_statement,
-    refuse_newer,
-    refuse_other,
-    release_all,
-    run_operations,
-    size,
-)
-from change_hooks.journal.writer import Operation
+from change_hooks.journal import memory, outbox, schema
+from change_hooks.journal.chunks import sweep
+from change_hooks.journal.deliveries import is_one_statement, run_operations, size
+from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.session import Name, Operation
 from change_hooks.observer import NOBODY, Observer
 
+#: What the schema's files call it.
+DATABASE = "sqlite"
 #: How long to wait for another process that writes, in seconds: forges wait five for an answer.
 BUSY = 4.0
 #: The size of a new file's pages, in bytes: a payload takes several.
@@ -40,92 +36,23 @@ LATE_CHECKPOINT = 4096
 #: The size to which the write-ahead log shrinks, in bytes.
 LOG_SIZE = 64 * 1024 * 1024
 
-_MIGRATIONS = (
-    """
-    CREATE TABLE deliveries (
-        seq INTEGER PRIMARY KEY,
-        dialect TEXT NOT NULL,
-        id TEXT NOT NULL,
-        received REAL NOT NULL,
-        state TEXT NOT NULL,
-        head BLOB NOT NULL,
-        body BLOB NOT NULL,
-        changes BLOB NOT NULL,
-        count INTEGER NOT NULL,
-        UNIQUE (dialect, id)
-    );
-    CREATE TABLE queues (
-        sink TEXT NOT NULL,
-        repository TEXT NOT NULL,
-        due REAL NOT NULL DEFAULT 0,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        error TEXT NOT NULL DEFAULT '',
-        PRIMARY KEY (sink, repository)
-    ) WITHOUT ROWID;
-    CREATE INDEX queues_due ON queues (sink, due);
-    CREATE TABLE duties (
-        sink TEXT NOT NULL,
-        repository TEXT NOT NULL,
-        seq INTEGER NOT NULL REFERENCES deliveries,
-        next INTEGER NOT NULL DEFAULT 0,
-        PRIMARY KEY (sink, repository, seq)
-    ) WITHOUT ROWID;
-    CREATE INDEX duties_seq ON duties (seq);
-    CREATE TABLE dead_letters (
-        sink TEXT NOT NULL,
-        seq INTEGER NOT NULL REFERENCES deliveries,
-        change INTEGER NOT NULL,
-        error TEXT NOT NULL,
-        PRIMARY KEY (sink, seq, change)
-    ) WITHOUT ROWID;
-    """,
-    """
-    ALTER TABLE deliveries ADD COLUMN owner TEXT NOT NULL DEFAULT '';
-    ALTER TABLE deliveries ADD COLUMN lease REAL NOT NULL DEFAULT 0;
-    ALTER TABLE deliveries ADD COLUMN due REAL NOT NULL DEFAULT 0;
-    ALTER TABLE deliveries ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE deliveries ADD COLUMN error TEXT NOT NULL DEFAULT '';
-    CREATE INDEX deliveries_received ON deliveries (received);
-    CREATE INDEX deliveries_undone ON deliveries (state, received) WHERE state <> 'delivered';
-    ALTER TABLE queues ADD COLUMN owner TEXT NOT NULL DEFAULT '';
-    ALTER TABLE queues ADD COLUMN lease REAL NOT NULL DEFAULT 0;
-    CREATE INDEX dead_letters_seq ON dead_letters (seq);
-    CREATE TABLE memory (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-    """,
-    """
-    ALTER TABLE deliveries ADD COLUMN large_body TEXT NOT NULL DEFAULT '';
-    ALTER TABLE deliveries ADD COLUMN large_changes TEXT NOT NULL DEFAULT '';
-    CREATE TABLE large (
-        name TEXT PRIMARY KEY,
-        seq INTEGER REFERENCES deliveries,
-        since REAL NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX large_seq ON large (seq);
-    CREATE TABLE pieces (
-        name TEXT NOT NULL,
-        document INTEGER NOT NULL,
-        part INTEGER NOT NULL,
-        data BLOB NOT NULL,
-        PRIMARY KEY (name, document, part)
-    );
-    """,
-    """
-    ALTER TABLE deliveries ADD COLUMN body_size INTEGER;
-    ALTER TABLE deliveries ADD COLUMN changes_size INTEGER;
-    ALTER TABLE pieces ADD COLUMN size INTEGER;
-    """,
-)
-
 
 class Connection(sqlite3.Connection):
-    """A connection with the clock that leases go by: the machine's, since it was started."""
+    """See :class:`change_hooks.journal.session.Session`."""
 
-    def clock(self) -> float:
-        """Seconds, the same for all processes of this machine."""
-        return monotonic()
+    #: Leases go by the machine's clock since it was started: the same for all its processes.
+    clock: Callable[[], float] = staticmethod(monotonic)
+
+    def bytes(self) -> int:
+        """See :meth:`change_hooks.journal.session.Session.bytes`."""
+        ((_, _, file),) = self.execute("PRAGMA database_list").fetchall()
+        there = (Path(f"{file}{end}") for end in ("", "-wal"))
+        return sum(each.stat().st_size for each in there if each.exists())
 
     def insert(self, statement: str, names: Sequence[Name], parameters: Sequence[Any]) -> dict[Name, int]:
-        """See :meth:`change_hooks.journal.sql.Session.insert`. A statement's places follow one another."""
+        """See :meth:`change_hooks.journal.session.Session.insert`. The places of one statement follow one
+        another.
+        """
         stored = self.execute(statement, parameters)
         count, last = stored.rowcount, stored.lastrowid
         if count == 0 or last is None:
@@ -136,21 +63,39 @@ class Connection(sqlite3.Connection):
         found = self.execute(
             "SELECT seq, dialect, id FROM deliveries WHERE seq BETWEEN ? AND ?", (places[0], last)
         )
-        return {(dialect, name): seq for seq, dialect, name in found.fetchall()}
+        return {(row["dialect"], row["id"]): row["seq"] for row in found.fetchall()}
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """See :meth:`change_hooks.journal.session.Session.together`."""
+        if self.in_transaction:
+            yield
+            return
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
 
 
 class SQLiteStore:
-    """The file, used in one thread. See :class:`~change_hooks.journal.writer.Store`."""
+    """The file, used in one thread. See :class:`~change_hooks.journal.writer.Store`.
 
-    def __init__(self, path: Path) -> None:
+    :param clock: what leases go by, in seconds.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = monotonic) -> None:
         self._path = path
+        self._clock = clock
         self._connection: Connection | None = None
         self._file: tuple[int, int] | None = None
         self._presence: int | None = None
         self._written = 0
         self._checkpoint: Thread | None = None
 
-    def transact(self, operations: Sequence[Operation]) -> list[Any]:
+    def transact(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """Run the operations in one transaction.
 
         After any error the file is opened anew for the next one, so that a full or broken disk that
@@ -165,9 +110,8 @@ class SQLiteStore:
                 # Which is a transaction by itself. Each statement lets go of Python, and has to wait for it.
                 results = run_operations(connection, operations)
             else:
-                connection.execute("BEGIN IMMEDIATE")
-                results = run_operations(connection, operations)
-                connection.execute("COMMIT")
+                with connection.together():
+                    results = run_operations(connection, operations)
         except BaseException:
             self._disconnect()
             raise
@@ -175,6 +119,13 @@ class SQLiteStore:
         if self._written > CHECKPOINT:
             self._begin_checkpoint()
         return results
+
+    @staticmethod
+    def is_failure(error: Exception) -> bool:
+        """See :meth:`change_hooks.journal.writer.Store.is_failure`."""
+        if isinstance(error, (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError)):
+            return False
+        return isinstance(error, (sqlite3.Error, OSError, schema.SchemaError))
 
     def _begin_checkpoint(self) -> None:
         if self._checkpoint is not None and self._checkpoint.is_alive():
@@ -203,6 +154,7 @@ class SQLiteStore:
     def _opened(self) -> Connection:
         if self._connection is None:
             connection = connect(self._path)
+            connection.clock = self._clock
             if self._presence is None:
                 self._presence = _be_present(connection, self._path)
             self._connection, self._file = connection, _identity(self._path)
@@ -232,8 +184,10 @@ def _be_present(connection: Connection, path: Path) -> int:
     try:
         with suppress(BlockingIOError):
             flock(lock, LOCK_EX | LOCK_NB)
-            with connection:
-                release_all(connection)
+            with connection.together():
+                outbox.release_all(connection)
+                memory.let_all_go(connection)
+                sweep(connection, everything=True)
             flock(lock, LOCK_UN)
         flock(lock, LOCK_SH)
     except BaseException:
@@ -254,6 +208,7 @@ def connect(path: Path) -> Connection:
     connection = sqlite3.connect(
         path, isolation_level=None, timeout=BUSY, check_same_thread=False, factory=Connection
     )
+    connection.row_factory = sqlite3.Row
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -267,22 +222,28 @@ def connect(path: Path) -> Connection:
     return connection
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    if _version(connection) == len(_MIGRATIONS):
+def _migrate(connection: Connection) -> None:
+    if _version(connection) == schema.known(DATABASE):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    version = _version(connection)
-    refuse_newer(version, len(_MIGRATIONS))
-    for script in _MIGRATIONS[version:]:
-        for statement in script.split(";"):
-            connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-    connection.execute("COMMIT")
+    with connection.together():
+        for migration in schema.to_do(DATABASE, _version(connection)):
+            for statement in migration.statements:
+                connection.execute(statement)
+            connection.execute("DELETE FROM schema_version")
+            connection.execute(
+                schema.INSERT_VERSION, (migration.version.number, migration.version.compatible)
+            )
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(version)
+def _version(connection: Connection) -> schema.Version:
+    try:
+        row = connection.execute(schema.SELECT_VERSION).fetchone()
+    except sqlite3.OperationalError:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables:
+            raise schema.SchemaError(schema.UNRELEASED) from None
+        return schema.Version()
+    return schema.Version(row["version"], row["compatible"])
 
 
 def connect_to_read(path: Path) -> Connection:
@@ -295,7 +256,7 @@ def connect_to_read(path: Path) -> Connection:
         raise FileNotFoundError(f"there is no journal at {path}; 'change-hooks serve' makes it")
     connection = _connect_by_uri(path, "ro")
     try:
-        refuse_other(_version(connection), len(_MIGRATIONS))
+        schema.refuse_other(DATABASE, _version(connection))
     except BaseException:
         connection.close()
         raise
@@ -303,13 +264,15 @@ def connect_to_read(path: Path) -> Connection:
 
 
 def _connect_by_uri(path: Path, mode: str) -> Connection:
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"{path.resolve().as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
         timeout=BUSY,
         factory=Connection,
     )
+    connection.row_factory = sqlite3.Row
+    return connection
 
 
 def sqlite_journal(
@@ -317,9 +280,14 @@ def sqlite_journal(
     to_reactor: Callable[..., Any],
     soon: Callable[..., Any] | None = None,
     observer: Observer = NOBODY,
+    *,
+    clock: Callable[[], float] = monotonic,
 ) -> SQLJournal:
-    """A journal in the file *path*, which is made when it is not there."""
-    return SQLJournal(SQLiteStore(path), to_reactor, soon, observer)
+    """A journal in the file *path*, which is made when it is not there.
+
+    :param clock: what leases go by, in seconds.
+    """
+    return SQLJournal(SQLiteStore(path, clock), to_reactor, soon, observer)
 
 
 __all__ = ["SQLiteStore", "checkpoint", "connect", "connect_to_read", "sqlite_journal"]

@@ -12,34 +12,38 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
+from change_hooks.journal.session import Operation
 from change_hooks.observer import NOBODY, Observer
 
 #: When a transaction has so many operations, it takes no more in.
 GROUP = 512
 
+T = TypeVar("T")
+
 log = Logger()
 
-#: A function of the store's session; or what else the store knows to run.
-Operation = Any
-Submitted = tuple[Operation, "Deferred[Any]"]
+Submitted = tuple[Operation[Any], "Deferred[Any]"]
 
 
 class Store(Protocol):
     """What a database has to offer to be written by a :class:`Writer`. Used in the writer's thread only."""
 
-    def transact(self, operations: Sequence[Operation]) -> list[Any]:
-        """Run the operations in one transaction, each given the store's cursor.
+    def transact(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """Run the operations in one transaction, each given the store's session.
 
         :returns: the results, once they are durable.
         :raises Exception: nothing of it is stored.
         """
+
+    def is_failure(self, error: Exception) -> bool:
+        """Whether an error says that the store cannot be used now, and not that an operation is wrong."""
 
     def close(self) -> None:
         """Let go of the database; the next transaction opens it again."""
@@ -74,13 +78,14 @@ class Writer:
         self._thread = Thread(target=self._run, name="change_hooks journal", daemon=True)
         self._thread.start()
 
-    def submit(self, operation: Operation) -> Deferred[Any]:
+    def submit(self, operation: Operation[T]) -> Deferred[T]:
         """Have *operation* run in the next transaction.
 
         :returns: fires with its result when it is durable; fails with
-            :class:`~change_hooks.core.errors.Unavailable` when the database cannot be written.
+            :class:`~change_hooks.core.errors.Unavailable` when the database cannot be used; with the
+            operation's own error when it is to blame.
         """
-        deferred: Deferred[Any] = Deferred()
+        deferred: Deferred[T] = Deferred()
         self._submitted.append((operation, deferred))
         if self._soon is None:
             self._pass_on()
@@ -133,21 +138,31 @@ class Writer:
         fired += [(deferred, None) for deferred in closing]
         self._to_reactor(self._fire, fired, results, seconds)
 
-    def _transact(self, operations: list[Operation]) -> list[Any]:
+    def _transact(self, operations: list[Operation[Any]]) -> list[Any]:
         if not operations:
             return []
         try:
             return self._store.transact(operations)
         except Exception as error:
+            if self._store.is_failure(error):
+                # It would fail for each of them, and each would have to wait for that.
+                return _unavailable(error, len(operations))
             if len(operations) == 1:
-                log.error("the journal cannot be written: {error}", error=error)
-                return [Failure(Unavailable("the journal cannot be written now"))]
-        # One of them may be to blame; the others shall not suffer for it.
-        return [self._transact([operation])[0] for operation in operations]
+                return [Failure(error)]
+        # One of them is to blame; the others shall not suffer for it.
+        results: list[Any] = []
+        for operation in operations:
+            try:
+                results += self._store.transact([operation])
+            except Exception as error:
+                if self._store.is_failure(error):
+                    return results + _unavailable(error, len(operations) - len(results))
+                results.append(Failure(error))
+        return results
 
-    def _fire(self, fired: list[Submitted], results: list[Any], seconds: float) -> None:
+    def _fire(self, fired: list[tuple[Deferred[Any], Any]], results: list[Any], seconds: float) -> None:
         """In the reactor's thread: say how the group went, and hand out its results."""
-        if results and all(isinstance(result, Failure) for result in results):
+        if results and all(isinstance(result, Failure) and result.check(Unavailable) for result in results):
             self._observer.journal_unavailable()
         elif results:
             self._observer.journal_committed(seconds)
@@ -155,8 +170,13 @@ class Writer:
             deferred.callback(result)
 
 
+def _unavailable(error: Exception, operations: int) -> list[Failure]:
+    log.error("the journal cannot be written: {error}", error=error)
+    return [Failure(Unavailable("the journal cannot be written now")) for _ in range(operations)]
+
+
 def _CLOSE(cursor: Any) -> None:
     """Never called."""
 
 
-__all__ = ["GROUP", "Operation", "Store", "Writer"]
+__all__ = ["GROUP", "Store", "Writer"]

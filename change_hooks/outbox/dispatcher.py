@@ -20,10 +20,10 @@ from twisted.python.failure import Failure
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal
-from change_hooks.journal import LEASE, Claimed, DeadLetter, Outcome, Work
+from change_hooks.journal import LEASE, Claimed, DeadLetter, Outcome, Routes, Work
 from change_hooks.observer import NOBODY, Observer
 from change_hooks.outbox.handing import Handing
-from change_hooks.outbox.routing import RoutedSink, wanting
+from change_hooks.outbox.routing import RoutedSink, routes
 from change_hooks.outbox.sink_options import routed
 
 #: The wait after the first failure, and the longest one, in seconds.
@@ -88,9 +88,9 @@ class Dispatcher:
         """The names of the sinks."""
         return tuple(self._routed)
 
-    def wanting(self, changes: list[Change], dialect: str) -> tuple[str, ...]:
-        """The names of the sinks that want something of a delivery with these changes."""
-        return wanting(self._routed, changes, dialect)
+    def routes(self, changes: list[Change], dialect: str) -> Routes:
+        """Which sinks want something of a delivery with these changes."""
+        return routes(self._routed, changes, dialect)
 
     def start(self) -> None:
         """Begin, with what an earlier run left over."""
@@ -140,9 +140,9 @@ class Dispatcher:
         """Fires with the seconds until the next look."""
         wait = LOOK_AGAIN
         for name, room in rooms.items():
-            claimed: Claimed = yield self._journal.claim((name,), self._clock.seconds(), room)
+            claimed: Claimed = yield self._journal.claim((name,), room)
             if claimed.next_due is not None:
-                wait = min(wait, max(claimed.next_due - self._clock.seconds(), 0.01))
+                wait = min(wait, max(claimed.next_due, 0.01))
             if not self._stopped:
                 self._begin(claimed)
         return wait
@@ -168,9 +168,12 @@ class Dispatcher:
 
     def _broke(self, failure: Failure, work: Work) -> Any:
         log.failure("the dispatcher broke", failure)
-        due = self._clock.seconds() + LONGEST_RETRY
-        put_off = Outcome(work.sink, work.repository, [], [], work.attempts, due, "the dispatcher broke")
-        return self._journal.settle([put_off]).addErrback(lambda again: log.failure("and again", again))
+        later = Outcome(
+            work.sink, work.repository, [], [], work.attempts, LONGEST_RETRY, "the dispatcher broke"
+        )
+        return self._journal.record([later]).addErrback(
+            lambda again: log.failure("could not record the failure either", again)
+        )
 
     def _handed_over(self, _: Any, work: Work) -> None:
         self._busy.discard((work.sink, work.repository))
@@ -201,15 +204,15 @@ class Dispatcher:
         dead: list[DeadLetter] = []
         attempts = work.attempts
         record_at = self._clock.seconds() + RECORD_WITHIN
-        queued = [(duty, handing.units(duty.changes)) for duty in work.duties]
+        queued = [(entry, handing.units(entry.changes)) for entry in work.entries]
         groups = [group for _, units in queued for group, _ in units]
-        for duty, units in queued:
+        for entry, units in queued:
             for index, (group, unit) in enumerate(units):
                 groups.pop(0)
                 if group and group in groups:
                     self._superseded(work.sink, unit)
                     continue
-                attempted = yield handing.hand_over(duty.seq, unit)
+                attempted = yield handing.hand_over(entry.seq, unit)
                 if attempted.accepted:
                     attempts = 0
                 else:
@@ -217,25 +220,24 @@ class Dispatcher:
                     if not attempted.refused and attempts < handing.routed.attempts:
                         wait = max(back_off(attempts), attempted.asked)
                         self._say_retrying(work.sink, unit, attempts, attempted.error, wait)
-                        done.append((duty.seq, unit[0][0].index))
-                        due = self._clock.seconds() + wait
+                        done.append((entry.seq, unit[0][0].index))
                         retry = Outcome(
-                            work.sink, work.repository, done, dead, attempts, due, attempted.error
+                            work.sink, work.repository, done, dead, attempts, wait, attempted.error
                         )
-                        yield self._settle(retry)
+                        yield self._record(retry)
                         return
                     self._say_given_up(work.sink, unit, attempted.error)
                     self._observer.dead_letter(work.sink, attempted.error)
-                    dead.append(DeadLetter(duty.seq, unit[-1][0].index, attempted.error))
+                    dead.append(DeadLetter(entry.seq, unit[-1][0].index, attempted.error))
                     attempts = 0
                 if index + 1 < len(units) and (self._stopped or self._clock.seconds() >= record_at):
-                    done.append((duty.seq, units[index + 1][1][0][0].index))
-                    yield self._settle(Outcome(work.sink, work.repository, done, dead))
+                    done.append((entry.seq, units[index + 1][1][0][0].index))
+                    yield self._record(Outcome(work.sink, work.repository, done, dead))
                     return
-            done.append((duty.seq, duty.rest))
+            done.append((entry.seq, entry.rest))
             if self._stopped or self._clock.seconds() >= record_at:
                 break
-        yield self._settle(Outcome(work.sink, work.repository, done, dead))
+        yield self._record(Outcome(work.sink, work.repository, done, dead))
 
     @staticmethod
     def _superseded(sink: str, unit: Any) -> None:
@@ -260,13 +262,13 @@ class Dispatcher:
         )
 
     @inlineCallbacks
-    def _settle(self, outcome: Outcome) -> Any:
+    def _record(self, outcome: Outcome) -> Any:
         """Record it, however long the journal takes to recover; a shutdown leaves it unrecorded, and
         it will be handed over again, under the same key.
         """
         while True:
             try:
-                yield self._journal.settle([outcome])
+                yield self._journal.record([outcome])
                 return
             except Unavailable:
                 if self._stopped:

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from change_hooks.core.change import MISSING, Change
 from change_hooks.core.push import Push, pushes
+from change_hooks.journal import Routes
 
 #: What ``only`` and ``unless`` may name.
 CONDITION_FIELDS = ("repositories", "branches", "categories", "projects", "dialects", "codebases", "files")
@@ -194,13 +195,14 @@ class RoutedSink:
         return Push.of(changes) if self.per == "push" else changes[-1]
 
 
-def wanting(sinks: Mapping[str, RoutedSink], changes: Sequence[Change], dialect: str) -> tuple[str, ...]:
-    """The names of the sinks that want something of a delivery."""
-    return tuple(
-        name
-        for name, routed in sinks.items()
-        if (changes if routed.wants_all else routed.wanted(name, changes, dialect))
-    )
+def routes(sinks: Mapping[str, RoutedSink], changes: Sequence[Change], dialect: str) -> Routes:
+    """Which sinks want something of a delivery, and which do not."""
+    wanted: list[str] = []
+    unwanted: list[str] = []
+    for name, routed in sinks.items():
+        wants = changes if routed.wants_all else routed.wanted(name, changes, dialect)
+        (wanted if wants else unwanted).append(name)
+    return Routes(tuple(wanted), tuple(unwanted))
 
 
 __all__ = [
@@ -210,5 +212,5 @@ __all__ = [
     "Patterns",
     "RoutedSink",
     "repository_names",
-    "wanting",
+    "routes",
 ]

@@ -80,10 +80,12 @@ def test_following_goes_on_with_what_comes(
 
 def test_deliveries(config: str, tmp_path: Path) -> None:
     fill(tmp_path / "j.sqlite", CHANGE)
-    assert run("deliveries", config).stdout == "1970-01-01T00:00:05Z  delivered  base/1  1 changes, 2 bytes\n"
+    assert run("deliveries", config).stdout == "1970-01-01T00:00:05Z  stored     base/1  1 changes, 2 bytes\n"
     (line,) = run("deliveries", config, "--json").stdout.splitlines()
     assert json.loads(line) == {
-        "seq": 1, "dialect": "base", "delivery": "1", "received": 5.0, "state": "delivered", "changes": 1, "bytes": 2, "error": "",
+        "seq": 1, "dialect": "base", "delivery": "1", "event": "", "repository": "", "branch": "", "author": "",
+        "received": 5.0, "client": "", "status": 202, "state": "stored", "reason": "", "verification": "none",
+        "changes": 1, "bytes": 2, "duplicates": 0, "recovered": "", "sinks": {},
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ class Rig:
         self.write(lambda journal: journal.append(received, [Change(revision="old")], ("a",)))
 
     def deliver(self, seq: int, *dead: DeadLetter) -> None:
-        self.write(lambda journal: journal.settle([Outcome("a", "", [(seq, None)], list(dead))]))
+        self.write(lambda journal: journal.record([Outcome("a", "", [(seq, None)], list(dead))]))
 
     def run(self, command: str, *arguments: str) -> Result:
         return CliRunner().invoke(cli.main, [command, str(self.config), *arguments])
@@ -111,7 +112,7 @@ def test_deliveries_are_chosen(rig: Rig) -> None:
     rig.fill("1")
     rig.fill("2", dialect="other", received=1_700_000_000.0)
     rig.deliver(2)
-    assert names(rig.lines("deliveries")) == ["1", "2"]
+    assert names(rig.lines("deliveries")) == ["2", "1"]
     assert names(rig.lines("deliveries", "--state", "delivered")) == ["2"]
     assert names(rig.lines("deliveries", "--dialect", "base")) == ["1"]
     assert names(rig.lines("deliveries", "--repository", "nothing")) == []
@@ -126,16 +127,23 @@ def test_deliveries_are_chosen(rig: Rig) -> None:
 def test_a_delivery_is_shown_whole_and_without_secrets(rig: Rig) -> None:
     headers = {"X-Gitlab-Token": "s3cret", "Authorization": "Basic eDp5", "X-A": "b\x1b[2J"}
     rig.fill("1", b'{"a": "\xc3\xa9\\u001b"}', headers=headers)
-    rig.write(lambda journal: journal.settle([Outcome("a", "", [(1, 0)], [], 2, 10.0, "refused")]))
+    rig.write(lambda journal: journal.record([Outcome("a", "", [(1, 0)], [], 2, 100.0, "refused")]))
     (shown,) = rig.lines("show", "1")
     assert shown["payload"] == {"a": "\u00e9\x1b"}
-    assert shown["sinks"] == [
-        {"sink": "a", "state": "waiting", "index": 0, "attempts": 2, "due": 10.0, "error": "refused"}
-    ]
+    (state,) = shown["sinks"]
+    assert state.pop("due") == pytest.approx(time() + 100, abs=20)
+    assert state == {
+        "sink": "a",
+        "state": "retrying",
+        "repository": "",
+        "index": 0,
+        "attempts": 2,
+        "error": "refused",
+    }
     assert shown["changes"][0]["revision"] == "old"
     text = rig.run("show", "base/1").output
     assert "POST /change_hook/x" in text
-    assert "2 attempts failed, next at 1970-01-01T00:00:10Z: refused" in text
+    assert "2 attempts failed, next at 20" in text
     for output in (text, json.dumps(shown)):
         assert "s3cret" not in output
         assert "Basic" not in output
@@ -174,7 +182,7 @@ def test_a_failed_delivery_is_replayed_through_the_handler(rig: Rig) -> None:
     result = rig.run("replay", "--failed")
     assert (result.exit_code, result.output) == (0, "1 replayed, 0 not\n")
     states = {line["delivery"]: line["state"] for line in rig.lines("deliveries")}
-    assert states == {"1": "accepted", "2": "delivered", "3": "accepted"}
+    assert states == {"1": "waiting", "2": "delivered", "3": "waiting"}
     assert [line["revision"] for line in rig.lines("changes")] == ["1", "old", "old"]
 
 

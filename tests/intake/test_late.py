@@ -19,7 +19,7 @@ from change_hooks.core.found import Found
 from change_hooks.intake.journalled import JournalIntake
 from change_hooks.intake.late import ATTEMPTS, CONCURRENCY, PendingDeliveries
 from change_hooks.intake.receipt import Receipt
-from change_hooks.journal.sql import Reader
+from change_hooks.journal.reader import Reader
 from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
 from change_hooks.outbox.dispatcher import FIRST_RETRY, LONGEST_RETRY, LOOK_AGAIN, Dispatcher
 from tests.conftest import delivery, has_fired, result_of
@@ -34,7 +34,9 @@ class Rig:
         self.taken: list[Change] = []
         self.processed: list[Delivery] = []
         self.results: list[Any] = []
-        self.journal = sqlite_journal(path, lambda function, *arguments: function(*arguments))
+        self.journal = sqlite_journal(
+            path, lambda function, *arguments: function(*arguments), clock=self.clock.seconds
+        )
         self.dispatcher = Dispatcher(self.journal, {"sink": self.taken.append}, self.clock, attempts=3)
         self.pending = PendingDeliveries(self.journal, self.dispatcher, self.clock, 5.0, self.process)
         self.intake = JournalIntake(self.journal, self.dispatcher, self.pending)
@@ -56,7 +58,7 @@ class Rig:
 
     def stored(self) -> list[tuple[str, str]]:
         reader = Reader(connect_to_read(self.path))
-        return [(stored.state, stored.error) for stored in reader.deliveries()]
+        return [(stored.state, stored.reason) for stored in reader.after(0)]
 
     def postpone(self, name: str) -> None:
         self.journal.postpone(delivery(b"x", id=name, dialect="base"))
@@ -221,7 +223,7 @@ def test_what_cannot_be_recorded_is_recorded_later(rig: Rig, monkeypatch: pytest
     rig.intake.accept_late(verified(), later)
     rig.advance(5)
     with monkeypatch.context() as broken:
-        broken.setattr(rig.journal, "finish", lambda *_: fail(Unavailable("disk full")))
+        broken.setattr(rig.journal, "finish", lambda *_, **__: fail(Unavailable("disk full")))
         later.callback(Found([API]))
         rig.advance(FIRST_RETRY)
         assert rig.stored() == [("pending", "")]

@@ -410,7 +410,7 @@ def test_a_sink_that_hangs_does_not_stop_the_others(
         for number in range(3):
             send(running.url, str(number))
         eventually(lambda: len(receiver.taken) == 3)
-        assert states(tmp_path) == ["accepted"] * 3
+        assert states(tmp_path) == ["waiting"] * 3
         # A shutdown does not wait for it either, longer than the sink's own time limit.
         running.kill()
 

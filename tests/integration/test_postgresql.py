@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,7 +16,9 @@ from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal import Appended
 from change_hooks.journal.address import check_journal, make_journal, open_reader
 from change_hooks.journal.postgresql import PostgreSQLStore, connect, connect_to_read, postgresql_journal
-from change_hooks.journal.sql import Reader, SchemaError
+from change_hooks.journal.reader import Reader
+from change_hooks.journal.schema import SchemaError
+from change_hooks.journal.sqlite import connect as connect_to_sqlite
 
 from ..conftest import delivery, result_of
 from ..journal.suite import *  # noqa: F403
@@ -101,25 +105,77 @@ def test_a_commit_is_durable_whatever_the_server_says(journal: Journal, url: str
         (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
         connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
     try:
-        with connect(url) as connection:
-            assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
+        (shown,) = journal.run(
+            journal.journal.writer.submit(
+                lambda session: session.execute("SHOW synchronous_commit").fetchall()
+            )
+        )
+        assert shown == {"synchronous_commit": "on"}
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"ALTER DATABASE {name} RESET synchronous_commit")
 
 
-def test_tables_of_a_newer_version_are_left_alone(journal: Journal, url: str) -> None:
+def set_version(url: str, version: int, compatible: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("UPDATE change_hooks.schema_version SET version = 99")
+        connection.execute(
+            "UPDATE change_hooks.schema_version SET version = %s, compatible = %s", (version, compatible)
+        )
+
+
+def test_tables_of_a_newer_version_are_left_alone(journal: Journal, url: str) -> None:
+    set_version(url, 99, 99)
     with pytest.raises(SchemaError, match="upgrade"):
         connect(url)
     for ask in (check_journal, open_reader):
         with pytest.raises(ConfigurationError, match="upgrade"):
             ask(url)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("UPDATE change_hooks.schema_version SET version = 1")
-    with pytest.raises(ConfigurationError, match="older version of change-hooks; 'change-hooks serve'"):
-        open_reader(url)
+        connection.execute("ALTER TABLE change_hooks.schema_version DROP COLUMN compatible")
+    for ask in (check_journal, open_reader):
+        with pytest.raises(ConfigurationError, match="never released"):
+            ask(url)
+
+
+def test_a_newer_version_says_whether_this_one_may_go_on(journal: Journal, url: str) -> None:
+    set_version(url, 99, 1)
+    assert not journal.other().append("1", API).duplicate
+    assert [line.delivery for line in open_reader(url).deliveries()] == ["1"]
+
+
+def test_both_databases_have_the_same_tables(journal: Journal, url: str, tmp_path: Path) -> None:
+    kinds = {
+        "INTEGER": {"integer", "bigint"},
+        "REAL": {"double precision"},
+        "TEXT": {"text"},
+        "BLOB": {"bytea"},
+    }
+    with closing(connect_to_sqlite(tmp_path / "x.sqlite")) as sqlite, psycopg.connect(url) as postgresql:
+        tables = [row[0] for row in sqlite.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        ours = {
+            (table, row["name"]): (row["type"], bool(row["notnull"] or row["pk"]))
+            for table in tables
+            for row in sqlite.execute(f"PRAGMA table_info({table})")
+        }
+        theirs = {
+            (table, name): (kind, nullable == "NO")
+            for table, name, kind, nullable in postgresql.execute(
+                "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns"
+                " WHERE table_schema = 'change_hooks'"
+            )
+        }
+        indexes = "SELECT {} FROM {} WHERE {} ORDER BY 1"
+        sqlite_indexes = indexes.format("name", "sqlite_schema", "type = 'index' AND sql IS NOT NULL")
+        postgresql_indexes = indexes.format(
+            "indexname", "pg_indexes", "schemaname = 'change_hooks' AND indexname NOT LIKE '%pkey'"
+        )
+        assert [tuple(row) for row in sqlite.execute(sqlite_indexes)] == postgresql.execute(
+            postgresql_indexes
+        ).fetchall()
+    assert ours.keys() == theirs.keys()
+    for column, (kind, filled) in ours.items():
+        assert theirs[column][0] in kinds[kind], column
+        assert theirs[column][1] == filled, column
 
 
 def test_a_server_that_is_not_there_is_a_clear_error() -> None:

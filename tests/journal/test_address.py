@@ -35,5 +35,7 @@ def test_without_its_package_postgresql_says_what_to_install(monkeypatch: pytest
 def test_a_password_is_not_shown() -> None:
     assert shown(URL) == "postgresql://db.example:5433/hooks"
     assert shown("postgres:///hooks") == "postgresql:///hooks"
+    several = "postgresql://me:s3cret@a.example:5432,b.example:5433/hooks"
+    assert shown(several) == "postgresql://a.example:5432,b.example:5433/hooks"
     assert shown(Path("/x.sqlite")) == "/x.sqlite"
     assert shown(None) == "none"

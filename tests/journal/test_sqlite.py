@@ -12,12 +12,12 @@ import pytest
 
 from change_hooks.core.change import Change
 from change_hooks.core.errors import ConfigurationError, Unavailable
-from change_hooks.journal import Appended, ChangeKey
+from change_hooks.journal import Appended
 from change_hooks.journal.address import open_reader
 from change_hooks.journal.chunks import Piece, store
-from change_hooks.journal.sql import Reader, SchemaError
+from change_hooks.journal.reader import Reader
+from change_hooks.journal.schema import Migration, SchemaError, Version, migrations
 from change_hooks.journal.sqlite import (
-    _MIGRATIONS,
     SQLiteStore,
     checkpoint,
     connect,
@@ -62,8 +62,8 @@ def test_the_file_is_for_its_owner_only(journal: Journal) -> None:
 
 def test_every_commit_is_synced(journal: Journal) -> None:
     connection = connect(path_of(journal))
-    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert tuple(connection.execute("PRAGMA synchronous").fetchone()) == (2,)
+    assert tuple(connection.execute("PRAGMA journal_mode").fetchone()) == ("wal",)
 
 
 def test_the_log_is_copied_into_the_database_beside_the_writer(
@@ -110,16 +110,26 @@ def test_a_log_that_cannot_be_copied_waits_for_the_writer(tmp_path: Path) -> Non
     assert not (tmp_path / "none.sqlite").exists()
 
 
+def set_version(path: Path, version: int, compatible: int) -> None:
+    with closing(connect(path)) as connection:
+        connection.execute("UPDATE schema_version SET version = ?, compatible = ?", (version, compatible))
+
+
 def test_a_file_of_a_newer_version_is_left_alone(journal: Journal) -> None:
-    connection = connect(path_of(journal))
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
+    set_version(path_of(journal), 99, 99)
     with pytest.raises(SchemaError, match="upgrade"):
         connect(path_of(journal))
     with pytest.raises(Unavailable):
         journal.append("1", API)
     with pytest.raises(ConfigurationError, match="upgrade"):
         open_reader(path_of(journal))
+
+
+def test_a_newer_version_says_whether_this_one_may_go_on(journal: Journal) -> None:
+    set_version(path_of(journal), 99, 1)
+    journal.journal.writer._store.close()
+    assert not journal.append("1", API).duplicate
+    assert [line.delivery for line in open_reader(path_of(journal)).deliveries()] == ["1"]
 
 
 def test_what_is_no_database_is_told_to_who_wants_to_read_it(tmp_path: Path) -> None:
@@ -129,27 +139,31 @@ def test_what_is_no_database_is_told_to_who_wants_to_read_it(tmp_path: Path) -> 
         open_reader(path)
 
 
-def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    connection = sqlite3.connect(path)
-    connection.executescript(f"{_MIGRATIONS[0]} PRAGMA user_version = 1;")
+def test_a_file_of_an_older_version_is_brought_up_to_date(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.append("1", API)
+    path = path_of(journal)
+    journal.journal.writer._store.close()
+    newer = Migration(Version(2, 2), ("ALTER TABLE deliveries ADD COLUMN more TEXT NOT NULL DEFAULT 'x'",))
+    both = (*migrations("sqlite"), newer)
+    monkeypatch.setattr("change_hooks.journal.schema.migrations", lambda _: both)
     with pytest.raises(ConfigurationError, match="older version of change-hooks; 'change-hooks serve'"):
         open_reader(path)
-    head, body = delivery(b"x").dump()
-    stored = ("base", "1", 5.0, "accepted", head, body, b'[{"repository":"api"}]', 1)
-    connection.execute(
-        "INSERT INTO deliveries (dialect, id, received, state, head, body, changes, count)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        stored,
-    )
-    connection.execute("INSERT INTO queues (sink, repository) VALUES ('sink', 'api')")
-    connection.execute("INSERT INTO duties (sink, repository, seq) VALUES ('sink', 'api', 1)")
-    connection.commit()
-    connection.close()
-    journal = make(path)
+    with closing(connect(path)) as connection:
+        assert tuple(connection.execute("SELECT id, more FROM deliveries").fetchone()) == ("1", "x")
+        assert tuple(connection.execute("SELECT * FROM schema_version").fetchone()) == (2, 2)
     assert journal.append("1").duplicate
-    (work,) = journal.claim().works
-    assert work.duties[0].changes == [(ChangeKey("base", "1", 0), Change(repository="api"))]
+
+
+def test_a_file_of_a_version_that_was_never_released_is_refused_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE deliveries (seq INTEGER PRIMARY KEY)")
+        connection.execute("PRAGMA user_version = 4")
+        connection.commit()
+    with pytest.raises(SchemaError, match="never released"):
+        connect(path)
 
 
 def test_when_no_process_is_left_what_they_held_is_free(tmp_path: Path) -> None:
@@ -165,7 +179,7 @@ def test_when_no_process_is_left_what_they_held_is_free(tmp_path: Path) -> None:
     first.journal.writer._store.close()
     third = first.other()
     assert len(third.claim().works) == 1
-    assert len(third.run(third.journal.pending(0.0, 10))) == 1
+    assert len(third.run(third.journal.pending(10))) == 1
     assert third.rows("pieces") == 0
 
 
@@ -220,9 +234,9 @@ def test_nothing_of_a_failed_transaction_is_stored(journal: Journal) -> None:
         connection.execute("DELETE FROM deliveries")
         raise RuntimeError
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(RuntimeError):
         journal.run(journal.journal.writer.submit(fails))
-    assert journal.states() == ["accepted"]
+    assert journal.states() == ["waiting"]
 
 
 def test_there_is_nothing_to_read_before_there_is_a_journal(tmp_path: Path) -> None:

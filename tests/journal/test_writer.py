@@ -26,6 +26,9 @@ class MemoryStore:
         self.groups.append(len(operations))
         return results
 
+    def is_failure(self, error: Exception) -> bool:
+        return isinstance(error, OSError)
+
     def close(self) -> None:
         self.closed += 1
 
@@ -67,8 +70,44 @@ def test_one_bad_operation_does_not_take_the_others_down(store: MemoryStore, wri
     after = writer.submit(lambda _: 2)
     writer.run_group()
     assert (result_of(good), result_of(after)) == (1, 2)
-    with pytest.raises(Unavailable):
+    # It is told by its own name: the database is well.
+    with pytest.raises(ZeroDivisionError):
         result_of(bad)
+
+
+def test_a_store_that_fails_is_asked_once_for_a_whole_group(store: MemoryStore, writer: Writer) -> None:
+    asked: list[int] = []
+
+    def fails(operations: Sequence[Any]) -> list[Any]:
+        asked.append(len(operations))
+        raise OSError("disk full")
+
+    store.transact = fails  # type: ignore[method-assign]
+    results = [writer.submit(lambda _: 1) for _ in range(20)]
+    writer.run_group()
+    assert asked == [20]
+    for result in results:
+        with pytest.raises(Unavailable):
+            result_of(result)
+
+
+def test_a_store_that_fails_while_the_blame_is_sought_fails_for_the_rest(
+    store: MemoryStore, writer: Writer
+) -> None:
+    calls: list[int] = []
+
+    def breaks(store: MemoryStore) -> None:
+        calls.append(1)
+        store.broken = len(calls) == 2
+        raise ZeroDivisionError
+
+    results = [writer.submit(operation) for operation in (lambda _: 1, breaks, lambda _: 1)]
+    writer.run_group()
+    assert result_of(results[0]) == 1
+    with pytest.raises(ZeroDivisionError):
+        result_of(results[1])
+    with pytest.raises(Unavailable):
+        result_of(results[2])
 
 
 def test_a_store_that_breaks_is_tried_again(store: MemoryStore, writer: Writer) -> None:

@@ -1,0 +1,460 @@
+"""Storing deliveries: at once with their changes, or first without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import msgspec
+
+from change_hooks.core.change import RECOVERED, Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.found import NOTHING_KNOWN, About
+from change_hooks.journal.chunks import Piece, attach, attached_to, delete, discard, discard_of, store
+from change_hooks.journal.compression import Packed, packed
+from change_hooks.journal.contents import DELIVERY, Unreadable, restored
+from change_hooks.journal.outbox import FREE, LONGEST_WAIT, enqueue, queue_name
+from change_hooks.journal.records import LEASE, NOWHERE, Appended, Pending, Routes
+from change_hooks.journal.schema import IS_ACCEPTED, IS_TRACE, UNDONE
+from change_hooks.journal.session import ROWS, Name, Operation, Session, among, of_many, storable
+
+#: What an operation writes that does not say how much, in bytes.
+SMALL = 4096
+#: How many ids are looked for with one statement.
+IDS = 200
+#: How a request was answered whose delivery was accepted.
+ACCEPTED = 202
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Stored(NamedTuple):
+    """The columns of a delivery that are written when it is stored. Those after the name are written again
+    when one that failed comes again.
+    """
+
+    dialect: str
+    id: str
+    received: float
+    state: str
+    status: int
+    event: str
+    repository: str
+    branch: str
+    author: str
+    client: str
+    verification: str
+    recovered: str
+    sinks: str
+    size: int
+    count: int  # type: ignore[assignment]  # tuple.count is not missed
+    owner: str
+    lease: float
+    large_body: str
+    large_changes: str
+    body_size: int | None
+    changes_size: int | None
+    head: bytes
+    body: bytes
+    changes: bytes
+
+
+_ONE = f"({', '.join('?' * len(Stored._fields))})"
+INSERT = f"INSERT INTO deliveries ({', '.join(Stored._fields)}) VALUES ... ON CONFLICT DO NOTHING"
+REVIVE = (
+    f"INSERT INTO deliveries ({', '.join(Stored._fields)}) VALUES {_ONE}"
+    f" ON CONFLICT (id, dialect) WHERE {IS_ACCEPTED} DO UPDATE SET"
+    f" {', '.join(f'{column} = excluded.{column}' for column in Stored._fields[2:])},"
+    " due = 0, attempts = 0, reason = '' WHERE deliveries.state = 'failed' RETURNING seq"
+)
+FORGET_FAILURE = (
+    "DELETE FROM dead_letters WHERE seq IN"
+    f" (SELECT seq FROM deliveries WHERE id = ? AND dialect = ? AND state = 'failed' AND {IS_ACCEPTED})"
+)
+COUNT_DUPLICATE = (
+    f"UPDATE deliveries SET duplicates = duplicates + ? WHERE id = ? AND dialect = ? AND {IS_ACCEPTED}"
+)
+SELECT_PENDING = (
+    f"SELECT seq, attempts, {DELIVERY} FROM deliveries WHERE state = 'pending' AND {UNDONE}"
+    f" AND {FREE} AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?"
+)
+HOLD_PENDING = "UPDATE deliveries SET owner = ?, lease = ? WHERE seq = ?"
+FINISH = (
+    "UPDATE deliveries SET state = ?, reason = ?, sinks = ?, changes = ?, changes_size = ?, count = ?,"
+    " large_changes = ?, owner = '' WHERE seq = ?"
+)
+SET_ABOUT = "UPDATE deliveries SET event = ?, repository = ?, branch = ?, author = ? WHERE seq = ?"
+FAIL = "UPDATE deliveries SET state = 'failed', owner = '', reason = ? WHERE seq = ? AND state = 'pending'"
+RETRY_LATER = (
+    "UPDATE deliveries SET owner = '', due = ?, attempts = attempts + 1, reason = ? WHERE seq = ?"
+    " AND state = 'pending'"
+)
+
+
+@lru_cache(maxsize=256)
+def encode_routes(wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> str:
+    """What the column ``sinks`` holds: for each sink, whether it wanted something."""
+    if not wanted and not unwanted:
+        return ""
+    return _encode({**dict.fromkeys(unwanted, 0), **dict.fromkeys(wanted, 1)}).decode()
+
+
+class Append(msgspec.Struct, frozen=True):
+    """The operation that stores an accepted delivery. A group of them is stored with one statement.
+
+    :param name: its dialect and id.
+    :param row: its columns.
+    :param queues: where its entries go: sinks, and names of queues.
+    """
+
+    name: Name
+    row: Stored
+    queues: list[tuple[str, str]]
+
+    @property
+    def size(self) -> int:
+        """About how much it writes, in bytes."""
+        row = self.row
+        return SMALL + len(row.head) + len(row.body) + len(row.changes)
+
+    def __call__(self, session: Session) -> Appended:
+        """Store it by itself."""
+        return append(session, [self])[0]
+
+    @classmethod
+    def of(
+        cls,
+        delivery: Delivery,
+        changes: list[Change],
+        routes: Routes,
+        about: About,
+        *,
+        large_body: str = "",
+        large_changes: str = "",
+    ) -> Append:
+        """Made in the reactor's thread, so that the writer's has nothing to do but write.
+
+        :param large_body: the name of the body, when it is stored in pieces.
+        :param large_changes: the name of the changes.
+        """
+        row = _row(
+            delivery,
+            "waiting" if routes.wanted else "stored",
+            packed(b"" if large_changes else _encode(changes)),
+            len(changes),
+            about=about,
+            routes=routes,
+            recovered=changes[0].properties.get(RECOVERED, "") if changes else "",
+            large_body=large_body,
+            large_changes=large_changes,
+        )
+        return cls((row.dialect, row.id), row, queues_of(changes, routes.wanted))
+
+
+class Bring(msgspec.Struct, frozen=True):
+    """The operation that stores a piece of what is called *name*."""
+
+    name: str
+    piece: Piece
+
+    def __call__(self, session: Session) -> None:
+        """Store it."""
+        store(session, self.name, self.piece)
+
+    @property
+    def size(self) -> int:
+        """About how much it writes, in bytes."""
+        return SMALL + len(self.piece.data)
+
+
+def run_operations(session: Session, operations: Sequence[Operation[Any]]) -> list[Any]:
+    """Run operations one after the other, and what stands together to be appended at once."""
+    results: list[Any] = []
+    for alike, group in groupby(operations, _is_append):
+        if alike:
+            appends: list[Any] = list(group)
+            for first in range(0, len(appends), ROWS):
+                results += append(session, appends[first : first + ROWS])
+        else:
+            results += [operation(session) for operation in group]
+    return results
+
+
+def is_one_statement(operations: Sequence[Operation[Any]]) -> bool:
+    """True when nothing has to be stored together, but for what one statement stores."""
+    return len(operations) <= ROWS and all(
+        isinstance(operation, Append) and not operation.queues for operation in operations
+    )
+
+
+def size(operations: Sequence[Operation[Any]]) -> int:
+    """About how much operations write, in bytes."""
+    return sum(getattr(operation, "size", SMALL) for operation in operations)
+
+
+def _is_append(operation: object) -> bool:
+    return operation.__class__ is Append
+
+
+def append(session: Session, appends: list[Append]) -> list[Appended]:
+    """Store deliveries with their entries, unless they were accepted before."""
+    # Of two with one name, the first.
+    first: dict[Name, Append] = {}
+    for each in appends:
+        first.setdefault(each.name, each)
+    stored = _insert(session, first)
+    again: dict[Name, int] = {}
+    results = []
+    entries = []
+    for each in appends:
+        seq = stored.get(each.name) if first[each.name] is each else None
+        if seq is None:
+            again[each.name] = again.get(each.name, 0) + 1
+            results.append(_DUPLICATE)
+            continue
+        results.append(Appended(duplicate=False, seq=seq))
+        entries += [(*queue, seq) for queue in each.queues]
+    if again:
+        session.executemany(
+            COUNT_DUPLICATE, [(times, name, dialect) for (dialect, name), times in again.items()]
+        )
+    if entries:
+        enqueue(session, entries)
+    return results
+
+
+_DUPLICATE = Appended(duplicate=True)
+
+
+def _insert(session: Session, appends: Mapping[Name, Append]) -> dict[Name, int]:
+    """Store deliveries, also those that came before and failed.
+
+    :returns: the places of those that were stored.
+    """
+    names = list(appends)
+    statement = of_many(INSERT, _ONE, len(names))
+    stored = session.insert(statement, names, [value for each in appends.values() for value in each.row])
+    for name in names if len(stored) < len(names) else ():
+        if name not in stored:
+            with session.together():
+                session.execute(FORGET_FAILURE, name[::-1])
+                row = session.execute(REVIVE, appends[name].row).fetchone()
+            if row is not None:
+                stored[name] = row["seq"]
+    return stored
+
+
+def append_large(session: Session, large: Append, names: Sequence[str]) -> Appended:
+    """Store a delivery of which *names* have been brought."""
+    appended = large(session)
+    _keep(session, appended, names)
+    return appended
+
+
+def _keep(session: Session, appended: Appended, names: Sequence[str]) -> None:
+    """Make what was brought a part of its delivery, instead of what it had when it failed."""
+    if appended.duplicate:
+        discard(session, names)
+    else:
+        discard_of(session, [appended.seq])
+        attach(session, appended.seq, names)
+
+
+def _row(
+    delivery: Delivery,
+    state: str,
+    changes: Packed,
+    count: int,
+    *,
+    about: About,
+    routes: Routes,
+    recovered: str = "",
+    large_body: str = "",
+    large_changes: str = "",
+    owner: str = "",
+    lease: float = 0.0,
+) -> Stored:
+    head, body = delivery.dump()
+    stored = packed(b"" if large_body else body)
+    return Stored(
+        dialect=delivery.dialect,
+        id=delivery.id or "",
+        received=delivery.received,
+        state=state,
+        status=ACCEPTED,
+        event=storable(about.event),
+        repository=storable(about.repository),
+        branch=storable(about.branch),
+        author=storable(about.author),
+        client=storable(delivery.client.host),
+        verification=delivery.verification or "none",
+        recovered=recovered,
+        sinks=encode_routes(*routes),
+        size=len(body),
+        count=count,
+        owner=owner,
+        lease=lease,
+        large_body=large_body,
+        large_changes=large_changes,
+        body_size=stored.size,
+        changes_size=changes.size,
+        head=head,
+        body=stored.data,
+        changes=changes.data,
+    )
+
+
+def queues_of(changes: list[Change], sinks: Sequence[str]) -> list[tuple[str, str]]:
+    """The queues of changes: sinks, and names."""
+    return [(sink, queue) for sink in sinks for queue in {queue_name(change) for change in changes}]
+
+
+def postpone(session: Session, delivery: Delivery, owner: str, large_body: str = "") -> Appended:
+    """Store a delivery whose changes are not known yet, for *owner* to hold."""
+    lease = session.clock() + LEASE
+    row = _row(
+        delivery,
+        "pending",
+        Packed(b"[]"),
+        0,
+        about=NOTHING_KNOWN,
+        routes=NOWHERE,
+        large_body=large_body,
+        owner=owner,
+        lease=lease,
+    )
+    appended = Append((row.dialect, row.id), row, [])(session)
+    if large_body:
+        _keep(session, appended, [large_body])
+    return appended
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """The changes of a delivery that is stored.
+
+    :param states: those in which it may be.
+    :param otherwise: its state when nobody wants them.
+    :param reason: why there are none.
+    :param changes: in JSON; empty when they are stored in pieces.
+    :param sinks: what the column of this name shall hold.
+    :param about: what they are about; None: as before.
+    """
+
+    seq: int
+    states: tuple[str, ...]
+    otherwise: str
+    reason: str
+    changes: Packed
+    count: int
+    sinks: str
+    queues: list[tuple[str, str]]
+    about: About | None
+
+
+def finish(session: Session, new: Finish, large: str = "") -> bool:
+    """Store changes instead of those that were there.
+
+    :param large: the name of the changes, when they were brought in pieces.
+    :returns: False when the delivery is in none of the states.
+    """
+    row = session.execute(
+        f"SELECT large_changes FROM deliveries WHERE seq = ? AND state {among(new.states)}",
+        (new.seq, *new.states),
+    ).fetchone()
+    if row is None:
+        discard(session, [large])
+        # A commit may have been done although its answer was lost.
+        return bool(large) and attached_to(session, large) == new.seq
+    session.execute(
+        FINISH,
+        (
+            "waiting" if new.queues else new.otherwise,
+            storable(new.reason),
+            new.sinks,
+            new.changes.data,
+            new.changes.size,
+            new.count,
+            large,
+            new.seq,
+        ),
+    )
+    if new.about is not None:
+        session.execute(SET_ABOUT, (*map(storable, msgspec.structs.astuple(new.about)), new.seq))
+    delete(session, row["large_changes"])
+    if large:
+        attach(session, new.seq, [large])
+    session.execute("DELETE FROM dead_letters WHERE seq = ?", (new.seq,))
+    if new.queues:
+        enqueue(session, [(*queue, new.seq) for queue in new.queues])
+    return True
+
+
+def fail(session: Session, seq: int, error: str) -> None:
+    """Record that a pending delivery cannot be finished."""
+    session.execute(FAIL, (storable(error), seq))
+
+
+def retry_later(session: Session, seq: int, wait: float, error: str) -> None:
+    """Let go of a pending delivery for so many seconds."""
+    session.execute(RETRY_LATER, (session.clock() + wait, storable(error), seq))
+
+
+def pending(session: Session, owner: str, limit: int) -> list[Pending]:
+    """Hold at most *limit* pending deliveries that nobody holds. One that cannot be read has failed."""
+    clock = session.clock()
+    found: list[Pending] = []
+    for row in session.execute(SELECT_PENDING, (clock, clock, clock + LONGEST_WAIT, limit)).fetchall():
+        try:
+            found.append(Pending(row["seq"], row["attempts"], restored(session, row)))
+        except Unreadable as error:
+            fail(session, row["seq"], str(error))
+    session.executemany(HOLD_PENDING, [(owner, clock + LEASE, each.seq) for each in found])
+    return found
+
+
+def find(session: Session, dialect: str, ids: Sequence[str]) -> dict[str, int]:
+    """See :meth:`change_hooks.interfaces.IJournal.find`."""
+    found: dict[str, int] = {}
+    # What was accepted counts more than that it was refused before.
+    for kind in (IS_TRACE, IS_ACCEPTED):
+        for first in range(0, len(ids), IDS):
+            some = ids[first : first + IDS]
+            statement = f"SELECT id, status FROM deliveries WHERE id {among(some)} AND dialect = ? AND {kind}"
+            rows = session.execute(f"{statement} ORDER BY seq", (*some, dialect)).fetchall()
+            found.update((row["id"], row["status"]) for row in rows)
+    return found
+
+
+def delivery_at(session: Session, seq: int) -> Delivery:
+    """The delivery at a place.
+
+    :raises LookupError: there is none, or it was not kept.
+    :raises Unreadable: it has been damaged.
+    """
+    row = session.execute(f"SELECT {DELIVERY} FROM deliveries WHERE seq = ?", (seq,)).fetchone()
+    if row is None or not row["head"]:
+        raise LookupError(f"no delivery is at place {seq}")
+    return restored(session, row)
+
+
+__all__ = [
+    "Append",
+    "Bring",
+    "Finish",
+    "append",
+    "append_large",
+    "delivery_at",
+    "encode_routes",
+    "fail",
+    "find",
+    "finish",
+    "is_one_statement",
+    "pending",
+    "postpone",
+    "queues_of",
+    "retry_later",
+    "run_operations",
+    "size",
+]

@@ -1,0 +1,236 @@
+"""The journal, as the rest of the package uses it: each call is an operation that the writer runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from secrets import token_hex
+from typing import Any, TypeVar
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
+from zope.interface import implementer
+
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import Unavailable
+from change_hooks.core.found import NOTHING_KNOWN, About
+from change_hooks.interfaces import IJournal
+from change_hooks.journal import deliveries, memory, outbox, pruning
+from change_hooks.journal.chunks import LARGE, Piece, body_in_pieces, changes_in_pieces, discard, sweep
+from change_hooks.journal.compression import Packed, packed
+from change_hooks.journal.deliveries import Append, Bring, Finish
+from change_hooks.journal.records import Appended, Claimed, Outcome, Pending, Routes
+from change_hooks.journal.session import Session
+from change_hooks.journal.writer import Store, Writer
+from change_hooks.observer import NOBODY, Observer
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+
+
+@implementer(IJournal)
+class SQLJournal:
+    """See :class:`~change_hooks.interfaces.IJournal`.
+
+    :param store: the database.
+    :param to_reactor: runs a function in the reactor's thread.
+    :param soon: runs a function at the end of the reactor's turn.
+    :param observer: told of each transaction.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        to_reactor: Callable[..., Any],
+        soon: Callable[..., Any] | None = None,
+        observer: Observer = NOBODY,
+    ) -> None:
+        self.owner = token_hex(8)
+        self.writer = Writer(store, to_reactor, soon, observer)
+        # One piece of what is large is in a commit, and no more.
+        self._large = DeferredLock()
+
+    def open(self) -> Deferred[None]:
+        """Start the writer, and make or migrate the tables."""
+        self.writer.start()
+        return self.writer.submit(sweep)
+
+    def close(self) -> Deferred[None]:
+        """Give back what is held, finish what was asked for, and let go of the database."""
+        self.writer.submit(partial(outbox.release, owner=self.owner)).addErrback(lambda _: None)
+        return self.writer.stop()
+
+    # Storing.
+
+    def append(
+        self,
+        delivery: Delivery,
+        changes: list[Change],
+        sinks: Sequence[str],
+        unwanted: Sequence[str] = (),
+        *,
+        about: About = NOTHING_KNOWN,
+    ) -> Deferred[Appended]:
+        """Store an accepted delivery, its changes, and an entry for each of *sinks*."""
+        routes = Routes(tuple(sinks), tuple(unwanted))
+        if len(delivery.body) <= LARGE:
+            return self.writer.submit(Append.of(delivery, changes, routes, about))
+
+        def append(session: Session, body: str, stored: str) -> Appended:
+            large = Append.of(delivery, changes, routes, about, large_body=body, large_changes=stored)
+            return deliveries.append_large(session, large, (body, stored))
+
+        contents = [body_in_pieces(delivery.body), changes_in_pieces(changes)]
+        return self._large.run(self._with_pieces, contents, append)
+
+    @inlineCallbacks
+    def _with_pieces(self, contents: Iterable[Iterable[Piece]], operation: Callable[..., T]) -> Any:
+        """Bring what is large to the store, and then run an operation that is given its names."""
+        names: list[str] = []
+        try:
+            for pieces in contents:
+                names.append(token_hex(8))
+                for piece in pieces:
+                    yield self.writer.submit(Bring(names[-1], piece))
+            return (yield self.writer.submit(lambda session: operation(session, *names)))
+        except Unavailable:
+            left = self.writer.submit(partial(discard, names=names))
+            left.addErrback(lambda _: None)  # It will be swept away.
+            raise
+
+    def postpone(self, delivery: Delivery) -> Deferred[Appended]:
+        """Store a delivery whose changes are not known yet; this receiver holds it."""
+        operation = partial(deliveries.postpone, delivery=delivery, owner=self.owner)
+        if len(delivery.body) <= LARGE:
+            return self.writer.submit(operation)
+        return self._large.run(
+            self._with_pieces,
+            [body_in_pieces(delivery.body)],
+            lambda session, body: operation(session, large_body=body),
+        )
+
+    def finish(
+        self,
+        seq: int,
+        changes: list[Change],
+        sinks: Sequence[str],
+        unwanted: Sequence[str] = (),
+        *,
+        about: About = NOTHING_KNOWN,
+        reason: str = "",
+    ) -> Deferred[bool]:
+        """Store the changes of a pending delivery, and an entry for each of *sinks*."""
+        return self._finish(
+            changes,
+            Finish(
+                seq=seq,
+                states=("pending",),
+                otherwise="stored" if changes else "ignored",
+                reason=reason,
+                changes=Packed(b""),
+                count=len(changes),
+                sinks=deliveries.encode_routes(tuple(sinks), tuple(unwanted)),
+                queues=deliveries.queues_of(changes, sinks),
+                about=about,
+            ),
+        )
+
+    def replay(
+        self, seq: int, changes: list[Change], sinks: Sequence[str], unwanted: Sequence[str] = ()
+    ) -> Deferred[bool]:
+        """Store the changes of a delivery that has nothing left to do, and an entry for each of *sinks*."""
+        return self._finish(
+            changes,
+            Finish(
+                seq=seq,
+                states=("delivered", "failed", "stored"),
+                otherwise="stored",
+                reason="",
+                changes=Packed(b""),
+                count=len(changes),
+                sinks=deliveries.encode_routes(tuple(sinks), tuple(unwanted)),
+                queues=deliveries.queues_of(changes, sinks),
+                about=None,
+            ),
+        )
+
+    def _finish(self, changes: list[Change], new: Finish) -> Deferred[bool]:
+        encoded = _encode(changes)
+        if len(encoded) <= LARGE:
+            new = msgspec.structs.replace(new, changes=packed(encoded))
+            return self.writer.submit(partial(deliveries.finish, new=new))
+        return self._large.run(
+            self._with_pieces,
+            [changes_in_pieces(changes)],
+            lambda session, large: deliveries.finish(session, new, large),
+        )
+
+    def fail(self, seq: int, error: str) -> Deferred[None]:
+        """Record that a pending delivery cannot be finished."""
+        return self.writer.submit(partial(deliveries.fail, seq=seq, error=error))
+
+    def retry_later(self, seq: int, wait: float, error: str) -> Deferred[None]:
+        """Record that a pending delivery could not be finished now, and let go of it for a while."""
+        return self.writer.submit(partial(deliveries.retry_later, seq=seq, wait=wait, error=error))
+
+    def pending(self, limit: int) -> Deferred[list[Pending]]:
+        """Hold at most *limit* pending deliveries that nobody holds."""
+        return self.writer.submit(partial(deliveries.pending, owner=self.owner, limit=limit))
+
+    # Delivering.
+
+    def claim(self, sinks: Sequence[str], limit: int) -> Deferred[Claimed]:
+        """Hold at most *limit* queues that are due."""
+        return self.writer.submit(partial(outbox.claim, owner=self.owner, sinks=sinks, limit=limit))
+
+    def record(self, outcomes: Sequence[Outcome]) -> Deferred[None]:
+        """Record what became of work, and let go of its queue."""
+        return self.writer.submit(partial(outbox.record, owner=self.owner, outcomes=outcomes))
+
+    def renew(self, queues: Collection[tuple[str, str]], pending: Collection[int]) -> Deferred[None]:
+        """Renew the leases on what this receiver knows that it holds."""
+        held = partial(outbox.renew, owner=self.owner, queues=list(queues), pending=list(pending))
+        return self.writer.submit(held)
+
+    def waiting_sinks(self) -> Deferred[list[str]]:
+        """The sinks for which something waits."""
+        return self.writer.submit(outbox.waiting_sinks)
+
+    def delivery(self, seq: int) -> Deferred[Delivery]:
+        """The delivery at a place."""
+        return self.writer.submit(partial(deliveries.delivery_at, seq=seq))
+
+    def find(self, dialect: str, ids: Sequence[str]) -> Deferred[dict[str, int]]:
+        """How the deliveries of these ids were answered."""
+        return self.writer.submit(partial(deliveries.find, dialect=dialect, ids=list(ids)))
+
+    # Keeping.
+
+    def prune(self, before: float) -> Deferred[int]:
+        """Delete some deliveries that were received before then and have nothing left to do."""
+        return self.writer.submit(partial(pruning.prune, before=before))
+
+    def prune_failed(self, before: float) -> Deferred[int]:
+        """Delete some deliveries that were received before then and have failed."""
+        return self.writer.submit(partial(pruning.prune, before=before, states=pruning.FAILED))
+
+    def remember(self, name: str, value: bytes) -> Deferred[None]:
+        """Keep a value under a name."""
+        return self.writer.submit(partial(memory.remember, name=name, value=value))
+
+    def recall(self, name: str) -> Deferred[bytes | None]:
+        """The value that is kept under a name."""
+        return self.writer.submit(partial(memory.recall, name=name))
+
+    def lease(self, name: str, seconds: float) -> Deferred[bool]:
+        """Hold a name for so many seconds, unless another receiver does."""
+        return self.writer.submit(partial(memory.lease, name=name, owner=self.owner, seconds=seconds))
+
+    def release(self, name: str) -> Deferred[None]:
+        """Let go of a name."""
+        return self.writer.submit(partial(memory.let_go, name=name, owner=self.owner))
+
+
+__all__ = ["SQLJournal"]

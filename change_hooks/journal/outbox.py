@@ -1,0 +1,235 @@
+"""The outbox: what the journal still has to hand to sinks.
+
+Strategy: the part of a delivery that a sink wants is an *entry*, which stands in the *queue* of that sink
+for that repository. A queue is worked through in order, and carries the attempts and the time of the next
+one. Who works on it holds it on a lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from hashlib import sha256
+
+import msgspec
+
+from change_hooks.core.change import Change
+from change_hooks.journal.contents import CHANGES, Unreadable, changes_from
+from change_hooks.journal.records import LEASE, ChangeKey, Claimed, DeadLetter, Entry, Outcome, Work
+from change_hooks.journal.schema import UNDONE
+from change_hooks.journal.session import Session, storable, store_rows
+
+#: The most changes that are taken from a queue at once.
+CLAIM = 100
+#: The longest time that a queue can have to wait, in seconds; what is to wait longer was written by an
+#: earlier clock.
+LONGEST_WAIT = 3700.0
+#: The longest name of a queue, in characters: PostgreSQL's index takes no long ones.
+LONGEST_NAME = 400
+
+#: Held by nobody; or not known to be held any more, by this receiver either: a claim's answer was lost.
+FREE = "(owner = '' OR lease <= ?)"
+_OF_QUEUE = "sink = ? AND repository = ?"
+_DUE_OF_SINK = f"FROM queues WHERE sink = ? AND {FREE} AND due"
+INSERT_QUEUES = "INSERT INTO queues (sink, repository, due) VALUES ... ON CONFLICT DO NOTHING"
+INSERT_ENTRIES = (
+    "INSERT INTO entries (sink, repository, seq) VALUES ..."
+    " ON CONFLICT (sink, repository, seq) DO UPDATE SET next = 0"
+)
+SELECT_SOONEST = f"SELECT due {_DUE_OF_SINK} > ? AND due <= ? ORDER BY due LIMIT 1"
+SELECT_DUE = f"SELECT repository, attempts {_DUE_OF_SINK} <= ? ORDER BY due, repository LIMIT ?"
+SELECT_OF_EARLIER_CLOCK = f"SELECT repository, attempts {_DUE_OF_SINK} > ? ORDER BY due, repository LIMIT ?"
+HOLD = f"UPDATE queues SET owner = ?, lease = ? WHERE {_OF_QUEUE}"
+SELECT_ENTRY = (
+    f"SELECT seq, next, dialect, id, {CHANGES} FROM entries JOIN deliveries USING (seq)"
+    " WHERE sink = ? AND entries.repository = ? AND seq > ? ORDER BY seq LIMIT 1"
+)
+SELECT_OWNER = f"SELECT owner FROM queues WHERE {_OF_QUEUE}"
+INSERT_DEAD_LETTER = (
+    "INSERT INTO dead_letters (sink, repository, seq, change, error) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (sink, seq, change) DO UPDATE SET error = excluded.error"
+)
+ADVANCE = f"UPDATE entries SET next = ? WHERE {_OF_QUEUE} AND seq = ? AND next < ?"
+DELETE_ENTRY = f"DELETE FROM entries WHERE {_OF_QUEUE} AND seq = ?"
+LOOK_DONE = (
+    "UPDATE deliveries SET state = CASE WHEN EXISTS"
+    " (SELECT 1 FROM dead_letters WHERE dead_letters.seq = deliveries.seq)"
+    " THEN 'failed' ELSE 'delivered' END,"
+    " reason = coalesce((SELECT max(error) FROM dead_letters WHERE dead_letters.seq = deliveries.seq), '')"
+    " WHERE seq = ? AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.seq = deliveries.seq)"
+)
+DELETE_EMPTY_QUEUE = (
+    f"DELETE FROM queues WHERE {_OF_QUEUE} AND NOT EXISTS (SELECT 1 FROM entries"
+    " WHERE entries.sink = queues.sink AND entries.repository = queues.repository)"
+)
+LET_GO = (
+    f"UPDATE queues SET owner = '', due = ?, attempts = ?, error = ? WHERE {_OF_QUEUE}"
+    " AND (owner = '' OR owner = ?)"
+)
+RENEW = f"UPDATE queues SET lease = ? WHERE owner = ? AND {_OF_QUEUE}"
+
+
+def queue_name(change: Change) -> str:
+    """What the queue of a change's repository is called: its address, made fit to be indexed."""
+    name = change.repository
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME // 2]}...{sha256(name.encode()).hexdigest()}"
+    return name.replace("\0", "\ufffd")
+
+
+def enqueue(session: Session, entries: Sequence[tuple[str, str, int]]) -> None:
+    """Store entries: for a sink, in a queue, the changes of the delivery at a place."""
+    # Queues are claimed in the order in which they became due.
+    now = session.clock()
+    store_rows(session, INSERT_QUEUES, sorted({(sink, queue, now) for sink, queue, _ in entries}))
+    store_rows(session, INSERT_ENTRIES, entries)
+
+
+def claim(session: Session, owner: str, sinks: Sequence[str], limit: int) -> Claimed:
+    """Hold at most *limit* queues that are due and that nobody holds."""
+    works: list[Work] = []
+    waits: list[float] = []
+    clock = session.clock()
+    latest = clock + LONGEST_WAIT
+    for sink in sinks:
+        soonest = session.execute(SELECT_SOONEST, (sink, clock, clock, latest)).fetchone()
+        if soonest is not None:
+            waits.append(soonest["due"] - clock)
+        room = limit - len(works)
+        queues = session.execute(SELECT_DUE, (sink, clock, clock, room)).fetchall()
+        queues += session.execute(
+            SELECT_OF_EARLIER_CLOCK, (sink, clock, latest, room - len(queues))
+        ).fetchall()
+        session.executemany(HOLD, [(owner, clock + LEASE, sink, queue["repository"]) for queue in queues])
+        for queue in queues:
+            repository = queue["repository"]
+            entries = _entries(session, sink, repository)
+            if entries:
+                works.append(Work(sink, repository, queue["attempts"], entries))
+            else:
+                session.execute(DELETE_EMPTY_QUEUE, (sink, repository))
+    return Claimed(works, min(waits, default=None))
+
+
+def _entries(session: Session, sink: str, repository: str) -> list[Entry]:
+    """Some of what stands in a queue, oldest first. What cannot be read becomes a dead letter, and nothing
+    else has to wait for it.
+    """
+    entries: list[Entry] = []
+    room, last = CLAIM, 0
+    while room > 0:
+        row = session.execute(SELECT_ENTRY, (sink, repository, last)).fetchone()
+        if row is None:
+            break
+        last, first = row["seq"], row["next"]
+        changes: list[tuple[ChangeKey, Change]] = []
+        rest: int | None = first
+        try:
+            while rest is not None and not changes:
+                start, found, rest = changes_from(session, rest, row)
+                changes = [
+                    (ChangeKey(row["dialect"], row["id"], index), change)
+                    for index, change in enumerate(found, start)
+                    if index >= first and queue_name(change) == repository
+                ]
+        except Unreadable as error:
+            _give_up(session, (sink, repository), DeadLetter(last, first, str(error)))
+            continue
+        entries.append(Entry(last, changes, rest))
+        if rest is not None:
+            break
+        room -= max(len(changes), 1)
+    return entries
+
+
+def _give_up(session: Session, queue: tuple[str, str], letter: DeadLetter) -> None:
+    session.execute(INSERT_DEAD_LETTER, (*queue, *letter))
+    session.execute(DELETE_ENTRY, (*queue, letter.seq))
+    session.execute(LOOK_DONE, (letter.seq,))
+
+
+def record(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:
+    """Record what became of work, and let go of its queue."""
+    for reported in outcomes:
+        queue = (reported.sink, reported.repository)
+        outcome = reported if _is_held(session, owner, queue) else _believed(reported)
+        session.executemany(
+            INSERT_DEAD_LETTER,
+            [(*queue, letter.seq, letter.index, storable(letter.error)) for letter in outcome.dead],
+        )
+        for seq, following in outcome.done:
+            if following is not None:
+                session.execute(ADVANCE, (following, *queue, seq, following))
+                continue
+            session.execute(DELETE_ENTRY, (*queue, seq))
+            session.execute(LOOK_DONE, (seq,))
+        _let_go(session, owner, outcome)
+
+
+def _is_held(session: Session, owner: str, queue: tuple[str, str]) -> bool:
+    """Whether a queue is this receiver's, or nobody else's."""
+    row = session.execute(SELECT_OWNER, queue).fetchone()
+    return row is not None and row["owner"] in ("", owner)
+
+
+def _believed(outcome: Outcome) -> Outcome:
+    """What counts of a receiver that has lost its lease: what was taken before its first failure."""
+    given_up: dict[int, int] = {}
+    for letter in outcome.dead:
+        given_up.setdefault(letter.seq, letter.index)
+    done = [(seq, given_up.get(seq, following)) for seq, following in outcome.done]
+    return msgspec.structs.replace(outcome, done=done, dead=[])
+
+
+def _let_go(session: Session, owner: str, outcome: Outcome) -> None:
+    queue = (outcome.sink, outcome.repository)
+    if not session.execute(DELETE_EMPTY_QUEUE, queue).rowcount:
+        due = session.clock() + outcome.wait
+        error = storable(outcome.error)
+        session.execute(LET_GO, (due, outcome.attempts, error, *queue, owner))
+
+
+def renew(
+    session: Session, owner: str, queues: Collection[tuple[str, str]], pending: Collection[int]
+) -> None:
+    """Renew the leases on what *owner* knows that it holds."""
+    until = session.clock() + LEASE
+    session.executemany(RENEW, [(until, owner, *queue) for queue in queues])
+    session.executemany(
+        "UPDATE deliveries SET lease = ? WHERE owner = ? AND seq = ? AND state = 'pending'",
+        [(until, owner, seq) for seq in pending],
+    )
+
+
+def release(session: Session, owner: str) -> None:
+    """Give back what *owner* holds."""
+    session.execute("UPDATE queues SET owner = '' WHERE owner = ?", (owner,))
+    session.execute(
+        f"UPDATE deliveries SET owner = '' WHERE owner = ? AND state = 'pending' AND {UNDONE}", (owner,)
+    )
+
+
+def release_all(session: Session) -> None:
+    """Give back what all receivers hold. For when there is none."""
+    session.execute("UPDATE queues SET owner = '' WHERE owner <> ''")
+    session.execute(f"UPDATE deliveries SET owner = '' WHERE owner <> '' AND state = 'pending' AND {UNDONE}")
+
+
+def waiting_sinks(session: Session) -> list[str]:
+    """The sinks for which something waits."""
+    rows = session.execute("SELECT DISTINCT sink FROM queues ORDER BY sink").fetchall()
+    return [row["sink"] for row in rows]
+
+
+__all__ = [
+    "CLAIM",
+    "FREE",
+    "LONGEST_WAIT",
+    "claim",
+    "enqueue",
+    "queue_name",
+    "record",
+    "release",
+    "release_all",
+    "renew",
+    "waiting_sinks",
+]

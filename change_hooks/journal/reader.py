@@ -1,0 +1,377 @@
+"""Looking into a journal, beside whoever writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from time import time
+from typing import Any
+
+import msgspec
+
+from change_hooks.journal.contents import CHANGES, all_changes, restored
+from change_hooks.journal.deliveries import find
+from change_hooks.journal.records import (
+    TRACES,
+    Attempt,
+    ChangeKey,
+    SinkState,
+    SinkSummary,
+    SinkWord,
+    StoredChange,
+    StoredDelivery,
+    Summary,
+    Wanted,
+    Whole,
+)
+from change_hooks.journal.schema import IS_ACCEPTED, IS_TRACE, UNDONE
+from change_hooks.journal.session import Row, Session, among
+
+#: How many rows are read at once.
+PAGE = 200
+CHANGES_PAGE = 20
+#: How many deliveries with one beginning are found.
+FOUND = 20
+
+#: The columns of a line; of what is large, nothing is read.
+COLUMNS = (
+    "seq, dialect, id, event, repository, branch, author, received, client, status, state, reason,"
+    " verification, count, size, duplicates, recovered, sinks"
+)
+#: After any place.
+_FAR = 2**62
+_LAST_CHARACTER = "\U0010ffff"
+_PATTERNS = ("event", "repository", "branch", "author")
+
+SELECT_WITH_CHANGES = (
+    f"SELECT seq, dialect, id, {CHANGES} FROM deliveries WHERE seq > ? AND count > 0 ORDER BY seq LIMIT ?"
+)
+SELECT_CHANGES = f"SELECT seq, dialect, id, {CHANGES} FROM deliveries WHERE seq = ?"
+_BEGINS = "id >= ? AND id < ? AND (? = '' OR dialect = ?)"
+FIND = (
+    f"SELECT seq, id FROM deliveries WHERE {_BEGINS} AND {IS_ACCEPTED} UNION ALL"
+    f" SELECT seq, id FROM deliveries WHERE {_BEGINS} AND {IS_TRACE} ORDER BY id LIMIT ?"
+)
+SELECT_WHOLE = f"SELECT {COLUMNS}, head, body, body_size, large_body, {CHANGES} FROM deliveries WHERE seq = ?"
+SELECT_WAITING = (
+    "SELECT sink, entries.repository, next, attempts, due, error"
+    " FROM entries JOIN queues USING (sink, repository) WHERE seq = ? ORDER BY sink, next"
+)
+ATTEMPTS_OF_WAITING = "SELECT seq, sink, attempts FROM entries JOIN queues USING (sink, repository)"
+SELECT_DEAD = "SELECT sink, repository, change, error FROM dead_letters WHERE seq = ? ORDER BY sink, change"
+SELECT_ATTEMPTS = (
+    "SELECT seq, sink, repository, change, at, seconds, outcome, error, output FROM attempts WHERE seq = ?"
+    " ORDER BY at, sink, number"
+)
+SELECT_QUEUES = (
+    "SELECT sink, count(*) AS queues, sum(CASE WHEN attempts > 0 THEN 1 ELSE 0 END) AS retrying,"
+    " max(error) AS error FROM queues GROUP BY sink"
+)
+SELECT_WAITING_SINCE = (
+    "SELECT sink, count(*) AS waiting, min(received) AS since FROM entries JOIN deliveries USING (seq)"
+    " GROUP BY sink"
+)
+COUNT_DEAD = "SELECT sink, count(*) AS dead FROM dead_letters GROUP BY sink"
+COUNT_PENDING = f"SELECT count(*) AS pending FROM deliveries WHERE state = 'pending' AND {UNDONE}"
+
+
+class Reader:
+    """Reads a journal. Everything is a page at a time, so nothing is in memory or locked for long.
+
+    :param session: a connection of its own.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    # Lines.
+
+    def deliveries(
+        self, wanted: Wanted | None = None, *, before: int | None = None, limit: int | None = None
+    ) -> Iterator[StoredDelivery]:
+        """Deliveries, newest first.
+
+        :param before: only those before this place.
+        :param limit: so many at most; None: all.
+        """
+        wanted = wanted or Wanted()
+        conditions, parameters = _conditions(wanted)
+        where = " AND ".join(["seq < ?", *conditions])
+        statement = f"SELECT {COLUMNS} FROM deliveries WHERE {where} ORDER BY seq DESC LIMIT ?"
+        place = _FAR if before is None else before
+        left = _FAR if limit is None else limit
+        while left > 0:
+            rows = self._session.execute(statement, (place, *parameters, PAGE)).fetchall()
+            matching = [row for row in rows if _matches(row, wanted)][:left]
+            yield from self._lines(matching)
+            left -= len(matching)
+            if len(rows) < PAGE:
+                return
+            place = rows[-1]["seq"]
+
+    def after(self, seq: int, limit: int = PAGE) -> list[StoredDelivery]:
+        """The deliveries after a place, oldest first; for who follows."""
+        rows = self._session.execute(
+            f"SELECT {COLUMNS} FROM deliveries WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+        ).fetchall()
+        return self._lines(rows)
+
+    def lines(self, seqs: Sequence[int]) -> list[StoredDelivery]:
+        """The deliveries at some places, as they are now; for who follows."""
+        if not seqs:
+            return []
+        rows = self._session.execute(
+            f"SELECT {COLUMNS} FROM deliveries WHERE seq {among(seqs)} ORDER BY seq", seqs
+        ).fetchall()
+        return self._lines(rows)
+
+    def newest(self) -> int:
+        """The place of the newest delivery; 0: there is none."""
+        row = self._session.execute("SELECT max(seq) AS newest FROM deliveries").fetchone()
+        return row["newest"] or 0
+
+    def _lines(self, rows: Sequence[Row]) -> list[StoredDelivery]:
+        asked = [row["seq"] for row in rows if row["sinks"]]
+        waiting = self._marked(ATTEMPTS_OF_WAITING, asked)
+        dead = self._marked("SELECT seq, sink, 1 AS attempts FROM dead_letters", asked)
+        superseded = self._superseded(asked)
+        return [_line(row, _sinks(row, waiting, dead, superseded)) for row in rows]
+
+    def _marked(self, select: str, seqs: Sequence[int]) -> dict[tuple[int, str], int]:
+        found: dict[tuple[int, str], int] = {}
+        if seqs:
+            for row in self._session.execute(f"{select} WHERE seq {among(seqs)}", seqs).fetchall():
+                key = (row["seq"], row["sink"])
+                found[key] = max(found.get(key, 0), row["attempts"])
+        return found
+
+    def _superseded(self, seqs: Sequence[int]) -> set[tuple[int, str]]:
+        """The deliveries and the sinks for which nothing but what was superseded is recorded."""
+        if not seqs:
+            return set()
+        rows = self._session.execute(
+            f"SELECT seq, sink FROM attempts WHERE seq {among(seqs)} GROUP BY seq, sink"
+            " HAVING min(CASE WHEN outcome = 'superseded' THEN 1 ELSE 0 END) = 1",
+            seqs,
+        ).fetchall()
+        return {(row["seq"], row["sink"]) for row in rows}
+
+    # One delivery.
+
+    def find(self, name: str) -> list[int]:
+        """The places of the deliveries whose id is *name*; when there is none, of those whose id begins with
+        it: :data:`FOUND` at most. It may also be a dialect and an id, with a slash between.
+        """
+        dialect, _, rest = name.partition("/")
+        found = self._begin_with("", name) + (self._begin_with(dialect, rest) if rest else [])
+        exact = [seq for seq, found_id in found if found_id in (name, rest)]
+        return sorted(set(exact or [seq for seq, _ in found]))
+
+    def _begin_with(self, dialect: str, beginning: str) -> list[tuple[int, str]]:
+        asked = (beginning, beginning + _LAST_CHARACTER, dialect, dialect)
+        rows = self._session.execute(FIND, (*asked, *asked, FOUND)).fetchall()
+        return [(row["seq"], row["id"]) for row in rows]
+
+    def known(self, dialect: str, ids: Sequence[str]) -> dict[str, int]:
+        """See :meth:`change_hooks.interfaces.IJournal.find`."""
+        return find(self._session, dialect, ids)
+
+    def whole(self, seq: int) -> Whole:
+        """All that is known of the delivery at a place.
+
+        :raises LookupError: there is none.
+        :raises Unreadable: it has been damaged.
+        """
+        row = self._session.execute(SELECT_WHOLE, (seq,)).fetchone()
+        if row is None:
+            raise LookupError(seq)
+        (stored,) = self._lines([row])
+        return Whole(
+            stored,
+            restored(self._session, row) if row["head"] else None,
+            list(all_changes(self._session, row)),
+            self._states(stored),
+            self.attempts(seq),
+        )
+
+    def _states(self, stored: StoredDelivery) -> list[SinkState]:
+        now, clock = time(), self._session.clock()
+        states = [
+            SinkState(
+                row["sink"],
+                "retrying" if row["attempts"] else "waiting",
+                row["repository"],
+                row["next"],
+                row["attempts"],
+                now + row["due"] - clock if row["attempts"] else 0.0,
+                row["error"],
+            )
+            for row in self._session.execute(SELECT_WAITING, (stored.seq,)).fetchall()
+        ]
+        states += [
+            SinkState(row["sink"], "failed", row["repository"], row["change"], error=row["error"])
+            for row in self._session.execute(SELECT_DEAD, (stored.seq,)).fetchall()
+        ]
+        open_ones = {state.sink for state in states}
+        states += [SinkState(name, word) for name, word in stored.sinks.items() if name not in open_ones]
+        return states
+
+    def attempts(self, seq: int) -> list[Attempt]:
+        """The attempts to hand over the delivery at a place, oldest first: of each sink, the first and the
+        last five.
+        """
+        return [
+            Attempt(
+                sink=row["sink"],
+                repository=row["repository"],
+                index=row["change"],
+                at=row["at"],
+                seconds=row["seconds"],
+                outcome=row["outcome"],
+                error=row["error"],
+                output=row["output"],
+                seq=seq,
+            )
+            for row in self._session.execute(SELECT_ATTEMPTS, (seq,)).fetchall()
+        ]
+
+    # All of it.
+
+    def changes(self, after: int = 0) -> Iterator[StoredChange]:
+        """The changes of the deliveries after a place, oldest first."""
+        while True:
+            rows = self._session.execute(SELECT_WITH_CHANGES, (after, CHANGES_PAGE)).fetchall()
+            for row in rows:
+                yield from self._changes(row)
+            if len(rows) < CHANGES_PAGE:
+                return
+            after = rows[-1]["seq"]
+
+    def changes_of(self, seq: int) -> Iterator[StoredChange]:
+        """The changes of the delivery at a place."""
+        row = self._session.execute(SELECT_CHANGES, (seq,)).fetchone()
+        if row is not None:
+            yield from self._changes(row)
+
+    def _changes(self, row: Row) -> Iterator[StoredChange]:
+        for index, change in enumerate(all_changes(self._session, row)):
+            yield StoredChange(row["seq"], ChangeKey(row["dialect"], row["id"], index), change)
+
+    def summary(self) -> Summary:
+        """What waits for each sink, since when, what was given up, and how large the journal is."""
+        queues = {row["sink"]: row for row in self._session.execute(SELECT_QUEUES).fetchall()}
+        waiting = {row["sink"]: row for row in self._session.execute(SELECT_WAITING_SINCE).fetchall()}
+        dead = {row["sink"]: row["dead"] for row in self._session.execute(COUNT_DEAD).fetchall()}
+        sinks = [
+            SinkSummary(
+                sink=name,
+                queues=queues[name]["queues"] if name in queues else 0,
+                waiting=waiting[name]["waiting"] if name in waiting else 0,
+                retrying=queues[name]["retrying"] if name in queues else 0,
+                since=waiting[name]["since"] if name in waiting else None,
+                dead_letters=dead.get(name, 0),
+                error=queues[name]["error"] if name in queues else "",
+            )
+            for name in sorted({*queues, *waiting, *dead})
+        ]
+        pending = self._session.execute(COUNT_PENDING).fetchone()["pending"]
+        return Summary(pending, sinks, self._session.bytes())
+
+
+def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
+    asked: list[tuple[str, Any]] = [
+        ("state = ?", wanted.state),
+        ("dialect = ?", wanted.dialect),
+        ("received >= ?", wanted.since),
+        ("received < ?", wanted.until),
+    ]
+    conditions = [condition for condition, value in asked if value is not None]
+    parameters = [value for _, value in asked if value is not None]
+    if wanted.state in ("pending", "waiting", "failed"):
+        conditions.append(UNDONE)
+    if wanted.state in TRACES:
+        conditions.append(IS_TRACE)
+    return conditions, parameters
+
+
+def _matches(row: Row, wanted: Wanted) -> bool:
+    for name in _PATTERNS:
+        pattern = getattr(wanted, name)
+        if pattern is not None and not fnmatchcase(row[name], pattern):
+            return False
+    return wanted.sink is None or wanted.sink in _routes(row)
+
+
+def _routes(row: Row) -> dict[str, int]:
+    routes: dict[str, int] = msgspec.json.decode(row["sinks"]) if row["sinks"] else {}
+    return routes
+
+
+def _sinks(
+    row: Row, waiting: dict[tuple[int, str], int], dead: dict[tuple[int, str], int], superseded: set[Any]
+) -> dict[str, SinkWord]:
+    words: dict[str, SinkWord] = {}
+    for name, wanted in _routes(row).items():
+        key = (row["seq"], name)
+        if key in dead:
+            words[name] = "failed"
+        elif key in waiting:
+            words[name] = "retrying" if waiting[key] else "waiting"
+        elif not wanted:
+            words[name] = "unwanted"
+        else:
+            words[name] = "superseded" if key in superseded else "taken"
+    return words
+
+
+def _line(row: Row, sinks: dict[str, SinkWord]) -> StoredDelivery:
+    return StoredDelivery(
+        seq=row["seq"],
+        dialect=row["dialect"],
+        delivery=row["id"],
+        event=row["event"],
+        repository=row["repository"],
+        branch=row["branch"],
+        author=row["author"],
+        received=row["received"],
+        client=row["client"],
+        status=row["status"],
+        state=row["state"],
+        reason=row["reason"],
+        verification=row["verification"],
+        changes=row["count"],
+        bytes=row["size"],
+        duplicates=row["duplicates"],
+        recovered=row["recovered"],
+        sinks=sinks,
+    )
+
+
+class Tail:
+    """What is new in a journal: what comes, and later what became of that whose changes were not known yet.
+
+    :param after: the place to begin after.
+    """
+
+    def __init__(self, reader: Reader, after: int = 0) -> None:
+        self._reader = reader
+        self.last = after
+        self._open: set[int] = set()
+
+    def news(self) -> list[StoredDelivery]:
+        """A page of what is new since the last call, oldest first; empty: there is nothing."""
+        finished = [line for line in self._reader.lines(sorted(self._open)) if not _is_open(line)]
+        self._open.difference_update(line.seq for line in finished)
+        new = self._reader.after(self.last)
+        if new:
+            self.last = new[-1].seq
+        self._open.update(line.seq for line in new if _is_open(line))
+        return finished + new
+
+
+def _is_open(line: StoredDelivery) -> bool:
+    """Whether changes may still come of a delivery that has none."""
+    return line.state == "pending" or (line.state == "failed" and not line.changes)
+
+
+__all__ = ["FOUND", "PAGE", "Reader", "Tail"]

@@ -1,0 +1,107 @@
+"""A database inside a transaction, as the journal's operations see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+#: The dialect and the id of a delivery.
+Name = tuple[str, str]
+#: A row, read by its columns' names.
+Row = Mapping[str, Any]
+#: How many rows are stored with one statement.
+ROWS = 32
+#: The longest text that is stored beside a delivery, in characters.
+LONGEST_TEXT = 500
+
+
+class Rows(Protocol):
+    """What a statement gave."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+
+    def fetchone(self) -> Any:
+        """The next row; None: there is none."""
+
+    def fetchall(self) -> list[Any]:
+        """All rows."""
+
+
+class Session(Protocol):
+    """A database, inside a transaction. Statements are written in what SQLite and PostgreSQL share, with
+    ``?`` for a parameter.
+    """
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
+        """Run a statement."""
+
+    def executemany(self, statement: str, parameters: Iterable[Sequence[Any]]) -> object:
+        """Run a statement for each of *parameters*."""
+
+    def insert(self, statement: str, names: Sequence[Name], parameters: Sequence[Any]) -> dict[Name, int]:
+        """Run a statement that stores deliveries, but for those whose names are there.
+
+        :param names: the names of the deliveries.
+        :returns: the places of those that were stored.
+        """
+
+    def together(self) -> AbstractContextManager[object]:
+        """What is run inside is stored whole or not at all; nearly always it would be anyway."""
+
+    def clock(self) -> float:
+        """Seconds on a clock that all receivers share and nobody sets back."""
+
+    def bytes(self) -> int:
+        """How large the journal is."""
+
+
+#: What is run in a transaction, and gives a T. It may have a ``size``: about how many bytes it writes.
+Operation = Callable[[Session], T]
+
+
+@lru_cache(maxsize=8 * ROWS)
+def of_many(statement: str, of_one: str, rows: int) -> str:
+    """A statement that has ``...`` where *of_one* is to stand once for each row."""
+    return statement.replace("...", ", ".join([of_one] * rows))
+
+
+def store_rows(session: Session, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Run a statement that has ``VALUES ...`` for as many rows at once as one statement can have."""
+    if rows:
+        of_one = f"({', '.join('?' * len(rows[0]))})"
+        for first in range(0, len(rows), ROWS):
+            some = rows[first : first + ROWS]
+            session.execute(of_many(statement, of_one, len(some)), [value for row in some for value in row])
+
+
+def among(values: Sequence[Any]) -> str:
+    """``IN (?, ...)``."""
+    return f"IN ({', '.join('?' * len(values))})"
+
+
+def storable(text: str, longest: int = LONGEST_TEXT) -> str:
+    """A text that both databases can hold, shortened."""
+    text = text[:longest]
+    if text.isascii():
+        return text.replace("\0", "\ufffd") if "\0" in text else text
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+__all__ = [
+    "LONGEST_TEXT",
+    "ROWS",
+    "Name",
+    "Operation",
+    "Row",
+    "Rows",
+    "Session",
+    "among",
+    "of_many",
+    "storable",
+    "store_rows",
+]
