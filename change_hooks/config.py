@@ -38,6 +38,8 @@ DEFAULT_ATTEMPTS = 100
 DEFAULT_ANSWER_WITHIN = 5.0
 #: How long a delivery is kept after it was delivered, in days.
 DEFAULT_KEEP = 30.0
+#: How long a trace of a request that gave nothing is kept, in days.
+DEFAULT_KEEP_TRACE = 3.0
 #: Options of every sink to which a sink may see itself.
 _SHARED = ("time_limit", "concurrency")
 
@@ -69,6 +71,7 @@ class HooksConfig:
     :param attempts: failures of a sink after which a change is given up.
     :param answer_within: how long a handler may take before the answer goes out without it, in seconds.
     :param keep: how long a delivery is kept after it was delivered, in days; None: for good.
+    :param keep_trace: how long a trace of a request that gave nothing is kept, in days.
     :param warnings: each a sentence.
     """
 
@@ -80,6 +83,7 @@ class HooksConfig:
     attempts: int
     answer_within: float
     keep: float | None
+    keep_trace: float
     sinks: Mapping[str, RoutedSink]
     warnings: tuple[str, ...]
 
@@ -110,6 +114,7 @@ class _Reader:
             attempts=attempts,
             answer_within=self._positive("change_hook_answer_within", DEFAULT_ANSWER_WITHIN, "seconds"),
             keep=self._keep(),
+            keep_trace=self._positive("change_hook_keep_trace", DEFAULT_KEEP_TRACE, "days"),
             sinks=self._sinks(attempts),
             warnings=tuple(self.warnings),
         )
@@ -306,6 +311,7 @@ _KEYS = (
     "change_hook_dialects",
     "change_hook_journal",
     "change_hook_keep",
+    "change_hook_keep_trace",
     "change_hook_max_body",
     "change_hook_max_in_flight",
     "change_hook_sinks",

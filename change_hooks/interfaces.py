@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from change_hooks.core.delivery import Delivery
     from change_hooks.core.events import Event, Repository
     from change_hooks.core.found import About
-    from change_hooks.journal.records import Appended, Claimed, Outcome, Pending
+    from change_hooks.journal.records import Appended, Claimed, Outcome, Pending, Trace
 
 EventType = TypeVar("EventType", bound="Event")
 
@@ -185,6 +185,11 @@ class IJournal(Interface):
             id was accepted before is only counted.
         """
 
+    def trace(trace: Trace) -> None:
+        """Keep a trace of a request that gave nothing. Never fails, and nobody has to wait for it: it is
+        stored some time later, or only counted when there are many alike.
+        """
+
     def postpone(delivery: Delivery) -> Deferred[Appended]:
         """Store a delivery whose changes are not known yet, and hold it.
 
@@ -243,6 +248,9 @@ class IJournal(Interface):
         """Delete some deliveries that were received before then (in seconds since the epoch) and have nothing
         left to do. Fires with how many; 0: there are no more.
         """
+
+    def prune_traces(before: float) -> Deferred[int]:
+        """Delete some traces of requests that were received before then. Fires with how many."""
 
     def prune_failed(before: float) -> Deferred[int]:
         """Delete some deliveries that were received before then and have failed. Fires with how many."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,6 +43,7 @@ from change_hooks.web.auth import BasicAuth
 from change_hooks.web.endpoint import Endpoint
 from change_hooks.web.front import HookSite
 from change_hooks.web.resource import ChangeHookResource
+from change_hooks.web.tracing import Tracer, no_trace
 
 log = Logger()
 
@@ -59,6 +59,7 @@ class Tree:
     :param root: what is mounted; inside a :class:`BasicAuth` when the configuration has
         ``change_hook_auth``.
     :param observer: told of each answer.
+    :param tracer: keeps a trace of each request that gave nothing.
     """
 
     def __init__(
@@ -67,20 +68,26 @@ class Tree:
         context: Context,
         intake: Intake,
         gate: Gate,
+        *,
         observer: Observer = NOBODY,
+        tracer: Tracer = no_trace,
     ) -> None:
         self._endpoints = {
-            entry.name: _endpoint(entry, config, context, intake, gate, observer=observer)
+            entry.name: _endpoint(entry, config, context, intake, gate, observer=observer, tracer=tracer)
             for entry in config.endpoints
         }
         children: dict[str, IResource] = dict(self._endpoints)
         own = [entry for entry in config.endpoints if entry.auth is not None]
         for entry in own:
             if entry.auth:
-                children[entry.name] = BasicAuth(self._endpoints[entry.name], entry.auth)
-        self.root: IResource = ChangeHookResource(children)
+                children[entry.name] = BasicAuth(
+                    self._endpoints[entry.name], entry.auth, tracer=tracer, name=entry.name
+                )
+        self.root: IResource = ChangeHookResource(children, tracer)
         if config.auth:
-            self.root = BasicAuth(self.root, config.auth, {entry.name.encode() for entry in own})
+            self.root = BasicAuth(
+                self.root, config.auth, {entry.name.encode() for entry in own}, tracer=tracer
+            )
 
     def found_again(self, delivery: Delivery) -> Deferred[Found]:
         """What the handler of its dialect, as it is now, finds in a stored delivery."""
@@ -105,6 +112,7 @@ def _endpoint(
     gate: Gate,
     *,
     observer: Observer,
+    tracer: Tracer,
 ) -> Endpoint:
     protected = bool(config.auth if entry.auth is None else entry.auth)
     own = msgspec.structs.replace(context, name=entry.name, protected=protected)
@@ -120,6 +128,7 @@ def _endpoint(
         protected=protected,
         signatures=signatures,
         observer=observer,
+        tracer=tracer,
     )
 
 
@@ -228,10 +237,13 @@ class ChangeHookService(MultiService):
             if len(self._inline) != 1:
                 raise ConfigurationError(["with change_hook_journal None there must be exactly one sink"])
             self._intake = InlineIntake(self._inline[0])
+        self._tracer = no_trace if self._durable is None else self._durable.journal.trace
         self._current = _Current(self._tree(config))
         root = _Root()
         root.putChild(b"change_hook", self._current)
-        self._site = HookSite(root, config.max_body, self._clock, max_held=config.max_in_flight)
+        self._site = HookSite(
+            root, config.max_body, self._clock, max_held=config.max_in_flight, tracer=self._tracer
+        )
 
     @property
     def resource(self) -> IResource:
@@ -272,7 +284,9 @@ class ChangeHookService(MultiService):
         return self._current.tree.found_again(delivery)
 
     def _tree(self, config: HooksConfig) -> Tree:
-        return Tree(config, self._context, self._intake, self._gate, self._observers)
+        return Tree(
+            config, self._context, self._intake, self._gate, observer=self._observers, tracer=self._tracer
+        )
 
     def reconfigure(self, www: Mapping[str, Any]) -> None:
         """Swap dialects, their options and secrets, and authentication, at once.
@@ -327,21 +341,20 @@ class _Durable:
         *,
         observer: Observer,
     ) -> None:
-        self.journal: IJournal = make_journal(
-            address, clock.callFromThread, partial(clock.callLater, 0), observer
-        )
+        self.journal: IJournal = make_journal(address, clock.callFromThread, clock.callLater, observer)
         self._sinks = tuple(sinks.values())
         self._clock = clock
         self._stopped = False
         self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts, observer=observer)
         self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)
-        self._retention = Retention(self.journal, clock, config.keep)
+        self._retention = Retention(self.journal, clock, config.keep, config.keep_trace)
         self.intake = JournalIntake(self.journal, self._dispatcher, self.pending)
 
     def reconfigure(self, config: HooksConfig) -> None:
         """Follow what can change while it runs."""
         self.pending.within = config.answer_within
         self._retention.keep = config.keep
+        self._retention.keep_trace = config.keep_trace
 
     @inlineCallbacks
     def start(self) -> Any:

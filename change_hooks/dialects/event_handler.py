@@ -206,6 +206,10 @@ class EventHandler(HookHandler[Forge]):
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The values of :attr:`id_headers`, joined; None unless all are there."""
+        return self.claimed_id(delivery)
+
+    def claimed_id(self, delivery: Delivery) -> str | None:
+        """See :meth:`HookHandler.claimed_id`."""
         values = [delivery.header(name) or "" for name in self.id_headers]
         return ":".join(values) if values and all(values) else None
 

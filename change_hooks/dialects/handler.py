@@ -209,6 +209,10 @@ class HookHandler(Generic[Opts]):
         """The sender's name for the delivery; a redelivery has the same. None: it gives none."""
         return None
 
+    def claimed_id(self, delivery: Delivery) -> str | None:
+        """The same for one that is not verified, by its headers alone; for a trace of it."""
+        return None
+
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
         """What is wrong in how these options go together."""

@@ -24,19 +24,19 @@ Address = Path | str
 def make_journal(
     address: Address,
     to_reactor: Callable[..., Any],
-    soon: Callable[..., Any] | None = None,
+    later: Callable[..., Any] | None = None,
     observer: Observer = NOBODY,
 ) -> SQLJournal:
     """The journal at *address*; nothing is opened yet.
 
     :param to_reactor: runs a function in the reactor's thread.
-    :param soon: runs a function at the end of the reactor's turn.
+    :param later: runs a function in the reactor's thread after so many seconds.
     :param observer: told of each transaction.
     :raises ConfigurationError: the package for it is not installed.
     """
     if isinstance(address, Path):
-        return sqlite_journal(address, to_reactor, soon, observer)
-    journal: SQLJournal = _postgresql().postgresql_journal(address, to_reactor, soon, observer)
+        return sqlite_journal(address, to_reactor, later, observer)
+    journal: SQLJournal = _postgresql().postgresql_journal(address, to_reactor, later, observer)
     return journal
 
 

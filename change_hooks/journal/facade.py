@@ -20,8 +20,9 @@ from change_hooks.journal import deliveries, memory, outbox, pruning
 from change_hooks.journal.chunks import LARGE, Piece, body_in_pieces, changes_in_pieces, discard, sweep
 from change_hooks.journal.compression import Packed, packed
 from change_hooks.journal.deliveries import Append, Bring, Finish
-from change_hooks.journal.records import Appended, Claimed, Outcome, Pending, Routes
+from change_hooks.journal.records import TRACES, Appended, Claimed, Outcome, Pending, Routes, Trace
 from change_hooks.journal.session import Session
+from change_hooks.journal.traces import Traces
 from change_hooks.journal.writer import Store, Writer
 from change_hooks.observer import NOBODY, Observer
 
@@ -36,7 +37,7 @@ class SQLJournal:
 
     :param store: the database.
     :param to_reactor: runs a function in the reactor's thread.
-    :param soon: runs a function at the end of the reactor's turn.
+    :param later: runs a function in the reactor's thread after so many seconds: ``reactor.callLater``.
     :param observer: told of each transaction.
     """
 
@@ -44,11 +45,13 @@ class SQLJournal:
         self,
         store: Store,
         to_reactor: Callable[..., Any],
-        soon: Callable[..., Any] | None = None,
+        later: Callable[..., Any] | None = None,
         observer: Observer = NOBODY,
     ) -> None:
         self.owner = token_hex(8)
+        soon = None if later is None else partial(later, 0)
         self.writer = Writer(store, to_reactor, soon, observer)
+        self._traces = Traces(lambda operation: self.writer.submit(operation), later)
         # One piece of what is large is in a commit, and no more.
         self._large = DeferredLock()
 
@@ -59,6 +62,7 @@ class SQLJournal:
 
     def close(self) -> Deferred[None]:
         """Give back what is held, finish what was asked for, and let go of the database."""
+        self._traces.close()
         self.writer.submit(partial(outbox.release, owner=self.owner)).addErrback(lambda _: None)
         return self.writer.stop()
 
@@ -110,6 +114,10 @@ class SQLJournal:
             [body_in_pieces(delivery.body)],
             lambda session, body: operation(session, large_body=body),
         )
+
+    def trace(self, trace: Trace) -> None:
+        """Keep a trace of a request that gave nothing; nobody waits for it."""
+        self._traces.add(trace)
 
     def finish(
         self,
@@ -215,6 +223,10 @@ class SQLJournal:
     def prune_failed(self, before: float) -> Deferred[int]:
         """Delete some deliveries that were received before then and have failed."""
         return self.writer.submit(partial(pruning.prune, before=before, states=pruning.FAILED))
+
+    def prune_traces(self, before: float) -> Deferred[int]:
+        """Delete some traces of requests that were received before then."""
+        return self.writer.submit(partial(pruning.prune, before=before, states=TRACES))
 
     def remember(self, name: str, value: bytes) -> Deferred[None]:
         """Keep a value under a name."""

@@ -224,11 +224,11 @@ def connect_to_read(url: str) -> Session:
 def postgresql_journal(
     url: str,
     to_reactor: Callable[..., Any],
-    soon: Callable[..., Any] | None = None,
+    later: Callable[..., Any] | None = None,
     observer: Observer = NOBODY,
 ) -> SQLJournal:
     """A journal in the database *url*."""
-    return SQLJournal(PostgreSQLStore(url), to_reactor, soon, observer)
+    return SQLJournal(PostgreSQLStore(url), to_reactor, later, observer)
 
 
 __all__ = ["LOCK", "PostgreSQLStore", "Session", "connect", "connect_to_read", "postgresql_journal"]

@@ -278,7 +278,7 @@ def _connect_by_uri(path: Path, mode: str) -> Connection:
 def sqlite_journal(
     path: Path,
     to_reactor: Callable[..., Any],
-    soon: Callable[..., Any] | None = None,
+    later: Callable[..., Any] | None = None,
     observer: Observer = NOBODY,
     *,
     clock: Callable[[], float] = monotonic,
@@ -287,7 +287,7 @@ def sqlite_journal(
 
     :param clock: what leases go by, in seconds.
     """
-    return SQLJournal(SQLiteStore(path, clock), to_reactor, soon, observer)
+    return SQLJournal(SQLiteStore(path, clock), to_reactor, later, observer)
 
 
 __all__ = ["SQLiteStore", "checkpoint", "connect", "connect_to_read", "sqlite_journal"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import time
 from typing import Any
 
@@ -28,10 +29,12 @@ class Retention:
 
     :param clock: all waiting goes through it.
     :param keep: how long a delivery is kept after it was received, in days; None: for good.
+    :param keep_trace: how long a trace of a request that gave nothing is kept, in days.
     """
 
-    def __init__(self, journal: IJournal, clock: IReactorTime, keep: float | None) -> None:
+    def __init__(self, journal: IJournal, clock: IReactorTime, keep: float | None, keep_trace: float) -> None:
         self.keep = keep
+        self.keep_trace = keep_trace
         self._journal = journal
         self._clock = clock
         self._alarm: IDelayedCall | None = None
@@ -54,15 +57,23 @@ class Retention:
 
     @inlineCallbacks
     def _prune(self) -> Any:
+        yield self._prune_all(self._journal.prune_traces, self.keep_trace)
+        if self.keep is not None:
+            pruned = yield self._prune_all(self._journal.prune, self.keep)
+            if pruned:
+                log.info("pruned {pruned} deliveries", pruned=pruned)
+
+    @inlineCallbacks
+    def _prune_all(self, prune: Callable[[float], Deferred[int]], keep: float) -> Any:
+        """Fires with how many."""
         pruned = 0
-        while self.keep is not None and not self._stopped:
-            some = yield self._journal.prune(time() - self.keep * DAY)
+        while not self._stopped:
+            some = yield prune(time() - keep * DAY)
             if not some:
                 break
             pruned += some
             yield deferLater(self._clock, PAUSE)
-        if pruned:
-            log.info("deleted {pruned} deliveries that were delivered long ago", pruned=pruned)
+        return pruned
 
 
 def _not_now(failure: Failure) -> Deferred[None]:

@@ -9,7 +9,9 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from change_hooks.core.errors import DeliveryError, MethodNotAllowed, Unavailable, UnknownDialect
+from change_hooks.core.found import NOTHING_KNOWN, About
 from change_hooks.observer import Answered
+from change_hooks.web.tracing import Tracer, no_trace, trace_refused
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -18,7 +20,8 @@ class Answer(msgspec.Struct, frozen=True):
     :param text: for people; one line.
     :param changes: how many there were.
     :param outcome: what became of the request.
-    :param event: the forge's name of the event, when the handler knows it.
+    :param reason: why it gave nothing, in our words.
+    :param about: what the request is about, as far as that is known.
     """
 
     status: int
@@ -27,7 +30,8 @@ class Answer(msgspec.Struct, frozen=True):
     delivery: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     outcome: Answered = "refused"
-    event: str = ""
+    reason: str = ""
+    about: About = NOTHING_KNOWN
 
 
 def error_answer(error: DeliveryError, delivery: str | None = None) -> Answer:
@@ -78,17 +82,25 @@ def write_answer(request: Any, answer: Answer) -> bytes:
 
 
 class Refusal(Resource):
-    """A resource that answers every request with one error."""
+    """A resource that answers every request with one error.
+
+    :param tracer: keeps a trace of each.
+    :param dialect: what the trace says that it came to.
+    """
 
     isLeaf = True
 
-    def __init__(self, error: DeliveryError) -> None:
+    def __init__(self, error: DeliveryError, tracer: Tracer = no_trace, dialect: str = "") -> None:
         super().__init__()
         self._answer = error_answer(error)
+        self._tracer = tracer
+        self._dialect = dialect
 
     def render(self, request: IRequest) -> bytes:
         """See :meth:`twisted.web.resource.IResource.render`."""
-        return write_answer(request, self._answer)
+        answer = self._answer
+        trace_refused(self._tracer, request, answer.status, answer.text, dialect=self._dialect)
+        return write_answer(request, answer)
 
 
 def write_answer_with_length(request: Any, answer: Answer) -> bytes:

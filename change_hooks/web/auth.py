@@ -8,9 +8,12 @@ from typing import Any, cast
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.portal import IRealm, Portal
 from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
+from twisted.web.http import UNAUTHORIZED
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from zope.interface import implementer
+
+from change_hooks.web.tracing import Tracer, name_in, no_trace, trace_refused
 
 #: What a client is told that it logs in to.
 REALM = b"change_hook"
@@ -36,20 +39,31 @@ class BasicAuth(HTTPAuthSessionWrapper):
     :param resource: what is protected.
     :param checkers: any one of them lets a client in.
     :param own: the names of the children that see to their own authentication.
+    :param tracer: keeps a trace of each request without the right password.
+    :param name: what the trace says that it came to; empty: the next segment of its path.
     """
 
     def __init__(
-        self, resource: IResource, checkers: Sequence[ICredentialsChecker], own: Collection[bytes] = ()
+        self,
+        resource: IResource,
+        checkers: Sequence[ICredentialsChecker],
+        own: Collection[bytes] = (),
+        *,
+        tracer: Tracer = no_trace,
+        name: str = "",
     ) -> None:
         super().__init__(Portal(_Realm(resource), checkers), [BasicCredentialFactory(REALM)])
         self._resource: Any = resource
         self._own = own
+        self._tracer = tracer
+        self._name = name
 
     def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
         """See :meth:`twisted.web.resource.IResource.getChildWithDefault`."""
         if path in self._own or (path == b"" and not request.postpath and b"base" in self._own):
             return cast("IResource", self._resource.getChildWithDefault(path, request))
         _as_text(request)
+        self._trace(request, self._name or name_in(path) or "base")
         return cast("IResource", super().getChildWithDefault(path, request))
 
     def render(self, request: IRequest) -> Any:
@@ -57,7 +71,18 @@ class BasicAuth(HTTPAuthSessionWrapper):
         if b"base" in self._own:
             return self._resource.render(request)
         _as_text(request)
+        self._trace(request, self._name or "base")
         return super().render(request)
+
+    def _trace(self, request: Any, name: str) -> None:
+        """Keep a trace of the request when it has been refused."""
+
+        def answered(_: object) -> None:
+            if request.code == UNAUTHORIZED:
+                reason = "no or wrong credentials (HTTP Basic)"
+                trace_refused(self._tracer, request, UNAUTHORIZED, reason, dialect=name)
+
+        request.notifyFinish().addCallbacks(answered, lambda _: None)
 
 
 def _as_text(request: IRequest) -> None:

@@ -24,13 +24,14 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from change_hooks.core.change import InvalidChange
-from change_hooks.core.delivery import ALL, Delivery, Verification
+from change_hooks.core.delivery import ALL, ClientAddress, Delivery, Verification
 from change_hooks.core.errors import BodyTooLarge, DeliveryError, MethodNotAllowed, Unavailable
 from change_hooks.core.found import Found, normal_changes
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
 from change_hooks.intake.receipt import Intake, Receipt, ignored
+from change_hooks.journal import Trace
 from change_hooks.observer import NOBODY, Answered, Observer
 from change_hooks.web.admission import Gate, refuse_cross_site, refuse_encoding
 from change_hooks.web.answers import (
@@ -41,6 +42,7 @@ from change_hooks.web.answers import (
     write_answer,
     write_answer_with_length,
 )
+from change_hooks.web.tracing import Tracer, no_trace
 
 #: GitHub's own cap on a payload, in bytes.
 DEFAULT_MAX_BODY = 25 * 1024 * 1024
@@ -64,6 +66,7 @@ class Endpoint(Resource):
     :param protected: HTTP Basic authentication stands before it.
     :param signatures: signatures over bodies are stored.
     :param observer: told of each answer.
+    :param tracer: keeps a trace of each request that gave nothing.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Endpoint(Resource):
         protected: bool = False,
         signatures: bool = False,
         observer: Observer = NOBODY,
+        tracer: Tracer = no_trace,
     ) -> None:
         super().__init__()
         self.name = name
@@ -88,6 +92,7 @@ class Endpoint(Resource):
         self._max_body = max_body
         self._clock = clock
         self._observer = observer
+        self._tracer = tracer
         self._unverified: Verification = "password" if protected else "none"
         self._ours = handler if isinstance(handler, HookHandler) else None
         stored = ALL if self._ours is None else self._ours.stored()
@@ -98,7 +103,7 @@ class Endpoint(Resource):
 
     def getChild(self, path: bytes, request: IRequest) -> IResource:
         """Only the address itself, with or without a slash at its end."""
-        return self if path == b"" and not request.postpath else Refusal(NOT_FOUND)
+        return self if path == b"" and not request.postpath else Refusal(NOT_FOUND, self._tracer, self.name)
 
     def render(self, request: Any) -> Any:
         """See :meth:`twisted.web.resource.IResource.render`."""
@@ -192,7 +197,15 @@ class Endpoint(Resource):
         else:
             text = "1 change found" if receipt.changes == 1 else f"{receipt.changes} changes found"
         outcome: Answered = "accepted" if receipt.outcome == "postponed" else receipt.outcome
-        return Answer(202, text, receipt.changes, delivery.id, outcome=outcome, event=receipt.about.event)
+        return Answer(
+            202,
+            text,
+            receipt.changes,
+            delivery.id,
+            outcome=outcome,
+            reason=receipt.reason,
+            about=receipt.about,
+        )
 
     def _refused(self, error: Exception, delivery: Delivery) -> Answer:
         if isinstance(error, DeliveryError):
@@ -220,13 +233,44 @@ class Endpoint(Resource):
         finally:
             self._gate.leave()
 
+    def _trace(self, request: Any, delivery: Delivery | None, answer: Answer, started: float) -> None:
+        """Keep a trace of a request that gave nothing. Of its content, only what has been verified."""
+        about = answer.about
+        given = "" if delivery is None else delivery.id or self._claimed(delivery)
+        ignored = answer.outcome == "ignored"
+        self._tracer(
+            Trace(
+                dialect=self.name,
+                received=started,
+                status=answer.status,
+                state="ignored" if ignored else "refused",
+                reason=answer.reason if ignored else answer.text,
+                event=about.event,
+                repository=about.repository,
+                branch=about.branch,
+                author=about.author,
+                client=ClientAddress.of(request.getClientAddress()).host,
+                delivery=given,
+                bytes=_size(request) if delivery is None else len(delivery.body),
+                verification="none" if delivery is None else delivery.verification or "none",
+            )
+        )
+
+    def _claimed(self, delivery: Delivery) -> str:
+        """What an unverified delivery says that it is called; its body is not looked at."""
+        claimed = None if self._ours is None else self._ours.claimed_id(delivery)
+        return safe_id(claimed) if claimed else ""
+
     def retire(self) -> None:
         """Take nothing more; another configuration has replaced this one."""
         self.retired = True
 
     def _record(self, request: Any, delivery: Delivery | None, answer: Answer, started: float) -> None:
         seconds = time() - started
-        self._observer.delivery_answered(self.name, answer.event, answer.outcome, seconds, answer.changes)
+        about = answer.about
+        self._observer.delivery_answered(self.name, about.event, answer.outcome, seconds, answer.changes)
+        if answer.outcome not in _STORED:
+            self._trace(request, delivery, answer, started)
         write = log.info if answer.status < 400 else log.warn
         write(
             "{dialect} {delivery} from {client}: {status} {text} ({seconds:.3f} s)",
@@ -238,6 +282,17 @@ class Endpoint(Resource):
             changes=answer.changes,
             seconds=seconds,
         )
+
+
+#: What became of requests that have a row of their own, or are counted on one.
+_STORED = frozenset({"accepted", "duplicate"})
+
+
+def _size(request: Any) -> int:
+    """Of the body that has come, in bytes."""
+    request.content.seek(0, 2)
+    size: int = request.content.tell()
+    return size
 
 
 def safe_id(sent: str | None) -> str:

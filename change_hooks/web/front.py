@@ -20,6 +20,7 @@ from twisted.web.server import Request, Site
 
 from change_hooks.core.errors import BodyTooLarge, Unavailable
 from change_hooks.web.endpoint import DEFAULT_MAX_BODY
+from change_hooks.web.tracing import Tracer, name_in, no_trace, trace_refused
 
 #: Silence after which a connection is closed, in seconds.
 IDLE_TIMEOUT = 30
@@ -93,6 +94,8 @@ class LimitedRequest(Request):
 
     def _refuse(self, error: BodyTooLarge | Unavailable) -> None:
         self.refused = True
+        dialect = _endpoint_in(self.channel._path)
+        trace_refused(self.channel.site.tracer, self, error.status, error.message, dialect=dialect)
         self.content = BytesIO()
         self._let_go()
         # Otherwise the client would be told to go on.
@@ -105,6 +108,12 @@ class LimitedRequest(Request):
             b"Content-Length: %d\r\n\r\n%s" % (error.status, RESPONSES[error.status], later, len(body), body)
         )
         self.channel.linger()
+
+
+def _endpoint_in(path: bytes) -> str:
+    """The name of the endpoint in a path, when it is ``/change_hook/NAME``."""
+    segments = path.partition(b"?")[0].split(b"/")
+    return name_in(segments[2]) if len(segments) > 2 and segments[1] == b"change_hook" else ""
 
 
 class LimitedChannel(HTTPChannel):
@@ -161,6 +170,7 @@ class HookSite(Site):
     :param max_body: the largest body taken, in bytes.
     :param max_held: the most that all bodies in memory may be together, in bytes.
     :param reactor: for the time.
+    :param tracer: keeps a trace of each request that is refused here.
     """
 
     requestFactory = LimitedRequest
@@ -170,9 +180,16 @@ class HookSite(Site):
     noisy = False
 
     def __init__(
-        self, resource: IResource, max_body: int, reactor: IReactorTime, *, max_held: int | None = None
+        self,
+        resource: IResource,
+        max_body: int,
+        reactor: IReactorTime,
+        *,
+        max_held: int | None = None,
+        tracer: Tracer = no_trace,
     ) -> None:
         super().__init__(resource, timeout=IDLE_TIMEOUT, reactor=reactor)
+        self.tracer = tracer
         self.held = 0
         self.limit(max_body, max_held)
 

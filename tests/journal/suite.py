@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import time
 from typing import Any
 
+import msgspec
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
@@ -24,6 +25,7 @@ from change_hooks.journal import (
     SinkState,
     SinkSummary,
     StoredDelivery,
+    Trace,
     Wanted,
 )
 from change_hooks.journal.chunks import FORGOTTEN, LARGE, Piece, store, sweep
@@ -978,3 +980,80 @@ def test_a_pending_delivery_that_cannot_be_decoded_has_failed(journal: Journal) 
         journal.run(journal.journal.delivery(1))
     with pytest.raises(LookupError):
         journal.run(journal.journal.delivery(99))
+
+
+def traced(journal: Journal, *traces: Trace) -> None:
+    for trace in traces:
+        journal.journal.trace(trace)
+    while not journal.journal.writer._queue.empty():
+        journal.journal.writer.run_group()
+
+
+FORGED = Trace("base", 7.0, 403, "refused", "the signature is wrong", client="192.0.2.7", bytes=3)
+
+
+def test_a_trace_is_a_row_without_a_body(journal: Journal) -> None:
+    ping = Trace(
+        *("base", 6.0, 202, "ignored", "the event 'ping' is not handled", "ping", "o/r", "main", "Ann"),
+        **dict(client="192.0.2.8", delivery="8", bytes=4, verification="signature"),
+    )
+    traced(journal, ping, FORGED)
+    journal.append("1", API, sinks=())
+    ignored, refused, _ = journal.lines()
+    assert ignored == line_of(
+        "8",
+        **dict(state="ignored", reason=ping.reason, event="ping", repository="o/r", branch="main"),
+        **dict(author="Ann", client="192.0.2.8", verification="signature", changes=0, bytes=4, received=6.0),
+    )
+    assert (refused.seq, refused.status, refused.state, refused.bytes) == (2, 403, "refused", 3)
+    whole = journal.reader.whole(2)
+    assert (whole.delivery, whole.changes, whole.sinks, whole.attempts) == (None, [], [], [])
+    assert [line.seq for line in journal.lines(state="refused")] == [2]
+    assert list(journal.reader.changes_of(2)) == []
+    assert next(journal.reader.changes()).seq == 3
+    with pytest.raises(LookupError):
+        journal.run(journal.journal.delivery(2))
+
+
+def test_a_trace_never_claims_an_id(journal: Journal) -> None:
+    named = msgspec.structs.replace(FORGED, delivery="1")
+    traced(journal, named)
+    assert not journal.append("1", API, sinks=()).duplicate
+    traced(journal, named)
+    assert journal.append("1", API, sinks=()).duplicate
+    assert journal.states() == ["refused", "stored", "refused"]
+    assert [line.duplicates for line in journal.lines()] == [0, 1, 0]
+    assert journal.reader.find("1") == [1, 2, 3]
+    traced(journal, msgspec.structs.replace(FORGED, delivery="2"))
+    assert journal.run(journal.journal.find("base", ["1", "2"])) == {"1": 202, "2": 403}
+
+
+def test_traces_that_are_alike_are_counted_on_the_last_of_them(journal: Journal) -> None:
+    traced(journal, *[FORGED] * 100)
+    traced(journal, FORGED)
+    lines = journal.lines(state="refused")
+    assert [line.duplicates for line in lines] == [0] * 19 + [81]
+
+
+def test_traces_are_pruned_by_themselves(journal: Journal) -> None:
+    journal.append("1", API, sinks=(), received=1.0)
+    traced(journal, FORGED, msgspec.structs.replace(FORGED, received=20.0))
+    assert journal.run(journal.journal.prune_traces(10.0)) == 1
+    assert journal.run(journal.journal.prune_traces(30.0)) == 0
+    assert journal.states() == ["stored", "refused"]
+    assert journal.run(journal.journal.prune(30.0)) == 1
+
+
+def test_what_was_gathered_is_stored_when_the_journal_is_closed(journal: Journal) -> None:
+    journal.journal._traces._later = lambda *_: Timer()
+    journal.journal.trace(FORGED)
+    assert journal.lines() == []
+    journal.run(journal.journal.close())
+    assert journal.states() == ["refused"]
+
+
+class Timer:
+    """A delayed call that never comes."""
+
+    def active(self) -> bool:
+        return False

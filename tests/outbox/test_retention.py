@@ -16,6 +16,11 @@ class Journal:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.asked: list[float] = []
+        self.traces: list[float] = []
+
+    def prune_traces(self, before: float) -> Deferred[int]:
+        self.traces.append(before)
+        return succeed(0)
 
     def prune(self, before: float) -> Deferred[int]:
         self.asked.append(before)
@@ -26,7 +31,7 @@ class Journal:
 def begun(keep: float | None, *answers: Any) -> tuple[Retention, Any, Clock]:
     journal: Any = Journal(*answers)
     clock = Clock()
-    retention = Retention(journal, clock, keep)
+    retention = Retention(journal, clock, keep, 3.0)
     retention.start()
     return retention, journal, clock
 
@@ -44,6 +49,7 @@ def test_it_deletes_part_by_part_until_nothing_is_left_and_again_every_hour() ->
 def test_what_is_kept_for_good_is_kept() -> None:
     retention, journal, clock = begun(None, 0)
     assert journal.asked == []
+    assert abs(journal.traces[0] - (time() - 3 * DAY)) < DAY
     retention.keep = 1.0
     clock.advance(EVERY)
     assert len(journal.asked) == 1

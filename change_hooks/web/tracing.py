@@ -1,0 +1,43 @@
+"""A trace of each request that gave nothing, wherever it was refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from time import time
+from typing import Any
+
+from change_hooks.core.delivery import ClientAddress
+from change_hooks.journal import Trace
+
+#: What of a path that does not exist is kept: a name as endpoints have them.
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+
+#: Keeps a trace; never fails, and never waits.
+Tracer = Callable[[Trace], None]
+
+
+def no_trace(trace: Trace) -> None:
+    """Without a journal nothing is kept."""
+
+
+def trace_refused(
+    tracer: Tracer, request: Any, status: int, reason: str, *, dialect: str = "", size: int = 0
+) -> None:
+    """Keep a trace of a request that no endpoint has looked at.
+
+    :param reason: in our words.
+    :param dialect: the endpoint's name, or what stands in its place.
+    :param size: of the body that came, in bytes.
+    """
+    client = ClientAddress.of(request.getClientAddress())
+    tracer(Trace(dialect, time(), status, "refused", reason, client=client.host, bytes=size))
+
+
+def name_in(segment: bytes) -> str:
+    """A segment of a path, when it looks like an endpoint's name; empty when it does not."""
+    name = segment.decode("latin-1")
+    return name if _NAME.fullmatch(name) else ""
+
+
+__all__ = ["Tracer", "name_in", "no_trace", "trace_refused"]
