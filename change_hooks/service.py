@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from change_hooks.config import (
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ConfigurationError, Unavailable, UnknownDialect
+from change_hooks.core.events import Event
 from change_hooks.core.found import Found
 from change_hooks.dialects.handler import Context, make_handler
 from change_hooks.flow import as_deferred, called, reactor_unless
@@ -199,6 +200,8 @@ class ChangeHookService(MultiService):
     :param sink: see :func:`make_resource`; None when changes are only to be kept.
     :param base: the folder that relative paths start from; the current one by default.
     :param clock: the reactor by default.
+    :param journal: a journal of your own, in the place of the one that ``change_hook_journal`` names.
+    :param reported: told of the events of each delivery before the options decide about them; for tests.
     :raises ConfigurationError: with everything that is wrong in *www*.
     """
 
@@ -212,11 +215,15 @@ class ChangeHookService(MultiService):
         http: Any = None,
         clock: Any = None,
         base: Path | None = None,
+        journal: IJournal | None = None,
+        reported: Callable[[Sequence[Event]], object] | None = None,
     ) -> None:
         super().__init__()
         self._base = base or Path.cwd()
         self._clock = reactor_unless(clock)
-        self._context = Context(master=master, pollers=pollers, http=http, clock=self._clock)
+        self._context = Context(
+            master=master, pollers=pollers, http=http, clock=self._clock, reported=reported
+        )
         self._gate = Gate()
         self._observers = Observers()
         config = read_www(www, base=self._base)
@@ -226,10 +233,12 @@ class ChangeHookService(MultiService):
         self._intake: Intake
         given = {} if sink is None else {sink_name(sink): routed(sink, {}, config.attempts)[0]}
         sinks = {**config.sinks, **given}
-        self._inline: tuple[RoutedSink, ...] = () if config.journal is not None else tuple(sinks.values())
-        if config.journal is not None:
+        if journal is None and config.journal is not None:
+            journal = _journal(config.journal, self._clock, self._observers)
+        self._inline: tuple[RoutedSink, ...] = () if journal is not None else tuple(sinks.values())
+        if journal is not None:
             self._durable = _Durable(
-                config, config.journal, sinks, self._clock, self._found_again, observer=self._observers
+                config, journal, sinks, self._clock, self._found_again, observer=self._observers
             )
             self._intake = self._durable.intake
             self._gate.close("not started yet")
@@ -328,20 +337,25 @@ class ChangeHookService(MultiService):
             yield close_sinks(self._inline)
 
 
+def _journal(address: Address, clock: Any, observer: Observer) -> IJournal:
+    journal: IJournal = make_journal(address, clock.callFromThread, clock.callLater, observer)
+    return journal
+
+
 class _Durable:
     """A journal, and all that works on it."""
 
     def __init__(
         self,
         config: HooksConfig,
-        address: Address,
+        journal: IJournal,
         sinks: Mapping[str, RoutedSink],
         clock: Any,
         process: Process,
         *,
         observer: Observer,
     ) -> None:
-        self.journal: IJournal = make_journal(address, clock.callFromThread, clock.callLater, observer)
+        self.journal = journal
         self._sinks = tuple(sinks.values())
         self._clock = clock
         self._stopped = False

@@ -18,6 +18,8 @@ from twisted.web.http_headers import Headers
 from change_hooks.core.forms import Arguments, parse_multipart, parse_urlencoded, unquoted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twisted.web.iweb import IRequest
 
 #: How the sender was verified: by a signature over the body, by a token, by a password in front (HTTP Basic),
@@ -213,12 +215,22 @@ class Delivery:
         verification: Verification | None = None,
         client: object = None,
         body: bytes | None = None,
+        uri: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Delivery:
-        """The same, but for what is given."""
+        """The same, but for what is given.
+
+        :param headers: those to set; the others stay.
+        """
+        sent = self._headers
+        if headers:
+            sent = sent.copy()
+            for name, value in headers.items():
+                sent.setRawHeaders(name.encode("ascii"), [value.encode("utf-8", "surrogateescape")])
         return Delivery(
             self.method,
-            self.uri,
-            self._headers,
+            self.uri if uri is None else uri,
+            sent,
             self.body if body is None else body,
             client=self.client if client is None else client,
             id=self.id if id is None else id,

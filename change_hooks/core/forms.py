@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_qp
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from change_hooks.core.errors import BadPayload
 
@@ -51,6 +51,12 @@ def parse_urlencoded(text: bytes) -> Arguments:
     return args
 
 
+def with_argument(uri: bytes, name: str, value: bytes) -> bytes:
+    """*uri* with one more argument in its query."""
+    argument = f"{quote_from_bytes(name.encode(), '')}={quote_from_bytes(value, '')}".encode("ascii")
+    return uri + (b"&" if b"?" in uri else b"?") + argument
+
+
 def parse_multipart(body: bytes, content_type: bytes) -> Arguments:
     """The fields of a ``multipart/form-data`` body; parts without a name are left out.
 
@@ -88,4 +94,4 @@ def _name(head: bytes) -> bytes:
     return b""
 
 
-__all__ = ["MOST_FIELDS", "Arguments", "parse_multipart", "parse_urlencoded", "unquoted"]
+__all__ = ["MOST_FIELDS", "Arguments", "parse_multipart", "parse_urlencoded", "unquoted", "with_argument"]

@@ -213,6 +213,11 @@ class EventHandler(HookHandler[Forge]):
         values = [delivery.header(name) or "" for name in self.id_headers]
         return ":".join(values) if values and all(values) else None
 
+    def naming(self, event: str, id: str) -> Mapping[str, str]:
+        """The headers of :attr:`event_header` and :attr:`id_headers`."""
+        names = dict.fromkeys(self.id_headers, id)
+        return {self.event_header: event, **names} if self.event_header and event else names
+
     # The way of a delivery.
 
     def getChanges(self, request: Any) -> Any:
@@ -264,6 +269,8 @@ class EventHandler(HookHandler[Forge]):
             if self._lacks(event) and delivery.verification != "none" and self._policy.refusal(event) is None:
                 events = yield from self._enriched(events)
                 break
+        if self.context.reported is not None:
+            self.context.reported(events)
         return self._policy.decide(events, source, name)
 
     def _lacks(self, event: Event) -> bool:

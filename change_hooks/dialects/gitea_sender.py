@@ -12,7 +12,7 @@ from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.payload import raw_json, without
 from change_hooks.core.policy import Policy
-from change_hooks.core.verification import SignatureHeader, verify_together, verify_token
+from change_hooks.core.verification import SignatureHeader, sign_hmac, verify_together, verify_token
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.gitea_options import GiteaOptions, NewestStyle
 from change_hooks.flow import Steps
@@ -57,6 +57,21 @@ class GiteaSender(EventHandler[GiteaOptions]):
         headers = [(header, delivery.header(header.name)) for header in SIGNATURES]
         verify_together(document, headers, secrets)
         return "signature"
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """With all signatures, as Forgejo does."""
+        document, _ = raw_json(delivery, form=True)
+        return delivery.replace(
+            headers={
+                header.name: sign_hmac(document, secret, header.algorithm, header.prefix)
+                for header in SIGNATURES
+            }
+        )
+
+    def naming(self, event: str, id: str) -> Mapping[str, str]:
+        """The headers of Gitea; of Gogs for an event that only it sends."""
+        name = "Gogs" if event.startswith("gogs:") else "Gitea"
+        return {f"X-{name}-Event": event.removeprefix("gogs:"), f"X-{name}-Delivery": id}
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
         """Versions before Gitea 1.14 repeat the secret in the body: it is taken out, and never stored."""

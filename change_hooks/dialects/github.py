@@ -38,7 +38,7 @@ from change_hooks.core.options import (
 )
 from change_hooks.core.payload import Shape, epoch
 from change_hooks.core.style import Style
-from change_hooks.core.verification import verify_hmac
+from change_hooks.core.verification import sign_hmac, verify_hmac
 from change_hooks.dialects.event_handler import EventHandler, shaped
 
 
@@ -241,6 +241,15 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
         if self.settings.strict:
             raise SignatureMissing("the signature is missing; set the same secret on GitHub")
         return "none"
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """With both hashes, as GitHub does."""
+        return delivery.replace(
+            headers={
+                header.decode("ascii"): sign_hmac(delivery.body, secret, algorithm, f"{algorithm}=")
+                for header, algorithm in SIGNATURES
+            }
+        )
 
     def property_source(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Of a pull request's payload, the pull request."""

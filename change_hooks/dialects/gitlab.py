@@ -7,10 +7,11 @@ Webhooks.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from change_hooks.core.change import person
 from change_hooks.core.delivery import Delivery, Verification
@@ -31,7 +32,12 @@ from change_hooks.core.events import (
 from change_hooks.core.options import ForgeOptions, Options, option, regular_expression, texts
 from change_hooks.core.payload import Shape, decode, epoch
 from change_hooks.core.style import Style
-from change_hooks.core.verification import signing_key, verify_standard_webhook, verify_token
+from change_hooks.core.verification import (
+    sign_standard_webhook,
+    signing_key,
+    verify_standard_webhook,
+    verify_token,
+)
 from change_hooks.dialects.event_handler import EventHandler, shaped
 
 
@@ -232,6 +238,21 @@ class GitLabHandler(EventHandler[GitLabOptions]):
         if token and tokens:
             verify_token(token, tokens)
         return "signature"
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """A ``whsec_`` secret signs; any other is sent."""
+        if signing_key(secret) is None:
+            return delivery.replace(headers={"X-Gitlab-Token": secret.decode("utf-8", "surrogateescape")})
+        name, now = delivery.header("Idempotency-Key") or f"msg_{uuid4().hex}", int(delivery.received)
+        signature = sign_standard_webhook(delivery.body, name, now, secret)
+        return delivery.replace(
+            headers={"webhook-id": name, "webhook-timestamp": str(now), "webhook-signature": signature}
+        )
+
+    def naming(self, event: str, id: str) -> Mapping[str, str]:
+        """The header has names of its own for events, and one for all of those of system hooks."""
+        header = next((header for header, name in _HEADERS.items() if name == event), "System Hook")
+        return {self.event_header: header, "Idempotency-Key": id}
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The id that is signed, where one is; else the idempotency key; of older versions, the event's UUID

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar, Generic, cast
 
@@ -14,8 +14,9 @@ from zope.interface import implementer
 
 from change_hooks.core.delivery import Delivery, Stored, Verification
 from change_hooks.core.errors import ConfigurationError, SignatureMismatch, SignatureMissing, Unavailable
+from change_hooks.core.events import Event
 from change_hooks.core.options import Options, nearest, option_names, read_options
-from change_hooks.core.verification import as_secrets, verify_hmac, weakness
+from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac, weakness
 from change_hooks.flow import Steps
 from change_hooks.interfaces import IHookHandler, IPoller
 from change_hooks.references import resolved
@@ -34,6 +35,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     :param clock: the reactor, or a clock in tests; None: the reactor.
     :param pollers: the pollers of the host.
     :param protected: HTTP Basic authentication stands before the endpoint.
+    :param reported: told of the events of each delivery before the options decide about them; for tests.
     """
 
     name: str = ""
@@ -42,6 +44,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     clock: IReactorTime | None = None
     pollers: Iterable[IPoller] = ()
     protected: bool = False
+    reported: Callable[[Sequence[Event]], object] | None = None
 
 
 ALONE = Context()
@@ -181,6 +184,18 @@ class HookHandler(Generic[Opts]):
             prefix=self.signature_prefix,
         )
         return "signature"
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """The delivery as a sender that knows *secret* sends it: what :meth:`verify` accepts.
+
+        For ``change_hooks.testing``; a class with its own :meth:`verify` has its own of this too.
+        """
+        signature = sign_hmac(delivery.body, secret, prefix=self.signature_prefix)
+        return delivery.replace(headers={self.signature_header: signature})
+
+    def naming(self, event: str, id: str) -> Mapping[str, str]:
+        """The headers in which a sender names the event and the delivery. Used where :meth:`sign` is."""
+        return {}
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
         """The delivery with how its sender was verified; as it is when that has been looked at before.

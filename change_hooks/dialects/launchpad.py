@@ -13,7 +13,7 @@ from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.events import Action, Event, Ignored, Person, PullRequest, RefUpdate, Repository, Side
 from change_hooks.core.options import ForgeOptions, Options, flag, option, texts
 from change_hooks.core.payload import Shape
-from change_hooks.core.verification import verify_hmac
+from change_hooks.core.verification import sign_hmac, verify_hmac
 from change_hooks.dialects.event_handler import EventHandler, shaped
 
 
@@ -83,6 +83,11 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
         header = delivery.getHeader(b"x-hub-signature")
         verify_hmac(delivery.body, header, secrets, algorithm="sha1", prefix="sha1=")
         return "signature"
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """With SHA-1."""
+        signature = sign_hmac(delivery.body, secret, "sha1", "sha1=")
+        return delivery.replace(headers={"X-Hub-Signature": signature})
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:

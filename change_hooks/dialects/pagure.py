@@ -26,7 +26,7 @@ from change_hooks.core.events import (
 from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import Shape, decode
 from change_hooks.core.style import Style
-from change_hooks.core.verification import SignatureHeader, verify_together
+from change_hooks.core.verification import SignatureHeader, sign_hmac, verify_together
 from change_hooks.dialects.event_handler import EventHandler, shaped
 
 
@@ -121,6 +121,15 @@ class PagureHandler(EventHandler[PagureOptions]):
         headers = [(header, delivery.header(header.name)) for header in _HEADERS]
         verify_together(delivery.body, headers, secrets)
         return "signature"
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """With both hashes, as Pagure does."""
+        return delivery.replace(
+            headers={
+                header.name: sign_hmac(delivery.body, secret, header.algorithm, header.prefix)
+                for header in _HEADERS
+            }
+        )
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """The topic in the body: the header is not signed."""

@@ -20,6 +20,7 @@ from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.ed25519 import public_key, verify_ed25519
 from change_hooks.core.errors import BadPayload, SignatureMismatch
 from change_hooks.core.events import Commit, Event, Person, RefUpdate, Repository
+from change_hooks.core.forms import with_argument
 from change_hooks.core.options import ForgeOptions, Options, option, text, texts
 from change_hooks.core.payload import Shape, decode, epoch
 from change_hooks.core.verification import verify_token
@@ -120,6 +121,10 @@ class SourceHutHandler(EventHandler[SourceHutOptions]):
         values = delivery.query.get(b"token", [])
         verify_token(values[0] if len(values) == 1 else None, secrets)
         return "token"
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """With the token in the URL; only SourceHut has the key to sign with."""
+        return delivery.replace(uri=with_argument(delivery.uri, "token", secret))
 
     def _date(self, delivery: Delivery) -> float:
         found = self._answer(delivery)

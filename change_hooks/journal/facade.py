@@ -39,6 +39,7 @@ class SQLJournal:
     :param to_reactor: runs a function in the reactor's thread.
     :param later: runs a function in the reactor's thread after so many seconds: ``reactor.callLater``.
     :param observer: told of each transaction.
+    :param writer: what runs the operations.
     """
 
     def __init__(
@@ -47,10 +48,12 @@ class SQLJournal:
         to_reactor: Callable[..., Any],
         later: Callable[..., Any] | None = None,
         observer: Observer = NOBODY,
+        *,
+        writer: type[Writer] = Writer,
     ) -> None:
         self.owner = token_hex(8)
         soon = None if later is None else partial(later, 0)
-        self.writer = Writer(store, to_reactor, soon, observer)
+        self.writer = writer(store, to_reactor, soon, observer)
         self._traces = Traces(lambda operation: self.writer.submit(operation), later)
         # One piece of what is large is in a commit, and no more.
         self._large = DeferredLock()

@@ -215,14 +215,18 @@ def connect(path: Path) -> Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {LATE_CHECKPOINT}")
         connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
-        _migrate(connection)
+        migrate(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _migrate(connection: Connection) -> None:
+def migrate(connection: Connection) -> None:
+    """Bring the tables up to date.
+
+    :raises SchemaError: a newer version wrote them.
+    """
     if _version(connection) == schema.known(DATABASE):
         return
     with connection.together():
@@ -290,4 +294,12 @@ def sqlite_journal(
     return SQLJournal(SQLiteStore(path, clock), to_reactor, later, observer)
 
 
-__all__ = ["SQLiteStore", "checkpoint", "connect", "connect_to_read", "sqlite_journal"]
+__all__ = [
+    "Connection",
+    "SQLiteStore",
+    "checkpoint",
+    "connect",
+    "connect_to_read",
+    "migrate",
+    "sqlite_journal",
+]

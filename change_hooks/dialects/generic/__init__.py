@@ -114,6 +114,11 @@ class GenericHandler(EventHandler[GenericOptions]):
         assert way is not None  # noqa: S101 (a secret without one is an error when the options are read)
         return way.verify(delivery, lambda: self.document(delivery), secrets)
 
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """As the options ``signature`` and ``token_in`` say."""
+        way: Verifier | None = self.settings.signature or self.settings.token_in
+        return delivery if way is None else way.sign(delivery, secret)
+
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
         """A token in the body is taken out: it is never stored."""
         fresh = delivery.verification is None

@@ -12,15 +12,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
+from uuid import uuid4
+
+import msgspec
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import SignatureMismatch, SignatureMissing
+from change_hooks.core.forms import with_argument
 from change_hooks.core.options import nearest, seconds, text
 from change_hooks.core.payload import decode
 from change_hooks.core.verification import (
     DIGEST_SIZES,
     TIMESTAMP_TOLERANCE,
     Encoding,
+    sign_hmac,
+    sign_standard_webhook,
     verify_hmac,
     verify_standard_webhook,
     verify_timestamp,
@@ -44,6 +50,9 @@ class Verifier(Protocol):
 
         :param document: the JSON in the body.
         """
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """See :meth:`change_hooks.dialects.handler.HookHandler.sign`."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +126,8 @@ class Signature:
             if name is None:
                 raise SignatureMismatch("the id that is signed with the body is missing")
             values["id"] = name.encode("utf-8", "replace")
-        pieces = [values[piece] if place % 2 else piece.encode() for place, piece in enumerate(self.signed)]
         verify_hmac(
-            b"".join(pieces),
+            self._message(values),
             sent,
             secrets,
             algorithm=self.algorithm,
@@ -128,6 +136,30 @@ class Signature:
             separator=self.separator,
         )
         return "signature"
+
+    def _message(self, values: Mapping[str, bytes]) -> bytes:
+        """What is signed."""
+        return b"".join(
+            values[piece] if place % 2 else piece.encode() for place, piece in enumerate(self.signed)
+        )
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """See :class:`Verifier`. An id that is there already is signed as it is."""
+        values, parts = {"body": delivery.body}, dict[str, list[str]]()
+        if self.timestamp is not None:
+            stamp = str(int(delivery.received / self.timestamp.unit))
+            parts.setdefault(self.timestamp.header.lower(), []).append(self.timestamp.prefix + stamp)
+            values["timestamp"] = stamp.encode()
+        if self.id is not None:
+            sent = self.id.of(delivery)
+            name = sent or uuid4().hex
+            if sent is None:
+                parts.setdefault(self.id.header.lower(), []).append(self.id.prefix + name)
+            values["id"] = name.encode("utf-8", "replace")
+        signature = sign_hmac(self._message(values), secret, self.algorithm, self.prefix, self.encoding)
+        parts.setdefault(self.header.lower(), []).append(signature)
+        separator = self.separator or ","
+        return delivery.replace(headers={name: separator.join(some) for name, some in parts.items()})
 
 
 @dataclass(frozen=True)
@@ -148,6 +180,14 @@ class StandardWebhook:
         )
         return "signature"
 
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """See :class:`Verifier`."""
+        name, now = delivery.header("webhook-id") or f"msg_{uuid4().hex}", int(delivery.received)
+        signature = sign_standard_webhook(delivery.body, name, now, secret)
+        return delivery.replace(
+            headers={"webhook-id": name, "webhook-timestamp": str(now), "webhook-signature": signature}
+        )
+
 
 @dataclass(frozen=True)
 class Token:
@@ -166,6 +206,22 @@ class Token:
         """See :class:`Verifier`."""
         verify_token(self._sent(delivery, document), secrets)
         return "token"
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """See :class:`Verifier`."""
+        text = secret.decode("utf-8", "surrogateescape")
+        if self.kind == "query":
+            return delivery.replace(uri=with_argument(delivery.uri, self.name, secret))
+        if self.kind == "header":
+            return delivery.replace(headers={self.name: text})
+        if self.kind == "bearer":
+            return delivery.replace(headers={self.name: f"Bearer {text}"})
+        payload = decode(delivery.body, Any)
+        place, last = self._place(payload)
+        if place is None:
+            raise ValueError(f"the payload has no place for the token at {self.name!r}")
+        place[last] = text
+        return delivery.replace(body=msgspec.json.encode(payload))
 
     def _sent(self, delivery: Delivery, document: Callable[[], bytes]) -> bytes | None:
         if self.kind == "query":

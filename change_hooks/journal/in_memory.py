@@ -1,0 +1,102 @@
+"""A journal in memory, for tests: the statements of the embedded one, in a database that no file holds.
+
+Strategy: what is asked for is done before the caller gets its Deferred back, in the caller's thread, so a
+test has nothing to wait for. Everything else is what the other journals do, because it is theirs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any
+
+from zope.interface import implementer
+
+from change_hooks.interfaces import IJournal
+from change_hooks.journal.deliveries import run_operations
+from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.reader import Reader
+from change_hooks.journal.session import Operation
+from change_hooks.journal.sqlite import Connection, SQLiteStore, migrate
+from change_hooks.journal.writer import Writer
+from change_hooks.observer import NOBODY, Observer
+
+
+class MemoryConnection(Connection):
+    """See :class:`change_hooks.journal.session.Session`."""
+
+    def bytes(self) -> int:
+        """See :meth:`change_hooks.journal.session.Session.bytes`."""
+        (pages,) = self.execute("PRAGMA page_count").fetchone()
+        (size,) = self.execute("PRAGMA page_size").fetchone()
+        return int(pages * size)
+
+
+class MemoryStore:
+    """The database. It lasts until nobody knows it any more, also when it was closed in between.
+
+    :param clock: what leases go by, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.connection = sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=False, factory=MemoryConnection
+        )
+        self.connection.row_factory = sqlite3.Row
+        self.connection.clock = clock
+        migrate(self.connection)
+
+    def transact(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """See :class:`~change_hooks.journal.writer.Store`."""
+        with self.connection.together():
+            return run_operations(self.connection, operations)
+
+    @staticmethod
+    def is_failure(error: Exception) -> bool:
+        """See :meth:`change_hooks.journal.writer.Store.is_failure`."""
+        return SQLiteStore.is_failure(error)
+
+    def close(self) -> None:
+        """Keep everything: a test starts its receiver again."""
+
+
+class WriterAtOnce(Writer):
+    """Runs what is submitted before :meth:`submit` returns."""
+
+    def start(self) -> None:
+        """No thread is needed."""
+
+    def _pass_on(self) -> None:
+        super()._pass_on()
+        while not self._queue.empty():
+            self.run_group()
+
+
+@implementer(IJournal)
+class MemoryJournal(SQLJournal):
+    """A journal that keeps everything in memory, and answers at once.
+
+    :param store: another journal's, to be a second receiver on it.
+    :param clock: what leases go by: ``clock.seconds``; the machine's clock by default.
+    :param observer: told of each transaction.
+    :param writer: what runs the operations.
+    """
+
+    def __init__(
+        self,
+        store: MemoryStore | None = None,
+        *,
+        clock: Callable[[], float] = monotonic,
+        observer: Observer = NOBODY,
+        writer: type[Writer] = WriterAtOnce,
+    ) -> None:
+        self.store = store or MemoryStore(clock)
+        super().__init__(self.store, lambda call, *args: call(*args), None, observer, writer=writer)
+
+    def reader(self) -> Reader:
+        """Reads what is stored."""
+        return Reader(self.store.connection)
+
+
+__all__ = ["MemoryJournal", "MemoryStore"]

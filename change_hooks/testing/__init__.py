@@ -1,0 +1,27 @@
+"""For tests of handlers, sinks and configurations: a whole receiver in memory, without a socket.
+
+Strategy: nothing here behaves in a way of its own. A delivery is signed by the dialect that verifies it, goes
+the way of every delivery, and is stored by the embedded journal's own statements; only the clock, the network
+and the disk are replaced.
+"""
+
+from change_hooks.journal.in_memory import MemoryJournal
+from change_hooks.testing.receiver import Receiver, Result, Unsettled, handle, post
+from change_hooks.testing.requests import CONFIGURED, Payload, Secret, Sent, build, ed25519
+from change_hooks.testing.sinks import MemorySink
+
+__all__ = [
+    "CONFIGURED",
+    "MemoryJournal",
+    "MemorySink",
+    "Payload",
+    "Receiver",
+    "Result",
+    "Secret",
+    "Sent",
+    "Unsettled",
+    "build",
+    "ed25519",
+    "handle",
+    "post",
+]

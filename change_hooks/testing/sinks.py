@@ -1,0 +1,84 @@
+"""Sinks that remember."""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.push import Push, PushKey
+from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError
+from change_hooks.journal import ChangeKey
+
+#: What names a change or a push.
+Key = ChangeKey | PushKey
+
+
+class _Failing:
+    """A sink that fails when it is told to."""
+
+    def __init__(self) -> None:
+        self._failures: list[Exception] = []
+
+    def fail(self, error: Exception | None = None, *, times: int = 1) -> None:
+        """Fail the next hand-overs.
+
+        :param error: what to raise; a :class:`~change_hooks.interfaces.SinkError` by default.
+        """
+        self._failures += [error or SinkError("told to fail")] * times
+
+    def _try(self) -> None:
+        if self._failures:
+            raise self._failures.pop(0)
+
+
+@implementer(IChangeSink)
+class MemorySink(_Failing):
+    """Remembers the changes that it is given.
+
+    :param name: what the journal calls it.
+    :param taken: what it has accepted, in order: changes or pushes, each with its key.
+    """
+
+    def __init__(self, name: str = "sink") -> None:
+        super().__init__()
+        self.name = name
+        self.taken: list[tuple[Key | None, Change]] = []
+
+    @property
+    def changes(self) -> list[Change]:
+        """All changes that it has accepted, in order; of a push, each of its changes."""
+        return [
+            change
+            for _, taken in self.taken
+            for change in (taken.changes if isinstance(taken, Push) else [taken])
+        ]
+
+    def add_change(self, change: Change, key: Key | None) -> None:
+        """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
+        self._try()
+        self.taken.append((key, change))
+
+
+@implementer(IDeliverySink)
+class MemoryDeliverySink(_Failing):
+    """Remembers the deliveries that it is given: stands for ``forward``.
+
+    :param name: what the journal calls it.
+    :param deliveries: what it has accepted, in order.
+    """
+
+    per = "delivery"
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.deliveries: list[Delivery] = []
+
+    def add_delivery(self, delivery: Delivery) -> None:
+        """See :meth:`change_hooks.interfaces.IDeliverySink.add_delivery`."""
+        self._try()
+        self.deliveries.append(delivery)
+
+
+__all__ = ["Key", "MemoryDeliverySink", "MemorySink"]
