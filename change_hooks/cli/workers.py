@@ -35,8 +35,8 @@ BEAT = 1.0
 #: stop the others. Starting may take longer.
 SILENCE = 20.0
 START = 120.0
-#: What the supervisor acts on. Who sees that it handles SIGTERM can be sure of the others.
-SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+#: What the supervisor acts on. Who sees that it handles SIGHUP can be sure of the others.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Opening:

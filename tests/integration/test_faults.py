@@ -148,6 +148,7 @@ class Load:
 
 
 def listed(folder: Path, config: str = "hooks.cfg") -> list[dict[str, Any]]:
+    """The deliveries that were accepted."""
     done = subprocess.run(
         [program("change-hooks"), "deliveries", config, "--json"],
         cwd=folder,
@@ -155,7 +156,8 @@ def listed(folder: Path, config: str = "hooks.cfg") -> list[dict[str, Any]]:
         check=True,
         text=True,
     )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return [each for each in found if each["state"] not in ("ignored", "refused")]
 
 
 def wait_for_deliveries(folder: Path, config: str = "hooks.cfg") -> None:
