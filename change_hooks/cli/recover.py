@@ -24,6 +24,7 @@ from change_hooks.forges.rest import RestError
 from change_hooks.journal.address import make_journal
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.reader import Reader
+from change_hooks.outbox.routing import routes
 from change_hooks.recovery.catch_up import CatchUp, Missing
 from change_hooks.service import replaying
 
@@ -111,7 +112,7 @@ class _Run:
                 known=lambda name: bool(self._reader.known(entry.name, [name])),
                 handles=lambda event: hasattr(handler, method_name(event)),
                 found=replaying(self._hooks, reactor),
-                sinks=tuple(self._hooks.sinks),
+                routes=lambda changes: routes(self._hooks.sinks, changes, entry.name),
                 now=reactor.seconds,
             )
             async for missing in catch_up.run(self._since, dry=self._dry):

@@ -17,6 +17,7 @@ from twisted.web.http_headers import Headers
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import DeliveryError
+from change_hooks.core.found import NOTHING_KNOWN, About, Found
 from change_hooks.forges.github_log import Detail, Logged
 from change_hooks.forges.rest import RestError
 
@@ -44,7 +45,15 @@ class Log(Protocol):
 class Store(Protocol):
     """What of a journal is needed; see :class:`~change_hooks.interfaces.IJournal`."""
 
-    def append(self, delivery: Delivery, changes: list[Change], sinks: Sequence[str]) -> Deferred[Any]:
+    def append(
+        self,
+        delivery: Delivery,
+        changes: list[Change],
+        sinks: Sequence[str],
+        unwanted: Sequence[str] = (),
+        *,
+        about: About = NOTHING_KNOWN,
+    ) -> Deferred[Any]:
         """Store a delivery."""
 
     def remember(self, name: str, value: bytes) -> Deferred[None]:
@@ -65,7 +74,7 @@ class Missing(msgspec.Struct, frozen=True):
 
     :param outcome: ``missing`` (nothing was done), ``recovered``, ``ignored`` (it gives no change) or
         ``failed``.
-    :param reason: why it failed.
+    :param reason: why it failed, or gives no change.
     """
 
     endpoint: str
@@ -85,6 +94,7 @@ class CatchUp:
     :param known: whether the journal has a delivery of this endpoint.
     :param handles: whether the endpoint does anything about an event.
     :param found: the changes of a delivery.
+    :param routes: the names of the sinks that want something of these changes, and of those that do not.
     :param now: seconds since the epoch.
     """
 
@@ -97,8 +107,8 @@ class CatchUp:
         *,
         known: Callable[[str], bool],
         handles: Callable[[str], bool],
-        found: Callable[[Delivery], Awaitable[list[Change]]],
-        sinks: Sequence[str],
+        found: Callable[[Delivery], Awaitable[Found]],
+        routes: Callable[[list[Change]], tuple[Sequence[str], Sequence[str]]],
         now: Callable[[], float],
     ) -> None:
         self._endpoint = endpoint
@@ -108,7 +118,7 @@ class CatchUp:
         self._known = known
         self._handles = handles
         self._found = found
-        self._sinks = sinks
+        self._routes = routes
         self._now = now
 
     async def run(self, since: float | None = None, *, dry: bool = False) -> AsyncIterator[Missing]:
@@ -166,14 +176,15 @@ class CatchUp:
         await self._store.lease(self._name, LEASE)
         delivery = self._delivery(entry, await self._log.detail(entry.number))
         try:
-            changes = await self._found(delivery)
+            found = await self._found(delivery)
         except DeliveryError as error:
             return msgspec.structs.replace(missing, outcome="failed", reason=error.message)
         except Exception as error:
             return msgspec.structs.replace(missing, outcome="failed", reason=type(error).__name__)
-        if not changes:
-            return msgspec.structs.replace(missing, outcome="ignored")
-        await self._store.append(delivery, [recovered(change) for change in changes], self._sinks)
+        if not found:
+            return msgspec.structs.replace(missing, outcome="ignored", reason=found.reason)
+        changes = [recovered(change) for change in found]
+        await self._store.append(delivery, changes, *self._routes(changes), about=found.about)
         return msgspec.structs.replace(missing, outcome="recovered")
 
     def _delivery(self, entry: Logged, detail: Detail) -> Delivery:

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 
 from change_hooks.core.change import Change
 from change_hooks.core.errors import BadPayload, Unavailable
+from change_hooks.core.found import About, Found
 from change_hooks.forges.github import GitHub
 from change_hooks.forges.github_log import PAGES, GitHubLog
 from change_hooks.forges.rest import RestError
@@ -35,10 +36,10 @@ class Store:
         self.held: set[str] = set()
         self.full_after: int | None = None
 
-    def append(self, delivery: Any, changes: Any, sinks: Any) -> Deferred[Any]:
+    def append(self, delivery: Any, changes: Any, sinks: Any, unwanted: Any, *, about: Any) -> Deferred[Any]:
         if self.full_after is not None and len(self.stored) >= self.full_after:
             return fail(Unavailable("the disk is full"))
-        self.stored.setdefault(delivery.id, (delivery, changes, sinks))
+        self.stored.setdefault(delivery.id, (delivery, changes, (sinks, unwanted, about)))
         return succeed(None)
 
     def remember(self, name: str, value: bytes) -> Deferred[None]:
@@ -68,13 +69,16 @@ class Rig:
         self.token = "T"
         self.broken: set[str] = set()
 
-    async def found(self, delivery: Any) -> list[Change]:
+    async def found(self, delivery: Any) -> Found:
         payload = msgspec.json.decode(delivery.body)
         if delivery.id in self.broken:
             raise BadPayload("$.ref", "is missing")
         if delivery.id == "bug":
             raise KeyError("x")
-        return [] if delivery.id == "nothing" else [Change(revision=payload["after"], properties={"a": 1})]
+        if delivery.id == "nothing":
+            return Found(reason="nothing to do")
+        change = Change(revision=payload["after"], properties={"a": 1})
+        return Found([change], about=About("push", "o/r", "main", "ann"))
 
     def run(self, since: float | None = None, *, dry: bool = False) -> list[Missing]:
         options = SimpleNamespace(token=self.token, github_api_endpoint=None)
@@ -87,7 +91,7 @@ class Rig:
             known=self.store.stored.__contains__,
             handles=lambda event: event == "push",
             found=self.found,
-            sinks=("a",),
+            routes=lambda changes: (("a",), ("b",)),
             now=self.clock.seconds,
         )
 
@@ -111,11 +115,12 @@ def test_what_is_missing_is_recovered_once_and_oldest_first() -> None:
     found = rig.run()
     assert [missing.delivery for missing in found] == [f"g{number}" for number in range(250)]
     assert {missing.outcome for missing in found} == {"recovered"}
-    delivery, changes, sinks = rig.store.stored["g7"]
+    delivery, changes, routed = rig.store.stored["g7"]
     assert changes == [
         Change(revision=f"{8:040x}", properties={"a": 1, "change_hook_recovered": "api-replay"})
     ]
-    assert (delivery.dialect, delivery.verification, sinks) == ("github", "token", ("a",))
+    assert (delivery.dialect, delivery.verification) == ("github", "token")
+    assert routed == (("a",), ("b",), About("push", "o/r", "main", "ann"))
     assert delivery.getHeader("x-github-event") == "push"
     assert delivery.getHeader("x-hub-signature-256") is None
     assert rig.watermark() == NOW - GRACE
