@@ -1,0 +1,121 @@
+"""The dialect ``gerrit``: Gerrit with its plugin "webhooks".
+
+Source: Gerrit, "gerrit stream-events"; the plugin's "Config".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, ClassVar
+
+from change_hooks.core.delivery import Delivery, Verification
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import Action, Comment, Event, Ignored, PullRequest, RefUpdate
+from change_hooks.core.options import ForgeOptions, Options, option, text, texts
+from change_hooks.core.payload import convert, decode
+from change_hooks.core.style import Style
+from change_hooks.core.verification import verify_token
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.dialects.payloads.gerrit import Sent, properties_of
+
+Payload = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class GerritOptions(ForgeOptions):
+    """What a user may write for ``gerrit``."""
+
+    git_base_url: str = option("", text)
+    skip_kinds: tuple[str, ...] = option((), texts)
+
+
+class GerritStyle(Style):
+    """As users of Buildbot's ``GerritChangeSource`` know it."""
+
+    def category(self, event: RefUpdate) -> str:
+        """Gerrit's name of the event."""
+        return event.name
+
+    def pull(self, event: PullRequest, options: GerritOptions) -> dict[str, Any]:
+        """The branch is the patch set's ref; of what is over, the one that it was for."""
+        is_over = event.action in ("merged", "closed")
+        message = event.head_commit.message if event.head_commit is not None else None
+        return {
+            "author": str(event.author),
+            "branch": event.base.branch if is_over else event.head.branch or event.base.branch,
+            "category": event.name,
+            "comments": message or event.title or "",
+            "revision": event.merge_commit or event.head.revision,
+            "when_timestamp": event.updated,
+        }
+
+
+class GerritHandler(EventHandler[GerritOptions]):
+    """Takes updates of refs, and what happens to changes under review."""
+
+    sender = "Gerrit, with the plugin webhooks"
+    verified_by = "token in the URL, or HTTP Basic"
+    Options: ClassVar[type[Options] | None] = GerritOptions
+    forge = "gerrit"
+    secret_arguments = ("token",)
+    style = GerritStyle()
+
+    def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
+        """Gerrit signs nothing: the URL that it is given holds the secret."""
+        verify_token(next(iter(delivery.query.get(b"token", ())), None), secrets)
+        return "token"
+
+    def event(self, delivery: Delivery, document: bytes) -> str:
+        """What the payload calls itself."""
+        sent: Sent = decode(document, Sent)
+        if not sent.type:
+            raise BadPayload("is missing; it names the event", "$.type")
+        return sent.type
+
+    def delivery_id(self, delivery: Delivery) -> str:
+        """The body's digest: Gerrit tries the same event several times, and gives it no name."""
+        return sha256(delivery.body).hexdigest()[:32]
+
+    def handle_ref_updated(self, payload: Payload) -> list[Event] | Event:
+        """Refs were made, moved or deleted; Gerrit's own among them, which give no change."""
+        sent = convert(payload, Sent)
+        base, known = self.settings.git_base_url, properties_of(payload)
+        changes = sent.refUpdates or ([] if sent.refUpdate is None else [sent.refUpdate])
+        if not changes:
+            raise BadPayload("is missing", "$.refUpdate")
+        return [sent.update(change, base, known) for change in changes]
+
+    handle_batch_ref_updated = handle_ref_updated
+
+    def handle_patchset_created(self, payload: Payload, event: str) -> Event:
+        """Something happened to a change under review."""
+        sent = convert(payload, Sent)
+        kind = sent.patchSet.kind if event == "patchset-created" and sent.patchSet is not None else None
+        if kind in self.settings.skip_kinds:
+            return Ignored("the patch set changes nothing that is built (option 'skip_kinds')")
+        return self._pull(payload, sent, sent.action())
+
+    handle_draft_published = handle_patchset_created
+    handle_change_merged = handle_patchset_created
+    handle_change_abandoned = handle_patchset_created
+    handle_change_restored = handle_patchset_created
+    handle_wip_state_changed = handle_patchset_created
+    handle_hashtags_changed = handle_patchset_created
+    handle_topic_changed = handle_patchset_created
+
+    def handle_comment_added(self, payload: Payload) -> list[Event]:
+        """Somebody wrote a comment, voted, or both: a vote labels the change."""
+        sent = convert(payload, Sent)
+        pull = self._pull(payload, sent, "labeled")
+        comment = Comment(
+            pull_request=pull, author=pull.sender, text=sent.text(), url=pull.url, name=sent.type
+        )
+        return [pull, comment] if sent.votes() else [comment]
+
+    def _pull(self, payload: Payload, sent: Sent, action: Action) -> PullRequest:
+        return sent.pull(action, self.settings.git_base_url, properties_of(payload))
+
+
+__all__ = ["GerritHandler", "GerritOptions"]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+
+from change_hooks import make_resource
+from change_hooks.core.change import Change
+from change_hooks.core.errors import SignatureMismatch, SignatureMissing
+from change_hooks.dialects.gerrit import GerritHandler
+from tests.conftest import Client, delivery
+from tests.support.recorded import load
+
+from .test_every_forge import PAYLOADS
+
+SECRET = "the token in the address"
+BODY = load("gerrit/ref_updated__branch").body
+
+
+def changes(uri: bytes, body: bytes = BODY) -> Any:
+    return GerritHandler(None, {"secret": SECRET}).getChanges(delivery(body, uri=uri))[0]
+
+
+def test_the_token_stands_in_the_address() -> None:
+    assert len(changes(b"/change_hook/gerrit?token=the%20token+in%20the+address")) == 1
+    with pytest.raises(SignatureMismatch):
+        changes(b"/change_hook/gerrit?token=another")
+    with pytest.raises(SignatureMissing):
+        changes(b"/change_hook/gerrit")
+    with pytest.raises(SignatureMissing):
+        changes(b"/change_hook/gerrit?token=")
+
+
+def test_the_token_is_never_stored() -> None:
+    kept = delivery(
+        BODY, uri=b"/change_hook/gerrit?token=abc&project=p", stored=GerritHandler(None, True).stored()
+    )
+    assert b"abc" not in kept.dump()[0]
+    assert b"project=p" in kept.dump()[0]
+
+
+def test_the_same_event_has_the_same_name_and_another_has_another() -> None:
+    handler = GerritHandler(None, True)
+    first, again, other = (handler.delivery_id(delivery(body)) for body in (BODY, BODY, BODY + b" "))
+    assert first == again != other
+
+
+def test_basic_authentication_is_another_way() -> None:
+    got: list[Change] = []
+    checker = InMemoryUsernamePasswordDatabaseDontUse(gerrit=b"pass word")
+    www = {"change_hook_dialects": {"gerrit": True}, "change_hook_auth": [checker]}
+    client = Client(make_resource(www, sink=got.append))
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    assert client.post("/gerrit", data=BODY, headers=headers).status == 401
+    basic = {**headers, "Authorization": "Basic Z2Vycml0OnBhc3Mgd29yZA=="}
+    assert client.post("/gerrit", data=BODY, headers=basic).status == 202
+    assert len(got) == 1
+
+
+def test_the_documented_payload_gives_the_documented_change() -> None:
+    body = (PAYLOADS / "gerrit.json").read_bytes()
+    (change,), src = GerritHandler(None, True).getChanges(delivery(body))
+    assert {**change.as_dict(), "src": src} == json.loads((PAYLOADS / "gerrit.change.json").read_text())
