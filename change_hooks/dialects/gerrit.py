@@ -20,8 +20,6 @@ from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.payloads.gerrit import Sent, properties_of
 
-Payload = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class GerritOptions(ForgeOptions):
@@ -78,7 +76,7 @@ class GerritHandler(EventHandler[GerritOptions]):
         """The body's digest: Gerrit tries the same event several times, and gives it no name."""
         return sha256(delivery.body).hexdigest()[:32]
 
-    def handle_ref_updated(self, payload: Payload) -> list[Event] | Event:
+    def handle_ref_updated(self, payload: Mapping[str, Any]) -> list[Event] | Event:
         """Refs were made, moved or deleted; Gerrit's own among them, which give no change."""
         sent = convert(payload, Sent)
         base, known = self.settings.git_base_url, properties_of(payload)
@@ -89,7 +87,7 @@ class GerritHandler(EventHandler[GerritOptions]):
 
     handle_batch_ref_updated = handle_ref_updated
 
-    def handle_patchset_created(self, payload: Payload, event: str) -> Event:
+    def handle_patchset_created(self, payload: Mapping[str, Any], event: str) -> Event:
         """Something happened to a change under review."""
         sent = convert(payload, Sent)
         kind = sent.patchSet.kind if event == "patchset-created" and sent.patchSet is not None else None
@@ -105,7 +103,7 @@ class GerritHandler(EventHandler[GerritOptions]):
     handle_hashtags_changed = handle_patchset_created
     handle_topic_changed = handle_patchset_created
 
-    def handle_comment_added(self, payload: Payload) -> list[Event]:
+    def handle_comment_added(self, payload: Mapping[str, Any]) -> list[Event]:
         """Somebody wrote a comment, voted, or both: a vote labels the change."""
         sent = convert(payload, Sent)
         pull = self._pull(payload, sent, "labeled")
@@ -114,7 +112,7 @@ class GerritHandler(EventHandler[GerritOptions]):
         )
         return [pull, comment] if sent.votes() else [comment]
 
-    def _pull(self, payload: Payload, sent: Sent, action: Action) -> PullRequest:
+    def _pull(self, payload: Mapping[str, Any], sent: Sent, action: Action) -> PullRequest:
         return sent.pull(action, self.settings.git_base_url, properties_of(payload))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, ClassVar, Generic, cast
+from typing import Any, ClassVar, Generic, Literal, cast
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
@@ -127,6 +127,8 @@ class HookHandler(Generic[Opts]):
     #: Who sends it, and what verifies that, in a few words: its row in the table of dialects.
     sender: ClassVar[str] = ""
     verified_by: ClassVar[str] = ""
+    #: What is answered when the handler breaks: 503 where the sender tries again after that alone.
+    broken: ClassVar[Literal[500, 503]] = 500
     #: The HTTP methods that the dialect takes.
     methods: tuple[str, ...] = ("POST",)
     #: The header with the hexadecimal HMAC-SHA256 of the body, and what stands before the digits.

@@ -95,6 +95,7 @@ class Endpoint(Resource):
         self._tracer = tracer
         self._unverified: Verification = "password" if protected else "none"
         self._ours = handler if isinstance(handler, HookHandler) else None
+        self._broken = 500 if self._ours is None else self._ours.broken
         stored = ALL if self._ours is None else self._ours.stored()
         self._stored = msgspec.structs.replace(stored, signatures=signatures)
         self.methods: tuple[str, ...] = tuple(getattr(handler, "methods", ("POST",)))
@@ -217,7 +218,8 @@ class Endpoint(Resource):
             # Handlers made for Buildbot refuse a delivery with a ValueError; its text may be the sender's.
             return Answer(400, f"the handler refuses this delivery (incident {incident})", 0, delivery.id)
         text = f"the handler broke (incident {incident}); the log says why"
-        return Answer(500, text, 0, delivery.id, outcome="broken")
+        headers = ((b"retry-after", b"30"),) if self._broken == 503 else ()
+        return Answer(self._broken, text, 0, delivery.id, headers, outcome="broken")
 
     def _send(
         self, answered: tuple[Delivery, Answer], request: Any, started: float, gone: list[Failure]

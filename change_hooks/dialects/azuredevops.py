@@ -1,0 +1,110 @@
+"""The dialect ``azuredevops``: Azure Repos, in the cloud and on a server of one's own.
+
+Source: Microsoft, "Service hook events"; "Webhooks with Azure DevOps"; "Troubleshoot service hooks".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from change_hooks.core.delivery import Delivery, Stored, Verification
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import Action, Event, Ignored, Person
+from change_hooks.core.options import ForgeOptions, Options, option, text
+from change_hooks.core.payload import decode
+from change_hooks.core.verification import verify_token
+from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.payloads.azuredevops import CommentEvent, Pull, PullEvent, PushEvent, Sent
+from change_hooks.dialects.remembered import Remembered
+
+CUT = Ignored("the subscription sends too little: set 'Resource details to send' to 'All' at the forge")
+
+
+@dataclass(frozen=True)
+class AzureDevOpsOptions(ForgeOptions):
+    """What a user may write for ``azuredevops``."""
+
+    secret_header: str = option("X-Change-Hook-Secret", text)
+
+
+class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
+    """Takes pushes, and what happens to pull requests."""
+
+    sender = "Azure DevOps: Azure Repos"
+    verified_by = "a header with the secret, or HTTP Basic"
+    Options: ClassVar[type[Options] | None] = AzureDevOpsOptions
+    forge = "azuredevops"
+    broken = 503
+
+    def __init__(self, master: Any, options: Any) -> None:
+        super().__init__(master, options)
+        self._remembered = Remembered()
+
+    def stored(self) -> Stored:
+        """The header with the secret is never stored."""
+        name = self.settings.secret_header.lower().encode()
+        return replace(super().stored(), secret_headers=frozenset({name}))
+
+    def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
+        """The secret stands in a header, or is the password of HTTP Basic."""
+        header = delivery.getHeader(self.settings.secret_header.encode("latin-1", "replace"))
+        verify_token(header or delivery.getPassword(), secrets)
+        return "token" if header else "password"
+
+    def event(self, delivery: Delivery, document: bytes) -> str:
+        """What the payload calls itself."""
+        sent: Sent = decode(document, Sent)
+        if not sent.eventType:
+            raise BadPayload("is missing; it names the event", "$.eventType")
+        return sent.eventType
+
+    def delivery_id(self, delivery: Delivery) -> str | None:
+        """Subscription and number, in the body."""
+        try:
+            sent: Sent = decode(self.document(delivery), Sent)
+        except BadPayload:
+            return None
+        return sent.name
+
+    @shaped(PushEvent)
+    def handle_git_push(self, payload: PushEvent, event: str = "git.push") -> Sequence[Event]:
+        """Branches and tags were made, moved or deleted."""
+        return [CUT] if payload.resource is None else payload.resource.updates(event)
+
+    @shaped(PullEvent)
+    def handle_git_pullrequest_created(self, payload: PullEvent, event: str) -> Event:
+        """Something happened to a pull request. Who did it is known of its beginning and its end alone."""
+        pull = payload.resource
+        if pull is None:
+            return CUT
+        action = self._action(pull, event, payload.name)
+        if action is None:
+            return Ignored("nothing was merged, or git.pullrequest.merged reports it")
+        who = pull.createdBy if action == "opened" else pull.closedBy
+        return pull.neutral(action, event, who.person() if who else Person(), payload.createdDate)
+
+    handle_git_pullrequest_updated = handle_git_pullrequest_created
+    handle_git_pullrequest_merged = handle_git_pullrequest_created
+
+    @shaped(CommentEvent)
+    def handle_ms_vss_code_git_pullrequest_comment_event(self, payload: CommentEvent, event: str) -> Event:
+        """Somebody wrote a comment on a pull request."""
+        return CUT if payload.resource is None else payload.resource.written(event, payload.createdDate)
+
+    def _action(self, pull: Pull, event: str, delivery: str | None) -> Action | None:
+        """What happened: an update does not say, so it is compared with what was last."""
+        if event.endswith(".merged"):
+            return "merged" if pull.is_merged else None
+        known = ((pull.repository.id or "", pull.pullRequestId), pull.head, pull.isDraft, delivery)
+        if event.endswith(".created"):
+            return self._remembered.opened(*known)
+        if pull.status == "abandoned":
+            return "closed"
+        return None if pull.status == "completed" else self._remembered.updated(*known)
+
+
+__all__ = ["AzureDevOpsHandler", "AzureDevOpsOptions"]

@@ -1,0 +1,308 @@
+"""What the service hooks of Azure DevOps send about Git repositories.
+
+Source: Microsoft, "Service hook events"; "Git: Pull Requests, Get".
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from change_hooks.core.change import person
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import (
+    Action,
+    Comment,
+    Commit,
+    Person,
+    PullRequest,
+    RefUpdate,
+    Repository,
+    Side,
+    revision_or_none,
+)
+from change_hooks.core.payload import Shape, epoch
+
+
+class Identity(Shape):
+    displayName: str | None = None
+    uniqueName: str | None = None
+
+    def person(self) -> Person:
+        """The same, in neutral terms."""
+        mail = self.uniqueName if "@" in (self.uniqueName or "") else None
+        return Person(self.displayName, mail, self.uniqueName)
+
+
+class GitUser(Shape):
+    name: str | None = None
+    email: str | None = None
+    date: str | None = None
+
+
+class CommitShape(Shape):
+    commitId: str
+    author: GitUser | None = None
+    committer: GitUser | None = None
+    comment: str | None = None
+
+    def commit(self, page: str) -> Commit:
+        """The same, in neutral terms.
+
+        :param page: the repository's.
+        """
+        author, committer = self.author or GitUser(), self.committer or GitUser()
+        return Commit(
+            self.commitId,
+            self.comment,
+            person(author.name, author.email),
+            person(committer.name, committer.email) or None,
+            when(author.date),
+            f"{page}/commit/{self.commitId}" if page else "",
+        )
+
+
+class Project(Shape):
+    name: str | None = None
+
+
+class RepositoryShape(Shape):
+    id: str | None = None
+    name: str | None = None
+    remoteUrl: str | None = None
+    sshUrl: str | None = None
+    webUrl: str | None = None
+    project: Project | None = None
+
+    @property
+    def page(self) -> str:
+        """Its page, without the name of a user in the address."""
+        return without_user(self.webUrl or self.remoteUrl or "")
+
+    def repository(self) -> Repository:
+        """The same, in neutral terms."""
+        project = self.project.name if self.project is not None else None
+        return Repository(
+            full_name=f"{project}/{self.name}" if project and self.name else self.name,
+            name=self.name,
+            project=project or self.name or "",
+            urls={"https": self.remoteUrl, "ssh": self.sshUrl, "html": self.page or None},
+            id=self.id,
+        )
+
+
+class RefUpdateShape(Shape):
+    name: str
+    newObjectId: str
+    oldObjectId: str | None = None
+    forced: bool | None = None
+
+
+class Pushed(Shape):
+    repository: RepositoryShape
+    refUpdates: list[RefUpdateShape]
+    commits: list[CommitShape] | None = None
+    pushedBy: Identity | None = None
+    date: str | None = None
+
+    def updates(self, event: str) -> list[RefUpdate]:
+        """The same, in neutral terms. The commits belong to the ref when it is the only one."""
+        page, repository = self.repository.page, self.repository.repository()
+        commits = [commit.commit(page) for commit in self.commits or ()]
+        by_id = {commit.id: commit for commit in commits}
+        found = []
+        for update in self.refUpdates:
+            before, after = revision_or_none(update.oldObjectId), revision_or_none(update.newObjectId)
+            found.append(
+                RefUpdate(
+                    repository=repository,
+                    ref=update.name,
+                    before=before,
+                    after=after,
+                    commits=commits if len(self.refUpdates) == 1 else (),
+                    head=by_id.get(update.newObjectId),
+                    created=None if update.oldObjectId is None else before is None,
+                    forced=update.forced,
+                    sender=(self.pushedBy or Identity()).person(),
+                    url=f"{page}/commit/{after}" if page and after else "",
+                    when=when(self.date),
+                    name=event,
+                )
+            )
+        return found
+
+
+class Place(Shape):
+    commitId: str | None = None
+
+
+class Label(Shape):
+    name: str | None = None
+
+
+class Link(Shape):
+    href: str | None = None
+
+
+class Links(Shape):
+    web: Link | None = None
+
+
+class Fork(Shape):
+    repository: RepositoryShape | None = None
+
+
+class Pull(Shape):
+    repository: RepositoryShape
+    pullRequestId: int = 0
+    status: str | None = None
+    mergeStatus: str | None = None
+    title: str | None = None
+    description: str | None = None
+    sourceRefName: str | None = None
+    targetRefName: str | None = None
+    isDraft: bool | None = None
+    createdBy: Identity | None = None
+    closedBy: Identity | None = None
+    creationDate: str | None = None
+    closedDate: str | None = None
+    lastMergeSourceCommit: Place | None = None
+    lastMergeTargetCommit: Place | None = None
+    lastMergeCommit: Place | None = None
+    labels: list[Label] | None = None
+    forkSource: Fork | None = None
+    _links: Links | None = None
+
+    @property
+    def is_merged(self) -> bool:
+        """That ``git.pullrequest.merged`` came says only that a merge was tried."""
+        return self.status == "completed" and self.mergeStatus in (None, "succeeded")
+
+    @property
+    def head(self) -> str:
+        """The commit that is to be merged.
+
+        :raises BadPayload: it is not named.
+        """
+        head = self.lastMergeSourceCommit
+        if head is None or not head.commitId:
+            raise BadPayload("is missing", "$.resource.lastMergeSourceCommit.commitId")
+        return head.commitId
+
+    def neutral(self, action: Action, event: str, sender: Person, at: str | None) -> PullRequest:
+        """The same, in neutral terms.
+
+        :param at: when it happened.
+        """
+        base, merged = self.lastMergeTargetCommit or Place(), self.lastMergeCommit or Place()
+        source = (self.forkSource.repository if self.forkSource is not None else None) or self.repository
+        link = (self._links.web if self._links is not None else None) or Link()
+        page = f"{self.repository.page}/pullrequest/{self.pullRequestId}" if self.repository.page else ""
+        return PullRequest(
+            repository=self.repository.repository(),
+            number=self.pullRequestId,
+            action=action,
+            forge_action=event,
+            title=self.title,
+            body=self.description,
+            head=Side(branch=short(self.sourceRefName), revision=self.head, repository=source.repository()),
+            base=Side(branch=short(self.targetRefName), revision=base.commitId),
+            author=(self.createdBy or Identity()).person(),
+            sender=sender,
+            draft=self.isDraft,
+            labels=None if self.labels is None else [label.name for label in self.labels if label.name],
+            url=link.href or page,
+            created=when(self.creationDate),
+            updated=when(at),
+            merge_commit=merged.commitId if self.is_merged else None,
+            merge_ref=f"refs/pull/{self.pullRequestId}/merge",
+            name=event,
+            properties={
+                "pr_number": self.pullRequestId,
+                "base_branch": short(self.targetRefName),
+                "base_sha": base.commitId,
+                "head_branch": short(self.sourceRefName),
+                "head_sha": self.head,
+                "head_repository": source.remoteUrl,
+                "merge_ref": f"refs/pull/{self.pullRequestId}/merge",
+                "merge_sha": merged.commitId,
+            },
+        )
+
+
+class Note(Shape):
+    content: str | None = None
+    author: Identity | None = None
+    publishedDate: str | None = None
+    lastContentUpdatedDate: str | None = None
+    isDeleted: bool | None = None
+    commentType: str | None = None
+
+
+class Commented(Shape):
+    pullRequest: Pull
+    comment: Note | None = None
+
+    def written(self, event: str, at: str | None) -> Comment:
+        """The same, in neutral terms."""
+        note = self.comment or Note()
+        author = (note.author or Identity()).person()
+        pull = self.pullRequest.neutral("edited", event, author, at)
+        is_edited = note.lastContentUpdatedDate not in (None, note.publishedDate)
+        return Comment(
+            pull_request=pull,
+            author=author,
+            text=note.content or "",
+            created=when(note.publishedDate),
+            url=pull.url,
+            is_new=not (note.isDeleted or is_edited or note.commentType == "system"),
+            name=event,
+        )
+
+
+class Sent(Shape):
+    """Every event; *resource* is what it is about."""
+
+    eventType: str = ""
+    id: str | None = None
+    subscriptionId: str | None = None
+    notificationId: int | None = None
+    createdDate: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """Of the delivery: tried again, it has the same."""
+        if self.subscriptionId and self.notificationId is not None:
+            return f"{self.subscriptionId}:{self.notificationId}"
+        return self.id
+
+
+class PushEvent(Sent):
+    resource: Pushed | None = None
+
+
+class PullEvent(Sent):
+    resource: Pull | None = None
+
+
+class CommentEvent(Sent):
+    resource: Commented | None = None
+
+
+def short(ref: str | None) -> str | None:
+    """A branch's name without what stands before it."""
+    return ref.removeprefix("refs/heads/") if ref else None
+
+
+def when(date: str | None) -> int | None:
+    """Seconds since the epoch; None also for the year 1, which stands for no date."""
+    seconds = epoch(date)
+    return None if seconds is None or seconds < 0 else seconds
+
+
+def without_user(url: str) -> str:
+    """An address without user and password; empty when it is none."""
+    try:
+        parts = urlsplit(url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    except ValueError:
+        return ""
