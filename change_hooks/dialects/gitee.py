@@ -1,0 +1,117 @@
+"""The dialect ``gitee``: Gitee.
+
+Source: Gitee, "WebHook"; "WebHook push data format"; "WebHook signature algorithm".
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import digest
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from change_hooks.core.delivery import Delivery, Verification
+from change_hooks.core.errors import BadPayload, SignatureMismatch
+from change_hooks.core.events import Event, Ignored
+from change_hooks.core.options import ForgeOptions, Options, option, texts
+from change_hooks.core.payload import decode, without
+from change_hooks.core.verification import verify_timestamp, verify_token
+from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.payloads.gitee import Kind, NoteEvent, PullEvent, Push
+from change_hooks.flow import Steps
+
+#: How old a signed timestamp may be, in seconds.
+TOLERANCE = 3600
+#: Outermost fields of a payload: whoever has seen them can send in the forge's name.
+SECRET_FIELDS = ("password", "sign", "timestamp")
+
+
+@dataclass(frozen=True)
+class GiteeOptions(ForgeOptions):
+    """What a user may write for ``gitee``."""
+
+    gitee_property_whitelist: tuple[str, ...] = option((), texts)
+
+
+class GiteeHandler(EventHandler[GiteeOptions]):
+    """Takes pushes, pull requests and comments."""
+
+    sender = "Gitee"
+    verified_by = "password, or HMAC-SHA256 that does not cover the body"
+    Options: ClassVar[type[Options] | None] = GiteeOptions
+    forge = "gitee"
+    event_header = "X-Gitee-Event"
+    secret_headers = ("X-Gitee-Token", "X-Git-Oschina-Token")
+
+    def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
+        """The token is the secret itself, or signs the time. Neither covers the body."""
+        token = delivery.getHeader(b"x-gitee-token") or delivery.getHeader(b"x-git-oschina-token")
+        timestamp = delivery.header("X-Gitee-Timestamp")
+        try:
+            verify_token(token, secrets)
+        except SignatureMismatch:
+            if not timestamp:
+                raise
+            verify_timestamp(timestamp, now=delivery.received, tolerance=TOLERANCE, unit=0.001)
+            verify_token(token, [form for secret in secrets for form in signatures(timestamp, secret)])
+        return "token"
+
+    def verified(self, delivery: Delivery) -> Steps[Delivery]:
+        """The body repeats what is secret: it is taken out, and never stored."""
+        if delivery.verification is not None:
+            return delivery
+        delivery = yield from super().verified(delivery)
+        return without(delivery, SECRET_FIELDS, form=False)
+
+    def delivery_id(self, delivery: Delivery) -> str:
+        """A digest of time and body: Gitee gives no name."""
+        sent = f"{delivery.header('X-Gitee-Timestamp')}\n".encode()
+        return sha256(sent + delivery.body).hexdigest()[:32]
+
+    def event(self, delivery: Delivery, document: bytes) -> str:
+        """What the payload calls itself; otherwise what the header says."""
+        if delivery.header("X-Gitee-Ping") == "true":
+            return "ping"
+        kind: Kind = decode(document, Kind)
+        header = delivery.header(self.event_header) or ""
+        name = kind.hook_name or header.lower().replace(" ", "_")
+        if not name:
+            raise BadPayload("is missing; it names the event", "$.hook_name")
+        return name.removesuffix("s").removesuffix("_hook")
+
+    def handle_ping(self, payload: Any) -> Event:
+        """Somebody tried the webhook."""
+        return Ignored("a ping; the webhook works")
+
+    @shaped(Push)
+    def handle_push(self, payload: Push, event: str = "push") -> Event:
+        """A branch or tag was made, moved or deleted."""
+        return payload.update(event)
+
+    handle_tag_push = handle_push
+
+    @shaped(PullEvent)
+    def handle_merge_request(self, payload: PullEvent, event: str = "merge_request") -> Event:
+        """Something happened to a pull request."""
+        ignored = Ignored("this action of a pull request gives no change (option 'actions')")
+        return payload.neutral() or ignored
+
+    @shaped(NoteEvent)
+    def handle_note(self, payload: NoteEvent, event: str = "note") -> Event:
+        """Somebody wrote a comment."""
+        pull = payload.pull_request
+        if pull is None or payload.noteable_type not in (None, "PullRequest"):
+            return Ignored("the comment is not on a pull request")
+        return payload.comment_on(pull)
+
+
+def signatures(timestamp: str, secret: bytes) -> list[bytes]:
+    """What the token may be that signs *timestamp* (milliseconds, as sent): as it is, or quoted for a URL."""
+    signature = b64encode(digest(secret, b"%s\n%s" % (timestamp.encode(), secret), "sha256"))
+    return [signature, quote(signature, safe="").encode()]
+
+
+__all__ = ["GiteeHandler", "GiteeOptions"]
