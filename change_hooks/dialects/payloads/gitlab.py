@@ -1,0 +1,358 @@
+"""What GitLab sends.
+
+Source: GitLab, "Webhook events"; "System hooks".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from change_hooks.core.change import person
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import (
+    Action,
+    Comment,
+    Commit,
+    Person,
+    PullRequest,
+    RefUpdate,
+    Repository,
+    Side,
+    revision_or_none,
+)
+from change_hooks.core.payload import Shape, epoch
+
+
+class Author(Shape):
+    name: str | None = None
+    email: str | None = None
+
+
+class CommitShape(Shape):
+    id: str
+    message: str | None = None
+    timestamp: str | None = None
+    url: str | None = None
+    author: Author | None = None
+    added: list[str] | None = None
+    modified: list[str] | None = None
+    removed: list[str] | None = None
+
+    def commit(self) -> Commit:
+        """The same, in neutral terms."""
+        added, modified, removed = self.added, self.modified, self.removed
+        known = added is not None or modified is not None or removed is not None
+        author = self.author or Author()
+        return Commit(
+            self.id,
+            self.message or "",
+            person(author.name, author.email),
+            None,
+            epoch(self.timestamp),
+            self.url or "",
+            [*(added or ()), *(modified or ()), *(removed or ())] if known else None,
+        )
+
+
+class Project(Shape):
+    """A project, or the older ``repository``."""
+
+    id: int | str | None = None
+    name: str | None = None
+    path_with_namespace: str | None = None
+    web_url: str | None = None
+    homepage: str | None = None
+    git_http_url: str | None = None
+    git_ssh_url: str | None = None
+    http_url: str | None = None
+    ssh_url: str | None = None
+    url: str | None = None
+
+    def page(self, revision: str | None) -> str:
+        """A commit's page."""
+        return f"{self.web_url}/-/commit/{revision}" if self.web_url and revision else ""
+
+
+class Kind(Shape):
+    object_kind: str | None = None
+    event_name: str | None = None
+
+
+class Ci(Shape):
+    skip: Any = None
+
+
+class PushOptions(Shape):
+    ci: Ci | None = None
+
+
+class Push(Shape):
+    ref: str
+    before: str | None = None
+    after: str | None = None
+    checkout_sha: str | None = None
+    message: str | None = None
+    user_name: str | None = None
+    user_username: str | None = None
+    user_email: str | None = None
+    project: Project | None = None
+    repository: Project | None = None
+    commits: list[CommitShape] | None = None
+    total_commits_count: int | None = None
+    push_options: PushOptions | list[Any] | None = None
+
+    def update(self, event: str) -> RefUpdate:
+        """The same, in neutral terms.
+
+        :raises BadPayload: it is not said where the ref is now.
+        """
+        project, after = self.project or Project(), self._after()
+        commits = [commit.commit() for commit in self.commits or ()]
+        head = next((commit for commit in commits if commit.id in (after, self.after)), None)
+        if head is None and after is not None and (self.message or not commits):
+            head = Commit(after, self.message or None)
+        ci = self.push_options.ci if isinstance(self.push_options, PushOptions) else None
+        return RefUpdate(
+            repository=repository(self.repository or Project(), project),
+            ref=self.ref,
+            before=revision_or_none(self.before),
+            after=after,
+            commits=commits,
+            head=head,
+            total=self.total_commits_count if commits else None,
+            created=self.before is not None and revision_or_none(self.before) is None,
+            sender=Person(self.user_name or self.user_username, self.user_email, self.user_username),
+            url=project.page(after),
+            name=event,
+            unwanted="the push option ci.skip is set" if ci is not None and ci.skip else None,
+        )
+
+    def _after(self) -> str | None:
+        if self.after is not None and revision_or_none(self.after) is None:
+            return None
+        after = self.checkout_sha or self.after
+        if after is None:
+            raise BadPayload("is missing", "$.after")
+        return after
+
+
+class RefChange(Shape):
+    ref: str
+    before: str | None = None
+    after: str | None = None
+
+
+class RepositoryUpdate(Shape):
+    changes: list[RefChange]
+    project: Project | None = None
+    user_name: str | None = None
+    user_email: str | None = None
+
+    def updates(self) -> list[RefUpdate]:
+        """The same, in neutral terms."""
+        project = self.project or Project()
+        return [
+            RefUpdate(
+                repository=repository(project, project),
+                ref=change.ref,
+                before=revision_or_none(change.before),
+                after=revision_or_none(change.after),
+                created=revision_or_none(change.before) is None,
+                sender=Person(self.user_name, self.user_email),
+                url=project.page(change.after),
+                name="tag_push" if change.ref.startswith("refs/tags/") else "push",
+            )
+            for change in self.changes
+        ]
+
+
+class Label(Shape):
+    title: str | None = None
+
+
+class Changed(Shape):
+    title: Any = None
+    description: Any = None
+    target_branch: Any = None
+    draft: Any = None
+    labels: Any = None
+
+
+class User(Shape):
+    name: str | None = None
+    username: str | None = None
+    email: str | None = None
+
+    def person(self) -> Person:
+        """The same, in neutral terms."""
+        return Person(self.name, self.email, self.username)
+
+
+class MergeRequestAttributes(Shape):
+    iid: int = 0
+    target_branch: str | None = None
+    title: str | None = None
+    description: str | None = None
+    state: str | None = None
+    action: str | None = None
+    oldrev: str | None = None
+    source_branch: str | None = None
+    source_project_id: int | str | None = None
+    target_project_id: int | str | None = None
+    source: Project | None = None
+    target: Project | None = None
+    last_commit: CommitShape | None = None
+    url: str | None = None
+    draft: bool | None = None
+    work_in_progress: bool | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    merge_commit_sha: str | None = None
+
+    def neutral(self, project: Project | None, field: str, *, name: str, **more: Any) -> PullRequest:
+        """The same, in neutral terms.
+
+        :param project: what the event is about.
+        :param field: where it stands in the payload.
+        :raises BadPayload: it is not said what it is for.
+        """
+        target, source = self.target or project or Project(), self.source or Project()
+        commit = self.last_commit.commit() if self.last_commit is not None else None
+        if self.target_branch is None:
+            raise BadPayload("is missing", "$.object_self.target_branch")
+        return PullRequest(
+            repository=repository(target, target, usual="https"),
+            number=self.iid,
+            forge_action=self.action or "",
+            title=self.title,
+            body=self.description,
+            head=Side(
+                branch=self.source_branch,
+                revision=commit.id if commit else None,
+                repository=repository(source, source) if self.source is not None else None,
+            ),
+            base=Side(branch=self.target_branch),
+            draft=self.work_in_progress if self.draft is None else self.draft,
+            url=self.url or "",
+            created=epoch(self.created_at),
+            updated=epoch(self.updated_at),
+            merge_commit=self.merge_commit_sha,
+            head_commit=commit,
+            name=name,
+            properties={
+                "source_branch": self.source_branch,
+                "source_project_id": self.source_project_id,
+                "source_repository": source.git_http_url or source.http_url,
+                "source_git_ssh_url": source.git_ssh_url or source.ssh_url,
+                "target_branch": self.target_branch,
+                "target_project_id": self.target_project_id,
+                "target_repository": target.git_http_url or target.http_url,
+                "target_git_ssh_url": target.git_ssh_url or target.ssh_url,
+            },
+            **more,
+        )
+
+
+class MergeRequestEvent(Shape):
+    object_attributes: MergeRequestAttributes
+    project: Project | None = None
+    user: User | None = None
+    labels: list[Label] | None = None
+    changes: Changed | None = None
+
+    def neutral(self, event: str) -> PullRequest | None:
+        """The same, in neutral terms; None: nobody builds after this."""
+        action = self._action()
+        if action is None:
+            return None
+        labels = [label.title for label in self.labels or () if label.title]
+        return self.object_attributes.neutral(
+            self.project,
+            "object_attributes",
+            action=action,
+            labels=None if self.labels is None else labels,
+            sender=(self.user or User()).person(),
+            name=event,
+        )
+
+    def _action(self) -> Action | None:
+        attributes, changes = self.object_attributes, self.changes or Changed()
+        action = attributes.action
+        if action is None:
+            # Some versions leave it out.
+            return "opened" if attributes.state in (None, "opened", "reopened") else None
+        if action != "update":
+            return ACTIONS.get(action)
+        if attributes.oldrev:
+            return "updated"
+        if changes.draft is not None:
+            return "drafted" if attributes.draft else "ready"
+        return "labeled" if changes.labels is not None else "edited"
+
+
+class NoteAttributes(Shape):
+    note: str | None = None
+    created_at: str | None = None
+    url: str | None = None
+    action: str | None = None
+    system: bool | None = None
+
+
+class NoteEvent(Shape):
+    object_attributes: NoteAttributes | None = None
+    project: Project | None = None
+    merge_request: MergeRequestAttributes | None = None
+    user: User | None = None
+
+    @property
+    def text(self) -> str:
+        """What was written."""
+        return (self.object_attributes.note if self.object_attributes is not None else None) or ""
+
+    def neutral(self, merge_request: MergeRequestAttributes, event: str) -> Comment:
+        """The same, in neutral terms.
+
+        :param merge_request: what it is about.
+        """
+        note, sender = self.object_attributes or NoteAttributes(), (self.user or User()).person()
+        return Comment(
+            pull_request=merge_request.neutral(
+                self.project, "merge_request", action="edited", sender=sender, name=event
+            ),
+            author=sender,
+            text=self.text,
+            created=epoch(note.created_at),
+            url=note.url or "",
+            is_new=not note.system and note.action in (None, "create"),
+            name=event,
+            properties={"comments": self.text},
+        )
+
+
+ACTIONS: dict[str | None, Action] = {
+    "open": "opened",
+    "reopen": "reopened",
+    "merge": "merged",
+    "close": "closed",
+}
+
+
+def repository(repository: Project, project: Project, usual: str = "usual") -> Repository:
+    """A repository in neutral terms, from both ways in which it stands in a payload.
+
+    :param usual: the kind of address that a change has.
+    """
+    urls = {
+        "usual": repository.url or project.git_ssh_url or project.url,
+        "https": repository.git_http_url or project.git_http_url or project.http_url,
+        "ssh": repository.git_ssh_url or project.git_ssh_url or project.ssh_url,
+        "html": repository.homepage or project.web_url or project.homepage,
+    }
+    return Repository(
+        full_name=project.path_with_namespace or repository.path_with_namespace,
+        name=repository.name,
+        project=project.name or repository.name or "",
+        urls={**urls, "usual": urls[usual]},
+        id=None if project.id is None else str(project.id),
+        names=(project.web_url, project.url, repository.url),
+    )
