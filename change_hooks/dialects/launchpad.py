@@ -54,7 +54,7 @@ class Proposal(Shape):
 
 
 class ProposalEvent(Shape):
-    merge_proposal: str
+    merge_proposal: str = ""
     action: str | None = None
     old: Proposal | None = None
     new: Proposal | None = None

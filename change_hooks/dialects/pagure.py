@@ -47,9 +47,9 @@ class Note(Shape):
 
 
 class Pull(Shape):
-    id: int
     project: Project
     branch: str
+    id: int = 0
     title: str | None = None
     initial_comment: str | None = None
     branch_from: str | None = None
