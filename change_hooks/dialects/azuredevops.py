@@ -55,6 +55,11 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
         verify_token(header or delivery.getPassword(), secrets)
         return "token" if header else "password"
 
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """With the secret in the header."""
+        text = secret.decode("utf-8", "surrogateescape")
+        return delivery.replace(headers={self.settings.secret_header: text})
+
     def event(self, delivery: Delivery, document: bytes) -> str:
         """What the payload calls itself."""
         sent: Sent = decode(document, Sent)

@@ -6,48 +6,19 @@ Source: Gerrit, "gerrit stream-events"; the plugin's "Config".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.events import Action, Comment, Event, Ignored, PullRequest, RefUpdate
-from change_hooks.core.options import ForgeOptions, Options, option, text, texts
+from change_hooks.core.events import Action, Comment, Event, Ignored, PullRequest
+from change_hooks.core.options import Options
 from change_hooks.core.payload import convert, decode
-from change_hooks.core.style import Style
 from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.dialects.gerrit_options import GerritOptions, GerritStyle
 from change_hooks.dialects.payloads.gerrit import Sent, properties_of
-
-
-@dataclass(frozen=True)
-class GerritOptions(ForgeOptions):
-    """What a user may write for ``gerrit``."""
-
-    git_base_url: str = option("", text)
-    skip_kinds: tuple[str, ...] = option((), texts)
-
-
-class GerritStyle(Style):
-    """As users of Buildbot's ``GerritChangeSource`` know it."""
-
-    def category(self, event: RefUpdate) -> str:
-        """Gerrit's name of the event."""
-        return event.name
-
-    def pull(self, event: PullRequest, options: GerritOptions) -> dict[str, Any]:
-        """The branch is the patch set's ref; of what is over, the one that it was for."""
-        is_over = event.action in ("merged", "closed")
-        message = event.head_commit.message if event.head_commit is not None else None
-        return {
-            "author": str(event.author),
-            "branch": event.base.branch if is_over else event.head.branch or event.base.branch,
-            "category": event.name,
-            "comments": message or event.title or "",
-            "revision": event.merge_commit or event.head.revision,
-            "when_timestamp": event.updated,
-        }
 
 
 class GerritHandler(EventHandler[GerritOptions]):
@@ -64,6 +35,11 @@ class GerritHandler(EventHandler[GerritOptions]):
         """Gerrit signs nothing: the URL that it is given holds the secret."""
         verify_token(next(iter(delivery.query.get(b"token", ())), None), secrets)
         return "token"
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """With the token in the URL."""
+        token = b"token=" + quote(secret, safe="").encode("ascii")
+        return delivery.replace(uri=delivery.uri + (b"&" if delivery.has_query else b"?") + token)
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """What the payload calls itself."""

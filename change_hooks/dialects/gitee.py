@@ -5,13 +5,10 @@ Source: Gitee, "WebHook"; "WebHook push data format"; "WebHook signature algorit
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from hmac import digest
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload, SignatureMismatch
@@ -20,7 +17,7 @@ from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import decode, without
 from change_hooks.core.verification import verify_timestamp, verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
-from change_hooks.dialects.payloads.gitee import Kind, NoteEvent, PullEvent, Push
+from change_hooks.dialects.payloads.gitee import Kind, NoteEvent, PullEvent, Push, signatures
 from change_hooks.flow import Steps
 
 #: How old a signed timestamp may be, in seconds.
@@ -58,6 +55,10 @@ class GiteeHandler(EventHandler[GiteeOptions]):
             verify_timestamp(timestamp, now=delivery.received, tolerance=TOLERANCE, unit=0.001)
             verify_token(token, [form for secret in secrets for form in signatures(timestamp, secret)])
         return "token"
+
+    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """With the secret itself."""
+        return delivery.replace(headers={"X-Gitee-Token": secret.decode("utf-8", "surrogateescape")})
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
         """The body repeats what is secret: it is taken out, and never stored."""
@@ -106,12 +107,6 @@ class GiteeHandler(EventHandler[GiteeOptions]):
         if pull is None or payload.noteable_type not in (None, "PullRequest"):
             return Ignored("the comment is not on a pull request")
         return payload.comment_on(pull)
-
-
-def signatures(timestamp: str, secret: bytes) -> list[bytes]:
-    """What the token may be that signs *timestamp* (milliseconds, as sent): as it is, or quoted for a URL."""
-    signature = b64encode(digest(secret, b"%s\n%s" % (timestamp.encode(), secret), "sha256"))
-    return [signature, quote(signature, safe="").encode()]
 
 
 __all__ = ["GiteeHandler", "GiteeOptions"]

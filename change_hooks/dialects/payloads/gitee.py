@@ -1,9 +1,13 @@
 """What Gitee sends.
 
-Source: Gitee, "WebHook push data format".
+Source: Gitee, "WebHook push data format"; "WebHook signature algorithm".
 """
 
 from __future__ import annotations
+
+from base64 import b64encode
+from hmac import digest
+from urllib.parse import quote
 
 from change_hooks.core.change import person
 from change_hooks.core.errors import BadPayload
@@ -252,3 +256,9 @@ NOBODY = User()
 ACTIONS: dict[str, Action] = {"open": "opened", "reopen": "reopened", "merge": "merged", "close": "closed"}
 #: What an update has changed.
 CHANGED: dict[str, Action] = {"source_branch_changed": "updated", "update_label": "labeled"}
+
+
+def signatures(timestamp: str, secret: bytes) -> list[bytes]:
+    """What the token may be that signs *timestamp* (milliseconds, as sent): as it is, or quoted for a URL."""
+    signature = b64encode(digest(secret, b"%s\n%s" % (timestamp.encode(), secret), "sha256"))
+    return [signature, quote(signature, safe="").encode()]
