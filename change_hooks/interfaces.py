@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from change_hooks.core.delivery import Delivery
     from change_hooks.core.events import Event, Repository
     from change_hooks.core.found import About
-    from change_hooks.journal.records import Appended, Claimed, Outcome, Pending, Trace
+    from change_hooks.journal.records import Appended, Claimed, Outcome, Pending, Trace, Wish
 
 EventType = TypeVar("EventType", bound="Event")
 
@@ -215,10 +215,32 @@ class IJournal(Interface):
         seq: int, changes: list[Change], sinks: Sequence[str], unwanted: Sequence[str] = ()
     ) -> Deferred[bool]:
         """Give the delivery at place *seq*, which has nothing left to do, these changes instead of those it
-        had, and an entry for each of *sinks*.
+        had, and an entry for each of *sinks*. What became of it at other sinks stays.
 
         :returns: fires with False when it is still to be delivered.
         """
+
+    def taken(seq: int) -> Deferred[tuple[str, ...]]:
+        """Fires with the names of the sinks that wanted something of the delivery at place *seq*, and for
+        which nothing is left to do: they have taken it, or something newer instead.
+        """
+
+    def wish(seq: int, sinks: Sequence[str] = ()) -> Deferred[None]:
+        """Ask the program that has the sinks to replay the delivery at place *seq*.
+
+        :param sinks: the names of those it is for; empty: all that have not taken it.
+        """
+
+    def wishes() -> Deferred[list[Wish]]:
+        """Fires with some of the replays that are asked for, and that nobody has refused. :meth:`replay`
+        fulfils them.
+        """
+
+    def refuse_wish(seq: int, error: str) -> Deferred[None]:
+        """Say why a replay that was asked for cannot be done."""
+
+    def forget_wish(seq: int) -> Deferred[None]:
+        """A replay is not asked for any more."""
 
     def fail(seq: int, error: str) -> Deferred[None]:
         """Record that a pending delivery cannot be finished."""

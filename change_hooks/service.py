@@ -34,6 +34,7 @@ from change_hooks.interfaces import IChangeSink, IJournal
 from change_hooks.journal.address import Address, make_journal
 from change_hooks.observer import NOBODY, Observer, Observers
 from change_hooks.outbox.dispatcher import Dispatcher
+from change_hooks.outbox.replays import Replays
 from change_hooks.outbox.retention import Retention
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import routed
@@ -361,6 +362,7 @@ class _Durable:
         self._stopped = False
         self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts, observer=observer)
         self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)
+        self._replays = Replays(self.journal, self._dispatcher, clock, process)
         self._retention = Retention(self.journal, clock, config.keep, config.keep_trace)
         self.intake = JournalIntake(self.journal, self._dispatcher, self.pending)
 
@@ -385,11 +387,13 @@ class _Durable:
         self._dispatcher.start()
         self.pending.start()
         self._retention.start()
+        self._replays.start()
 
     @inlineCallbacks
     def stop(self) -> Any:
         self._stopped = True
         self._retention.stop()
+        self._replays.stop()
         self.pending.stop()
         idle = self._dispatcher.stop()
         yield _first(idle, self._clock)

@@ -13,8 +13,9 @@ import click
 
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, read_config
 from change_hooks.cli.logs import begin_logging
-from change_hooks.cli.operate import changes, deliveries, prune, replay, show
+from change_hooks.cli.operate import changes, deliveries, prune, show
 from change_hooks.cli.recover import recover
+from change_hooks.cli.replaying import replay
 from change_hooks.cli.send import notify, send, simulate_command
 from change_hooks.cli.steady import make_steady
 from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place, take_part

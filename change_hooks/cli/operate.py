@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from time import sleep, time
@@ -19,13 +18,12 @@ from twisted.internet.task import react
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, printable, read_config
 from change_hooks.config import HooksConfig
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import ConfigurationError, DeliveryError, Unavailable
+from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal import STATES, Attempt, SinkState, StoredChange, StoredDelivery, Wanted, Whole
 from change_hooks.journal.address import make_journal, open_reader
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.reader import Reader, Tail
 from change_hooks.outbox.retention import DAY
-from change_hooks.service import replaying
 
 #: How often ``--follow`` looks for new changes, in seconds.
 FOLLOW = 0.5
@@ -55,7 +53,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
-def _choosing(command: Any) -> Any:
+def choosing(command: Any) -> Any:
     """The options that choose deliveries."""
     for option in (
         click.option("--until", type=Moment(), help="Received before then."),
@@ -83,7 +81,7 @@ def reader_of(hooks: HooksConfig) -> Reader:
         raise
 
 
-def _config_and_ids(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+def config_and_ids(words: Sequence[str]) -> tuple[Path | None, list[str]]:
     """``CONFIG ID ...``, or ``ID ...`` for the embedded default."""
     if words and Path(words[0]).is_file():
         return Path(words[0]), list(words[1:])
@@ -117,7 +115,7 @@ def changes(config: Path | None, as_json: bool, follow: bool) -> None:
 @config_argument
 @json_option
 @_state_option
-@_choosing
+@choosing
 def deliveries(config: Path | None, as_json: bool, **wanted: Any) -> None:
     """Print the deliveries in the journal, newest first."""
     for stored in reader_of(read_config(config)).deliveries(Wanted(**wanted)):
@@ -135,12 +133,12 @@ def show(words: tuple[str, ...], as_json: bool) -> None:
 
     ID is a delivery's id, its beginning, or DIALECT/ID.
     """
-    config, names = _config_and_ids(words)
+    config, names = config_and_ids(words)
     if not names:
         raise click.UsageError("which delivery? Give its id; 'change-hooks deliveries' lists them")
     reader = reader_of(read_config(config))
     for name in names:
-        for seq in _found(reader, name):
+        for seq in found_by(reader, name):
             whole = reader.whole(seq)
             if as_json:
                 print_json(_as_json(whole))
@@ -148,68 +146,12 @@ def show(words: tuple[str, ...], as_json: bool) -> None:
                 click.echo(_as_text(whole))
 
 
-def for_people() -> bool:
-    """Whether somebody watches."""
-    return sys.stderr.isatty()
-
-
-def _found(reader: Reader, name: str) -> list[int]:
+def found_by(reader: Reader, name: str) -> list[int]:
+    """The places of the deliveries called *name*; ends the program when there is none."""
     found = reader.find(name)
     if not found:
         raise click.ClickException(f"no delivery {name!r}; 'change-hooks deliveries' lists them")
     return found
-
-
-@click.command()
-@click.argument("words", nargs=-1, metavar="[CONFIG] [ID]...")
-@json_option
-@click.option("--failed", is_flag=True, help="Those that have failed.")
-@_choosing
-def replay(words: tuple[str, ...], as_json: bool, failed: bool, **wanted: Any) -> None:
-    """Send deliveries through the handlers again, as they are now, and deliver the changes again.
-
-    Give ids, or choose with --failed and the other options. A running server of the same configuration
-    takes the changes up within half a minute; when none runs, the next one does. The changes keep
-    their keys.
-    """
-    config, names = _config_and_ids(words)
-    hooks = read_config(config)
-    reader = reader_of(hooks)
-    if names:
-        seqs = [seq for name in names for seq in _found(reader, name)]
-    elif failed or any(value is not None for value in wanted.values()):
-        chosen = reader.deliveries(Wanted(state="failed" if failed else None, **wanted))
-        seqs = [stored.seq for stored in chosen]
-    else:
-        raise click.UsageError("which deliveries? Give ids, or --failed, --since ...")
-    refused: list[str] = []
-    bar: Any = nullcontext(seqs)
-    if not as_json and for_people():
-        bar = click.progressbar(seqs, label="replaying", file=sys.stderr)
-
-    def tell(whole: Whole | None, found: int, problem: str) -> None:
-        if whole is None:
-            end()
-            return
-        stored = whole.stored
-        if as_json:
-            fields = {"dialect": stored.dialect, "delivery": stored.delivery, "changes": found}
-            print_json({**fields, **({"error": problem} if problem else {})})
-        if problem:
-            refused.append(f"{stored.dialect}/{stored.delivery}: {problem}")
-
-    def end() -> None:
-        if hasattr(bar, "render_finish"):
-            bar.render_finish()
-        for problem in refused:
-            click.echo(f"error: {problem}", err=True)
-        if not as_json:
-            click.echo(f"{len(seqs) - len(refused)} replayed, {len(refused)} not")
-        if refused:
-            sys.exit(1)
-
-    with bar as counted:
-        react(_replay, (hooks, reader, counted, tell))
 
 
 @inlineCallbacks
@@ -220,36 +162,6 @@ def open_journal(journal: SQLJournal) -> Any:
     except Unavailable as error:
         click.echo(f"error: {error.message}; is another process writing for long?", err=True)
         raise SystemExit(1) from None
-
-
-@inlineCallbacks
-def _replay(
-    reactor: Any,
-    hooks: HooksConfig,
-    reader: Reader,
-    seqs: Any,
-    tell: Callable[[Whole | None, int, str], None],
-) -> Any:
-    journal: SQLJournal = make_journal(hooks.journal or "", reactor.callFromThread)
-    process = replaying(hooks, reactor)
-    yield open_journal(journal)
-    for seq in seqs:
-        whole = reader.whole(seq)
-        found: list[Any] = []
-        problem = ""
-        try:
-            delivery = yield journal.delivery(seq)
-            found = yield process(delivery)
-            taken = yield journal.replay(seq, found, tuple(hooks.sinks))
-            if not taken:
-                problem = "it is still to be delivered, and will be without this"
-        except DeliveryError as error:
-            problem = error.message
-        except Exception as error:
-            problem = f"the handler broke: {type(error).__name__}: {str(error)[:500]!a}"
-        tell(whole, len(found), problem)
-    yield journal.close()
-    tell(None, 0, "")
 
 
 @click.command()
@@ -405,11 +317,13 @@ def _attempt_line(attempt: Attempt) -> str:
 __all__ = [
     "Moment",
     "changes",
+    "choosing",
+    "config_and_ids",
     "deliveries",
+    "found_by",
     "open_journal",
     "prune",
     "reader_of",
-    "replay",
     "show",
     "shown_time",
 ]

@@ -1,4 +1,4 @@
-"""Storing deliveries: at once with their changes, or first without."""
+"""Storing deliveries: at once with their changes, or first without them (see ``pending``)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import msgspec
 from change_hooks.core.change import RECOVERED, Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.found import NOTHING_KNOWN, About
-from change_hooks.journal.chunks import Piece, attach, attached_to, delete, discard, discard_of, store
+from change_hooks.journal.chunks import Piece, attach, discard, discard_of, store
 from change_hooks.journal.compression import Packed, packed
-from change_hooks.journal.contents import DELIVERY, Unreadable, restored
-from change_hooks.journal.outbox import FREE, LONGEST_WAIT, enqueue, queue_name
-from change_hooks.journal.records import LEASE, NOWHERE, Appended, Pending, Routes
-from change_hooks.journal.schema import IS_ACCEPTED, IS_TRACE, UNDONE
+from change_hooks.journal.contents import DELIVERY, restored
+from change_hooks.journal.outbox import enqueue, queue_name
+from change_hooks.journal.records import LEASE, NOWHERE, Appended, Routes
+from change_hooks.journal.schema import IS_ACCEPTED, IS_TRACE
 from change_hooks.journal.session import ROWS, Name, Operation, Session, among, of_many, storable
 
 #: What an operation writes that does not say how much, in bytes.
@@ -75,21 +75,6 @@ FORGET_FAILURE = (
 )
 COUNT_DUPLICATE = (
     f"UPDATE deliveries SET duplicates = duplicates + ? WHERE id = ? AND dialect = ? AND {IS_ACCEPTED}"
-)
-SELECT_PENDING = (
-    f"SELECT seq, attempts, {DELIVERY} FROM deliveries WHERE state = 'pending' AND {UNDONE}"
-    f" AND {FREE} AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?"
-)
-HOLD_PENDING = "UPDATE deliveries SET owner = ?, lease = ? WHERE seq = ?"
-FINISH = (
-    "UPDATE deliveries SET state = ?, reason = ?, sinks = ?, changes = ?, changes_size = ?, count = ?,"
-    " large_changes = ?, owner = '' WHERE seq = ?"
-)
-SET_ABOUT = "UPDATE deliveries SET event = ?, repository = ?, branch = ?, author = ? WHERE seq = ?"
-FAIL = "UPDATE deliveries SET state = 'failed', owner = '', reason = ? WHERE seq = ? AND state = 'pending'"
-RETRY_LATER = (
-    "UPDATE deliveries SET owner = '', due = ?, attempts = attempts + 1, reason = ? WHERE seq = ?"
-    " AND state = 'pending'"
 )
 
 
@@ -331,89 +316,6 @@ def postpone(session: Session, delivery: Delivery, owner: str, large_body: str =
     return appended
 
 
-class Finish(msgspec.Struct, frozen=True):
-    """The changes of a delivery that is stored.
-
-    :param states: those in which it may be.
-    :param otherwise: its state when nobody wants them.
-    :param reason: why there are none.
-    :param changes: in JSON; empty when they are stored in pieces.
-    :param sinks: what the column of this name shall hold.
-    :param about: what they are about; None: as before.
-    """
-
-    seq: int
-    states: tuple[str, ...]
-    otherwise: str
-    reason: str
-    changes: Packed
-    count: int
-    sinks: str
-    queues: list[tuple[str, str]]
-    about: About | None
-
-
-def finish(session: Session, new: Finish, large: str = "") -> bool:
-    """Store changes instead of those that were there.
-
-    :param large: the name of the changes, when they were brought in pieces.
-    :returns: False when the delivery is in none of the states.
-    """
-    row = session.execute(
-        f"SELECT large_changes FROM deliveries WHERE seq = ? AND state {among(new.states)}",
-        (new.seq, *new.states),
-    ).fetchone()
-    if row is None:
-        discard(session, [large])
-        # A commit may have been done although its answer was lost.
-        return bool(large) and attached_to(session, large) == new.seq
-    session.execute(
-        FINISH,
-        (
-            "waiting" if new.queues else new.otherwise,
-            storable(new.reason),
-            new.sinks,
-            new.changes.data,
-            new.changes.size,
-            new.count,
-            large,
-            new.seq,
-        ),
-    )
-    if new.about is not None:
-        session.execute(SET_ABOUT, (*map(storable, msgspec.structs.astuple(new.about)), new.seq))
-    delete(session, row["large_changes"])
-    if large:
-        attach(session, new.seq, [large])
-    session.execute("DELETE FROM dead_letters WHERE seq = ?", (new.seq,))
-    if new.queues:
-        enqueue(session, [(*queue, new.seq) for queue in new.queues])
-    return True
-
-
-def fail(session: Session, seq: int, error: str) -> None:
-    """Record that a pending delivery cannot be finished."""
-    session.execute(FAIL, (storable(error), seq))
-
-
-def retry_later(session: Session, seq: int, wait: float, error: str) -> None:
-    """Let go of a pending delivery for so many seconds."""
-    session.execute(RETRY_LATER, (session.clock() + wait, storable(error), seq))
-
-
-def pending(session: Session, owner: str, limit: int) -> list[Pending]:
-    """Hold at most *limit* pending deliveries that nobody holds. One that cannot be read has failed."""
-    clock = session.clock()
-    found: list[Pending] = []
-    for row in session.execute(SELECT_PENDING, (clock, clock, clock + LONGEST_WAIT, limit)).fetchall():
-        try:
-            found.append(Pending(row["seq"], row["attempts"], restored(session, row)))
-        except Unreadable as error:
-            fail(session, row["seq"], str(error))
-    session.executemany(HOLD_PENDING, [(owner, clock + LEASE, each.seq) for each in found])
-    return found
-
-
 def find(session: Session, dialect: str, ids: Sequence[str]) -> dict[str, int]:
     """See :meth:`change_hooks.interfaces.IJournal.find`."""
     found: dict[str, int] = {}
@@ -442,19 +344,14 @@ def delivery_at(session: Session, seq: int) -> Delivery:
 __all__ = [
     "Append",
     "Bring",
-    "Finish",
     "append",
     "append_large",
     "delivery_at",
     "encode_routes",
-    "fail",
     "find",
-    "finish",
     "is_one_statement",
-    "pending",
     "postpone",
     "queues_of",
-    "retry_later",
     "run_operations",
     "size",
 ]

@@ -16,11 +16,12 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.found import NOTHING_KNOWN, About
 from change_hooks.interfaces import IJournal
-from change_hooks.journal import deliveries, memory, outbox, pruning
+from change_hooks.journal import deliveries, memory, outbox, pending, pruning, replays
 from change_hooks.journal.chunks import LARGE, Piece, body_in_pieces, changes_in_pieces, discard, sweep
-from change_hooks.journal.compression import Packed, packed
-from change_hooks.journal.deliveries import Append, Bring, Finish
-from change_hooks.journal.records import TRACES, Appended, Claimed, Outcome, Pending, Routes, Trace
+from change_hooks.journal.compression import packed
+from change_hooks.journal.deliveries import Append, Bring
+from change_hooks.journal.pending import Finish
+from change_hooks.journal.records import TRACES, Appended, Claimed, Outcome, Pending, Routes, Trace, Wish
 from change_hooks.journal.session import Session
 from change_hooks.journal.traces import Traces
 from change_hooks.journal.writer import Store, Writer
@@ -133,62 +134,70 @@ class SQLJournal:
         reason: str = "",
     ) -> Deferred[bool]:
         """Store the changes of a pending delivery, and an entry for each of *sinks*."""
-        return self._finish(
-            changes,
-            Finish(
-                seq=seq,
-                states=("pending",),
-                otherwise="stored" if changes else "ignored",
-                reason=reason,
-                changes=Packed(b""),
-                count=len(changes),
-                sinks=deliveries.encode_routes(tuple(sinks), tuple(unwanted)),
-                queues=deliveries.queues_of(changes, sinks),
-                about=about,
-            ),
+        new = Finish(
+            seq=seq,
+            states=("pending",),
+            otherwise="stored" if changes else "ignored",
+            reason=reason,
+            count=len(changes),
+            sinks=deliveries.encode_routes(tuple(sinks), tuple(unwanted)),
+            queues=deliveries.queues_of(changes, sinks),
+            about=about,
         )
+        return self._finish(changes, new, pending.finish)
 
     def replay(
         self, seq: int, changes: list[Change], sinks: Sequence[str], unwanted: Sequence[str] = ()
     ) -> Deferred[bool]:
         """Store the changes of a delivery that has nothing left to do, and an entry for each of *sinks*."""
-        return self._finish(
-            changes,
-            Finish(
-                seq=seq,
-                states=("delivered", "failed", "stored"),
-                otherwise="stored",
-                reason="",
-                changes=Packed(b""),
-                count=len(changes),
-                sinks=deliveries.encode_routes(tuple(sinks), tuple(unwanted)),
-                queues=deliveries.queues_of(changes, sinks),
-                about=None,
-            ),
-        )
+        new = Finish(seq=seq, count=len(changes), queues=deliveries.queues_of(changes, sinks))
+        routes = Routes(tuple(sinks), tuple(unwanted))
+        return self._finish(changes, new, partial(replays.replay, routes=routes))
 
-    def _finish(self, changes: list[Change], new: Finish) -> Deferred[bool]:
+    def _finish(self, changes: list[Change], new: Finish, finish: Callable[..., bool]) -> Deferred[bool]:
         encoded = _encode(changes)
         if len(encoded) <= LARGE:
             new = msgspec.structs.replace(new, changes=packed(encoded))
-            return self.writer.submit(partial(deliveries.finish, new=new))
+            return self.writer.submit(partial(finish, new=new))
         return self._large.run(
             self._with_pieces,
             [changes_in_pieces(changes)],
-            lambda session, large: deliveries.finish(session, new, large),
+            lambda session, large: finish(session, new=new, large=large),
         )
 
     def fail(self, seq: int, error: str) -> Deferred[None]:
         """Record that a pending delivery cannot be finished."""
-        return self.writer.submit(partial(deliveries.fail, seq=seq, error=error))
+        return self.writer.submit(partial(pending.fail, seq=seq, error=error))
 
     def retry_later(self, seq: int, wait: float, error: str) -> Deferred[None]:
         """Record that a pending delivery could not be finished now, and let go of it for a while."""
-        return self.writer.submit(partial(deliveries.retry_later, seq=seq, wait=wait, error=error))
+        return self.writer.submit(partial(pending.retry_later, seq=seq, wait=wait, error=error))
 
     def pending(self, limit: int) -> Deferred[list[Pending]]:
         """Hold at most *limit* pending deliveries that nobody holds."""
-        return self.writer.submit(partial(deliveries.pending, owner=self.owner, limit=limit))
+        return self.writer.submit(partial(pending.hold_pending, owner=self.owner, limit=limit))
+
+    # Replaying.
+
+    def taken(self, seq: int) -> Deferred[tuple[str, ...]]:
+        """The sinks that wanted something of a delivery, and for which nothing is left to do."""
+        return self.writer.submit(partial(replays.taken, seq=seq))
+
+    def wish(self, seq: int, sinks: Sequence[str] = ()) -> Deferred[None]:
+        """Ask the program that has the sinks to replay a delivery."""
+        return self.writer.submit(partial(replays.wish, seq=seq, sinks=list(sinks)))
+
+    def wishes(self) -> Deferred[list[Wish]]:
+        """Some of the replays that are asked for."""
+        return self.writer.submit(replays.wishes)
+
+    def refuse_wish(self, seq: int, error: str) -> Deferred[None]:
+        """Say why a replay that was asked for cannot be done."""
+        return self.writer.submit(partial(replays.refuse_wish, seq=seq, error=error))
+
+    def forget_wish(self, seq: int) -> Deferred[None]:
+        """A replay is not asked for any more."""
+        return self.writer.submit(partial(replays.forget_wish, seq=seq))
 
     # Delivering.
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 import msgspec
 
 from change_hooks.core.change import Change
+from change_hooks.journal.attempts import store_attempts
 from change_hooks.journal.contents import CHANGES, Unreadable, changes_from
 from change_hooks.journal.records import LEASE, ChangeKey, Claimed, DeadLetter, Entry, Outcome, Work
 from change_hooks.journal.schema import UNDONE
@@ -152,6 +153,7 @@ def record(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:
     for reported in outcomes:
         queue = (reported.sink, reported.repository)
         outcome = reported if _is_held(session, owner, queue) else _believed(reported)
+        store_attempts(session, reported.sink, reported.made)
         session.executemany(
             INSERT_DEAD_LETTER,
             [(*queue, letter.seq, letter.index, storable(letter.error)) for letter in outcome.dead],

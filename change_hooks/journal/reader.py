@@ -23,7 +23,9 @@ from change_hooks.journal.records import (
     Summary,
     Wanted,
     Whole,
+    Wish,
 )
+from change_hooks.journal.replays import wish_at
 from change_hooks.journal.schema import IS_ACCEPTED, IS_TRACE, UNDONE
 from change_hooks.journal.session import Row, Session, among
 
@@ -234,6 +236,10 @@ class Reader:
             )
             for row in self._session.execute(SELECT_ATTEMPTS, (seq,)).fetchall()
         ]
+
+    def wish(self, seq: int) -> Wish | None:
+        """The replay that is asked for of the delivery at a place; None: none, or it has been done."""
+        return wish_at(self._session, seq)
 
     # All of it.
 

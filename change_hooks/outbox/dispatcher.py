@@ -7,8 +7,9 @@ off for a while; after enough failures the change becomes a dead letter and the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import random
+from time import time
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
@@ -20,9 +21,9 @@ from twisted.python.failure import Failure
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal
-from change_hooks.journal import LEASE, Claimed, DeadLetter, Outcome, Routes, Work
+from change_hooks.journal import LEASE, Attempt, Claimed, DeadLetter, Outcome, Routes, Work
 from change_hooks.observer import NOBODY, Observer
-from change_hooks.outbox.handing import Handing
+from change_hooks.outbox.handing import Attempted, Given, Handing
 from change_hooks.outbox.routing import RoutedSink, routes
 from change_hooks.outbox.sink_options import routed
 
@@ -202,6 +203,7 @@ class Dispatcher:
         handing = self._handings[work.sink]
         done: list[tuple[int, int | None]] = []
         dead: list[DeadLetter] = []
+        made: list[Attempt] = []
         attempts = work.attempts
         record_at = self._clock.seconds() + RECORD_WITHIN
         queued = [(entry, handing.units(entry.changes)) for entry in work.entries]
@@ -210,9 +212,10 @@ class Dispatcher:
             for index, (group, unit) in enumerate(units):
                 groups.pop(0)
                 if group and group in groups:
-                    self._superseded(work.sink, unit)
+                    made.append(self._superseded(work, entry.seq, unit))
                     continue
                 attempted = yield handing.hand_over(entry.seq, unit)
+                made.append(_attempt(work, entry.seq, unit, attempted))
                 if attempted.accepted:
                     attempts = 0
                 else:
@@ -221,10 +224,10 @@ class Dispatcher:
                         wait = max(back_off(attempts), attempted.asked)
                         self._say_retrying(work.sink, unit, attempts, attempted.error, wait)
                         done.append((entry.seq, unit[0][0].index))
-                        retry = Outcome(
-                            work.sink, work.repository, done, dead, attempts, wait, attempted.error
+                        error = attempted.error
+                        yield self._record(
+                            Outcome(work.sink, work.repository, done, dead, attempts, wait, error, made)
                         )
-                        yield self._record(retry)
                         return
                     self._say_given_up(work.sink, unit, attempted.error)
                     self._observer.dead_letter(work.sink, attempted.error)
@@ -232,16 +235,18 @@ class Dispatcher:
                     attempts = 0
                 if index + 1 < len(units) and (self._stopped or self._clock.seconds() >= record_at):
                     done.append((entry.seq, units[index + 1][1][0][0].index))
-                    yield self._record(Outcome(work.sink, work.repository, done, dead))
+                    yield self._record(Outcome(work.sink, work.repository, done, dead, made=made))
                     return
             done.append((entry.seq, entry.rest))
             if self._stopped or self._clock.seconds() >= record_at:
                 break
-        yield self._record(Outcome(work.sink, work.repository, done, dead))
+        yield self._record(Outcome(work.sink, work.repository, done, dead, made=made))
 
     @staticmethod
-    def _superseded(sink: str, unit: Any) -> None:
-        log.info("sink {sink}: {key} is superseded by what came later", sink=sink, key=unit[-1][0])
+    def _superseded(work: Work, seq: int, unit: Sequence[Given]) -> Attempt:
+        key = unit[-1][0]
+        log.info("sink {sink}: {key} is superseded by what came later", sink=work.sink, key=key)
+        return Attempt(work.sink, work.repository, key.index, time(), 0.0, "superseded", seq=seq)
 
     @staticmethod
     def _say_retrying(sink: str, unit: Any, attempts: int, error: str, wait: float) -> None:
@@ -274,6 +279,20 @@ class Dispatcher:
                 if self._stopped:
                     return
                 yield deferLater(self._clock, FIRST_RETRY)
+
+
+def _attempt(work: Work, seq: int, unit: Sequence[Given], attempted: Attempted) -> Attempt:
+    return Attempt(
+        work.sink,
+        work.repository,
+        unit[-1][0].index,
+        attempted.at,
+        attempted.seconds,
+        attempted.outcome,
+        attempted.error,
+        attempted.output,
+        seq,
+    )
 
 
 __all__ = ["Dispatcher", "back_off"]

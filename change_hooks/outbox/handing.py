@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import time
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks  # noqa: A004
@@ -13,7 +14,7 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.push import push_key
 from change_hooks.flow import as_deferred
-from change_hooks.interfaces import SinkRefused
+from change_hooks.interfaces import SinkOutput, SinkRefused
 from change_hooks.journal import ChangeKey
 from change_hooks.observer import NOBODY, Attempt, Observer
 from change_hooks.outbox.routing import RoutedSink
@@ -37,6 +38,9 @@ class Attempted(NamedTuple):
     :param error: fit to be stored and shown; empty when it was accepted.
     :param asked: for how many seconds the sink asks to be left alone.
     :param late: it failed because it took too long.
+    :param output: what came of it, as the sink says.
+    :param at: when it began, in seconds since the epoch.
+    :param seconds: how long it took.
     """
 
     accepted: bool
@@ -44,6 +48,9 @@ class Attempted(NamedTuple):
     error: str = ""
     asked: float = 0.0
     late: bool = False
+    output: str = ""
+    at: float = 0.0
+    seconds: float = 0.0
 
     @property
     def outcome(self) -> Attempt:
@@ -89,19 +96,24 @@ class Handing:
 
         :param seq: the delivery's place in the journal.
         """
-        began = self._clock.seconds()
+        began, at = self._clock.seconds(), time()
         try:
-            yield self._within(as_deferred(self._start(seq, unit)))
+            result = yield self._within(as_deferred(self._start(seq, unit)))
         except Exception as error:
             asked = min(getattr(error, "retry_after", 0.0), LONGEST_WAIT)
             kind = "" if isinstance(error, SinkRefused) else f"{type(error).__name__}: "
             message = f"{kind}{str(error)[:500]!a}"
             refused = isinstance(error, SinkRefused)
             late = isinstance(error, TimeoutError)
-            attempted = Attempted(accepted=False, refused=refused, error=message, asked=asked, late=late)
+            output = getattr(error, "output", "")
+            attempted = Attempted(
+                accepted=False, refused=refused, error=message, asked=asked, late=late, output=output
+            )
         else:
-            attempted = Attempted(accepted=True)
+            output = result.output if isinstance(result, SinkOutput) else ""
+            attempted = Attempted(accepted=True, output=output)
         seconds = self._clock.seconds() - began
+        attempted = attempted._replace(at=at, seconds=seconds)
         self._observer.attempt_made(self._name, attempted.outcome, seconds, attempted.error)
         self._log(unit, attempted, seconds)
         return attempted
@@ -143,4 +155,4 @@ def _short(text: str | None) -> str:
     return printable((text or "-")[:LONGEST_LOGGED])
 
 
-__all__ = ["LONGEST_WAIT", "Attempted", "Handing"]
+__all__ = ["LONGEST_WAIT", "Attempted", "Given", "Handing"]

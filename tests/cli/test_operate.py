@@ -12,10 +12,12 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 import change_hooks.cli as cli
 import change_hooks.cli.operate as operate
+import change_hooks.cli.replaying as replaying
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.dialects.handler import HookHandler
-from change_hooks.journal import DeadLetter, Outcome
+from change_hooks.journal import DeadLetter, Outcome, Trace, Wish
+from change_hooks.journal.reader import Reader
 from change_hooks.journal.sqlite import sqlite_journal
 
 from ..conftest import delivery, result_of
@@ -49,18 +51,22 @@ class Rig:
         journal = self.journal()
         done = [operation(journal) for operation in operations]
         journal.writer.run_group()
+        while not journal.writer._queue.empty():
+            journal.writer.run_group()
         for each in done:
             result_of(each)
         journal.writer._store.close()
 
-    def fill(self, name: str, body: bytes = b"revision=1", **more: Any) -> None:
+    def fill(
+        self, name: str, body: bytes = b"revision=1", sinks: tuple[str, ...] = ("a",), **more: Any
+    ) -> None:
         received = delivery(
             body,
             id=name,
             content_type=b"application/x-www-form-urlencoded",
             **{"dialect": "base", "received": 5.0, **more},
         )
-        self.write(lambda journal: journal.append(received, [Change(revision="old")], ("a",)))
+        self.write(lambda journal: journal.append(received, [Change(revision="old")], sinks))
 
     def deliver(self, seq: int, *dead: DeadLetter) -> None:
         self.write(lambda journal: journal.record([Outcome("a", "", [(seq, None)], list(dead))]))
@@ -99,8 +105,9 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
         journal.writer.stop = lambda: succeed(None)  # type: ignore[method-assign]
         return journal
 
-    monkeypatch.setattr(operate, "react", run_at_once)
-    monkeypatch.setattr(operate, "make_journal", make_journal)
+    for module in (operate, replaying):
+        monkeypatch.setattr(module, "react", run_at_once)
+        monkeypatch.setattr(module, "make_journal", make_journal)
     return Rig(tmp_path)
 
 
@@ -186,6 +193,20 @@ def test_a_failed_delivery_is_replayed_through_the_handler(rig: Rig) -> None:
     assert [line["revision"] for line in rig.lines("changes")] == ["1", "old", "old"]
 
 
+def test_a_dry_run_says_what_would_be_replayed_and_replays_nothing(rig: Rig) -> None:
+    rig.fill("1")
+    rig.fill("2")
+    before = rig.run("deliveries", "--json").output
+    result = rig.run("replay", "1", "2", "--dry-run")
+    assert result.output == "base/1  a waiting\nbase/2  a waiting\n2 would be replayed\n"
+    assert json.loads(rig.run("replay", "2", "--dry-run", "--json").output) == {
+        "dialect": "base",
+        "delivery": "2",
+        "sinks": {"a": "waiting"},
+    }
+    assert rig.run("deliveries", "--json").output == before
+
+
 def test_deliveries_are_replayed_by_id_and_what_is_on_its_way_is_left_alone(rig: Rig) -> None:
     rig.fill("1")
     rig.fill("2")
@@ -197,6 +218,90 @@ def test_deliveries_are_replayed_by_id_and_what_is_on_its_way_is_left_alone(rig:
     assert "still to be delivered" in first["error"]
     assert "error" not in second
     assert "base/1: it is still to be delivered" in result.stderr
+
+
+def two_sinks(rig: Rig) -> None:
+    """Sink a has taken a delivery, and b has not."""
+    rig.configure(change_hook_sinks={name: {"sink": "command", "argv": ["true"]} for name in "ab"})
+    rig.fill("1", sinks=("a", "b"))
+    rig.deliver(1)
+    dead = [DeadLetter(1, 0, "gone")]
+    rig.write(lambda journal: journal.record([Outcome("b", "", [(1, None)], dead)]))
+
+
+def sinks_of(rig: Rig) -> dict[str, str]:
+    (line,) = rig.lines("deliveries")
+    sinks: dict[str, str] = line["sinks"]
+    return sinks
+
+
+def test_only_the_sinks_that_have_not_taken_it_get_it_again(rig: Rig) -> None:
+    two_sinks(rig)
+    assert rig.run("replay", "1").output == "1 replayed, 0 not\n"
+    assert sinks_of(rig) == {"a": "taken", "b": "waiting"}
+
+
+@pytest.mark.parametrize(
+    ("option", "sinks"),
+    [
+        (["--sink", "a"], {"a": "waiting", "b": "failed"}),
+        (["--all-sinks"], {"a": "waiting", "b": "waiting"}),
+    ],
+)
+def test_or_those_that_are_asked_for(rig: Rig, option: list[str], sinks: dict[str, str]) -> None:
+    two_sinks(rig)
+    assert rig.run("replay", "1", *option).exit_code == 0
+    assert sinks_of(rig) == sinks
+
+
+def test_a_sink_that_is_not_there_is_an_error(rig: Rig) -> None:
+    two_sinks(rig)
+    result = rig.run("replay", "1", "--sink", "c")
+    assert result.exit_code == 1
+    assert "there is no sink 'c' in the configuration; there are a, b" in result.stderr
+    assert sinks_of(rig) == {"a": "taken", "b": "failed"}
+
+
+def test_what_was_not_kept_cannot_be_replayed(rig: Rig) -> None:
+    rig.write(
+        lambda journal: succeed(journal.trace(Trace("base", 5.0, 202, "ignored", "a ping", delivery="9")))
+    )
+    result = rig.run("replay", "9")
+    assert result.exit_code == 1
+    assert "base/9: nothing of it is kept that could be replayed" in result.stderr
+
+
+def test_the_program_that_has_the_sinks_is_asked_and_waited_for(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_sinks(rig)
+    rig.configure(change_hook_sinks=None)
+    monkeypatch.setattr(replaying, "PATIENCE", 0.0)
+    result = rig.run("replay", "1")
+    assert result.exit_code == 1
+    assert "base/1: no program that has the sinks has taken this up within a minute" in result.stderr
+    asked: list[Any] = []
+    wish = Reader.wish
+
+    def look(reader: Reader, seq: int) -> Any:
+        asked.append(wish(reader, seq))
+        return None
+
+    monkeypatch.setattr(Reader, "wish", look)
+    assert rig.run("replay", "1", "--sink", "elsewhere").output == "1 replayed, 0 not\n"
+    assert rig.run("replay", "1", "--all-sinks", "--json").output == '{"dialect":"base","delivery":"1"}\n'
+    assert [each.sinks for each in asked] == [("elsewhere",), ("a", "b")]
+
+
+def test_and_what_it_says_is_shown(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_sinks(rig)
+    rig.configure(change_hook_sinks=None)
+    answers = [Wish(1, (), 0.0), Wish(1, (), 0.0, "no handler")]
+    monkeypatch.setattr(Reader, "wish", lambda *_: answers.pop(0))
+    monkeypatch.setattr(replaying, "deferLater", lambda *_: succeed(None))
+    result = rig.run("replay", "1")
+    assert result.exit_code == 1
+    assert "base/1: no handler" in result.stderr
 
 
 def test_what_the_handler_refuses_now_stays_as_it_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +325,7 @@ def test_what_the_handler_refuses_now_stays_as_it_is(rig: Rig, monkeypatch: pyte
 def test_a_progress_bar_for_people(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.fill("1")
     rig.deliver(1)
-    monkeypatch.setattr(operate, "for_people", lambda: True)
+    monkeypatch.setattr(replaying, "for_people", lambda: True)
     result = rig.run("replay", "1")
     assert result.exit_code == 0
     assert "replaying" in result.stderr

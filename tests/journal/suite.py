@@ -13,10 +13,11 @@ from twisted.internet.defer import Deferred
 from change_hooks.core.change import RECOVERED, Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.found import NOTHING_KNOWN, About
-from change_hooks.interfaces import IJournal
+from change_hooks.interfaces import OUTPUT_KEPT, IJournal
 from change_hooks.journal import (
     LEASE,
     Appended,
+    Attempt,
     ChangeKey,
     Claimed,
     DeadLetter,
@@ -347,7 +348,7 @@ def test_a_pending_delivery_of_a_dead_receiver_falls_to_another(journal: Journal
     assert other.run(other.journal.pending(10)) == [Pending(seq, 0, delivery(b"x", id="1", dialect="base"))]
 
 
-def test_a_pending_delivery_can_be_retry_later(journal: Journal) -> None:
+def test_a_pending_delivery_can_be_let_go_of_for_a_while(journal: Journal) -> None:
     seq = postponed(journal)
     journal.run(journal.journal.retry_later(seq, 100.0, "not now"))
     assert journal.run(journal.journal.pending(10)) == []
@@ -381,7 +382,7 @@ def test_a_delivery_is_replayed_when_it_is_out_of_the_way(journal: Journal) -> N
     journal.record(Outcome("sink", "web", [(1, None)]))
     assert journal.states() == ["delivered"]
     assert journal.run(journal.journal.replay(1, [WEB], ()))
-    assert journal.states() == ["stored"]
+    assert journal.states() == ["delivered"]
 
 
 def test_deliveries_can_be_chosen(journal: Journal) -> None:
@@ -1057,3 +1058,111 @@ class Timer:
 
     def active(self) -> bool:
         return False
+
+
+def attempt(seq: int, at: float, outcome: str = "taken", **more: Any) -> Attempt:
+    return Attempt("sink", "api", 0, at, 0.5, outcome, seq=seq, **more)
+
+
+def test_attempts_are_kept_with_their_outcome(journal: Journal) -> None:
+    journal.append("1", API, API)
+    journal.append("2", API)
+    failed = attempt(1, 10.0, "failed", error="no\0", output="x" * 5000 + "the end \u00e9")
+    journal.record(Outcome("sink", "api", [(1, 0)], attempts=1, error="no", made=[failed]))
+    taken = [attempt(1, 11.0), attempt(1, 12.0), attempt(2, 13.0)]
+    journal.record(Outcome("sink", "api", [(1, None), (2, None)], made=taken))
+    first, *rest = journal.reader.whole(1).attempts
+    assert (first.at, first.seconds, first.outcome, first.error) == (10.0, 0.5, "failed", "no\ufffd")
+    assert len(first.output) == OUTPUT_KEPT
+    assert first.output.endswith("the end \u00e9")
+    assert rest == taken[:2]
+    assert journal.reader.attempts(2) == taken[2:]
+    assert journal.reader.whole(2).stored.sinks == {"sink": "taken"}
+
+
+@pytest.mark.parametrize("together", [1, 3, 30])
+def test_of_many_attempts_the_first_and_the_last_five_are_kept(journal: Journal, together: int) -> None:
+    journal.append("1", API)
+    for first in range(0, 30, together):
+        made = [attempt(1, float(at), "failed") for at in range(first, first + together)]
+        journal.record(Outcome("sink", "api", [(1, 0)], attempts=1, made=made))
+    assert [each.at for each in journal.reader.attempts(1)] == [0, 1, 2, 3, 4, 25, 26, 27, 28, 29]
+
+
+def test_attempts_go_with_their_delivery(journal: Journal) -> None:
+    journal.append("1", API)
+    journal.record(Outcome("sink", "api", [(1, None)], made=[attempt(1, 1.0)]))
+    journal.append("2", API)
+    journal.run(journal.journal.wish(1))
+    assert journal.run(journal.journal.prune(6.0)) == 1
+    assert (journal.rows("attempts"), journal.rows("wishes")) == (0, 0)
+    # A receiver that was slower reports about it now.
+    journal.record(Outcome("sink", "api", [(1, None)], made=[attempt(1, 2.0)]))
+    assert journal.rows("attempts") == 0
+
+
+def test_what_was_only_superseded_says_so(journal: Journal) -> None:
+    for name in "123":
+        journal.append(name, API)
+    superseded = [attempt(1, 1.0, "superseded"), attempt(2, 1.0, "superseded"), attempt(2, 2.0)]
+    journal.record(
+        Outcome("sink", "api", [(1, None), (2, None), (3, None)], made=[*superseded, attempt(3, 3.0)])
+    )
+    assert [line.sinks["sink"] for line in journal.lines()] == ["superseded", "taken", "taken"]
+    assert journal.states() == ["delivered"] * 3
+    assert journal.reader.whole(1).sinks == [SinkState("sink", "superseded")]
+
+
+def test_a_replay_is_for_some_sinks_and_leaves_the_others_as_they_are(journal: Journal) -> None:
+    journal.append("1", API, sinks=("a", "b", "c"), unwanted=("d",))
+    journal.record(
+        Outcome("a", "api", [(1, None)]),
+        Outcome("b", "api", [(1, None)], [DeadLetter(1, 0, "gone")]),
+        Outcome("c", "api", [(1, None)], [DeadLetter(1, 0, "gone too")]),
+    )
+    assert journal.run(journal.journal.taken(1)) == ("a",)
+    assert journal.run(journal.journal.replay(1, [API], ("b",), ("d",)))
+    words = {"a": "taken", "b": "waiting", "c": "failed", "d": "unwanted"}
+    assert journal.lines()[0].sinks == words
+    assert journal.states() == ["waiting"]
+    journal.record(Outcome("b", "api", [(1, None)]))
+    assert journal.states() == ["failed"]
+    assert journal.run(journal.journal.replay(1, [API], ("e",)))
+    assert journal.lines()[0].sinks == {**words, "b": "taken", "e": "waiting"}
+
+
+def test_what_gives_no_change_when_it_is_replayed_has_not_failed_any_more(journal: Journal) -> None:
+    journal.append("1", API)
+    journal.record(Outcome("sink", "api", [(1, None)], [DeadLetter(1, 0, "gone")]))
+    assert journal.run(journal.journal.replay(1, [], ()))
+    assert journal.states() == ["delivered"]
+    assert journal.rows("dead_letters") == 0
+
+
+def test_a_replay_can_be_asked_for_and_is_done_or_refused(journal: Journal) -> None:
+    for name in "12":
+        journal.append(name, API, sinks=())
+    journal.run(journal.journal.wish(1, ["a"]))
+    journal.run(journal.journal.wish(2))
+    journal.run(journal.journal.wish(99))
+    first, second = journal.run(journal.journal.wishes())
+    assert (first.seq, first.sinks, first.error) == (1, ("a",), "")
+    assert first.since == pytest.approx(time(), abs=60)
+    assert (second.seq, second.sinks) == (2, ())
+    journal.run(journal.journal.refuse_wish(1, "no handler"))
+    assert journal.run(journal.journal.wishes()) == [second]
+    refused = journal.reader.wish(1)
+    assert refused is not None
+    assert refused.error == "no handler"
+    journal.run(journal.journal.forget_wish(1))
+    assert journal.reader.wish(1) is None
+    assert journal.run(journal.journal.replay(2, [API], ("sink",)))
+    assert journal.reader.wish(2) is None
+    assert journal.run(journal.journal.wishes()) == []
+    journal.run(journal.journal.wish(1, ["a"]))
+    journal.run(journal.journal.wish(1, ["b"]))
+    assert [wish.sinks for wish in journal.run(journal.journal.wishes())] == [("b",)]
+
+
+def test_of_a_delivery_that_is_not_there_nothing_is_taken(journal: Journal) -> None:
+    assert journal.run(journal.journal.taken(99)) == ()

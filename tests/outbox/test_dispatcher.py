@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.push import Push, PushKey
-from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkRefused
+from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkOutput, SinkRefused
 from change_hooks.journal import LEASE, ChangeKey
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
@@ -752,3 +753,70 @@ def test_an_observer_is_told_what_kind_of_failure_it_was(tmp_path: Path) -> None
     assert told == [("refuses", "refused"), ("hangs", "timeout")]
     assert rig.watching.of("dead letter") == [("refuses", "'never'")]
     assert rig.watching.seconds[-1] == SINK_TIMEOUT
+
+
+def attempts(rig: Rig, seq: int = 1) -> list[tuple[str, int, str, str, str]]:
+    found = Reader(connect_to_read(rig.path)).attempts(seq)
+    assert all(abs(each.at - time()) < 60 for each in found)
+    return [(each.sink, each.index, each.outcome, each.error, each.output) for each in found]
+
+
+def test_each_attempt_is_kept_with_its_outcome_and_output(tmp_path: Path) -> None:
+    answers: list[Any] = [
+        SinkError("not now", output="busy"),
+        SinkOutput("done"),
+        SinkRefused("never", output="bad"),
+        None,
+    ]
+
+    def sink(change: Change) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    rig = routed_rig(tmp_path, sink)
+    rig.append("1", "api", "api", "api")
+    rig.advance(LONGEST_RETRY)
+    assert attempts(rig) == [
+        ("s", 0, "failed", "SinkError: 'not now'", "busy"),
+        ("s", 0, "taken", "", "done"),
+        ("s", 1, "refused", "'never'", "bad"),
+        ("s", 2, "taken", "", ""),
+    ]
+
+
+def test_how_long_an_attempt_took_is_kept(tmp_path: Path) -> None:
+    waiting: list[Deferred[None]] = []
+
+    def slow(change: Change) -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    rig = routed_rig(tmp_path, slow)
+    rig.append("1", "api")
+    rig.clock.advance(0.5)
+    waiting[0].callback(None)
+    rig.run()
+    assert [each.seconds for each in Reader(connect_to_read(rig.path)).attempts(1)] == [0.5]
+
+
+def test_what_is_superseded_is_recorded_as_that(tmp_path: Path) -> None:
+    sink = Sink()
+    rig = routed_rig(tmp_path, sink, latest_per=("repository", "branch"))
+    for name in "123":
+        store(rig, name, [Change(branch="main", revision=name)])
+    rig.dispatcher.wake()
+    rig.run()
+    assert sink.taken == ["3"]
+    lines = Reader(connect_to_read(rig.path)).after(0)
+    assert [line.sinks["s"] for line in lines] == ["superseded", "superseded", "taken"]
+    assert [line.state for line in lines] == ["delivered"] * 3
+    assert attempts(rig, 2) == [("s", 0, "superseded", "", "")]
+
+
+def test_what_a_sink_does_not_want_is_recorded_as_unwanted(tmp_path: Path) -> None:
+    rig = routed_rig(tmp_path, Sink(), only={"branches": ["main"]})
+    store(rig, "1", [Change(branch="next")])
+    (line,) = Reader(connect_to_read(rig.path)).after(0)
+    assert (line.state, line.sinks) == ("stored", {"s": "unwanted"})

@@ -1,0 +1,206 @@
+"""Processing stored deliveries again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from time import monotonic
+from typing import Any
+
+import click
+from twisted.internet.defer import inlineCallbacks
+from twisted.internet.task import deferLater, react
+
+from change_hooks.cli.common import json_option, print_json, printable, read_config
+from change_hooks.cli.operate import choosing, config_and_ids, found_by, open_journal, reader_of
+from change_hooks.config import HooksConfig
+from change_hooks.core.errors import DeliveryError
+from change_hooks.intake.late import Process
+from change_hooks.journal import StoredDelivery, Wanted
+from change_hooks.journal.address import make_journal
+from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.reader import Reader
+from change_hooks.outbox.replays import NOTHING_KEPT, STILL, chosen
+from change_hooks.outbox.routing import routes
+from change_hooks.service import replaying
+
+#: How long to wait for the program that has the sinks, and how often to look, in seconds.
+PATIENCE = 60.0
+LOOK = 0.5
+NOBODY = (
+    "no program that has the sinks has taken this up within a minute; the next one that runs with this"
+    " journal will"
+)
+
+
+def for_people() -> bool:
+    """Whether somebody watches."""
+    return sys.stderr.isatty()
+
+
+class _Tally:
+    """Says what became of each delivery, and of all."""
+
+    def __init__(self, seqs: Sequence[int], *, as_json: bool) -> None:
+        self._all = len(seqs)
+        self._as_json = as_json
+        self._problems: list[str] = []
+        self._bar: Any = nullcontext(seqs)
+        if not as_json and for_people():
+            self._bar = click.progressbar(seqs, label="replaying", file=sys.stderr)
+
+    def each(self) -> Any:
+        """A context manager that gives the places of the deliveries."""
+        return self._bar
+
+    def tell(self, line: StoredDelivery, problem: str, changes: int | None = None) -> None:
+        """What became of one; *changes* is None when another program has done it."""
+        if self._as_json:
+            fields: dict[str, Any] = {"dialect": line.dialect, "delivery": line.delivery}
+            fields.update({} if changes is None else {"changes": changes})
+            print_json({**fields, **({"error": problem} if problem else {})})
+        if problem:
+            self._problems.append(f"{line.dialect}/{line.delivery}: {problem}")
+
+    def end(self) -> None:
+        """What became of all; ends the program when something went wrong."""
+        if hasattr(self._bar, "render_finish"):
+            self._bar.render_finish()
+        for problem in self._problems:
+            click.echo(f"error: {problem}", err=True)
+        if not self._as_json:
+            click.echo(f"{self._all - len(self._problems)} replayed, {len(self._problems)} not")
+        if self._problems:
+            sys.exit(1)
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[CONFIG] [ID]...")
+@json_option
+@click.option("--failed", is_flag=True, help="Only deliveries that failed.")
+@click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Only to this sink.")
+@click.option("--all-sinks", is_flag=True, help="Also to the sinks that have taken it.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only print which deliveries are meant, and what the sinks have."
+)
+@choosing
+def replay(
+    words: tuple[str, ...],
+    *,
+    as_json: bool,
+    failed: bool,
+    sinks: tuple[str, ...],
+    all_sinks: bool,
+    dry_run: bool,
+    **wanted: Any,
+) -> None:
+    """Send deliveries through the handlers again, as they are now, and deliver the changes again: to the
+    sinks that have not taken them.
+
+    Give ids, or choose with --failed and the other options. A running server of the same configuration
+    takes the changes up within half a minute; when none runs, the next one does. When the sinks are not in
+    the configuration but in a program (an embedded service, a Buildbot master), that program is asked to do
+    it. The changes keep their keys.
+    """
+    config, names = config_and_ids(words)
+    hooks = read_config(config)
+    reader = reader_of(hooks)
+    if names:
+        seqs = [seq for name in names for seq in found_by(reader, name)]
+    elif failed or any(value is not None for value in wanted.values()):
+        found = reader.deliveries(Wanted(state="failed" if failed else None, **wanted))
+        seqs = [line.seq for line in found][::-1]
+    else:
+        raise click.UsageError("which deliveries? Give ids, or --failed, --since ...")
+    unknown = sorted(set(sinks) - set(hooks.sinks)) if hooks.sinks else []
+    if unknown:
+        known = ", ".join(sorted(hooks.sinks))
+        raise click.ClickException(f"there is no sink {unknown[0]!r} in the configuration; there are {known}")
+    if dry_run:
+        _print(reader.lines(seqs), as_json=as_json)
+        return
+    run = _Run(hooks, reader, seqs, as_json=as_json)
+    if hooks.sinks:
+        react(run.replay, (tuple(hooks.sinks) if all_sinks else sinks,))
+    else:
+        react(run.ask, (sinks, all_sinks))
+
+
+def _print(lines: Sequence[StoredDelivery], *, as_json: bool) -> None:
+    for line in lines:
+        if as_json:
+            print_json({"dialect": line.dialect, "delivery": line.delivery, "sinks": line.sinks})
+        else:
+            sinks = ", ".join(f"{name} {state}" for name, state in line.sinks.items())
+            click.echo(printable(f"{line.dialect}/{line.delivery}  {sinks}".rstrip()))
+    if not as_json:
+        click.echo(f"{len(lines)} would be replayed")
+
+
+class _Run:
+    """One run of the command."""
+
+    def __init__(self, hooks: HooksConfig, reader: Reader, seqs: Sequence[int], *, as_json: bool) -> None:
+        self._hooks = hooks
+        self._reader = reader
+        self._seqs = seqs
+        self._tally = _Tally(seqs, as_json=as_json)
+
+    @inlineCallbacks
+    def replay(self, reactor: Any, asked: Sequence[str]) -> Any:
+        """Do it here.
+
+        :param asked: the sinks that it is for; empty: those that have not taken it.
+        """
+        journal: SQLJournal = make_journal(self._hooks.journal or "", reactor.callFromThread)
+        process = replaying(self._hooks, reactor)
+        yield open_journal(journal)
+        with self._tally.each() as seqs:
+            for seq in seqs:
+                yield self._one(journal, process, seq, asked)
+        yield journal.close()
+        self._tally.end()
+
+    @inlineCallbacks
+    def _one(self, journal: SQLJournal, process: Process, seq: int, asked: Sequence[str]) -> Any:
+        (line,) = self._reader.lines([seq])
+        sinks = self._hooks.sinks
+        found: list[Any] = []
+        problem = ""
+        try:
+            delivery = yield journal.delivery(seq)
+            found = yield process(delivery)
+            taken = yield journal.taken(seq)
+            to = chosen(routes(sinks, found, delivery.dialect), sinks, asked, taken)
+            done = yield journal.replay(seq, found, *to)
+            problem = "" if done else STILL
+        except DeliveryError as error:
+            problem = error.message
+        except LookupError:
+            problem = NOTHING_KEPT
+        except Exception as error:
+            problem = f"the handler broke: {type(error).__name__}: {str(error)[:500]!a}"
+        self._tally.tell(line, problem, len(found))
+
+    @inlineCallbacks
+    def ask(self, reactor: Any, asked: Sequence[str], everywhere: bool) -> Any:
+        """Ask the program that has the sinks, and wait for it."""
+        journal: SQLJournal = make_journal(self._hooks.journal or "", reactor.callFromThread)
+        yield open_journal(journal)
+        for line in self._reader.lines(self._seqs):
+            yield journal.wish(line.seq, tuple(line.sinks) if everywhere else asked)
+        until = monotonic() + PATIENCE
+        with self._tally.each() as seqs:
+            for seq in seqs:
+                (line,) = self._reader.lines([seq])
+                wish = self._reader.wish(seq)
+                while wish is not None and not wish.error and monotonic() < until:
+                    yield deferLater(reactor, LOOK)
+                    wish = self._reader.wish(seq)
+                self._tally.tell(line, "" if wish is None else wish.error or NOBODY)
+        yield journal.close()
+        self._tally.end()
+
+
+__all__ = ["replay"]

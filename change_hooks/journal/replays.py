@@ -1,0 +1,103 @@
+"""Replays: what is asked of the program that has the sinks, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import time
+
+import msgspec
+
+from change_hooks.journal.outbox import LOOK_DONE
+from change_hooks.journal.pending import Finish, finish
+from change_hooks.journal.records import Routes, Wish
+from change_hooks.journal.session import Row, Session, storable
+
+#: How many wishes are taken up at once.
+WISHES = 20
+
+#: The states of what has nothing left to do.
+REPLAYED = ("delivered", "failed", "stored")
+
+FORGET_FAILURE = "DELETE FROM dead_letters WHERE seq = ? AND sink = ?"
+INSERT_WISH = (
+    "INSERT INTO wishes (seq, sinks, since, error) SELECT seq, ?, ?, '' FROM deliveries WHERE seq = ?"
+    " ON CONFLICT (seq) DO UPDATE SET sinks = excluded.sinks, since = excluded.since, error = ''"
+)
+SELECT_WISHES = "SELECT seq, sinks, since, error FROM wishes WHERE error = '' ORDER BY seq LIMIT ?"
+SELECT_WISH = "SELECT seq, sinks, since, error FROM wishes WHERE seq = ?"
+REFUSE_WISH = "UPDATE wishes SET error = ? WHERE seq = ?"
+DELETE_WISH = "DELETE FROM wishes WHERE seq = ?"
+SELECT_ROUTES = "SELECT sinks FROM deliveries WHERE seq = ?"
+SELECT_LEFT = "SELECT sink FROM entries WHERE seq = ? UNION SELECT sink FROM dead_letters WHERE seq = ?"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+def replay(session: Session, new: Finish, routes: Routes, large: str = "") -> bool:
+    """Store changes instead of those that a delivery had, with entries for the sinks that are to have it
+    again.
+
+    :param routes: those sinks, and those that want nothing of it now. What became of it at others stays.
+    :param large: the name of the changes, when they were brought in pieces.
+    :returns: False when something is still to be done with the delivery.
+    """
+    before = _routes(session, new.seq)
+    after = {**dict.fromkeys(routes.unwanted, 0), **before, **dict.fromkeys(routes.wanted, 1)}
+    otherwise = "delivered" if any(after.values()) else "stored"
+    sinks = _encode(after).decode() if after else ""
+    new = msgspec.structs.replace(new, states=REPLAYED, otherwise=otherwise, sinks=sinks)
+    if not finish(session, new, large):
+        return False
+    # What gives no change any more has nothing left that could fail.
+    again = routes.wanted if new.count else tuple(after)
+    session.executemany(FORGET_FAILURE, [(new.seq, sink) for sink in again])
+    if otherwise == "delivered":
+        session.execute(LOOK_DONE, (new.seq,))
+    session.execute(DELETE_WISH, (new.seq,))
+    return True
+
+
+def _routes(session: Session, seq: int) -> dict[str, int]:
+    row = session.execute(SELECT_ROUTES, (seq,)).fetchone()
+    routes: dict[str, int] = msgspec.json.decode(row["sinks"]) if row is not None and row["sinks"] else {}
+    return routes
+
+
+def wish(session: Session, seq: int, sinks: Sequence[str]) -> None:
+    """Ask the program that has the sinks for a replay."""
+    session.execute(INSERT_WISH, (_encode(tuple(sinks)).decode(), time(), seq))
+
+
+def wishes(session: Session) -> list[Wish]:
+    """What nobody has taken up yet."""
+    return [_wish(row) for row in session.execute(SELECT_WISHES, (WISHES,)).fetchall()]
+
+
+def wish_at(session: Session, seq: int) -> Wish | None:
+    """What is asked for the delivery at a place; None: nothing, or it has been done."""
+    row = session.execute(SELECT_WISH, (seq,)).fetchone()
+    return None if row is None else _wish(row)
+
+
+def refuse_wish(session: Session, seq: int, error: str) -> None:
+    """Say why a replay cannot be done."""
+    session.execute(REFUSE_WISH, (storable(error), seq))
+
+
+def forget_wish(session: Session, seq: int) -> None:
+    """A replay has been done, or is not wanted any more."""
+    session.execute(DELETE_WISH, (seq,))
+
+
+def taken(session: Session, seq: int) -> tuple[str, ...]:
+    """The sinks that wanted something of a delivery, and for which nothing is left to do."""
+    left = {found["sink"] for found in session.execute(SELECT_LEFT, (seq, seq)).fetchall()}
+    return tuple(name for name, wanted in _routes(session, seq).items() if wanted and name not in left)
+
+
+def _wish(row: Row) -> Wish:
+    return Wish(row["seq"], _decode(row["sinks"]), row["since"], row["error"])
+
+
+__all__ = ["WISHES", "forget_wish", "refuse_wish", "replay", "taken", "wish", "wish_at", "wishes"]

@@ -1,0 +1,142 @@
+"""Replays that a command asks for, done by the program that has the sinks.
+
+Strategy: a sink may be code of the program around us, so a command can only leave a wish in the journal.
+Whoever has sinks looks for wishes now and then, one receiver at a time, and does what a delivery's own way
+does: the stored delivery goes through its handler as it is now, and the changes get entries for the sinks
+that are to have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import DeliveryError, Unavailable
+from change_hooks.core.found import Found
+from change_hooks.incidents import report
+from change_hooks.interfaces import IJournal
+from change_hooks.journal import Routes, Wish
+from change_hooks.outbox.dispatcher import Dispatcher
+
+#: How often to look for wishes, in seconds.
+LOOK = 5.0
+#: For how long one receiver keeps the others from doing the same, in seconds.
+HELD = 60.0
+#: The name of that lease.
+LEASE_NAME = "replays"
+NOTHING_KEPT = "nothing of it is kept that could be replayed"
+STILL = "it is still to be delivered, and will be without this"
+
+log = Logger()
+
+
+def chosen(routes: Routes, sinks: Collection[str], asked: Collection[str], taken: Collection[str]) -> Routes:
+    """Where a replayed delivery goes.
+
+    :param routes: where it would go if it came now.
+    :param sinks: the names of all that there are.
+    :param asked: of those that it is to go to; empty: to all that have not taken it.
+    :param taken: of those that have.
+    """
+    to = set(asked) if asked else set(sinks) - set(taken)
+    return Routes(tuple(name for name in routes.wanted if name in to), routes.unwanted)
+
+
+class Replays:
+    """Does what is asked for.
+
+    :param clock: all waiting goes through it.
+    :param process: gives the changes of a stored delivery.
+    """
+
+    def __init__(
+        self,
+        journal: IJournal,
+        dispatcher: Dispatcher,
+        clock: IReactorTime,
+        process: Callable[[Delivery], Deferred[Found]],
+    ) -> None:
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._process = process
+        self._stopped = True
+        self._alarm: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Begin; without sinks there is nothing to do."""
+        if self._dispatcher.sinks:
+            self._stopped = False
+            self._look()
+
+    def stop(self) -> None:
+        """Begin nothing new."""
+        self._stopped = True
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+
+    def _look(self) -> None:
+        self._take_up().addErrback(_not_now).addCallback(self._look_later)
+
+    def _look_later(self, _: Any) -> None:
+        if not self._stopped:
+            self._alarm = self._clock.callLater(LOOK, self._look)
+
+    @inlineCallbacks
+    def _take_up(self) -> Any:
+        wishes: Sequence[Wish] = yield self._journal.wishes()
+        ours = [wish for wish in wishes if set(wish.sinks) <= set(self._dispatcher.sinks)]
+        # Nothing is written while nothing is asked for.
+        if not ours or not (yield self._journal.lease(LEASE_NAME, HELD)):
+            return
+        for wish in ours:
+            if self._stopped:
+                break
+            yield self._replay(wish)
+        yield self._journal.release(LEASE_NAME)
+
+    @inlineCallbacks
+    def _replay(self, wish: Wish) -> Any:
+        try:
+            delivery = yield self._journal.delivery(wish.seq)
+            found = yield self._process(delivery)
+            taken = yield self._journal.taken(wish.seq)
+            routes = self._dispatcher.routes(found, delivery.dialect)
+            to = chosen(routes, self._dispatcher.sinks, wish.sinks, taken)
+            done = yield self._journal.replay(wish.seq, found, *to)
+        except Unavailable:
+            raise
+        except DeliveryError as error:
+            yield self._journal.refuse_wish(wish.seq, error.message)
+        except LookupError:
+            yield self._journal.refuse_wish(wish.seq, NOTHING_KEPT)
+        except Exception:
+            incident = report("a replay broke", Failure())
+            yield self._journal.refuse_wish(wish.seq, f"the handler broke (incident {incident})")
+        else:
+            if not done:
+                yield self._journal.refuse_wish(wish.seq, STILL)
+                return
+            log.info(
+                "{dialect} {delivery}: replayed; changes: {changes}, to {sinks}",
+                dialect=delivery.dialect,
+                delivery=delivery.id,
+                changes=len(found),
+                sinks=", ".join(to.wanted) or "no sink",
+            )
+            self._dispatcher.wake()
+
+
+def _not_now(failure: Failure) -> None:
+    """There is a next time."""
+    if not failure.check(Unavailable):
+        log.failure("replays that were asked for could not be done", failure)
+
+
+__all__ = ["LOOK", "NOTHING_KEPT", "STILL", "Replays", "chosen"]
