@@ -327,11 +327,17 @@ class ChangeHookService(MultiService):
                 lambda failure: log.failure("the service could not start", failure)
             )
 
+    def drain(self) -> Deferred[None]:
+        """Refuse new deliveries. Fires when those in flight have been answered, or have had time for it. What
+        else uses the journal can be stopped then, before :meth:`stopService` closes it.
+        """
+        return _first(self._gate.close("shutting down"), self._clock)
+
     @inlineCallbacks
     def stopService(self) -> Any:
-        """Refuse what comes, answer what is in flight, record what was handed on, close the journal."""
+        """Drain, record what was handed on, close the journal."""
         yield super().stopService()
-        yield _first(self._gate.close("shutting down"), self._clock)
+        yield self.drain()
         if self._durable is not None:
             yield self._durable.stop()
         else:

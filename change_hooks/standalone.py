@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from twisted.application.service import MultiService
-from twisted.internet.defer import inlineCallbacks, maybeDeferred
+from twisted.internet.defer import inlineCallbacks
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
@@ -91,11 +91,12 @@ class StandaloneService(MultiService):
     @inlineCallbacks
     def stopService(self) -> Any:
         """Refuse what comes and listen no more, break off polls, and let what is in flight end."""
-        stopped = maybeDeferred(super().stopService)
+        drained = self.hooks.drain()
         if self._listening is not None:
             yield self._listening.stopListening()
         yield self._polling.stop()
-        yield stopped
+        yield drained
+        yield super().stopService()
 
 
 class Settings(msgspec.Struct, frozen=True):

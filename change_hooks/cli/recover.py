@@ -23,7 +23,6 @@ from change_hooks.forges.github_log import GitHubLog
 from change_hooks.forges.rest import RestError
 from change_hooks.journal.address import make_journal
 from change_hooks.journal.facade import SQLJournal
-from change_hooks.journal.reader import Reader
 from change_hooks.outbox.routing import routes
 from change_hooks.recovery.catch_up import CatchUp, Missing
 from change_hooks.service import replaying
@@ -49,7 +48,7 @@ def recover(
     changes up within half a minute; when none runs, the next one does.
     """
     hooks = read_config(config)
-    reader = reader_of(hooks)
+    reader_of(hooks)
     chosen = [
         (entry, source)
         for entry in hooks.endpoints
@@ -58,7 +57,7 @@ def recover(
     ]
     if not chosen:
         raise click.UsageError("no endpoint that was chosen has the option 'recover'")
-    run = _Run(hooks, reader, as_json=as_json, since=since, dry=dry_run)
+    run = _Run(hooks, as_json=as_json, since=since, dry=dry_run)
     react(lambda reactor: ensureDeferred(run.all(reactor, chosen)))
 
 
@@ -77,11 +76,8 @@ class _Run:
     :param since: see :meth:`CatchUp.run`.
     """
 
-    def __init__(
-        self, hooks: HooksConfig, reader: Reader, *, as_json: bool, since: float | None, dry: bool
-    ) -> None:
+    def __init__(self, hooks: HooksConfig, *, as_json: bool, since: float | None, dry: bool) -> None:
         self._hooks = hooks
-        self._reader = reader
         self._as_json = as_json
         self._since = since
         self._dry = dry
@@ -109,7 +105,6 @@ class _Run:
                 f"{source.repository} {source.hook or ''}".strip(),
                 GitHubLog(forge.rest, source.repository, source.hook, path),
                 journal,
-                known=lambda name: bool(self._reader.known(entry.name, [name])),
                 handles=lambda event: hasattr(handler, method_name(event)),
                 found=replaying(self._hooks, reactor),
                 routes=lambda changes: routes(self._hooks.sinks, changes, entry.name),
@@ -119,7 +114,7 @@ class _Run:
                 self._tell(missing)
         except (RestError, Unavailable) as error:
             self._failed = True
-            click.echo(f"error: {entry.name}, {source.repository}: {error}", err=True)
+            click.echo(printable(f"error: {entry.name}, {source.repository}: {error}"), err=True)
 
     def _tell(self, missing: Missing) -> None:
         self._failed = self._failed or missing.outcome == "failed"

@@ -66,6 +66,7 @@ class WriterAtOnce(Writer):
 
     def start(self) -> None:
         """No thread is needed."""
+        self._ended = False
 
     def _pass_on(self) -> None:
         super()._pass_on()

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from change_hooks.journal.contents import CHANGES, all_changes, restored
-from change_hooks.journal.deliveries import find
 from change_hooks.journal.records import (
     TRACES,
     Attempt,
@@ -173,10 +172,6 @@ class Reader:
         asked = (beginning, beginning + _LAST_CHARACTER, dialect, dialect)
         rows = self._session.execute(FIND, (*asked, *asked, FOUND)).fetchall()
         return [(row["seq"], row["id"]) for row in rows]
-
-    def known(self, dialect: str, ids: Sequence[str]) -> dict[str, int]:
-        """See :meth:`change_hooks.interfaces.IJournal.find`."""
-        return find(self._session, dialect, ids)
 
     def whole(self, seq: int) -> Whole:
         """All that is known of the delivery at a place.

@@ -14,7 +14,7 @@ from threading import Thread
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -72,9 +72,11 @@ class Writer:
         self._submitted: list[Submitted] = []
         self._queue: SimpleQueue[list[Submitted] | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._ended = False
 
     def start(self) -> None:
         """Start the thread."""
+        self._ended = False
         self._thread = Thread(target=self._run, name="change_hooks journal", daemon=True)
         self._thread.start()
 
@@ -82,9 +84,11 @@ class Writer:
         """Have *operation* run in the next transaction.
 
         :returns: fires with its result when it is durable; fails with
-            :class:`~change_hooks.core.errors.Unavailable` when the database cannot be used; with the
-            operation's own error when it is to blame.
+            :class:`~change_hooks.core.errors.Unavailable` when the database cannot be used, and after
+            :meth:`stop`; with the operation's own error when it is to blame.
         """
+        if self._ended:
+            return fail(Unavailable("the journal is closed"))
         deferred: Deferred[T] = Deferred()
         self._submitted.append((operation, deferred))
         if self._soon is None:
@@ -101,6 +105,7 @@ class Writer:
 
     def stop(self) -> Deferred[None]:
         """Finish what was submitted, and end the thread. Fires when that is done."""
+        self._ended = True
         closed: Deferred[None] = Deferred()
         self._submitted.append((_CLOSE, closed))
         self._pass_on()

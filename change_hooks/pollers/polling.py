@@ -92,12 +92,8 @@ class Running:
             self._wait()
 
     def stop(self) -> Deferred[None]:
-        """Begin no other look, and break off the one that is going on. Fires when it is over.
-
-        What it has found and not stored is found again by the next one.
-        """
+        """Begin no other look. Fires when the one that is going on is over."""
         self._stopped = True
-        self._interruption.interrupt()
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         if self._look is None:
@@ -105,6 +101,12 @@ class Running:
         over: Deferred[None] = Deferred()
         self._look.addCallback(lambda _: over.callback(None))
         return over
+
+    def break_off(self) -> None:
+        """End the tool of the look that is going on. What it has found and not stored is found again by the
+        next one.
+        """
+        self._interruption.interrupt()
 
     def force(self) -> None:
         """See :meth:`change_hooks.interfaces.IPoller.force`: look now; once more when a look is going on,
@@ -289,6 +291,8 @@ class Polling:
         self._by_itself = by_itself
         self._pollers: tuple[Poller, ...] = ()
         self._running: list[Running] = []
+        #: Those whose last look goes on, and when it is over.
+        self._ending: dict[Running, Deferred[None]] = {}
         self._host: Host | None = None
 
     def __iter__(self) -> Iterator[Running]:
@@ -298,7 +302,7 @@ class Polling:
         """Run these, and no others."""
         self._pollers = tuple(pollers)
         if self._host is not None:
-            self.stop()
+            self._retire()
             self.start(self._host)
 
     def start(self, host: Host) -> None:
@@ -311,9 +315,22 @@ class Polling:
             running.start()
 
     def stop(self) -> Deferred[Any]:
-        """Begin nothing new. Fires when no look is going on."""
-        running, self._running = self._running, []
-        return DeferredList([each.stop() for each in running])
+        """Begin nothing new, and break off what is going on. Fires when no look is going on."""
+        self._retire()
+        ending = dict(self._ending)
+        for running in ending:
+            running.break_off()
+        return DeferredList(list(ending.values()))
+
+    def _retire(self) -> None:
+        """Begin nothing new; what is going on may end."""
+        retired, self._running = self._running, []
+        for running in retired:
+            self._ending[running] = over = running.stop()
+            over.addCallback(self._ended, running)
+
+    def _ended(self, _: None, running: Running) -> None:
+        del self._ending[running]
 
 
 __all__ = ["Polling"]

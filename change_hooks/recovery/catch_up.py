@@ -8,21 +8,23 @@ could not be read or stored: a run that is killed is repeated, and the journal k
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
-from twisted.internet.defer import Deferred
 from twisted.web.http_headers import Headers
 
-from change_hooks.core.change import Change
+from change_hooks.core.change import RECOVERED, Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import DeliveryError
-from change_hooks.core.found import NOTHING_KNOWN, About, Found
+from change_hooks.core.found import Found
 from change_hooks.forges.github_log import Detail, Logged
 from change_hooks.forges.rest import RestError
+from change_hooks.interfaces import IJournal
 
-#: The property of recovered changes, and its value: fetched from the log, so without a signature.
-RECOVERED, WAY = "change_hook_recovered", "api-replay"
+#: The way of what is recovered: fetched from the log, so without a signature.
+WAY = "api-replay"
+#: How the journal says that a delivery was answered of which nothing is missing.
+ACCEPTED = 202
 #: How far a run looks back without a watermark, in seconds.
 FIRST = 86400.0
 #: How long an entry is left alone, and how far before the watermark a run begins, in seconds: entries
@@ -40,33 +42,6 @@ class Log(Protocol):
 
     async def detail(self, number: str) -> Detail:
         """What was sent in an attempt."""
-
-
-class Store(Protocol):
-    """What of a journal is needed; see :class:`~change_hooks.interfaces.IJournal`."""
-
-    def append(
-        self,
-        delivery: Delivery,
-        changes: list[Change],
-        sinks: Sequence[str],
-        unwanted: Sequence[str] = (),
-        *,
-        about: About = NOTHING_KNOWN,
-    ) -> Deferred[Any]:
-        """Store a delivery."""
-
-    def remember(self, name: str, value: bytes) -> Deferred[None]:
-        """Keep a value."""
-
-    def recall(self, name: str) -> Deferred[bytes | None]:
-        """The value that is kept."""
-
-    def lease(self, name: str, seconds: float) -> Deferred[bool]:
-        """Hold a name."""
-
-    def release(self, name: str) -> Deferred[None]:
-        """Let go of it."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -91,7 +66,6 @@ class CatchUp:
 
     :param endpoint: its name, which is the ``dialect`` of its deliveries.
     :param source: what the log is of; the watermark is kept under it.
-    :param known: whether the journal has a delivery of this endpoint.
     :param handles: whether the endpoint does anything about an event.
     :param found: the changes of a delivery.
     :param routes: the names of the sinks that want something of these changes, and of those that do not.
@@ -103,9 +77,8 @@ class CatchUp:
         endpoint: str,
         source: str,
         log: Log,
-        store: Store,
+        journal: IJournal,
         *,
-        known: Callable[[str], bool],
         handles: Callable[[str], bool],
         found: Callable[[Delivery], Awaitable[Found]],
         routes: Callable[[list[Change]], tuple[Sequence[str], Sequence[str]]],
@@ -114,8 +87,7 @@ class CatchUp:
         self._endpoint = endpoint
         self._name = f"recovery {endpoint} {source}"
         self._log = log
-        self._store = store
-        self._known = known
+        self._journal = journal
         self._handles = handles
         self._found = found
         self._routes = routes
@@ -129,51 +101,52 @@ class CatchUp:
         :raises RestError: the log cannot be read, or another receiver is recovering from it.
         :raises Unavailable: the journal cannot be used.
         """
-        if not await self._store.lease(self._name, LEASE):
+        if not await self._journal.lease(self._name, LEASE):
             raise RestError("another process is recovering from this log now")
         try:
             async for missing in self._run(since, dry):
                 yield missing
         finally:
-            await self._store.release(self._name)
+            await self._journal.release(self._name)
 
     async def _run(self, since: float | None, dry: bool) -> AsyncIterator[Missing]:
         before = self._now() - GRACE
-        kept = await self._store.recall(self._name)
+        kept = await self._journal.recall(self._name)
         marked = None if kept is None else msgspec.json.decode(kept, type=float)
         start = since if since is not None else before - FIRST if marked is None else marked - OVERLAP
         attempts = await self._log.attempts(start)
         settled = before
-        for entry in self._candidates(attempts, before):
+        for entry in await self._missing(attempts, before):
             missing = await self._settle(entry, dry)
             if missing.outcome == "failed":
                 settled = min(settled, entry.at)
             yield missing
         if not dry and (marked is None or start <= marked):
-            await self._store.remember(self._name, msgspec.json.encode(settled))
+            await self._journal.remember(self._name, msgspec.json.encode(settled))
 
-    def _candidates(self, attempts: Sequence[Logged], before: float) -> list[Logged]:
-        """The first attempt of each delivery that may be missing, oldest first."""
+    async def _missing(self, attempts: Sequence[Logged], before: float) -> list[Logged]:
+        """The first attempt of each delivery that is missing, oldest first. That a request was refused, or
+        could not be stored, leaves a trace of its id, which anybody can claim: it says nothing here.
+        """
         refused: set[str] = set()
         first: dict[str, Logged] = {}
         for entry in sorted(attempts, key=lambda entry: (entry.at, entry.number)):
             first.setdefault(entry.delivery, entry)
             if is_refusal(entry.status):
                 refused.add(entry.delivery)
-        return [
+        wanted = [
             entry
             for entry in first.values()
-            if entry.at <= before
-            and entry.delivery not in refused
-            and self._handles(entry.event)
-            and not self._known(entry.delivery)
+            if entry.at <= before and entry.delivery not in refused and self._handles(entry.event)
         ]
+        statuses = await self._journal.find(self._endpoint, [entry.delivery for entry in wanted])
+        return [entry for entry in wanted if statuses.get(entry.delivery) != ACCEPTED]
 
     async def _settle(self, entry: Logged, dry: bool) -> Missing:
         missing = Missing(self._endpoint, entry.delivery, entry.event, entry.at, WAY, "missing")
         if dry:
             return missing
-        await self._store.lease(self._name, LEASE)
+        await self._journal.lease(self._name, LEASE)
         delivery = self._delivery(entry, await self._log.detail(entry.number))
         try:
             found = await self._found(delivery)
@@ -184,7 +157,7 @@ class CatchUp:
         if not found:
             return msgspec.structs.replace(missing, outcome="ignored", reason=found.reason)
         changes = [recovered(change) for change in found]
-        await self._store.append(delivery, changes, *self._routes(changes), about=found.about)
+        await self._journal.append(delivery, changes, *self._routes(changes), about=found.about)
         return msgspec.structs.replace(missing, outcome="recovered")
 
     def _delivery(self, entry: Logged, detail: Detail) -> Delivery:
@@ -216,4 +189,4 @@ def recovered(change: Change) -> Change:
     return msgspec.structs.replace(change, properties={**change.properties, RECOVERED: WAY})
 
 
-__all__ = ["RECOVERED", "WAY", "CatchUp", "Missing", "is_refusal", "recovered"]
+__all__ = ["WAY", "CatchUp", "Missing", "is_refusal", "recovered"]

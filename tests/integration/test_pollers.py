@@ -117,6 +117,30 @@ def bare(folder: Path) -> Git:
     return git
 
 
+SLOW = """
+from pathlib import Path
+from change_hooks.pollers import Poller
+from change_hooks.vcs.tools import run
+
+class Slow(Poller):
+    def look(self, state, folder):
+        Path("begun").touch()
+        run(["sleep", "300"])
+
+c['change_source'] = Slow("repository", pollAtLaunch=True)
+"""
+
+
+def test_a_server_ends_while_a_poller_looks(server: Callable[..., Server], tmp_path: Path) -> None:
+    running = server("'change_hook_dialects': {'base': True}")
+    assert running.stop() == 0
+    config = tmp_path / "hooks.cfg"
+    config.write_text(config.read_text() + SLOW)
+    running.start()
+    eventually((tmp_path / "begun").exists)
+    assert running.stop() == 0
+
+
 def test_a_branch_in_the_place_of_a_folder_of_branches(tmp_path: Path) -> None:
     git = bare(tmp_path)
     git.commit("a", "one")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import Server, configure, free_port, program
-from .test_serve import stored
+from .test_serve import curl, stored
 
 API = """
 import sys, time
@@ -82,6 +82,28 @@ def test_all_pushes_of_an_outage_are_recovered_once_and_in_order(
     changes = stored(tmp_path)
     assert [change["revision"] for change in changes] == [f"{number:040x}" for number in range(1, 301)]
     assert {change["properties"]["change_hook_recovered"] for change in changes} == {"api-replay"}
+
+
+def test_what_only_claimed_to_be_it_or_was_answered_503_is_recovered(
+    api: Server, server: Callable[..., Server], tmp_path: Path
+) -> None:
+    """A trace of a request is not a delivery: neither a forged one nor one that could not be stored."""
+    running = server(options(api))
+    body = json.dumps({"ref": "refs/heads/main"})
+    event = ("-H", "Content-Type: application/json", "-H", "X-GitHub-Event: push")
+    forged = ("-H", "X-Hub-Signature-256: sha256=" + "0" * 64, "-H", "X-GitHub-Delivery: guid-7")
+    assert curl(*event, *forged, "--data-binary", body, f"{running.url}/github")[0] == 403
+    assert running.stop() == 0
+    traced = subprocess.run(
+        [program("change-hooks"), "deliveries", "hooks.cfg", "--json"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    assert json.loads(traced.stdout)["delivery"] == "guid-7"
+    status, recovered, _ = recover(tmp_path)
+    assert status == 0
+    assert "guid-7" in [line["delivery"] for line in recovered]
 
 
 def test_a_token_that_is_not_good_is_said(api: Server, server: Callable[..., Server], tmp_path: Path) -> None:

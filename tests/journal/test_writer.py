@@ -56,6 +56,16 @@ def test_what_is_there_goes_into_one_transaction(store: MemoryStore, writer: Wri
     assert store.groups == [5]
 
 
+def test_what_comes_after_the_end_fails_at_once(store: MemoryStore, writer: Writer) -> None:
+    stopped = writer.stop()
+    late = writer.submit(lambda _: 1)
+    with pytest.raises(Unavailable, match="closed"):
+        result_of(late)
+    writer.run_group()
+    assert has_fired(stopped)
+    assert store.groups == []
+
+
 def test_a_group_is_not_endless(store: MemoryStore, writer: Writer) -> None:
     for _ in range(GROUP + 1):
         writer.submit(lambda _: None)

@@ -352,3 +352,30 @@ def test_a_look_is_broken_off_when_polling_stops(tmp_path: Path) -> None:
     assert [event["log_level"] for event in logged] == [LogLevel.debug]
     rig.advance(600)
     assert len(stopped) == 1
+
+
+def test_a_reconfiguration_lets_a_look_end(tmp_path: Path) -> None:
+    class Slow(Counting):
+        def look(self, state: Any, folder: Path) -> Any:
+            rig.polling.use([])
+            run([sys.executable, "-c", ""])
+            return super().look(5, folder)
+
+    rig = Rig(tmp_path, Slow("repo", pollInterval=60))
+    rig.advance(60)
+    assert revisions(rig.host) == ["5"]
+
+
+def test_a_look_of_an_earlier_configuration_is_broken_off_at_the_end_too(tmp_path: Path) -> None:
+    class Slow(Counting):
+        def look(self, state: Any, folder: Path) -> Any:
+            rig.polling.use([])
+            stopped.append(rig.polling.stop())
+            assert not has_fired(stopped[0])
+            run([sys.executable, "-c", ""])
+
+    stopped: list[Any] = []
+    rig = Rig(tmp_path, Slow("repo", pollInterval=60))
+    rig.advance(60)
+    assert has_fired(stopped[0])
+    assert rig.host.accepted == []

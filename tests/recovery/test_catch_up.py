@@ -35,6 +35,7 @@ class Store:
         self.free = True
         self.held: set[str] = set()
         self.full_after: int | None = None
+        self.traced: dict[str, int] = {}
 
     def append(self, delivery: Any, changes: Any, sinks: Any, unwanted: Any, *, about: Any) -> Deferred[Any]:
         if self.full_after is not None and len(self.stored) >= self.full_after:
@@ -53,6 +54,10 @@ class Store:
         if self.free:
             self.held.add(name)
         return succeed(self.free)
+
+    def find(self, dialect: str, ids: list[str]) -> Deferred[dict[str, int]]:
+        found = {**self.traced, **dict.fromkeys(self.stored, 202)}
+        return succeed({name: found[name] for name in ids if name in found})
 
     def release(self, name: str) -> Deferred[None]:
         self.held.discard(name)
@@ -88,7 +93,6 @@ class Rig:
             "o/r",
             GitHubLog(rest, "o/r", self.hook, "/change_hook/github"),
             self.store,
-            known=self.store.stored.__contains__,
             handles=lambda event: event == "push",
             found=self.found,
             routes=lambda changes: (("a",), ("b",)),
@@ -139,6 +143,21 @@ def test_what_the_journal_has_is_not_missing_though_the_forge_says_that_it_faile
     rig = Rig()
     rig.forge.attempt("g", NOW - 1000, 504)
     rig.store.stored["g"] = ()
+    assert rig.run() == []
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_trace_of_a_request_is_not_a_delivery(status: int) -> None:
+    rig = Rig()
+    rig.forge.attempt("g1", NOW - 1000)
+    rig.store.traced["g1"] = status
+    assert [(missing.delivery, missing.outcome) for missing in rig.run()] == [("g1", "recovered")]
+
+
+def test_what_was_ignored_when_it_came_is_not_missing() -> None:
+    rig = Rig()
+    rig.forge.attempt("g1", NOW - 1000)
+    rig.store.traced["g1"] = 202
     assert rig.run() == []
 
 
