@@ -239,9 +239,6 @@ class IJournal(Interface):
     def refuse_wish(seq: int, error: str) -> Deferred[None]:
         """Say why a replay that was asked for cannot be done."""
 
-    def forget_wish(seq: int) -> Deferred[None]:
-        """A replay is not asked for any more."""
-
     def fail(seq: int, error: str) -> Deferred[None]:
         """Record that a pending delivery cannot be finished."""
 

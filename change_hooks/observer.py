@@ -15,7 +15,7 @@ from twisted.logger import Logger
 #: What became of a request to an endpoint.
 Answered = Literal["accepted", "ignored", "duplicate", "refused", "unavailable", "broken"]
 #: What became of an attempt to hand a unit to a sink; ``refused``: the sink will never take it.
-Attempt = Literal["taken", "failed", "refused", "timeout"]
+AttemptOutcome = Literal["taken", "failed", "refused", "timeout"]
 
 log = Logger()
 
@@ -34,7 +34,7 @@ class Observer:
         :param changes: how many were found; 0 when they are still being looked up.
         """
 
-    def attempt_made(self, sink: str, outcome: Attempt, seconds: float, error: str) -> None:
+    def attempt_made(self, sink: str, outcome: AttemptOutcome, seconds: float, error: str) -> None:
         """A unit was handed to a sink.
 
         :param error: empty when it was taken.
@@ -84,7 +84,7 @@ class Observers(Observer):
         """See :meth:`Observer.delivery_answered`."""
         self._tell(lambda each: each.delivery_answered(endpoint, event, outcome, seconds, changes))
 
-    def attempt_made(self, sink: str, outcome: Attempt, seconds: float, error: str) -> None:
+    def attempt_made(self, sink: str, outcome: AttemptOutcome, seconds: float, error: str) -> None:
         """See :meth:`Observer.attempt_made`."""
         self._tell(lambda each: each.attempt_made(sink, outcome, seconds, error))
 
@@ -101,4 +101,4 @@ class Observers(Observer):
         self._tell(lambda each: each.journal_unavailable())
 
 
-__all__ = ["NOBODY", "Answered", "Attempt", "Observer", "Observers"]
+__all__ = ["NOBODY", "Answered", "AttemptOutcome", "Observer", "Observers"]

@@ -19,7 +19,7 @@ from change_hooks.core.payload import decode
 from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
 from change_hooks.dialects.payloads.azuredevops import CommentEvent, Pull, PullEvent, PushEvent, Sent
-from change_hooks.dialects.remembered import Remembered
+from change_hooks.dialects.pull_states import Remembered
 
 CUT = Ignored("the subscription sends too little: set 'Resource details to send' to 'All' at the forge")
 

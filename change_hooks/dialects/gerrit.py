@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Action, Comment, Event, Ignored, PullRequest
+from change_hooks.core.forms import with_argument
 from change_hooks.core.options import Options
 from change_hooks.core.payload import convert, decode
 from change_hooks.core.verification import verify_token
@@ -38,8 +38,7 @@ class GerritHandler(EventHandler[GerritOptions]):
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
         """With the token in the URL."""
-        token = b"token=" + quote(secret, safe="").encode("ascii")
-        return delivery.replace(uri=delivery.uri + (b"&" if delivery.has_query else b"?") + token)
+        return delivery.replace(uri=with_argument(delivery.uri, "token", secret))
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """What the payload calls itself."""

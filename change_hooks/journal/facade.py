@@ -16,7 +16,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.found import NOTHING_KNOWN, About
 from change_hooks.interfaces import IJournal
-from change_hooks.journal import deliveries, memory, outbox, pending, pruning, replays
+from change_hooks.journal import deliveries, leases, outbox, pending, pruning, replays
 from change_hooks.journal.chunks import LARGE, Piece, body_in_pieces, changes_in_pieces, discard, sweep
 from change_hooks.journal.compression import packed
 from change_hooks.journal.deliveries import Append, Bring
@@ -195,10 +195,6 @@ class SQLJournal:
         """Say why a replay that was asked for cannot be done."""
         return self.writer.submit(partial(replays.refuse_wish, seq=seq, error=error))
 
-    def forget_wish(self, seq: int) -> Deferred[None]:
-        """A replay is not asked for any more."""
-        return self.writer.submit(partial(replays.forget_wish, seq=seq))
-
     # Delivering.
 
     def claim(self, sinks: Sequence[str], limit: int) -> Deferred[Claimed]:
@@ -242,19 +238,19 @@ class SQLJournal:
 
     def remember(self, name: str, value: bytes) -> Deferred[None]:
         """Keep a value under a name."""
-        return self.writer.submit(partial(memory.remember, name=name, value=value))
+        return self.writer.submit(partial(leases.remember, name=name, value=value))
 
     def recall(self, name: str) -> Deferred[bytes | None]:
         """The value that is kept under a name."""
-        return self.writer.submit(partial(memory.recall, name=name))
+        return self.writer.submit(partial(leases.recall, name=name))
 
     def lease(self, name: str, seconds: float) -> Deferred[bool]:
         """Hold a name for so many seconds, unless another receiver does."""
-        return self.writer.submit(partial(memory.lease, name=name, owner=self.owner, seconds=seconds))
+        return self.writer.submit(partial(leases.lease, name=name, owner=self.owner, seconds=seconds))
 
     def release(self, name: str) -> Deferred[None]:
         """Let go of a name."""
-        return self.writer.submit(partial(memory.let_go, name=name, owner=self.owner))
+        return self.writer.submit(partial(leases.let_go, name=name, owner=self.owner))
 
 
 __all__ = ["SQLJournal"]

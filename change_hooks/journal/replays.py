@@ -85,11 +85,6 @@ def refuse_wish(session: Session, seq: int, error: str) -> None:
     session.execute(REFUSE_WISH, (storable(error), seq))
 
 
-def forget_wish(session: Session, seq: int) -> None:
-    """A replay has been done, or is not wanted any more."""
-    session.execute(DELETE_WISH, (seq,))
-
-
 def taken(session: Session, seq: int) -> tuple[str, ...]:
     """The sinks that wanted something of a delivery, and for which nothing is left to do."""
     left = {found["sink"] for found in session.execute(SELECT_LEFT, (seq, seq)).fetchall()}
@@ -100,4 +95,4 @@ def _wish(row: Row) -> Wish:
     return Wish(row["seq"], _decode(row["sinks"]), row["since"], row["error"])
 
 
-__all__ = ["WISHES", "forget_wish", "refuse_wish", "replay", "taken", "wish", "wish_at", "wishes"]
+__all__ = ["WISHES", "refuse_wish", "replay", "taken", "wish", "wish_at", "wishes"]

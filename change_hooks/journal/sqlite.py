@@ -16,7 +16,7 @@ from threading import Thread
 from time import monotonic
 from typing import Any
 
-from change_hooks.journal import memory, outbox, schema
+from change_hooks.journal import leases, outbox, schema
 from change_hooks.journal.chunks import sweep
 from change_hooks.journal.deliveries import is_one_statement, run_operations, size
 from change_hooks.journal.facade import SQLJournal
@@ -186,7 +186,7 @@ def _be_present(connection: Connection, path: Path) -> int:
             flock(lock, LOCK_EX | LOCK_NB)
             with connection.together():
                 outbox.release_all(connection)
-                memory.let_all_go(connection)
+                leases.let_all_go(connection)
                 sweep(connection, everything=True)
             flock(lock, LOCK_UN)
         flock(lock, LOCK_SH)

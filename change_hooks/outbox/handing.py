@@ -16,7 +16,7 @@ from change_hooks.core.push import push_key
 from change_hooks.flow import as_deferred
 from change_hooks.interfaces import SinkOutput, SinkRefused
 from change_hooks.journal import ChangeKey
-from change_hooks.observer import NOBODY, Attempt, Observer
+from change_hooks.observer import NOBODY, AttemptOutcome, Observer
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.sinks.base import printable, sink_call
 
@@ -53,7 +53,7 @@ class Attempted(NamedTuple):
     seconds: float = 0.0
 
     @property
-    def outcome(self) -> Attempt:
+    def outcome(self) -> AttemptOutcome:
         """All of it in one word."""
         if self.accepted:
             return "taken"

@@ -21,17 +21,14 @@ def no_trace(trace: Trace) -> None:
     """Without a journal nothing is kept."""
 
 
-def trace_refused(
-    tracer: Tracer, request: Any, status: int, reason: str, *, dialect: str = "", size: int = 0
-) -> None:
+def trace_refused(tracer: Tracer, request: Any, status: int, reason: str, *, dialect: str = "") -> None:
     """Keep a trace of a request that no endpoint has looked at.
 
     :param reason: in our words.
     :param dialect: the endpoint's name, or what stands in its place.
-    :param size: of the body that came, in bytes.
     """
     client = ClientAddress.of(request.getClientAddress())
-    tracer(Trace(dialect, time(), status, "refused", reason, client=client.host, bytes=size))
+    tracer(Trace(dialect, time(), status, "refused", reason, client=client.host))
 
 
 def name_in(segment: bytes) -> str:

@@ -262,6 +262,13 @@ def test_a_field_of_a_form_is_left_out() -> None:
     assert without(kept, ("token",), form=True) is kept
 
 
+def test_a_field_whose_name_is_escaped_is_left_out_too() -> None:
+    sent = delivery(rb'{"\u0074oken": "t", "a": "\u003c"}')
+    assert decode(json_text(without(sent, ("token",), form=False), form=False), Any) == {"a": "<"}
+    without_it = delivery(rb'{"a": "\u003c"}')
+    assert without(without_it, ("token",), form=False) is without_it
+
+
 def test_what_is_no_object_has_no_field_to_leave_out() -> None:
     sent = delivery(b'["token"]')
     assert without(sent, ("token",), form=False) is sent

@@ -21,6 +21,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, epoch
+from change_hooks.dialects.payloads.alike import Label, names
 
 
 class Identity(Shape):
@@ -135,10 +136,6 @@ class Place(Shape):
     commitId: str | None = None
 
 
-class Label(Shape):
-    name: str | None = None
-
-
 class Link(Shape):
     href: str | None = None
 
@@ -209,7 +206,7 @@ class Pull(Shape):
             author=(self.createdBy or Identity()).person(),
             sender=sender,
             draft=self.isDraft,
-            labels=None if self.labels is None else [label.name for label in self.labels if label.name],
+            labels=names(self.labels),
             url=link.href or page,
             created=when(self.creationDate),
             updated=when(at),

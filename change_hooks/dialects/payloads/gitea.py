@@ -21,6 +21,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, epoch
+from change_hooks.dialects.payloads.alike import Label, names, touched
 
 #: How many commits of a push are listed, unless an administrator has changed that: the newest.
 LISTED = 5
@@ -54,7 +55,6 @@ class CommitShape(Shape):
 
     def commit(self) -> Commit:
         """The same, in neutral terms."""
-        lists = (self.added, self.modified, self.removed)
         author, committer = self.author or NOBODY, self.committer or NOBODY
         return Commit(
             self.id,
@@ -63,7 +63,7 @@ class CommitShape(Shape):
             person(committer.name or committer.username, committer.email) or None,
             epoch(self.timestamp),
             self.url or "",
-            None if lists == (None, None, None) else [path for paths in lists for path in paths or ()],
+            touched(self.added, self.modified, self.removed),
         )
 
 
@@ -179,10 +179,6 @@ class SideShape(Shape):
         }
 
 
-class Label(Shape):
-    name: str | None = None
-
-
 class Pull(Shape):
     """A pull request; or as much of it as stands in the issue that it is, too."""
 
@@ -229,7 +225,7 @@ class Pull(Shape):
             author=(self.user or NOBODY).person(),
             sender=(payload.sender or NOBODY).person(),
             draft=is_draft(self.title) if self.draft is None else self.draft,
-            labels=None if self.labels is None else [label.name for label in self.labels if label.name],
+            labels=names(self.labels),
             url=self.html_url or "",
             created=epoch(self.created_at),
             updated=epoch(self.updated_at),

@@ -23,6 +23,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, epoch
+from change_hooks.dialects.payloads.alike import Label, names, touched
 
 
 class User(Shape):
@@ -50,7 +51,6 @@ class CommitShape(Shape):
 
     def commit(self) -> Commit:
         """The same, in neutral terms."""
-        lists = (self.added, self.modified, self.removed)
         author, committer = self.author or NOBODY, self.committer or NOBODY
         return Commit(
             self.id,
@@ -59,7 +59,7 @@ class CommitShape(Shape):
             person(committer.name, committer.email) or None,
             epoch(self.timestamp),
             self.url or "",
-            None if lists == (None, None, None) else [path for paths in lists for path in paths or ()],
+            touched(self.added, self.modified, self.removed),
         )
 
 
@@ -141,10 +141,6 @@ class SideShape(Shape):
         return Side(branch=self.ref, revision=self.sha, repository=repository)
 
 
-class Label(Shape):
-    name: str | None = None
-
-
 class Pull(Shape):
     number: int = 0
     title: str | None = None
@@ -181,7 +177,7 @@ class Pull(Shape):
             author=(self.user or NOBODY).person(),
             sender=who.person(),
             draft=self.draft,
-            labels=None if self.labels is None else [label.name for label in self.labels if label.name],
+            labels=names(self.labels),
             url=self.html_url or "",
             created=epoch(self.created_at),
             updated=epoch(self.updated_at),

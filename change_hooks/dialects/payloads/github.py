@@ -5,8 +5,6 @@ Source: GitHub, "Webhook events and payloads".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from change_hooks.core.change import person
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import (
@@ -21,6 +19,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, epoch
+from change_hooks.dialects.payloads.alike import Label, names, touched
 
 
 class User(Shape):
@@ -47,8 +46,6 @@ class CommitShape(Shape):
 
     def commit(self) -> Commit:
         """The same, in neutral terms."""
-        added, modified, removed = self.added, self.modified, self.removed
-        known = added is not None or modified is not None or removed is not None
         author, committer, stamp = self.author or NOBODY, self.committer or NOBODY, self.timestamp
         return Commit(
             self.id,
@@ -57,7 +54,7 @@ class CommitShape(Shape):
             person(committer.name or committer.login, committer.email) or None,
             stamp if isinstance(stamp, int) else epoch(stamp),
             self.url or "",
-            [*(added or ()), *(modified or ()), *(removed or ())] if known else None,
+            touched(self.added, self.modified, self.removed),
             None,
             {} if self.distinct is None else {"github_distinct": self.distinct},
         )
@@ -152,10 +149,6 @@ class SideShape(Shape):
         """The same, in neutral terms."""
         repository = None if self.repo is None else self.repo.repository()
         return Side(branch=self.ref, revision=self.sha, repository=repository)
-
-
-class Label(Shape):
-    name: str | None = None
 
 
 class PullRequestShape(Shape):
@@ -329,8 +322,3 @@ NOBODY = User()
 def short(ref: str | None) -> str | None:
     """A branch's name without what stands before it."""
     return ref.removeprefix("refs/heads/") if ref else None
-
-
-def names(labels: Sequence[Label] | None) -> list[str] | None:
-    """The names of labels."""
-    return None if labels is None else [label.name for label in labels if label.name]

@@ -21,6 +21,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, epoch
+from change_hooks.dialects.payloads.alike import touched
 
 
 class Author(Shape):
@@ -40,8 +41,6 @@ class CommitShape(Shape):
 
     def commit(self) -> Commit:
         """The same, in neutral terms."""
-        added, modified, removed = self.added, self.modified, self.removed
-        known = added is not None or modified is not None or removed is not None
         author = self.author or Author()
         return Commit(
             self.id,
@@ -50,7 +49,7 @@ class CommitShape(Shape):
             None,
             epoch(self.timestamp),
             self.url or "",
-            [*(added or ()), *(modified or ()), *(removed or ())] if known else None,
+            touched(self.added, self.modified, self.removed),
         )
 
 

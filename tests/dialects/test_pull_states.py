@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from change_hooks.dialects.remembered import MOST, Remembered
+from change_hooks.dialects.pull_states import MOST, Remembered
 
 PULL = ("repository", 7)
 

@@ -1,4 +1,4 @@
-"""Values under names, and names that one receiver at a time holds."""
+"""Names that one receiver at a time holds, and values that are kept under names."""
 
 from __future__ import annotations
 
