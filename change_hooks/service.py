@@ -6,132 +6,39 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, fail, inlineCallbacks, succeed
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
 from change_hooks.config import (
-    EndpointConfig,
     HooksConfig,
     read_www,
 )
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import ConfigurationError, Unavailable, UnknownDialect
+from change_hooks.core.errors import ConfigurationError, UnknownDialect
 from change_hooks.core.events import Event
 from change_hooks.core.found import Found
-from change_hooks.dialects.handler import Context, make_handler
-from change_hooks.flow import as_deferred, called, reactor_unless
+from change_hooks.dialects.handler import Context
+from change_hooks.durable import Durable, close_sinks, first
+from change_hooks.flow import called, reactor_unless
 from change_hooks.intake.inline import InlineIntake
-from change_hooks.intake.journalled import JournalIntake
-from change_hooks.intake.late import PendingDeliveries, Process
 from change_hooks.intake.receipt import Intake, Receipt
 from change_hooks.interfaces import IChangeSink, IJournal
-from change_hooks.journal.address import Address, make_journal
-from change_hooks.observer import NOBODY, Observer, Observers
-from change_hooks.outbox.dispatcher import Dispatcher
-from change_hooks.outbox.replays import Replays
-from change_hooks.outbox.retention import Retention
+from change_hooks.journal.address import make_journal
+from change_hooks.observer import Observer, Observers
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import routed
-from change_hooks.pollers.base import changes_in, is_polled
+from change_hooks.tree import Tree
 from change_hooks.web.admission import Gate
 from change_hooks.web.answers import Refusal
-from change_hooks.web.auth import BasicAuth
-from change_hooks.web.endpoint import Endpoint
 from change_hooks.web.front import HookSite
-from change_hooks.web.resource import ChangeHookResource
-from change_hooks.web.tracing import Tracer, no_trace
+from change_hooks.web.tracing import no_trace
 
 log = Logger()
-
-#: How long a hand-over may still take when the service stops, before sinks are closed, and how
-#: long a delivery may still wait for its answer, in seconds.
-GRACE = 5.0
-
-
-class Tree:
-    """The resources of one configuration.
-
-    :param context: what handlers get beside their options; their name and protection are added.
-    :param root: what is mounted; inside a :class:`BasicAuth` when the configuration has
-        ``change_hook_auth``.
-    :param observer: told of each answer.
-    :param tracer: keeps a trace of each request that gave nothing.
-    """
-
-    def __init__(
-        self,
-        config: HooksConfig,
-        context: Context,
-        intake: Intake,
-        gate: Gate,
-        *,
-        observer: Observer = NOBODY,
-        tracer: Tracer = no_trace,
-    ) -> None:
-        self._endpoints = {
-            entry.name: _endpoint(entry, config, context, intake, gate, observer=observer, tracer=tracer)
-            for entry in config.endpoints
-        }
-        children: dict[str, IResource] = dict(self._endpoints)
-        own = [entry for entry in config.endpoints if entry.auth is not None]
-        for entry in own:
-            if entry.auth:
-                children[entry.name] = BasicAuth(
-                    self._endpoints[entry.name], entry.auth, tracer=tracer, name=entry.name
-                )
-        self.root: IResource = ChangeHookResource(children, tracer)
-        if config.auth:
-            self.root = BasicAuth(
-                self.root, config.auth, {entry.name.encode() for entry in own}, tracer=tracer
-            )
-
-    def found_again(self, delivery: Delivery) -> Deferred[Found]:
-        """What the handler of its dialect, as it is now, finds in a stored delivery."""
-        if is_polled(delivery):
-            return succeed(Found(changes_in(delivery)))
-        endpoint = self._endpoints.get(delivery.dialect)
-        if endpoint is None:
-            return fail(UnknownDialect("its dialect is not enabled any more (change_hook_dialects)"))
-        return called(endpoint.found, delivery)
-
-    def retire(self) -> None:
-        """Take nothing more, not even from who has just passed the old password."""
-        for endpoint in self._endpoints.values():
-            endpoint.retire()
-
-
-def _endpoint(
-    entry: EndpointConfig,
-    config: HooksConfig,
-    context: Context,
-    intake: Intake,
-    gate: Gate,
-    *,
-    observer: Observer,
-    tracer: Tracer,
-) -> Endpoint:
-    protected = bool(config.auth if entry.auth is None else entry.auth)
-    own = msgspec.structs.replace(context, name=entry.name, protected=protected)
-    handler = make_handler(entry.handler, entry.options, own)
-    signatures = any(getattr(sink, "per", None) == "delivery" for sink in config.sinks.values())
-    return Endpoint(
-        entry.name,
-        handler,
-        intake,
-        gate,
-        config.max_body,
-        clock=reactor_unless(context.clock),
-        protected=protected,
-        signatures=signatures,
-        observer=observer,
-        tracer=tracer,
-    )
 
 
 def warn(config: HooksConfig) -> None:
@@ -230,15 +137,16 @@ class ChangeHookService(MultiService):
         config = read_www(www, base=self._base)
         warn(config)
         self._config = config
-        self._durable: _Durable | None = None
+        self._durable: Durable | None = None
         self._intake: Intake
         given = {} if sink is None else {sink_name(sink): routed(sink, {}, config.attempts)[0]}
         sinks = {**config.sinks, **given}
         if journal is None and config.journal is not None:
-            journal = _journal(config.journal, self._clock, self._observers)
+            clock = self._clock
+            journal = make_journal(config.journal, clock.callFromThread, clock.callLater, self._observers)
         self._inline: tuple[RoutedSink, ...] = () if journal is not None else tuple(sinks.values())
         if journal is not None:
-            self._durable = _Durable(
+            self._durable = Durable(
                 config, journal, sinks, self._clock, self._found_again, observer=self._observers
             )
             self._intake = self._durable.intake
@@ -331,7 +239,7 @@ class ChangeHookService(MultiService):
         """Refuse new deliveries. Fires when those in flight have been answered, or have had time for it. What
         else uses the journal can be stopped then, before :meth:`stopService` closes it.
         """
-        return _first(self._gate.close("shutting down"), self._clock)
+        return first(self._gate.close("shutting down"), self._clock)
 
     @inlineCallbacks
     def stopService(self) -> Any:
@@ -344,106 +252,9 @@ class ChangeHookService(MultiService):
             yield close_sinks(self._inline)
 
 
-def _journal(address: Address, clock: Any, observer: Observer) -> IJournal:
-    journal: IJournal = make_journal(address, clock.callFromThread, clock.callLater, observer)
-    return journal
-
-
-class _Durable:
-    """A journal, and all that works on it."""
-
-    def __init__(
-        self,
-        config: HooksConfig,
-        journal: IJournal,
-        sinks: Mapping[str, RoutedSink],
-        clock: Any,
-        process: Process,
-        *,
-        observer: Observer,
-    ) -> None:
-        self.journal = journal
-        self._sinks = tuple(sinks.values())
-        self._clock = clock
-        self._stopped = False
-        self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts, observer=observer)
-        self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)
-        self._replays = Replays(self.journal, self._dispatcher, clock, process)
-        self._retention = Retention(self.journal, clock, config.keep, config.keep_trace)
-        self.intake = JournalIntake(self.journal, self._dispatcher, self.pending)
-
-    def reconfigure(self, config: HooksConfig) -> None:
-        """Follow what can change while it runs."""
-        self.pending.within = config.answer_within
-        self._retention.keep = config.keep
-        self._retention.keep_trace = config.keep_trace
-
-    @inlineCallbacks
-    def start(self) -> Any:
-        self._stopped = False
-        try:
-            yield self.journal.open()
-            waiting = yield self.journal.waiting_sinks()
-            for sink in set(waiting) - set(self._dispatcher.sinks):
-                log.warn("changes wait for the sink {sink!r}, which is not configured now", sink=sink)
-        except Unavailable:
-            log.error("the journal cannot be opened now; deliveries are answered 503 until it can")
-        if self._stopped:
-            return
-        self._dispatcher.start()
-        self.pending.start()
-        self._retention.start()
-        self._replays.start()
-
-    @inlineCallbacks
-    def stop(self) -> Any:
-        self._stopped = True
-        self._retention.stop()
-        self._replays.stop()
-        self.pending.stop()
-        idle = self._dispatcher.stop()
-        yield _first(idle, self._clock)
-        yield close_sinks(self._sinks)
-        yield idle
-        yield self.journal.close()
-
-
-def _first(idle: Deferred[None], clock: IReactorTime) -> Deferred[None]:
-    """Fires when *idle* does, or after :data:`GRACE`."""
-    first: Deferred[None] = Deferred()
-    alarm = clock.callLater(GRACE, first.callback, None)
-
-    def is_idle(result: None) -> None:
-        if alarm.active():
-            alarm.cancel()
-            first.callback(None)
-        return result
-
-    idle.addCallback(is_idle)
-    return first
-
-
-@inlineCallbacks
-def close_sinks(sinks: Iterable[RoutedSink]) -> Any:
-    """Let the sinks close what they hold open; what one of them breaks on stops no other."""
-    for routed_sink in sinks:
-        close = getattr(routed_sink.sink, "close", None)
-        if close is not None:
-            try:
-                yield as_deferred(close())
-            except Exception:
-                log.failure("a sink could not be closed")
-
-
 def sink_name(sink: Any) -> str:
     """What the journal calls a sink."""
     return sink.name if IChangeSink.providedBy(sink) else "sink"
-
-
-def replaying(config: HooksConfig, clock: Any) -> Process:
-    """What gives the changes of a stored delivery, from the handlers of a configuration as they are now."""
-    nowhere = InlineIntake(lambda change: None)
-    return Tree(config, Context(clock=clock), nowhere, Gate()).found_again
 
 
 __all__ = ["ChangeHookService", "make_resource"]

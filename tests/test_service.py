@@ -21,7 +21,8 @@ from change_hooks import (
 )
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.verification import sign_hmac
-from change_hooks.service import GRACE, sink_name
+from change_hooks.durable import GRACE
+from change_hooks.service import sink_name
 from change_hooks.standalone import Settings, StandaloneService, standalone_settings
 from tests.conftest import Client, has_fired, result_of
 

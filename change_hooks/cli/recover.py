@@ -25,7 +25,7 @@ from change_hooks.journal.address import make_journal
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.outbox.routing import routes
 from change_hooks.recovery.catch_up import CatchUp, Missing
-from change_hooks.service import replaying
+from change_hooks.tree import replaying
 
 #: For each request to the forge, in seconds.
 TIME_LIMIT = 20.0

@@ -23,7 +23,7 @@ from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.reader import Reader
 from change_hooks.outbox.replays import NOTHING_KEPT, STILL, chosen
 from change_hooks.outbox.routing import routes
-from change_hooks.service import replaying
+from change_hooks.tree import replaying
 
 #: How long to wait for the program that has the sinks, and how often to look, in seconds.
 PATIENCE = 60.0

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from change_hooks.alarm import Alarm
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import DeliveryError, Unavailable
 from change_hooks.core.found import Found
@@ -25,7 +25,8 @@ from change_hooks.incidents import report
 from change_hooks.intake.receipt import Receipt, ignored
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import Appended, Pending
-from change_hooks.outbox.dispatcher import FIRST_RETRY, LOOK_AGAIN, Dispatcher, back_off
+from change_hooks.outbox.dispatcher import LOOK_AGAIN, Dispatcher, back_off
+from change_hooks.outbox.written import until_written
 
 #: How many deliveries of an earlier run are worked on at once.
 CONCURRENCY = 4
@@ -61,7 +62,7 @@ class _InTime:
         self._found_later = found_later
         self._answer: Deferred[Receipt] = Deferred()
         self._stored: Deferred[int | None] | None = None
-        self._alarm: IDelayedCall = clock.callLater(max(within, 0.0), self._postpone)
+        self._late: IDelayedCall = clock.callLater(max(within, 0.0), self._postpone)
 
     def wait_for(self, found: Deferred[Found]) -> Deferred[Receipt]:
         """See :meth:`change_hooks.intake.receipt.Intake.accept_late`."""
@@ -86,7 +87,7 @@ class _InTime:
         if self._stored is not None:
             self._stored.addCallback(self._found_later, self._delivery, result)
             return
-        self._alarm.cancel()
+        self._late.cancel()
         if isinstance(result, Failure):
             self._answer.errback(result)
         elif not result:
@@ -116,7 +117,7 @@ class PendingDeliveries:
         self._stopped = True
         self._working = 0
         self._looking = False
-        self._alarm: IDelayedCall | None = None
+        self._alarm = Alarm(clock, self._look)
 
     # Before the answer.
 
@@ -153,16 +154,13 @@ class PendingDeliveries:
     def stop(self) -> None:
         """Begin nothing new; what is not finished, the next run will finish."""
         self._stopped = True
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
+        self._alarm.clear()
 
     def _look(self) -> None:
         room = CONCURRENCY - self._working
         if self._stopped or self._looking or room <= 0:
             return
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
-        self._alarm = self._clock.callLater(LOOK_AGAIN, self._look)
+        self._alarm.set(LOOK_AGAIN)
         self._looking = True
         self._journal.pending(room).addCallbacks(self._begin, self._cannot_look)
 
@@ -220,21 +218,12 @@ class PendingDeliveries:
         )
         return self._written(lambda: self._journal.fail(seq, message))
 
-    @inlineCallbacks
-    def _written(self, write: Callable[[], Deferred[Any]]) -> Any:
-        """Write it, however long the journal takes to recover; what a shutdown leaves unwritten is begun
-        anew by the next run.
-        """
-        while True:
-            try:
-                yield write()
-            except Unavailable:
-                if self._stopped:
-                    return
-                yield deferLater(self._clock, FIRST_RETRY)
-            else:
-                self._dispatcher.wake()
-                return
+    def _written(self, write: Callable[[], Deferred[Any]]) -> Deferred[None]:
+        return until_written(write, self._clock, lambda: self._stopped).addCallback(self._wake)
+
+    def _wake(self, written: bool) -> None:
+        if written:
+            self._dispatcher.wake()
 
 
 def _broken(failure: Failure) -> None:

@@ -13,11 +13,11 @@ from time import time
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import deferLater
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from change_hooks.alarm import Alarm
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal
@@ -26,6 +26,7 @@ from change_hooks.observer import NOBODY, Observer
 from change_hooks.outbox.handing import Attempted, Given, Handing
 from change_hooks.outbox.routing import RoutedSink, routes
 from change_hooks.outbox.sink_options import routed
+from change_hooks.outbox.written import until_written
 
 #: The wait after the first failure, and the longest one, in seconds.
 FIRST_RETRY = 1.0
@@ -80,8 +81,8 @@ class Dispatcher:
         self._claiming = False
         self._again = False
         self._stopped = True
-        self._alarm: IDelayedCall | None = None
-        self._renewal: IDelayedCall | None = None
+        self._alarm = Alarm(clock, self.wake)
+        self._renewal = Alarm(clock, self._renew)
         self._idle: list[Deferred[None]] = []
 
     @property
@@ -96,12 +97,12 @@ class Dispatcher:
     def start(self) -> None:
         """Begin, with what an earlier run left over."""
         self._stopped = False
-        self._renewal = self._clock.callLater(LEASE / 3, self._renew)
+        self._renewal.set(LEASE / 3)
         self.wake()
 
     def _renew(self) -> None:
         """Keep what is being worked on from the other receivers; a journal that is down keeps it itself."""
-        self._renewal = self._clock.callLater(LEASE / 3, self._renew)
+        self._renewal.set(LEASE / 3)
         self._journal.renew(self._busy, self.pending).addErrback(
             lambda failure: failure.trap(Unavailable) and None
         )
@@ -109,9 +110,9 @@ class Dispatcher:
     def stop(self) -> Deferred[None]:
         """Begin nothing new. Fires when what is being handed over has been recorded."""
         self._stopped = True
-        self._set_alarm(None)
+        self._alarm.clear()
         if not self._busy and not self._claiming:
-            self._end_renewal()
+            self._renewal.clear()
             return succeed(None)
         idle: Deferred[None] = Deferred()
         self._idle.append(idle)
@@ -157,14 +158,14 @@ class Dispatcher:
 
     def _claimed(self, wait: float) -> None:
         self._claiming = False
-        self._set_alarm(wait)
+        self._look_in(wait)
         self._look_idle()
         if self._again:
             self.wake()
 
     def _claim_failed(self, failure: Failure) -> None:
         self._claiming = False
-        self._set_alarm(back_off(3))
+        self._look_in(back_off(3))
         self._look_idle()
 
     def _broke(self, failure: Failure, work: Work) -> Any:
@@ -183,20 +184,14 @@ class Dispatcher:
 
     def _look_idle(self) -> None:
         if self._stopped and not self._busy and not self._claiming:
-            self._end_renewal()
+            self._renewal.clear()
             idle, self._idle = self._idle, []
             for deferred in idle:
                 deferred.callback(None)
 
-    def _end_renewal(self) -> None:
-        renewal, self._renewal = self._renewal, None
-        if renewal is not None and renewal.active():
-            renewal.cancel()
-
-    def _set_alarm(self, wait: float | None) -> None:
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
-        self._alarm = None if wait is None or self._stopped else self._clock.callLater(wait, self.wake)
+    def _look_in(self, wait: float) -> None:
+        if not self._stopped:
+            self._alarm.set(wait)
 
     @inlineCallbacks
     def _hand_over(self, work: Work) -> Any:
@@ -266,19 +261,9 @@ class Dispatcher:
             "gave up delivering {key} to sink {sink} (dead letter): {error}", sink=sink, key=key, error=error
         )
 
-    @inlineCallbacks
-    def _record(self, outcome: Outcome) -> Any:
-        """Record it, however long the journal takes to recover; a shutdown leaves it unrecorded, and
-        it will be handed over again, under the same key.
-        """
-        while True:
-            try:
-                yield self._journal.record([outcome])
-                return
-            except Unavailable:
-                if self._stopped:
-                    return
-                yield deferLater(self._clock, FIRST_RETRY)
+    def _record(self, outcome: Outcome) -> Deferred[bool]:
+        """What a shutdown leaves unrecorded will be handed over again, under the same key."""
+        return until_written(lambda: self._journal.record([outcome]), self._clock, lambda: self._stopped)
 
 
 def _attempt(work: Work, seq: int, unit: Sequence[Given], attempted: Attempted) -> Attempt:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from change_hooks.alarm import Alarm
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import DeliveryError, Unavailable
 from change_hooks.core.found import Found
@@ -64,10 +65,9 @@ class Replays:
     ) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
-        self._clock = clock
         self._process = process
         self._stopped = True
-        self._alarm: IDelayedCall | None = None
+        self._alarm = Alarm(clock, self._look)
 
     def start(self) -> None:
         """Begin; without sinks there is nothing to do."""
@@ -78,15 +78,14 @@ class Replays:
     def stop(self) -> None:
         """Begin nothing new."""
         self._stopped = True
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
+        self._alarm.clear()
 
     def _look(self) -> None:
         self._take_up().addErrback(_not_now).addCallback(self._look_later)
 
     def _look_later(self, _: Any) -> None:
         if not self._stopped:
-            self._alarm = self._clock.callLater(LOOK, self._look)
+            self._alarm.set(LOOK)
 
     @inlineCallbacks
     def _take_up(self) -> Any:

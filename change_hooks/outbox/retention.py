@@ -7,11 +7,12 @@ from time import time
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from change_hooks.alarm import Alarm
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal
 
@@ -37,7 +38,7 @@ class Retention:
         self.keep_trace = keep_trace
         self._journal = journal
         self._clock = clock
-        self._alarm: IDelayedCall | None = None
+        self._alarm = Alarm(clock, self._run)
         self._stopped = True
 
     def start(self) -> None:
@@ -48,11 +49,10 @@ class Retention:
     def stop(self) -> None:
         """End; what is being deleted is."""
         self._stopped = True
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
+        self._alarm.clear()
 
     def _run(self) -> None:
-        self._alarm = self._clock.callLater(EVERY, self._run)
+        self._alarm.set(EVERY)
         self._prune().addErrback(_not_now)
 
     @inlineCallbacks

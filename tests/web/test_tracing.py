@@ -18,7 +18,7 @@ from change_hooks.core.verification import sign_hmac
 from change_hooks.dialects.handler import Context
 from change_hooks.intake.inline import InlineIntake
 from change_hooks.journal import Trace
-from change_hooks.service import Tree
+from change_hooks.tree import Tree
 from change_hooks.web.admission import Gate
 from tests.conftest import Client
 from tests.support.connections import Connection

@@ -1,0 +1,119 @@
+"""A journal, and all that works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from change_hooks.config import HooksConfig
+from change_hooks.core.errors import Unavailable
+from change_hooks.flow import as_deferred
+from change_hooks.intake.journalled import JournalIntake
+from change_hooks.intake.late import PendingDeliveries, Process
+from change_hooks.interfaces import IJournal
+from change_hooks.observer import Observer
+from change_hooks.outbox.dispatcher import Dispatcher
+from change_hooks.outbox.replays import Replays
+from change_hooks.outbox.retention import Retention
+from change_hooks.outbox.routing import RoutedSink
+
+#: How long a hand-over may still take when the service stops, before sinks are closed, and how
+#: long a delivery may still wait for its answer, in seconds.
+GRACE = 5.0
+
+log = Logger()
+
+
+class Durable:
+    """A journal, and all that works on it."""
+
+    def __init__(
+        self,
+        config: HooksConfig,
+        journal: IJournal,
+        sinks: Mapping[str, RoutedSink],
+        clock: Any,
+        process: Process,
+        *,
+        observer: Observer,
+    ) -> None:
+        self.journal = journal
+        self._sinks = tuple(sinks.values())
+        self._clock = clock
+        self._stopped = False
+        self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts, observer=observer)
+        self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)
+        self._replays = Replays(self.journal, self._dispatcher, clock, process)
+        self._retention = Retention(self.journal, clock, config.keep, config.keep_trace)
+        self.intake = JournalIntake(self.journal, self._dispatcher, self.pending)
+
+    def reconfigure(self, config: HooksConfig) -> None:
+        """Follow what can change while it runs."""
+        self.pending.within = config.answer_within
+        self._retention.keep = config.keep
+        self._retention.keep_trace = config.keep_trace
+
+    @inlineCallbacks
+    def start(self) -> Any:
+        """Open the journal, and go on with what it holds. Fires when all of it works."""
+        self._stopped = False
+        try:
+            yield self.journal.open()
+            waiting = yield self.journal.waiting_sinks()
+            for sink in set(waiting) - set(self._dispatcher.sinks):
+                log.warn("changes wait for the sink {sink!r}, which is not configured now", sink=sink)
+        except Unavailable:
+            log.error("the journal cannot be opened now; deliveries are answered 503 until it can")
+        if self._stopped:
+            return
+        self._dispatcher.start()
+        self.pending.start()
+        self._retention.start()
+        self._replays.start()
+
+    @inlineCallbacks
+    def stop(self) -> Any:
+        """Fires when what was handed on is recorded and the journal closed."""
+        self._stopped = True
+        self._retention.stop()
+        self._replays.stop()
+        self.pending.stop()
+        idle = self._dispatcher.stop()
+        yield first(idle, self._clock)
+        yield close_sinks(self._sinks)
+        yield idle
+        yield self.journal.close()
+
+
+def first(idle: Deferred[None], clock: IReactorTime) -> Deferred[None]:
+    """Fires when *idle* does, or after :data:`GRACE`."""
+    first: Deferred[None] = Deferred()
+    alarm = clock.callLater(GRACE, first.callback, None)
+
+    def is_idle(result: None) -> None:
+        if alarm.active():
+            alarm.cancel()
+            first.callback(None)
+        return result
+
+    idle.addCallback(is_idle)
+    return first
+
+
+@inlineCallbacks
+def close_sinks(sinks: Iterable[RoutedSink]) -> Any:
+    """Let the sinks close what they hold open; what one of them breaks on stops no other."""
+    for routed_sink in sinks:
+        close = getattr(routed_sink.sink, "close", None)
+        if close is not None:
+            try:
+                yield as_deferred(close())
+            except Exception:
+                log.failure("a sink could not be closed")
+
+
+__all__ = ["GRACE", "Durable", "close_sinks", "first"]
