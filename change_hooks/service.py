@@ -29,6 +29,7 @@ from change_hooks.intake.inline import InlineIntake
 from change_hooks.intake.receipt import Intake, Receipt
 from change_hooks.interfaces import IChangeSink, IJournal
 from change_hooks.journal.address import make_journal
+from change_hooks.journal.in_use import leave, use
 from change_hooks.observer import Observer, Observers
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import routed
@@ -109,6 +110,8 @@ class ChangeHookService(MultiService):
     :param base: the folder that relative paths start from; the current one by default.
     :param clock: the reactor by default.
     :param journal: a journal of your own, in the place of the one that ``change_hook_journal`` names.
+    :param name: of this service; needed when two of a process share a journal. It stands before the names of
+        its sinks, and what came to one service is no concern of the other.
     :param reported: told of the events of each delivery before the options decide about them; for tests.
     :raises ConfigurationError: with everything that is wrong in *www*.
     """
@@ -124,6 +127,7 @@ class ChangeHookService(MultiService):
         clock: Any = None,
         base: Path | None = None,
         journal: IJournal | None = None,
+        name: str = "",
         reported: Callable[[Sequence[Event]], object] | None = None,
     ) -> None:
         super().__init__()
@@ -140,10 +144,16 @@ class ChangeHookService(MultiService):
         self._durable: Durable | None = None
         self._intake: Intake
         given = {} if sink is None else {sink_name(sink): routed(sink, {}, config.attempts)[0]}
-        sinks = {**config.sinks, **given}
-        if journal is None and config.journal is not None:
-            clock = self._clock
-            journal = make_journal(config.journal, clock.callFromThread, clock.callLater, self._observers)
+        sinks = {
+            f"{name}/{sink}" if name else sink: routed_sink
+            for sink, routed_sink in {**config.sinks, **given}.items()
+        }
+        #: The journal that no other service of this process may use under this name.
+        self._used = (config.journal, name) if journal is None and config.journal is not None else None
+        if self._used is not None:
+            use(*self._used, self)
+            in_thread, later = self._clock.callFromThread, self._clock.callLater
+            journal = make_journal(self._used[0], in_thread, later, self._observers, service=name)
         self._inline: tuple[RoutedSink, ...] = () if journal is not None else tuple(sinks.values())
         if journal is not None:
             self._durable = Durable(
@@ -228,6 +238,8 @@ class ChangeHookService(MultiService):
 
     def startService(self) -> None:
         """Open the journal, and go on with what an earlier run left over."""
+        if self._used is not None:
+            use(*self._used, self)
         super().startService()
         self._gate.open()
         if self._durable is not None:
@@ -248,6 +260,8 @@ class ChangeHookService(MultiService):
         yield self.drain()
         if self._durable is not None:
             yield self._durable.stop()
+            if self._used is not None:
+                leave(*self._used, self)
         else:
             yield close_sinks(self._inline)
 

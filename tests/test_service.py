@@ -538,3 +538,78 @@ def test_a_service_that_is_stopped_while_its_journal_opens_does_not_start(tmp_pa
     rig.run()
     assert has_fired(stopped)
     assert rig.reactor.getDelayedCalls() == []
+
+
+def test_a_second_service_on_a_journal_needs_a_name(tmp_path: Path) -> None:
+    first = Rig(BASE, tmp_path)
+    with pytest.raises(ConfigurationError, match="give this one a name of its own"):
+        Rig(BASE, tmp_path)
+    Rig(BASE, tmp_path, name="second")
+    first.start()
+    first.service.stopService()
+    first.run()
+    again = Rig(BASE, tmp_path)
+    with pytest.raises(ConfigurationError, match="give this one a name of its own"):
+        first.service.startService()
+    assert again.journal is not None
+
+
+def test_services_that_share_a_journal_keep_to_what_came_to_them(tmp_path: Path) -> None:
+    class Named(HookHandler[Any]):
+        def getChanges(self, request: Any) -> Any:
+            return [{"revision": request.args[b"revision"][0].decode()}], None
+
+        def delivery_id(self, delivery: Any) -> str | None:
+            return "the-same"
+
+    www = {"change_hook_dialects": {"x": {"custom_class": Named}}}
+    kept: dict[str, list[Change]] = {"": [], "second": []}
+    rigs = {name: Rig(www, tmp_path, sink=kept[name].append, name=name) for name in kept}
+    for rig in rigs.values():
+        rig.start()
+    for name, rig in rigs.items():
+        assert rig.post("/x", data={"revision": f"of {name}"}).text == "1 change found\n"
+    for _ in range(3):
+        for rig in rigs.values():
+            rig.reactor.advance(60)
+            rig.run()
+    assert {name: [change.revision for change in changes] for name, changes in kept.items()} == {
+        "": ["of "],
+        "second": ["of second"],
+    }
+    assert rigs["second"].post("/x", data={"revision": "again"}).text.startswith("duplicate of the-same,")
+
+
+def test_a_service_finishes_only_what_was_postponed_by_its_own(tmp_path: Path) -> None:
+    class Slow(HookHandler[Any]):
+        def getChanges(self, request: Any) -> Any:
+            return Deferred()
+
+    class Fast(HookHandler[Any]):
+        def getChanges(self, request: Any) -> Any:
+            return [{"revision": "1"}], None
+
+    slow = {"change_hook_dialects": {"x": {"custom_class": Slow}}, "change_hook_answer_within": 1}
+    first = Rig(slow, tmp_path)
+    first.start()
+    started = first.client.start("POST", "/x")
+    first.client.flush()
+    first.reactor.advance(1)
+    first.run()
+    assert first.client.finish(started).status == 202
+    first.service.stopService()
+    first.reactor.advance(GRACE)
+    first.run()
+    changes: dict[str, list[Change]] = {"second": [], "": []}
+    for name in changes:
+        rig = Rig(
+            {"change_hook_dialects": {"x": {"custom_class": Fast}}},
+            tmp_path,
+            sink=changes[name].append,
+            name=name,
+        )
+        rig.start()
+        rig.reactor.advance(60)
+        rig.run()
+    assert changes["second"] == []
+    assert len(changes[""]) == 1

@@ -26,17 +26,22 @@ def make_journal(
     to_reactor: Callable[..., Any],
     later: Callable[..., Any] | None = None,
     observer: Observer = NOBODY,
+    *,
+    service: str = "",
 ) -> SQLJournal:
     """The journal at *address*; nothing is opened yet.
 
     :param to_reactor: runs a function in the reactor's thread.
     :param later: runs a function in the reactor's thread after so many seconds.
     :param observer: told of each transaction.
+    :param service: the name of the service that uses it.
     :raises ConfigurationError: the package for it is not installed.
     """
     if isinstance(address, Path):
-        return sqlite_journal(address, to_reactor, later, observer)
-    journal: SQLJournal = _postgresql().postgresql_journal(address, to_reactor, later, observer)
+        return sqlite_journal(address, to_reactor, later, observer, service=service)
+    journal: SQLJournal = _postgresql().postgresql_journal(
+        address, to_reactor, later, observer, service=service
+    )
     return journal
 
 

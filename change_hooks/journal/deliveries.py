@@ -35,6 +35,7 @@ class Stored(NamedTuple):
     when one that failed comes again.
     """
 
+    service: str
     dialect: str
     id: str
     received: float
@@ -65,16 +66,18 @@ _ONE = f"({', '.join('?' * len(Stored._fields))})"
 INSERT = f"INSERT INTO deliveries ({', '.join(Stored._fields)}) VALUES ... ON CONFLICT DO NOTHING"
 REVIVE = (
     f"INSERT INTO deliveries ({', '.join(Stored._fields)}) VALUES {_ONE}"
-    f" ON CONFLICT (id, dialect) WHERE {IS_ACCEPTED} DO UPDATE SET"
-    f" {', '.join(f'{column} = excluded.{column}' for column in Stored._fields[2:])},"
+    f" ON CONFLICT (id, dialect, service) WHERE {IS_ACCEPTED} DO UPDATE SET"
+    f" {', '.join(f'{column} = excluded.{column}' for column in Stored._fields[3:])},"
     " due = 0, attempts = 0, reason = '' WHERE deliveries.state = 'failed' RETURNING seq"
 )
 FORGET_FAILURE = (
     "DELETE FROM dead_letters WHERE seq IN"
-    f" (SELECT seq FROM deliveries WHERE id = ? AND dialect = ? AND state = 'failed' AND {IS_ACCEPTED})"
+    " (SELECT seq FROM deliveries WHERE id = ? AND dialect = ? AND service = ?"
+    f" AND state = 'failed' AND {IS_ACCEPTED})"
 )
 COUNT_DUPLICATE = (
-    f"UPDATE deliveries SET duplicates = duplicates + ? WHERE id = ? AND dialect = ? AND {IS_ACCEPTED}"
+    "UPDATE deliveries SET duplicates = duplicates + ?"
+    f" WHERE id = ? AND dialect = ? AND service = ? AND {IS_ACCEPTED}"
 )
 
 
@@ -89,7 +92,7 @@ def encode_routes(wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> str:
 class Append(msgspec.Struct, frozen=True):
     """The operation that stores an accepted delivery. A group of them is stored with one statement.
 
-    :param name: its dialect and id.
+    :param name: its service, dialect and id.
     :param row: its columns.
     :param queues: where its entries go: sinks, and names of queues.
     """
@@ -116,11 +119,13 @@ class Append(msgspec.Struct, frozen=True):
         routes: Routes,
         about: About,
         *,
+        service: str = "",
         large_body: str = "",
         large_changes: str = "",
     ) -> Append:
         """Made in the reactor's thread, so that the writer's has nothing to do but write.
 
+        :param service: the name of the service that it came to.
         :param large_body: the name of the body, when it is stored in pieces.
         :param large_changes: the name of the changes.
         """
@@ -129,13 +134,14 @@ class Append(msgspec.Struct, frozen=True):
             "waiting" if routes.wanted else "stored",
             packed(b"" if large_changes else _encode(changes)),
             len(changes),
+            service=service,
             about=about,
             routes=routes,
             recovered=changes[0].properties.get(RECOVERED, "") if changes else "",
             large_body=large_body,
             large_changes=large_changes,
         )
-        return cls((row.dialect, row.id), row, queues_of(changes, routes.wanted))
+        return cls(row[:3], row, queues_of(changes, routes.wanted))
 
 
 class Bring(msgspec.Struct, frozen=True):
@@ -202,9 +208,7 @@ def append(session: Session, appends: list[Append]) -> list[Appended]:
         results.append(Appended(duplicate=False, seq=seq))
         entries += [(*queue, seq) for queue in each.queues]
     if again:
-        session.executemany(
-            COUNT_DUPLICATE, [(times, name, dialect) for (dialect, name), times in again.items()]
-        )
+        session.executemany(COUNT_DUPLICATE, [(times, *name[::-1]) for name, times in again.items()])
     if entries:
         enqueue(session, entries)
     return results
@@ -253,6 +257,7 @@ def _row(
     changes: Packed,
     count: int,
     *,
+    service: str,
     about: About,
     routes: Routes,
     recovered: str = "",
@@ -264,6 +269,7 @@ def _row(
     head, body = delivery.dump()
     stored = packed(b"" if large_body else body)
     return Stored(
+        service=service,
         dialect=delivery.dialect,
         id=delivery.id or "",
         received=delivery.received,
@@ -296,7 +302,9 @@ def queues_of(changes: list[Change], sinks: Sequence[str]) -> list[tuple[str, st
     return [(sink, queue) for sink in sinks for queue in {queue_name(change) for change in changes}]
 
 
-def postpone(session: Session, delivery: Delivery, owner: str, large_body: str = "") -> Appended:
+def postpone(
+    session: Session, delivery: Delivery, owner: str, large_body: str = "", *, service: str = ""
+) -> Appended:
     """Store a delivery whose changes are not known yet, for *owner* to hold."""
     lease = session.clock() + LEASE
     row = _row(
@@ -304,27 +312,29 @@ def postpone(session: Session, delivery: Delivery, owner: str, large_body: str =
         "pending",
         Packed(b"[]"),
         0,
+        service=service,
         about=NOTHING_KNOWN,
         routes=NOWHERE,
         large_body=large_body,
         owner=owner,
         lease=lease,
     )
-    appended = Append((row.dialect, row.id), row, [])(session)
+    appended = Append(row[:3], row, [])(session)
     if large_body:
         _keep(session, appended, [large_body])
     return appended
 
 
-def find(session: Session, dialect: str, ids: Sequence[str]) -> dict[str, int]:
+def find(session: Session, service: str, dialect: str, ids: Sequence[str]) -> dict[str, int]:
     """See :meth:`change_hooks.interfaces.IJournal.find`."""
     found: dict[str, int] = {}
     # What was accepted counts more than that it was refused before.
     for kind in (IS_TRACE, IS_ACCEPTED):
         for first in range(0, len(ids), IDS):
             some = ids[first : first + IDS]
-            statement = f"SELECT id, status FROM deliveries WHERE id {among(some)} AND dialect = ? AND {kind}"
-            rows = session.execute(f"{statement} ORDER BY seq", (*some, dialect)).fetchall()
+            statement = f"SELECT id, status FROM deliveries WHERE id {among(some)} AND dialect = ?"
+            wanted = f"{statement} AND service = ? AND {kind} ORDER BY seq"
+            rows = session.execute(wanted, (*some, dialect, service)).fetchall()
             found.update((row["id"], row["status"]) for row in rows)
     return found
 

@@ -40,6 +40,7 @@ class SQLJournal:
     :param to_reactor: runs a function in the reactor's thread.
     :param later: runs a function in the reactor's thread after so many seconds: ``reactor.callLater``.
     :param observer: told of each transaction.
+    :param service: the name of the service that uses it. What came to one, no other works on.
     :param writer: what runs the operations.
     """
 
@@ -50,12 +51,14 @@ class SQLJournal:
         later: Callable[..., Any] | None = None,
         observer: Observer = NOBODY,
         *,
+        service: str = "",
         writer: type[Writer] = Writer,
     ) -> None:
+        self._service = service
         self.owner = token_hex(8)
         soon = None if later is None else partial(later, 0)
         self.writer = writer(store, to_reactor, soon, observer)
-        self._traces = Traces(lambda operation: self.writer.submit(operation), later)
+        self._traces = Traces(lambda operation: self.writer.submit(operation), later, service)
         # One piece of what is large is in a commit, and no more.
         self._large = DeferredLock()
 
@@ -84,10 +87,11 @@ class SQLJournal:
         """Store an accepted delivery, its changes, and an entry for each of *sinks*."""
         routes = Routes(tuple(sinks), tuple(unwanted))
         if len(delivery.body) <= LARGE:
-            return self.writer.submit(Append.of(delivery, changes, routes, about))
+            return self.writer.submit(Append.of(delivery, changes, routes, about, service=self._service))
 
         def append(session: Session, body: str, stored: str) -> Appended:
-            large = Append.of(delivery, changes, routes, about, large_body=body, large_changes=stored)
+            names = {"large_body": body, "large_changes": stored}
+            large = Append.of(delivery, changes, routes, about, service=self._service, **names)
             return deliveries.append_large(session, large, (body, stored))
 
         contents = [body_in_pieces(delivery.body), changes_in_pieces(changes)]
@@ -110,7 +114,7 @@ class SQLJournal:
 
     def postpone(self, delivery: Delivery) -> Deferred[Appended]:
         """Store a delivery whose changes are not known yet; this receiver holds it."""
-        operation = partial(deliveries.postpone, delivery=delivery, owner=self.owner)
+        operation = partial(deliveries.postpone, delivery=delivery, owner=self.owner, service=self._service)
         if len(delivery.body) <= LARGE:
             return self.writer.submit(operation)
         return self._large.run(
@@ -175,7 +179,9 @@ class SQLJournal:
 
     def pending(self, limit: int) -> Deferred[list[Pending]]:
         """Hold at most *limit* pending deliveries that nobody holds."""
-        return self.writer.submit(partial(pending.hold_pending, owner=self.owner, limit=limit))
+        return self.writer.submit(
+            partial(pending.hold_pending, owner=self.owner, limit=limit, service=self._service)
+        )
 
     # Replaying.
 
@@ -189,7 +195,7 @@ class SQLJournal:
 
     def wishes(self) -> Deferred[list[Wish]]:
         """Some of the replays that are asked for."""
-        return self.writer.submit(replays.wishes)
+        return self.writer.submit(partial(replays.wishes, service=self._service))
 
     def refuse_wish(self, seq: int, error: str) -> Deferred[None]:
         """Say why a replay that was asked for cannot be done."""
@@ -220,9 +226,14 @@ class SQLJournal:
 
     def find(self, dialect: str, ids: Sequence[str]) -> Deferred[dict[str, int]]:
         """How the deliveries of these ids were answered."""
-        return self.writer.submit(partial(deliveries.find, dialect=dialect, ids=list(ids)))
+        return self.writer.submit(
+            partial(deliveries.find, service=self._service, dialect=dialect, ids=list(ids))
+        )
 
     # Keeping.
+
+    def _own(self, name: str) -> str:
+        return f"{self._service}/{name}" if self._service else name
 
     def prune(self, before: float) -> Deferred[int]:
         """Delete some deliveries that were received before then and have nothing left to do."""
@@ -238,19 +249,21 @@ class SQLJournal:
 
     def remember(self, name: str, value: bytes) -> Deferred[None]:
         """Keep a value under a name."""
-        return self.writer.submit(partial(leases.remember, name=name, value=value))
+        return self.writer.submit(partial(leases.remember, name=self._own(name), value=value))
 
     def recall(self, name: str) -> Deferred[bytes | None]:
         """The value that is kept under a name."""
-        return self.writer.submit(partial(leases.recall, name=name))
+        return self.writer.submit(partial(leases.recall, name=self._own(name)))
 
     def lease(self, name: str, seconds: float) -> Deferred[bool]:
         """Hold a name for so many seconds, unless another receiver does."""
-        return self.writer.submit(partial(leases.lease, name=name, owner=self.owner, seconds=seconds))
+        return self.writer.submit(
+            partial(leases.lease, name=self._own(name), owner=self.owner, seconds=seconds)
+        )
 
     def release(self, name: str) -> Deferred[None]:
         """Let go of a name."""
-        return self.writer.submit(partial(leases.let_go, name=name, owner=self.owner))
+        return self.writer.submit(partial(leases.let_go, name=self._own(name), owner=self.owner))
 
 
 __all__ = ["SQLJournal"]

@@ -81,6 +81,7 @@ class MemoryJournal(SQLJournal):
     :param store: another journal's, to be a second receiver on it.
     :param clock: what leases go by: ``clock.seconds``; the machine's clock by default.
     :param observer: told of each transaction.
+    :param service: the name of the service that uses it.
     :param writer: what runs the operations.
     """
 
@@ -90,10 +91,13 @@ class MemoryJournal(SQLJournal):
         *,
         clock: Callable[[], float] = monotonic,
         observer: Observer = NOBODY,
+        service: str = "",
         writer: type[Writer] = WriterAtOnce,
     ) -> None:
         self.store = store or MemoryStore(clock)
-        super().__init__(self.store, lambda call, *args: call(*args), None, observer, writer=writer)
+        super().__init__(
+            self.store, lambda call, *args: call(*args), None, observer, service=service, writer=writer
+        )
 
     def reader(self) -> Reader:
         """Reads what is stored."""

@@ -15,7 +15,7 @@ from change_hooks.journal.session import Session, among, storable
 
 SELECT_PENDING = (
     f"SELECT seq, attempts, {DELIVERY} FROM deliveries WHERE state = 'pending' AND {UNDONE}"
-    f" AND {FREE} AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?"
+    f" AND service = ? AND {FREE} AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?"
 )
 HOLD_PENDING = "UPDATE deliveries SET owner = ?, lease = ? WHERE seq = ?"
 FINISH = (
@@ -100,11 +100,16 @@ def retry_later(session: Session, seq: int, wait: float, error: str) -> None:
     session.execute(RETRY_LATER, (session.clock() + wait, storable(error), seq))
 
 
-def hold_pending(session: Session, owner: str, limit: int) -> list[Pending]:
-    """Hold at most *limit* pending deliveries that nobody holds. One that cannot be read has failed."""
+def hold_pending(session: Session, owner: str, limit: int, service: str = "") -> list[Pending]:
+    """Hold at most *limit* pending deliveries of a service that nobody holds.
+
+    One that cannot be read has failed.
+    """
     clock = session.clock()
     found: list[Pending] = []
-    for row in session.execute(SELECT_PENDING, (clock, clock, clock + LONGEST_WAIT, limit)).fetchall():
+    for row in session.execute(
+        SELECT_PENDING, (service, clock, clock, clock + LONGEST_WAIT, limit)
+    ).fetchall():
         try:
             found.append(Pending(row["seq"], row["attempts"], restored(session, row)))
         except Unreadable as error:

@@ -71,8 +71,8 @@ class Session:
 
     def insert(self, statement: str, names: Sequence[Name], parameters: Sequence[Any]) -> dict[Name, int]:
         """See :meth:`change_hooks.journal.session.Session.insert`."""
-        stored = self.execute(f"{statement} RETURNING seq, dialect, id", parameters)
-        return {(row["dialect"], row["id"]): row["seq"] for row in stored.fetchall()}
+        stored = self.execute(f"{statement} RETURNING seq, service, dialect, id", parameters)
+        return {(row["service"], row["dialect"], row["id"]): row["seq"] for row in stored.fetchall()}
 
     @staticmethod
     def together() -> AbstractContextManager[object]:
@@ -226,9 +226,11 @@ def postgresql_journal(
     to_reactor: Callable[..., Any],
     later: Callable[..., Any] | None = None,
     observer: Observer = NOBODY,
+    *,
+    service: str = "",
 ) -> SQLJournal:
     """A journal in the database *url*."""
-    return SQLJournal(PostgreSQLStore(url), to_reactor, later, observer)
+    return SQLJournal(PostgreSQLStore(url), to_reactor, later, observer, service=service)
 
 
 __all__ = ["LOCK", "PostgreSQLStore", "Session", "connect", "connect_to_read", "postgresql_journal"]

@@ -23,7 +23,10 @@ INSERT_WISH = (
     "INSERT INTO wishes (seq, sinks, since, error) SELECT seq, ?, ?, '' FROM deliveries WHERE seq = ?"
     " ON CONFLICT (seq) DO UPDATE SET sinks = excluded.sinks, since = excluded.since, error = ''"
 )
-SELECT_WISHES = "SELECT seq, sinks, since, error FROM wishes WHERE error = '' ORDER BY seq LIMIT ?"
+SELECT_WISHES = (
+    "SELECT wishes.seq, wishes.sinks, since, error FROM wishes JOIN deliveries ON deliveries.seq = wishes.seq"
+    " WHERE error = '' AND service = ? ORDER BY wishes.seq LIMIT ?"
+)
 SELECT_WISH = "SELECT seq, sinks, since, error FROM wishes WHERE seq = ?"
 REFUSE_WISH = "UPDATE wishes SET error = ? WHERE seq = ?"
 DELETE_WISH = "DELETE FROM wishes WHERE seq = ?"
@@ -69,9 +72,9 @@ def wish(session: Session, seq: int, sinks: Sequence[str]) -> None:
     session.execute(INSERT_WISH, (_encode(tuple(sinks)).decode(), time(), seq))
 
 
-def wishes(session: Session) -> list[Wish]:
-    """What nobody has taken up yet."""
-    return [_wish(row) for row in session.execute(SELECT_WISHES, (WISHES,)).fetchall()]
+def wishes(session: Session, service: str = "") -> list[Wish]:
+    """What nobody has taken up yet of what came to a service."""
+    return [_wish(row) for row in session.execute(SELECT_WISHES, (service, WISHES)).fetchall()]
 
 
 def wish_at(session: Session, seq: int) -> Wish | None:

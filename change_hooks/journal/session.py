@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
-#: The dialect and the id of a delivery.
-Name = tuple[str, str]
+#: The service, the dialect and the id of a delivery.
+Name = tuple[str, str, str]
 #: A row, read by its columns' names.
 Row = Mapping[str, Any]
 #: How many rows are stored with one statement.

@@ -61,9 +61,9 @@ class Connection(sqlite3.Connection):
         if count == len(names):
             return dict(zip(names, places, strict=True))
         found = self.execute(
-            "SELECT seq, dialect, id FROM deliveries WHERE seq BETWEEN ? AND ?", (places[0], last)
+            "SELECT seq, service, dialect, id FROM deliveries WHERE seq BETWEEN ? AND ?", (places[0], last)
         )
-        return {(row["dialect"], row["id"]): row["seq"] for row in found.fetchall()}
+        return {(row["service"], row["dialect"], row["id"]): row["seq"] for row in found.fetchall()}
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -285,13 +285,14 @@ def sqlite_journal(
     later: Callable[..., Any] | None = None,
     observer: Observer = NOBODY,
     *,
+    service: str = "",
     clock: Callable[[], float] = monotonic,
 ) -> SQLJournal:
     """A journal in the file *path*, which is made when it is not there.
 
     :param clock: what leases go by, in seconds.
     """
-    return SQLJournal(SQLiteStore(path, clock), to_reactor, later, observer)
+    return SQLJournal(SQLiteStore(path, clock), to_reactor, later, observer, service=service)
 
 
 __all__ = [

@@ -50,8 +50,9 @@ class Limit(NamedTuple):
 LIMITS = {"refused": Limit(20, 500), "ignored": Limit(1000, 5000)}
 
 INSERT_TRACE = (
-    "INSERT INTO deliveries (dialect, id, received, state, status, reason, event, repository, branch, author,"
-    " client, verification, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq"
+    "INSERT INTO deliveries (service, dialect, id, received, state, status, reason, event, repository,"
+    " branch, author, client, verification, size)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq"
 )
 COUNT_ALIKE = f"UPDATE deliveries SET duplicates = duplicates + ? WHERE seq = ? AND {IS_TRACE}"
 
@@ -74,13 +75,16 @@ class Traces:
 
     :param submit: has an operation run in the next transaction.
     :param later: runs a function after so many seconds; None: traces are stored one by one.
+    :param service: the name of the service that the requests came to.
     """
 
     def __init__(
         self,
         submit: Callable[[Operation[dict[Kind, int]]], Deferred[dict[Kind, int]]],
         later: Callable[..., IDelayedCall] | None,
+        service: str = "",
     ) -> None:
+        self._service = service
         self._submit = submit
         self._later = later
         self._new: list[tuple[Kind, Trace]] = []
@@ -139,7 +143,8 @@ class Traces:
         self._storing = True
         new, more = self._new, self._more
         self._new, self._more = [], Counter()
-        stored = self._submit(partial(store_traces, new=new, more=more, last=dict(self._last)))
+        store = partial(store_traces, new=new, more=more, last=dict(self._last), service=self._service)
+        stored = self._submit(store)
         stored.addCallbacks(self._stored, self._not_stored, errbackArgs=(new, more))
 
     def _stored(self, last: dict[Kind, int]) -> None:
@@ -166,7 +171,11 @@ def _any(state: str) -> Kind:
 
 
 def store_traces(
-    session: Session, new: list[tuple[Kind, Trace]], more: Counter[Kind], last: dict[Kind, int]
+    session: Session,
+    new: list[tuple[Kind, Trace]],
+    more: Counter[Kind],
+    last: dict[Kind, int],
+    service: str = "",
 ) -> dict[Kind, int]:
     """Store traces, and count those that are alike.
 
@@ -175,7 +184,7 @@ def store_traces(
     """
     last = dict(last)
     for kind, trace in new:
-        row = session.execute(INSERT_TRACE, _row(trace)).fetchone()
+        row = session.execute(INSERT_TRACE, (service, *_row(trace))).fetchone()
         last[kind] = last[_any(trace.state)] = row["seq"]
     counted = [(times, last[kind]) for kind, times in more.items() if kind in last]
     session.executemany(COUNT_ALIKE, counted)

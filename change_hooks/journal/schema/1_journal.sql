@@ -8,6 +8,7 @@ CREATE TABLE schema_version (version INTEGER NOT NULL, compatible INTEGER NOT NU
 
 CREATE TABLE deliveries (
     seq {PLACE},
+    service {NAME} NOT NULL DEFAULT '',
     dialect {NAME} NOT NULL,
     id {NAME} NOT NULL,
     received {SECONDS} NOT NULL,
@@ -38,7 +39,7 @@ CREATE TABLE deliveries (
     changes {BYTES} NOT NULL DEFAULT {EMPTY}
 );
 -- What gave nothing never claims an id.
-CREATE UNIQUE INDEX deliveries_id ON deliveries (id, dialect) WHERE state NOT IN ('ignored', 'refused');
+CREATE UNIQUE INDEX deliveries_id ON deliveries (id, dialect, service) WHERE state NOT IN ('ignored', 'refused');
 CREATE INDEX deliveries_received ON deliveries (received);
 CREATE INDEX deliveries_undone ON deliveries (state, seq) WHERE state IN ('pending', 'waiting', 'failed');
 CREATE INDEX traces_id ON deliveries (id, dialect) WHERE state IN ('ignored', 'refused');
