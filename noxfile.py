@@ -9,7 +9,9 @@ nox.options.error_on_missing_interpreters = True
 def unit(session: nox.Session) -> None:
     """Run the tests that need no other programs."""
     session.install("-q", "-e", ".[test]")
-    session.run("pytest", "-q", "-n", "2", "--ignore=tests/integration", *session.posargs)
+    session.run(
+        "pytest", "-q", "-n", "2", "--ignore=tests/integration", "--ignore=tests/faults", *session.posargs
+    )
 
 
 @nox.session

@@ -92,6 +92,10 @@ class Session:
         ).fetchone()
         return int(row["size"])
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
 
 class ReadingSession(Session):
     """A session outside a transaction: each statement is one."""
@@ -201,7 +205,7 @@ def _version(connection: Connection) -> schema.Version:
     return schema.Version(row["version"], row["compatible"]) if row else schema.Version()
 
 
-def connect_to_read(url: str) -> Session:
+def connect_to_read(url: str) -> ReadingSession:
     """Connect for reading, beside whoever writes.
 
     :raises FileNotFoundError: there is no journal in this database.

@@ -1,21 +1,15 @@
-"""Real programs: where they are, and what happens when one is missing."""
+"""A server for each test; what drives real programs is marked so."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-#: How long a real program may take for one step, in seconds, before a test fails.
-PATIENCE = 90.0
+from ..support.programs import PATIENCE, Server, configure, eventually, free_port, program, servers
+
+__all__ = ["PATIENCE", "Server", "configure", "eventually", "free_port", "program"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,102 +18,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
 
 
-def program(name: str) -> str:
-    """The path of a program. In CI a missing one fails the test; elsewhere the test is skipped."""
-    beside = Path(sys.executable).with_name(name)
-    path = str(beside) if beside.exists() else shutil.which(name)
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
-def eventually(condition: Callable[[], object]) -> object:
-    """Wait until *condition* is true, and return what it returned."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        result = condition()
-        if result:
-            return result
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Server:
-    """A server in a process of its own."""
-
-    def __init__(self, command: list[str], folder: Path, port: int) -> None:
-        self.command = command
-        self.folder = folder
-        self.port = port
-        self.log = folder / "server.log"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, cwd=self.folder, stdout=log, stderr=log)
-        eventually(self._answers)
-
-    def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-        except OSError:
-            return False
-        return True
-
-    def signal(self, number: int) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.signal(signal.SIGKILL)
-        self.wait()
-
-    def stop(self) -> int:
-        self.signal(signal.SIGTERM)
-        return self.wait()
-
-    def wait(self) -> int:
-        assert self.process is not None
-        return self.process.wait(PATIENCE)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/change_hook"
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts ``change-hooks serve`` with a configuration, in the test's folder."""
-    started: list[Server] = []
-
-    def start(www: str, *, command: list[str] | None = None, options: tuple[str, ...] = ()) -> Server:
-        port = free_port()
-        configure(tmp_path, www, port)
-        serve = command or [program("change-hooks"), "serve"]
-        new = Server([*serve, "hooks.cfg", *options], tmp_path, port)
-        started.append(new)
-        new.start()
-        return new
-
-    yield start
-    for each in started:
-        if each.process is not None and each.process.poll() is None:
-            each.kill()
-
-
-def configure(folder: Path, www: str, port: int, endpoint: str = "tcp:{port}:interface=127.0.0.1") -> None:
-    """Write ``hooks.cfg``; *www* is the inside of the ``www`` dict."""
-    listen = endpoint.format(port=port)
-    (folder / "hooks.cfg").write_text(f"c = {{'www': {{'port': {listen!r}, {www}}}}}\n")
+    with servers(tmp_path) as start:
+        yield start

@@ -18,8 +18,8 @@ from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_rabbitmq
 from cloudevents.core.formats.json import JSONFormat
 from pika.exceptions import AMQPError
 
+from ..support.services import AMQP, missing
 from .conftest import Server, eventually, free_port
-from .services import AMQP, missing
 from .test_serve import curl
 from .test_sinks import send, states, www
 

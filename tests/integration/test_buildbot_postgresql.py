@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from ..support.services import database
 from .conftest import eventually, program
-from .services import database
 from .test_buildbot import changes_of
 from .test_buildbot_service import MASTER, Master
 from .test_serve import curl

@@ -23,7 +23,7 @@ from change_hooks.journal.sqlite import connect as connect_to_sqlite
 from ..conftest import delivery, result_of
 from ..journal.suite import *  # noqa: F403
 from ..journal.suite import API, Journal
-from .services import database
+from ..support.services import database
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:

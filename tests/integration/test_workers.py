@@ -2,45 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from .conftest import Server, configure, eventually
-from .test_faults import Load, Receiver, assert_nothing_is_lost, push, receiver, www
 from .test_serve import curl
-
-__all__ = ["receiver"]
-
-
-def children(running: Server) -> list[int]:
-    assert running.process is not None
-    path = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
-    return [int(pid) for pid in path.read_text().split()]
-
-
-def test_workers_share_a_socket_and_a_journal_and_one_is_killed(
-    server: Callable[..., Server], receiver: Receiver, tmp_path: Path
-) -> None:
-    running = server(www(receiver), options=("--workers", "2"))
-    eventually(lambda: len(children(running)) == 2)
-    with Load([running.port], senders=3) as load:
-        load.wait_for(40)
-        killed, other = children(running)
-        os.kill(killed, signal.SIGKILL)
-        load.wait_for(40)
-        eventually(lambda: set(children(running)) > {other} and killed not in children(running))
-        load.wait_for(20)
-    assert push(running.port, load.acknowledged[0], "org/0", commits=2) == 202
-    # What the killed one had in its hands is free when its leases have run out, or when all are gone.
-    assert running.stop() == 0
-    running.start()
-    assert_nothing_is_lost(load, receiver, tmp_path)
-    lines = running.log.read_text()
-    assert re.search(r"worker \d ended with status -9", lines)
 
 
 def test_workers_end_when_their_parent_is_killed(server: Callable[..., Server]) -> None:
