@@ -17,6 +17,7 @@ from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 
+from change_hooks.admin.settings import AdminSettings, read_settings
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.options import nearest, option_names
 from change_hooks.dialects.handler import HookHandler, check_options
@@ -64,6 +65,7 @@ class EndpointConfig:
 class HooksConfig:
     """What the ``www`` dict says about change hooks.
 
+    :param admin: what is said of the page for operators; None: nothing.
     :param max_body: in bytes.
     :param max_in_flight: the most that ``serve`` holds of all bodies, in bytes; None: eight times *max_body*.
     :param journal: the file of a SQLite journal, or a PostgreSQL URL; None: no journal.
@@ -77,6 +79,7 @@ class HooksConfig:
 
     endpoints: tuple[EndpointConfig, ...]
     auth: tuple[Any, ...]
+    admin: AdminSettings | None
     max_body: int
     max_in_flight: int | None
     journal: Path | str | None
@@ -108,6 +111,7 @@ class _Reader:
         config = HooksConfig(
             endpoints=endpoints,
             auth=auth,
+            admin=self._admin(),
             max_body=int(self._positive("change_hook_max_body", DEFAULT_MAX_BODY, "bytes")),
             max_in_flight=self._max_in_flight(),
             journal=self._journal(),
@@ -142,6 +146,11 @@ class _Reader:
         if "change_hook_keep" in self.www and self.www["change_hook_keep"] is None:
             return None
         return self._positive("change_hook_keep", DEFAULT_KEEP, "days, or None to keep them for good")
+
+    def _admin(self) -> AdminSettings | None:
+        settings, problems = read_settings(self.www.get("change_hook_admin"), self._checkers)
+        self.problems += problems
+        return settings
 
     def _checkers(self, where: str, value: Any) -> tuple[Any, ...]:
         if value is None:
@@ -305,6 +314,7 @@ class _Reader:
 
 _KEYS = (
     "change_hook",
+    "change_hook_admin",
     "change_hook_answer_within",
     "change_hook_attempts",
     "change_hook_auth",

@@ -13,10 +13,10 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
-from change_hooks.config import (
-    HooksConfig,
-    read_www,
-)
+from change_hooks.admin.port import AdminPort
+from change_hooks.admin.root import Admin
+from change_hooks.admin.settings import AdminSettings
+from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ConfigurationError, UnknownDialect
@@ -72,6 +72,8 @@ def make_resource(
     config = read_www({**www, "change_hook_journal": None})
     if config.sinks:
         raise ConfigurationError(["change_hook_sinks is for a ChangeHookService; this resource has one sink"])
+    if config.admin is not None:
+        raise ConfigurationError(["change_hook_admin is for a ChangeHookService"])
     warn(config)
     context = Context(master=master, pollers=pollers, http=http, clock=reactor_unless(clock))
     return Tree(config, context, InlineIntake(sink), Gate()).root
@@ -172,6 +174,8 @@ class ChangeHookService(MultiService):
         self._site = HookSite(
             root, config.max_body, self._clock, max_held=config.max_in_flight, tracer=self._tracer
         )
+        self._admin = Admin(config.admin)
+        self._admin_port = _admin_port(self._admin, self._clock)
 
     @property
     def resource(self) -> IResource:
@@ -185,6 +189,13 @@ class ChangeHookService(MultiService):
         arrive.
         """
         return self._site
+
+    @property
+    def admin(self) -> Admin:
+        """What operators see, to be mounted where only they come. With a ``port`` in ``change_hook_admin`` it
+        is on that port without that. :meth:`~change_hooks.admin.root.Admin.add` puts more beside it.
+        """
+        return self._admin
 
     def accept(self, delivery: Delivery, changes: list[Change]) -> Deferred[Receipt]:
         """Accept changes that did not come with a request: store them, and hand them to the sinks.
@@ -234,7 +245,16 @@ class ChangeHookService(MultiService):
             log.warn("change_hook_journal has changed; that takes a restart")
         before, self._current.tree, self._config = self._current.tree, tree, config
         before.retire()
+        self._reconfigure_admin(config)
         self._site.limit(config.max_body, config.max_in_flight)
+
+    def _reconfigure_admin(self, config: HooksConfig) -> None:
+        before, new = self._admin.settings, config.admin or AdminSettings()
+        if new.port != before.port:
+            # Who may come in goes with the port that is open.
+            log.warn("the port of change_hook_admin has changed; that takes a restart")
+            new = before
+        self._admin.reconfigure(new)
 
     def startService(self) -> None:
         """Open the journal, and go on with what an earlier run left over."""
@@ -242,6 +262,8 @@ class ChangeHookService(MultiService):
             use(*self._used, self)
         super().startService()
         self._gate.open()
+        if self._admin_port is not None:
+            self._admin_port.start()
         if self._durable is not None:
             self._durable.start().addErrback(
                 lambda failure: log.failure("the service could not start", failure)
@@ -258,12 +280,19 @@ class ChangeHookService(MultiService):
         """Drain, record what was handed on, close the journal."""
         yield super().stopService()
         yield self.drain()
+        if self._admin_port is not None:
+            yield self._admin_port.stop()
         if self._durable is not None:
             yield self._durable.stop()
             if self._used is not None:
                 leave(*self._used, self)
         else:
             yield close_sinks(self._inline)
+
+
+def _admin_port(admin: Admin, reactor: Any) -> AdminPort | None:
+    port = admin.settings.port
+    return None if port is None else AdminPort(reactor, port, admin.site(reactor))
 
 
 def sink_name(sink: Any) -> str:

@@ -13,6 +13,7 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
+from change_hooks.admin.settings import DEFAULT_PORT as ADMIN_PORT
 from change_hooks.config import DEFAULT_PORT, FileConfig, load_file
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.journal.address import check_journal
@@ -33,7 +34,7 @@ class StandaloneService(MultiService):
     :param reactor: the reactor.
     :param listener: what listens instead of the reactor.
     :param first: False for a process beside others of the same configuration: its pollers look only when they
-        are told to.
+        are told to, and another one has the port of ``change_hook_admin``.
     :raises ConfigurationError: with everything that is wrong.
     """
 
@@ -45,10 +46,19 @@ class StandaloneService(MultiService):
         self._endpoint = serverFromString(reactor if listener is None else listener, settings.port)
         self.port = settings.port
         self._polling = Polling(settings.base, reactor, by_itself=first)
-        self.hooks = ChangeHookService(settings.www, pollers=self._polling, clock=reactor, base=settings.base)
+        self._first = first
+        self.hooks = ChangeHookService(
+            self._www(settings), pollers=self._polling, clock=reactor, base=settings.base
+        )
         self.hooks.setServiceParent(self)
         self._polling.use(settings.pollers)
         self._listening: Any = None
+
+    def _www(self, settings: Settings) -> Mapping[str, Any]:
+        admin = settings.www.get("change_hook_admin")
+        if self._first or not isinstance(admin, Mapping):
+            return settings.www
+        return {**settings.www, "change_hook_admin": {**admin, "port": None}}
 
     def check_journal(self) -> None:
         """Open the journal once, to find out now what would be found out with the first delivery.
@@ -78,7 +88,7 @@ class StandaloneService(MultiService):
         """Read the configuration again; when something is wrong with it, go on with the old one."""
         try:
             settings = standalone_settings(self._path)
-            self.hooks.reconfigure(settings.www)
+            self.hooks.reconfigure(self._www(settings))
         except ConfigurationError as error:
             for problem in error.problems:
                 log.error("not reconfigured: {problem}", problem=problem)
@@ -118,7 +128,10 @@ def standalone_settings(path: Path | None) -> Settings:
     :raises ConfigurationError: with everything that is wrong.
     """
     if path is None:
-        www: Mapping[str, Any] = {"change_hook_dialects": {"base": True}}
+        www: Mapping[str, Any] = {
+            "change_hook_dialects": {"base": True},
+            "change_hook_admin": {"port": ADMIN_PORT},
+        }
         return Settings(www, Path.cwd(), f"tcp:{DEFAULT_PORT}:interface=127.0.0.1")
     config = load_file(path)
     port = f"tcp:{config.port}" if isinstance(config.port, int) else config.port

@@ -327,6 +327,53 @@ def test_another_journal_takes_a_restart(tmp_path: Path) -> None:
 # The server of its own.
 
 
+ADMIN = {**BASE, "change_hook_admin": {"port": 8011}}
+
+
+def test_the_page_for_operators_has_a_port_of_its_own_until_the_end(tmp_path: Path) -> None:
+    rig = Rig(ADMIN, tmp_path)
+    rig.start()
+    ((number, site, _, interface),) = rig.reactor.tcpServers
+    assert (number, interface) == (8011, "127.0.0.1")
+    assert site.resource is rig.service.admin
+    ended = rig.service.stopService()
+    rig.run()
+    assert has_fired(ended)
+
+
+def test_without_a_port_nothing_is_opened(tmp_path: Path) -> None:
+    rig = Rig({**BASE, "change_hook_admin": {}}, tmp_path)
+    rig.start()
+    assert rig.reactor.tcpServers == []
+
+
+def test_who_may_see_it_changes_at_once_and_the_port_with_a_restart(tmp_path: Path) -> None:
+    checker = InMemoryUsernamePasswordDatabaseDontUse(ann=b"secret")
+    public = {"port": "tcp:8011", "auth": [checker]}
+    rig = Rig({**BASE, "change_hook_admin": public}, tmp_path)
+    rig.service.reconfigure({**BASE, "change_hook_admin": {**public, "payloads": False}})
+    assert not rig.service.admin.settings.payloads
+    # The port that everybody reaches is open still, so it does not lose its password.
+    for admin in (None, {"port": 8011}, {}):
+        rig.service.reconfigure({**BASE, "change_hook_admin": admin})
+        assert rig.service.admin.settings.auth == (checker,)
+
+
+def test_a_plain_resource_has_no_page() -> None:
+    with pytest.raises(ConfigurationError, match="change_hook_admin is for a ChangeHookService"):
+        make_resource(ADMIN, sink=print)
+
+
+def test_of_several_processes_one_has_the_port(tmp_path: Path) -> None:
+    path = tmp_path / "hooks.cfg"
+    path.write_text(f"c = {{'www': {ADMIN}}}")
+    reactor = Reactor()
+    first, other = (StandaloneService(path, reactor, first=first) for first in (True, False))
+    assert [each.hooks.admin.settings.port is not None for each in (first, other)] == [True, False]
+    other.reload()
+    assert other.hooks.admin.settings.port is None
+
+
 def configured(folder: Path, text: str) -> Path:
     path = folder / "hooks.cfg"
     path.write_text(text)
@@ -340,7 +387,8 @@ CONFIG = (
 
 def test_the_embedded_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert standalone_settings(None) == Settings(BASE, tmp_path, "tcp:8010:interface=127.0.0.1")
+    www = {**BASE, "change_hook_admin": {"port": 8011}}
+    assert standalone_settings(None) == Settings(www, tmp_path, "tcp:8010:interface=127.0.0.1")
 
 
 def test_a_port_is_a_number_or_an_endpoint(tmp_path: Path) -> None:

@@ -111,13 +111,23 @@ def check(config: Path | None, as_json: bool) -> None:
         entry.name: f"{entry.handler.__module__}.{entry.handler.__qualname__}" for entry in hooks.endpoints
     }
     if as_json:
-        print_json({"endpoints": handlers, "journal": shown(hooks.journal), "warnings": hooks.warnings})
+        print_json(
+            {
+                "endpoints": handlers,
+                "journal": shown(hooks.journal),
+                "admin": None if hooks.admin is None else hooks.admin.port,
+                "warnings": hooks.warnings,
+            }
+        )
         return
     for warning in hooks.warnings:
         click.echo(f"warning: {warning}", err=True)
     for name, handler in handlers.items():
         click.echo(f"/change_hook/{name}  {handler}")
     click.echo(f"journal: {shown(hooks.journal)}")
+    click.echo(
+        f"admin page: {'none' if hooks.admin is None else hooks.admin.port or 'on no port of its own'}"
+    )
 
 
 CONFIGURATION = """\
@@ -132,6 +142,8 @@ c["www"] = {{
     "port": "tcp:8010:interface=127.0.0.1",
     # Deliveries are kept in this file, next to this one. They survive a crash.
     "change_hook_journal": "sqlite:///change-hooks.sqlite",
+    # A page that shows what came and what became of it, for people on this machine: http://127.0.0.1:8011/
+    "change_hook_admin": {{"port": 8011}},
     # Each dialect that is listed here is taken at /change_hook/DIALECT.
     "change_hook_dialects": {{
         # On GitHub: Settings, Webhooks, Add webhook; paste this secret there.

@@ -143,7 +143,8 @@ class ChangeHooks(BuildbotService):
         c['services'] = [ChangeHooks(change_hook_journal='sqlite:///change-hooks.sqlite')]
 
     Dialects and authentication are those of ``c['www']``. The other ``change_hook_`` keys are given here,
-    since Buildbot refuses them there. The journal is relative to the master's folder.
+    since Buildbot refuses them there. The journal is relative to the master's folder. With
+    ``change_hook_admin={'port': 8011}`` the page for operators is on a port of its own.
     """
 
     name: str = "change_hooks"
@@ -182,6 +183,8 @@ class ChangeHooks(BuildbotService):
             )
             self._hooks.startService()
             self._mount()
+        else:
+            self.current()
 
     def _www(self) -> dict[str, Any]:
         return {**own_keys(self.master.config.www, self.master), **self._own}

@@ -78,7 +78,7 @@ class Receiver:
 
     Sinks that *www* names by their kind (``command``, ``http`` …) are replaced by ones in memory that get
     what those would get; a callable or a sink object in *www* is used as it is. Without any sink there is
-    one in memory called ``sink``. ``change_hook_journal`` is not used.
+    one in memory called ``sink``. ``change_hook_journal`` is not used, and no port is opened.
 
     :param www: see :func:`change_hooks.make_resource`.
     :param sink: one more sink.
@@ -114,6 +114,8 @@ class Receiver:
         #: What all deliveries reported, before the options decided about it.
         self.events: list[Event] = []
         self._www = {**www, "change_hook_sinks": self._in_memory(www, base)}
+        if isinstance(www.get("change_hook_admin"), Mapping):
+            self._www["change_hook_admin"] = {**www["change_hook_admin"], "port": None}
         if sink is None and not self._www["change_hook_sinks"]:
             sink = self.sinks["sink"] = MemorySink()
         self.service = ChangeHookService(

@@ -1,0 +1,67 @@
+"""The port of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.server import Site
+
+#: How long to wait before the port is tried again that could not be opened, in seconds.
+AGAIN = 10.0
+
+log = Logger()
+
+
+class AdminPort:
+    """Listens as long as it can: deliveries are taken whether or not the page can be shown.
+
+    :param reactor: the reactor.
+    :param port: an endpoint string.
+    :param site: what to listen with.
+    """
+
+    def __init__(self, reactor: Any, port: str, site: Site) -> None:
+        self._reactor = reactor
+        self._port = port
+        self._site = site
+        self._stopped = True
+        self._listening: Any = None
+        self._later: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Listen."""
+        self._stopped = False
+        self._listen()
+
+    def _listen(self) -> None:
+        endpoint = serverFromString(self._reactor, self._port)
+        maybeDeferred(endpoint.listen, self._site).addCallbacks(self._listens, self._cannot)
+
+    def _listens(self, listening: Any) -> None:
+        self._listening = listening
+        log.info("the page for operators is on {address}", address=listening.getHost())
+
+    def _cannot(self, failure: Failure) -> None:
+        log.error(
+            "cannot listen on {port} (change_hook_admin): {reason}; retrying in {seconds:.0f} s",
+            port=self._port,
+            reason=failure.getErrorMessage(),
+            seconds=AGAIN,
+        )
+        self._later = self._reactor.callLater(AGAIN, self._listen)
+
+    def stop(self) -> Deferred[None]:
+        """Listen no more."""
+        self._stopped = True
+        if self._later is not None and self._later.active():
+            self._later.cancel()
+        listening, self._listening = self._listening, None
+        return succeed(None) if listening is None else maybeDeferred(listening.stopListening)
+
+
+__all__ = ["AGAIN", "AdminPort"]

@@ -1,0 +1,138 @@
+"""The key ``change_hook_admin``: where the page is, and who may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+import msgspec
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory
+
+from change_hooks.core.options import nearest
+
+DEFAULT_PORT = 8011
+LOCAL = "127.0.0.1"
+_KINDS = ("tcp", "tcp6", "ssl", "unix")
+_OPTIONS = ("port", "auth", "hosts", "payloads", "url")
+
+
+class AdminSettings(msgspec.Struct, frozen=True):
+    """What ``change_hook_admin`` says.
+
+    :param port: an endpoint string; None: only what is mounted elsewhere is answered.
+    :param address: the one that it listens on; empty: not a single one, or not known.
+    :param auth: the checkers of passwords; empty: only requests from this machine are answered, for the names
+        of this address, and those for *hosts*.
+    :param hosts: the names for which requests are answered without a password.
+    :param payloads: show what was sent.
+    :param url: what forges are told, without the endpoint's name; empty: not known.
+    """
+
+    port: str | None = None
+    address: str = ""
+    auth: tuple[Any, ...] = ()
+    hosts: tuple[str, ...] = ()
+    payloads: bool = True
+    url: str = ""
+
+
+def read_settings(
+    written: Any, checkers: Callable[[str, Any], tuple[Any, ...]]
+) -> tuple[AdminSettings | None, list[str]]:
+    """What ``change_hook_admin`` says, and what is wrong with it.
+
+    :param checkers: reads an option ``auth``, and reports what is wrong with it.
+    """
+    if written is None or written is False:
+        return None, []
+    if not isinstance(written, Mapping):
+        return None, [f"change_hook_admin must be a dict, for instance {{'port': {DEFAULT_PORT}}}; or None"]
+    problems = [
+        f"unknown option {name!r}{nearest(str(name), _OPTIONS)}" for name in written if name not in _OPTIONS
+    ]
+    auth = checkers("change_hook_admin: option 'auth'", written.get("auth"))
+    port, address = _port(written.get("port"), problems, protected=bool(auth))
+    hosts = written.get("hosts", ())
+    if not isinstance(hosts, (list, tuple)) or not all(isinstance(host, str) for host in hosts):
+        problems.append("option 'hosts' must be a list of host names")
+        hosts = ()
+    payloads = written.get("payloads", True)
+    if not isinstance(payloads, bool):
+        problems.append("option 'payloads' must be True or False")
+    url = written.get("url", "")
+    if not isinstance(url, str) or not (url == "" or url.startswith(("https://", "http://"))):
+        problems.append(
+            "option 'url' must be the address that forges are told, for instance"
+            " 'https://ci.example.org/change_hook'"
+        )
+    if problems:
+        return None, [f"change_hook_admin: {problem}" for problem in problems]
+    names = tuple(host.lower() for host in hosts)
+    return AdminSettings(port, address, auth, names, payloads, url.rstrip("/")), []
+
+
+def _port(written: Any, problems: list[str], *, protected: bool) -> tuple[str | None, str]:
+    """The endpoint string, and the address that it listens on."""
+    if written is None:
+        return None, ""
+    number = isinstance(written, int) and not isinstance(written, bool)
+    port = f"tcp:{written}:interface={LOCAL}" if number else written
+    try:
+        address = address_of(port)
+    except ValueError as error:
+        problems.append(f"option 'port' {error}")
+        return None, ""
+    if not protected and not is_local(address):
+        problems.append(
+            f"{port!r} can be reached from other machines, so it needs 'auth', for instance"
+            " [strcred.makeChecker('file:admin.passwd')]; or listen on this machine only:"
+            f" 'port': {DEFAULT_PORT}"
+        )
+    return port, address
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine reaches an address: of IP, or the path of a UNIX socket."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost" or address.startswith("/")
+
+
+def address_of(port: Any) -> str:
+    """The address that an endpoint string listens on, empty for all of them; a path, for a UNIX socket.
+
+    :raises ValueError: it is not an endpoint string of a kind that has one.
+    """
+    looking = _Looking()
+    try:
+        if port.partition(":")[0] not in _KINDS:
+            raise ValueError("tcp:, tcp6:, ssl: and unix: can be used")
+        serverFromString(looking, port).listen(Factory())
+    except Exception as error:
+        raise ValueError(f"must be a port number or a Twisted endpoint string ({error})") from None
+    return looking.address
+
+
+class _Looking:
+    """Stands for a reactor, to see what an endpoint would listen on."""
+
+    address = ""
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> None:
+        self.address = interface
+
+    def listenSSL(
+        self, port: int, factory: Any, context: Any, backlog: int = 50, interface: str = ""
+    ) -> None:
+        self.address = interface
+
+    def listenUNIX(
+        self, address: str, factory: Any, backlog: int = 50, mode: int = 0o666, wantPID: bool = False
+    ) -> None:
+        self.address = address if address.startswith("/") else f"/{address}"
+
+
+__all__ = ["DEFAULT_PORT", "AdminSettings", "address_of", "is_local", "read_settings"]
