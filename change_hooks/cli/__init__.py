@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from change_hooks.cli.capture import capture
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, read_config
 from change_hooks.cli.logs import begin_logging
 from change_hooks.cli.operate import changes, deliveries, prune, show
@@ -34,7 +35,7 @@ def main() -> None:
     """
 
 
-for command in (changes, deliveries, show, replay, recover, prune, send, simulate_command, notify):
+for command in (changes, deliveries, show, capture, replay, recover, prune, send, simulate_command, notify):
     main.add_command(command)
 
 

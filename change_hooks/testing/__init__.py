@@ -7,6 +7,7 @@ and the disk are replaced.
 
 from change_hooks.journal.in_memory import MemoryJournal
 from change_hooks.testing.receiver import Receiver, Result, Unsettled, handle, post
+from change_hooks.testing.recorded import Recorded, in_short, recorded
 from change_hooks.testing.requests import CONFIGURED, Payload, Secret, Sent, build, ed25519
 from change_hooks.testing.sinks import MemorySink
 
@@ -16,6 +17,7 @@ __all__ = [
     "MemorySink",
     "Payload",
     "Receiver",
+    "Recorded",
     "Result",
     "Secret",
     "Sent",
@@ -23,5 +25,7 @@ __all__ = [
     "build",
     "ed25519",
     "handle",
+    "in_short",
     "post",
+    "recorded",
 ]

@@ -11,8 +11,9 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import SignatureMismatch, SignatureMissing
 from change_hooks.core.verification import sign_hmac
 from change_hooks.dialects.gitee import GiteeHandler
+from change_hooks.testing.recorded import RECEIVED
 from tests.conftest import delivery
-from tests.support.recorded import RECEIVED, load
+from tests.support.recorded import load
 
 from .test_every_forge import PAYLOADS
 

@@ -11,8 +11,10 @@ from twisted.internet.defer import Deferred
 
 from change_hooks.core.errors import BadPayload, DeliveryError
 from change_hooks.plugins import installed
+from change_hooks.testing import Recorded
+from change_hooks.testing.recorded import in_short
 from tests.conftest import result_of
-from tests.support.recorded import Recorded, in_short, load, recorded
+from tests.support.recorded import load, recorded
 
 NAMES = [each.name for each in recorded()]
 HANDLERS: dict[str, Any] = {}

@@ -12,8 +12,9 @@ from change_hooks.core.errors import BadPayload, ConfigurationError, SignatureMi
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.handler import check_options
 from change_hooks.dialects.sourcehut import OLDEST, SourceHutHandler
+from change_hooks.testing.recorded import RECEIVED
 from tests.conftest import delivery
-from tests.support.recorded import RECEIVED, load
+from tests.support.recorded import load
 from tests.test_service import Rig
 
 from .test_every_forge import PAYLOADS

@@ -357,6 +357,10 @@ def test_the_back_off_doubles_with_jitter_up_to_a_cap() -> None:
         assert whole / 2 <= back_off(attempts) <= whole
 
 
+def test_a_hundred_attempts_take_about_six_hours() -> None:
+    assert 5 * 3600 < sum(map(back_off, range(1, 100))) < 7 * 3600
+
+
 def test_a_sink_may_ask_to_be_left_alone(tmp_path: Path) -> None:
     asked = [100.0, 1e9]
 
@@ -412,7 +416,6 @@ def test_a_sink_that_is_down_for_ninety_nine_attempts_loses_nothing(tmp_path: Pa
         rig.advance(LONGEST_RETRY)
     assert sink.taken == ["1.0", "2.0"]
     assert rig.states() == ["delivered", "delivered"]
-    assert rig.clock.seconds() > 8 * 3600
 
 
 def test_and_after_a_hundred_it_is_a_dead_letter_and_the_rest_goes_on(tmp_path: Path, sink: Sink) -> None:
