@@ -267,6 +267,8 @@ class _Reader:
             protected = bool(auth)
         written = self._with_secrets(where, handler, written)
         problems, doubts = check_options(handler, written, protected=protected)
+        if written.get("replay") is False and self.www.get("change_hook_journal", DEFAULT_JOURNAL) is None:
+            doubts.append("'replay': False has no effect without a journal (change_hook_journal)")
         self.problems += [f"{where}: {problem}" for problem in problems]
         self.warnings += [f"{where}: {doubt}" for doubt in doubts]
         return EndpointConfig(name, handler, written if isinstance(options, Mapping) else True, auth)

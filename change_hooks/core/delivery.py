@@ -126,6 +126,7 @@ class Delivery:
     :param received: when, in seconds since the epoch.
     :param verification: how its sender was verified; None: nobody has looked at that yet.
     :param stored: what of it is stored.
+    :param digest: of what was verified, when it may be accepted only once, under whatever id; else empty.
     """
 
     __slots__ = (
@@ -134,6 +135,7 @@ class Delivery:
         "body",
         "client",
         "dialect",
+        "digest",
         "id",
         "method",
         "received",
@@ -151,6 +153,7 @@ class Delivery:
     received: float
     verification: Verification | None
     stored: Stored
+    digest: str
     _headers: Headers
     _content: BytesIO
 
@@ -167,6 +170,7 @@ class Delivery:
         received: float = 0.0,
         verification: Verification | None = None,
         stored: Stored = ALL,
+        digest: str = "",
     ) -> None:
         _set(self, "method", method)
         _set(self, "uri", uri)
@@ -178,6 +182,7 @@ class Delivery:
         _set(self, "received", received)
         _set(self, "verification", verification)
         _set(self, "stored", stored)
+        _set(self, "digest", digest)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a Delivery is immutable; {name!r} cannot be set")
@@ -217,6 +222,7 @@ class Delivery:
         body: bytes | None = None,
         uri: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        digest: str | None = None,
     ) -> Delivery:
         """The same, but for what is given.
 
@@ -238,6 +244,7 @@ class Delivery:
             received=self.received,
             verification=self.verification if verification is None else verification,
             stored=self.stored,
+            digest=self.digest if digest is None else digest,
         )
 
     # What a handler reads, under the names of twisted.web.

@@ -230,6 +230,7 @@ class ForgeOptions(Options):
 
     secret: Any = option(None, secret)
     strict: bool = option(default=False, check=flag)
+    replay: bool = option(default=True, check=flag)
     codebase: Any = option(None, text_or_callable)
     project: Any = option(None, text_or_callable)
     skips: tuple[re.Pattern[str], ...] = option(compile_skips(DEFAULT_SKIPS), skips)

@@ -176,6 +176,8 @@ class EventHandler(HookHandler[Forge]):
             doubts.append(
                 "accepts deliveries from anybody: set 'secret' (the same at the forge), or change_hook_auth"
             )
+        if options.get("replay") is False and not (protected or options.get("secret")):
+            doubts.append("'replay': False has no effect without a 'secret': nothing is verified")
         for name in ("complete", "commands"):
             if options.get(name) and cls.forge not in installed(FORGE_GROUPS).names():
                 doubts.append(f"{name!r} has no effect: there is no client for the API of {cls.forge!r}")

@@ -53,14 +53,17 @@ class GiteaSender(EventHandler[GiteaOptions]):
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
         """The JSON is signed, also when it is sent in a form; all signatures that are there must match."""
-        document, _ = raw_json(delivery, form=True)
         headers = [(header, delivery.header(header.name)) for header in SIGNATURES]
-        verify_together(document, headers, secrets)
+        verify_together(self.signed_part(delivery), headers, secrets)
         return "signature"
+
+    def signed_part(self, delivery: Delivery) -> bytes:
+        """The JSON; a form around it can be written in many ways."""
+        return raw_json(delivery, form=True)[0]
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
         """With all signatures, as Forgejo does."""
-        document, _ = raw_json(delivery, form=True)
+        document = self.signed_part(delivery)
         return delivery.replace(
             headers={
                 header.name: sign_hmac(document, secret, header.algorithm, header.prefix)

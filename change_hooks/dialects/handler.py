@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from hashlib import sha256
 from typing import Any, ClassVar, Generic, Literal, cast
 
 import msgspec
@@ -172,6 +173,11 @@ class HookHandler(Generic[Opts]):
         """True when every delivery is verified by a signature or token before it is read."""
         return bool(getattr(self.settings, "secret", None))
 
+    @property
+    def can_verify(self) -> bool:
+        """True when there is a secret or token to verify deliveries with."""
+        return self.signed or bool(getattr(self.settings, "secret", None))
+
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
         """Check that one of *secrets* was used. Not called without any, and for a large body
         (:data:`LARGE`) in a thread.
@@ -221,6 +227,23 @@ class HookHandler(Generic[Opts]):
         if kind == "none" and self.context.protected:
             kind = "password"
         return delivery.replace(verification=kind)
+
+    def signed_part(self, delivery: Delivery) -> bytes:
+        """What of a verified delivery nobody can change: what a signature covers."""
+        return delivery.body
+
+    def digest(self, delivery: Delivery) -> Steps[str]:
+        """A digest of :meth:`signed_part`, where the option ``replay`` says that a verified delivery is
+        accepted only once; else empty.
+        """
+        if getattr(self.settings, "replay", True) or delivery.verification == "none":
+            return ""
+        if len(delivery.body) > LARGE:
+            return (yield deferToThread(self._digest, delivery))
+        return self._digest(delivery)
+
+    def _digest(self, delivery: Delivery) -> str:
+        return sha256(self.signed_part(delivery)).hexdigest()
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The sender's name for the delivery; a redelivery has the same. None: it gives none."""

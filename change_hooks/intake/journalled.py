@@ -26,9 +26,9 @@ class JournalIntake:
 
         def stored(appended: Appended) -> Receipt:
             if appended.duplicate:
-                return Receipt("duplicate", about=found.about)
+                return Receipt("duplicate", about=found.about, id=appended.id)
             self._dispatcher.wake()
-            return accepted(found)
+            return accepted(found, appended.id)
 
         routes = self._dispatcher.routes(found, delivery.dialect)
         appended = self._journal.append(delivery, found, *routes, about=found.about)

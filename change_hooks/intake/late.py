@@ -22,7 +22,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import DeliveryError, Unavailable
 from change_hooks.core.found import Found
 from change_hooks.incidents import report
-from change_hooks.intake.receipt import Receipt, ignored
+from change_hooks.intake.receipt import Outcome, Receipt, ignored
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import Appended, Pending
 from change_hooks.outbox.dispatcher import LOOK_AGAIN, Dispatcher, back_off
@@ -74,7 +74,8 @@ class _InTime:
         self._stored = self._journal.postpone(self._delivery).addCallbacks(self._answer_early, self._refuse)
 
     def _answer_early(self, appended: Appended) -> int | None:
-        self._answer.callback(Receipt("duplicate" if appended.duplicate else "postponed"))
+        outcome: Outcome = "duplicate" if appended.duplicate else "postponed"
+        self._answer.callback(Receipt(outcome, id=appended.id))
         if appended.duplicate:
             return None
         self._postponed(appended.seq)

@@ -22,17 +22,19 @@ class Receipt(msgspec.Struct, frozen=True):
     :param changes: how many.
     :param reason: why there is none.
     :param about: what it is about.
+    :param id: the id that it is stored under, when that is not its own: the same came under that before.
     """
 
     outcome: Outcome
     changes: int = 0
     reason: str = ""
     about: About = NOTHING_KNOWN
+    id: str = ""
 
 
-def accepted(found: Found) -> Receipt:
+def accepted(found: Found, id: str = "") -> Receipt:
     """The receipt for changes that have been stored or handed over."""
-    return Receipt("accepted", len(found), about=found.about)
+    return Receipt("accepted", len(found), about=found.about, id=id)
 
 
 def ignored(found: Found) -> Receipt:

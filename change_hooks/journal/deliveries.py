@@ -47,6 +47,7 @@ class Stored(NamedTuple):
     author: str
     client: str
     verification: str
+    digest: str
     recovered: str
     sinks: str
     size: int
@@ -75,6 +76,7 @@ FORGET_FAILURE = (
     " (SELECT seq FROM deliveries WHERE id = ? AND dialect = ? AND service = ?"
     f" AND state = 'failed' AND {IS_ACCEPTED})"
 )
+FIND_DIGEST = f"SELECT id FROM deliveries WHERE digest = ? AND dialect = ? AND digest <> '' AND {IS_ACCEPTED}"
 COUNT_DUPLICATE = (
     "UPDATE deliveries SET duplicates = duplicates + ?"
     f" WHERE id = ? AND dialect = ? AND service = ? AND {IS_ACCEPTED}"
@@ -195,17 +197,19 @@ def append(session: Session, appends: list[Append]) -> list[Appended]:
     first: dict[Name, Append] = {}
     for each in appends:
         first.setdefault(each.name, each)
-    stored = _insert(session, first)
+    stored, before = _insert(session, first)
     again: dict[Name, int] = {}
     results = []
     entries = []
     for each in appends:
         seq = stored.get(each.name) if first[each.name] is each else None
+        name = before.get(each.name, each.name)
+        id = "" if name is each.name else name[1]
         if seq is None:
-            again[each.name] = again.get(each.name, 0) + 1
-            results.append(_DUPLICATE)
+            again[name] = again.get(name, 0) + 1
+            results.append(Appended(duplicate=True, id=id) if id else _DUPLICATE)
             continue
-        results.append(Appended(duplicate=False, seq=seq))
+        results.append(Appended(duplicate=False, seq=seq, id=id))
         entries += [(*queue, seq) for queue in each.queues]
     if again:
         session.executemany(COUNT_DUPLICATE, [(times, *name[::-1]) for name, times in again.items()])
@@ -217,22 +221,35 @@ def append(session: Session, appends: list[Append]) -> list[Appended]:
 _DUPLICATE = Appended(duplicate=True)
 
 
-def _insert(session: Session, appends: Mapping[Name, Append]) -> dict[Name, int]:
+def _insert(session: Session, appends: Mapping[Name, Append]) -> tuple[dict[Name, int], dict[Name, Name]]:
     """Store deliveries, also those that came before and failed.
 
-    :returns: the places of those that were stored.
+    :returns: the places of those that were stored; and the names under which some came before.
     """
     names = list(appends)
     statement = of_many(INSERT, _ONE, len(names))
     stored = session.insert(statement, names, [value for each in appends.values() for value in each.row])
+    before: dict[Name, Name] = {}
     for name in names if len(stored) < len(names) else ():
         if name not in stored:
             with session.together():
-                session.execute(FORGET_FAILURE, name[::-1])
-                row = session.execute(REVIVE, appends[name].row).fetchone()
-            if row is not None:
-                stored[name] = row["seq"]
-    return stored
+                row = appends[name].row
+                id = _id_before(session, row)
+                if id != row.id:
+                    before[name] = (row.dialect, id)
+                session.execute(FORGET_FAILURE, (id, row.dialect))
+                revived = session.execute(REVIVE, row._replace(id=id)).fetchone()
+            if revived is not None:
+                stored[name] = revived["seq"]
+    return stored, before
+
+
+def _id_before(session: Session, row: Stored) -> str:
+    """The id under which a delivery came before; its own where nothing says otherwise."""
+    if not row.digest:
+        return row.id
+    found = session.execute(FIND_DIGEST, (row.digest, row.dialect)).fetchone()
+    return row.id if found is None else str(found["id"])
 
 
 def append_large(session: Session, large: Append, names: Sequence[str]) -> Appended:
@@ -281,6 +298,7 @@ def _row(
         author=storable(about.author),
         client=storable(delivery.client.host),
         verification=delivery.verification or "none",
+        digest=delivery.digest,
         recovered=recovered,
         sinks=encode_routes(*routes),
         size=len(body),

@@ -51,12 +51,14 @@ NOWHERE = Routes()
 class Appended(msgspec.Struct, frozen=True):
     """What became of a delivery that was to be stored.
 
-    :param duplicate: a delivery of this id was accepted before, and nothing was stored.
+    :param duplicate: a delivery of this id, or with this digest, was accepted before; nothing was stored.
     :param seq: its place in the journal; 0 for a duplicate.
+    :param id: the id under which it came before, when that was another one.
     """
 
     duplicate: bool
     seq: int = 0
+    id: str = ""
 
 
 class Pending(msgspec.Struct, frozen=True):

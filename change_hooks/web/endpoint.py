@@ -49,6 +49,10 @@ DEFAULT_MAX_BODY = 25 * 1024 * 1024
 #: How long a user's callable may take to give a secret, in seconds.
 SECRET_WITHIN = 4.0
 
+#: What the id of a delivery begins with that could have been verified and was not, so that it never stands in
+#: the way of one that is.
+UNVERIFIED = "unverified:"
+
 AGAIN = "'change-hooks replay' processes it again"
 
 log = Logger()
@@ -172,7 +176,10 @@ class Endpoint(Resource):
                 verified = yield verified.addTimeout(SECRET_WITHIN, self._clock)
             except DeferredTimeout:
                 raise Unavailable("verifying the sender takes too long; send it again") from None
-        return verified.replace(id=safe_id(self._ours.delivery_id(verified)))
+        id = safe_id(self._ours.delivery_id(verified))
+        if verified.verification == "none" and self._ours.can_verify:
+            id = UNVERIFIED + id
+        return verified.replace(id=id, digest=(yield from self._ours.digest(verified)))
 
     def _accept(self, delivery: Delivery) -> Receipt | Deferred[Receipt]:
         found = self.found(delivery)
@@ -190,7 +197,7 @@ class Endpoint(Resource):
 
     def _answer(self, receipt: Receipt, delivery: Delivery) -> Answer:
         if receipt.outcome == "duplicate":
-            text = f"duplicate of {delivery.id}, which was accepted before; {AGAIN}"
+            text = f"duplicate of {receipt.id or delivery.id}, which was accepted before; {AGAIN}"
         elif receipt.outcome == "postponed":
             text = "accepted; its changes are still being looked up"
         elif receipt.outcome == "ignored":
@@ -202,7 +209,7 @@ class Endpoint(Resource):
             202,
             text,
             receipt.changes,
-            delivery.id,
+            receipt.id or delivery.id,
             outcome=outcome,
             reason=receipt.reason,
             about=receipt.about,

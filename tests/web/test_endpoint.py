@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from treq.testing import StubTreq
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.web.resource import Resource
@@ -18,6 +19,7 @@ from change_hooks.core.errors import SignatureMissing, Unavailable
 from change_hooks.core.found import About, Found
 from change_hooks.intake.receipt import Receipt
 from change_hooks.observer import Observer
+from change_hooks.testing import Receiver, build
 from change_hooks.web.admission import Gate
 from change_hooks.web.endpoint import SECRET_WITHIN, Endpoint
 from tests.conftest import Client, has_fired
@@ -252,3 +254,66 @@ def watched(handler: Any, intake: Any, observer: Observer) -> Client:
     root = Resource()
     root.putChild(b"x", Endpoint("x", handler, intake, Gate(), 1000, clock=clock, observer=observer))
     return Client(root)
+
+
+SECRET = "a long enough secret"
+PUSHED = {
+    "ref": "refs/heads/main",
+    "before": "0" * 40,
+    "after": "1" * 40,
+    "repository": {"full_name": "o/r", "html_url": "https://forge.example/o/r"},
+    "commits": [{"id": "1" * 40, "message": "m", "author": {"name": "A"}, "timestamp": "2024-05-01T10:00:00Z"}],
+    "head_commit": {"id": "1" * 40, "message": "m", "timestamp": "2024-05-01T10:00:00Z"},
+}
+
+
+def receiver(dialect: str = "github", **options: Any) -> Receiver:
+    return Receiver({"change_hook_dialects": {dialect: {"secret": SECRET, **options}}})
+
+
+def test_a_verified_body_under_another_id_is_a_duplicate_where_that_is_said() -> None:
+    with receiver(replay=False) as here:
+        first = here.post("github", "push", PUSHED, id="a")
+        again = here.post("github", "push", PUSHED, id="b")
+        # The name of the event is not signed.
+        other = here.post("github", "create", PUSHED, id="c")
+        assert (first.status, len(first.changes), again.changes) == (202, 1, [])
+        assert again.text.startswith("duplicate of a, which was accepted before")
+        assert again.delivery == "a"
+        assert other.changes == []
+        (stored,) = here.deliveries()[:1]
+        assert (stored.delivery, stored.duplicates) == ("a", 1)
+        assert "signature" not in str(here.journal.reader().whole(stored.seq).delivery.requestHeaders).lower()
+    with receiver() as here:
+        assert [len(here.post("github", "push", PUSHED, id=id).changes) for id in "ab"] == [1, 1]
+
+
+def test_a_signed_document_in_another_form_is_the_same() -> None:
+    with receiver("gitea", replay=False) as here:
+        document = json.dumps(PUSHED).encode()
+        assert here.post("gitea", "push", document, id="a").changes
+        assert here.post("gitea", "push", form={"payload": document.decode()}, id="b").text.startswith("duplicate of a,")
+
+
+def test_a_large_body_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("change_hooks.dialects.handler.LARGE", 10)
+    monkeypatch.setattr("change_hooks.dialects.handler.deferToThread", maybeDeferred)
+    with receiver(replay=False) as here:
+        texts = [here.post("github", "push", PUSHED, id=id).text for id in "ab"]
+    assert texts[0] == "1 change found"
+    assert texts[1].startswith("duplicate of a,")
+
+
+@pytest.mark.parametrize("replay", [True, False])
+def test_an_unverified_delivery_never_makes_a_verified_one_a_duplicate(replay: bool) -> None:
+    with receiver(replay=replay) as here:
+        unsigned = here.post("github", "push", PUSHED, id="a", secret=None)
+        assert (unsigned.delivery, len(unsigned.changes)) == ("unverified:a", 1)
+        signed = here.post("github", "push", PUSHED, id="a")
+        assert (signed.delivery, len(signed.changes)) == ("a", 1)
+        assert here.post("github", "push", PUSHED, id="a", secret=None).text.startswith("duplicate of unv")
+
+
+def test_where_nothing_can_be_verified_the_id_is_the_senders() -> None:
+    with Receiver({"change_hook_dialects": {"github": True}}) as here:
+        assert here.post("github", "push", PUSHED, id="a").delivery == "a"

@@ -21,6 +21,7 @@ CREATE TABLE deliveries (
     author TEXT NOT NULL DEFAULT '',
     client TEXT NOT NULL DEFAULT '',
     verification TEXT NOT NULL DEFAULT 'none',
+    digest {NAME} NOT NULL DEFAULT '',
     recovered TEXT NOT NULL DEFAULT '',
     duplicates INTEGER NOT NULL DEFAULT 0,
     sinks TEXT NOT NULL DEFAULT '',
@@ -40,6 +41,9 @@ CREATE TABLE deliveries (
 );
 -- What gave nothing never claims an id.
 CREATE UNIQUE INDEX deliveries_id ON deliveries (id, dialect, service) WHERE state NOT IN ('ignored', 'refused');
+-- What may be accepted only once, under whatever id.
+CREATE UNIQUE INDEX deliveries_digest ON deliveries (digest, dialect, service)
+    WHERE digest <> '' AND state NOT IN ('ignored', 'refused');
 CREATE INDEX deliveries_received ON deliveries (received);
 CREATE INDEX deliveries_undone ON deliveries (state, seq) WHERE state IN ('pending', 'waiting', 'failed');
 CREATE INDEX traces_id ON deliveries (id, dialect) WHERE state IN ('ignored', 'refused');
