@@ -19,7 +19,7 @@ from twisted.cred.checkers import ICredentialsChecker
 
 from change_hooks.admin.settings import AdminSettings, read_settings
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.core.options import nearest, option_names
+from change_hooks.core.options import nearest, option_names, texts
 from change_hooks.dialects.handler import HookHandler, check_options
 from change_hooks.interfaces import IChangeSink, IDeliverySink
 from change_hooks.outbox.routing import RoutedSink
@@ -68,6 +68,7 @@ class HooksConfig:
     :param admin: what is said of the page for operators; None: nothing.
     :param max_body: in bytes.
     :param max_in_flight: the most that ``serve`` holds of all bodies, in bytes; None: eight times *max_body*.
+    :param hosts: the names under which endpoints without a signature answer on this machine's own interface.
     :param journal: the file of a SQLite journal, or a PostgreSQL URL; None: no journal.
     :param sinks: by name, each with what it gets.
     :param attempts: failures of a sink after which a change is given up.
@@ -82,6 +83,7 @@ class HooksConfig:
     admin: AdminSettings | None
     max_body: int
     max_in_flight: int | None
+    hosts: tuple[str, ...]
     journal: Path | str | None
     attempts: int
     answer_within: float
@@ -114,6 +116,7 @@ class _Reader:
             admin=self._admin(),
             max_body=int(self._positive("change_hook_max_body", DEFAULT_MAX_BODY, "bytes")),
             max_in_flight=self._max_in_flight(),
+            hosts=self._hosts(),
             journal=self._journal(),
             attempts=attempts,
             answer_within=self._positive("change_hook_answer_within", DEFAULT_ANSWER_WITHIN, "seconds"),
@@ -141,6 +144,14 @@ class _Reader:
         if self.www.get("change_hook_max_in_flight") is None:
             return None
         return int(self._positive("change_hook_max_in_flight", DEFAULT_MAX_BODY, "bytes"))
+
+    def _hosts(self) -> tuple[str, ...]:
+        value = self.www.get("change_hook_hosts")
+        try:
+            return () if value is None else tuple(name.lower() for name in texts(value))
+        except TypeError as error:
+            self.problems.append(f"change_hook_hosts {error}, for instance ['ci.example.com']")
+            return ()
 
     def _keep(self) -> float | None:
         if "change_hook_keep" in self.www and self.www["change_hook_keep"] is None:
@@ -321,6 +332,7 @@ _KEYS = (
     "change_hook_attempts",
     "change_hook_auth",
     "change_hook_dialects",
+    "change_hook_hosts",
     "change_hook_journal",
     "change_hook_keep",
     "change_hook_keep_trace",

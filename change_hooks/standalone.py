@@ -131,6 +131,7 @@ def standalone_settings(path: Path | None) -> Settings:
         www: Mapping[str, Any] = {
             "change_hook_dialects": {"base": True},
             "change_hook_admin": {"port": ADMIN_PORT},
+            "change_hook_hosts": ["localhost"],
         }
         return Settings(www, Path.cwd(), f"tcp:{DEFAULT_PORT}:interface=127.0.0.1")
     config = load_file(path)

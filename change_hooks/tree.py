@@ -100,6 +100,7 @@ def _endpoint(
         clock=reactor_unless(context.clock),
         protected=protected,
         signatures=signatures,
+        hosts=config.hosts,
         observer=observer,
         tracer=tracer,
     )

@@ -238,9 +238,12 @@ class HookHandler(Generic[Opts]):
         """
         if getattr(self.settings, "replay", True) or delivery.verification == "none":
             return ""
-        if len(delivery.body) > LARGE:
-            return (yield deferToThread(self._digest, delivery))
-        return self._digest(delivery)
+        found: str = (
+            (yield deferToThread(self._digest, delivery))
+            if len(delivery.body) > LARGE
+            else self._digest(delivery)
+        )
+        return found
 
     def _digest(self, delivery: Delivery) -> str:
         return sha256(self.signed_part(delivery)).hexdigest()

@@ -76,7 +76,10 @@ FORGET_FAILURE = (
     " (SELECT seq FROM deliveries WHERE id = ? AND dialect = ? AND service = ?"
     f" AND state = 'failed' AND {IS_ACCEPTED})"
 )
-FIND_DIGEST = f"SELECT id FROM deliveries WHERE digest = ? AND dialect = ? AND digest <> '' AND {IS_ACCEPTED}"
+FIND_DIGEST = (
+    "SELECT id FROM deliveries WHERE digest = ? AND dialect = ? AND service = ?"
+    f" AND digest <> '' AND {IS_ACCEPTED}"
+)
 COUNT_DUPLICATE = (
     "UPDATE deliveries SET duplicates = duplicates + ?"
     f" WHERE id = ? AND dialect = ? AND service = ? AND {IS_ACCEPTED}"
@@ -204,12 +207,12 @@ def append(session: Session, appends: list[Append]) -> list[Appended]:
     for each in appends:
         seq = stored.get(each.name) if first[each.name] is each else None
         name = before.get(each.name, each.name)
-        id = "" if name is each.name else name[1]
+        other_id = "" if name is each.name else name[-1]
         if seq is None:
             again[name] = again.get(name, 0) + 1
-            results.append(Appended(duplicate=True, id=id) if id else _DUPLICATE)
+            results.append(Appended(duplicate=True, id=other_id) if other_id else _DUPLICATE)
             continue
-        results.append(Appended(duplicate=False, seq=seq, id=id))
+        results.append(Appended(duplicate=False, seq=seq, id=other_id))
         entries += [(*queue, seq) for queue in each.queues]
     if again:
         session.executemany(COUNT_DUPLICATE, [(times, *name[::-1]) for name, times in again.items()])
@@ -234,11 +237,11 @@ def _insert(session: Session, appends: Mapping[Name, Append]) -> tuple[dict[Name
         if name not in stored:
             with session.together():
                 row = appends[name].row
-                id = _id_before(session, row)
-                if id != row.id:
-                    before[name] = (row.dialect, id)
-                session.execute(FORGET_FAILURE, (id, row.dialect))
-                revived = session.execute(REVIVE, row._replace(id=id)).fetchone()
+                first_id = _id_before(session, row)
+                if first_id != row.id:
+                    before[name] = (*name[:-1], first_id)
+                session.execute(FORGET_FAILURE, (first_id, row.dialect, row.service))
+                revived = session.execute(REVIVE, row._replace(id=first_id)).fetchone()
             if revived is not None:
                 stored[name] = revived["seq"]
     return stored, before
@@ -248,7 +251,7 @@ def _id_before(session: Session, row: Stored) -> str:
     """The id under which a delivery came before; its own where nothing says otherwise."""
     if not row.digest:
         return row.id
-    found = session.execute(FIND_DIGEST, (row.digest, row.dialect)).fetchone()
+    found = session.execute(FIND_DIGEST, (row.digest, row.dialect, row.service)).fetchone()
     return row.id if found is None else str(found["id"])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -76,6 +78,45 @@ def refuse_cross_site(request: Any) -> None:
             raise CrossSiteRequest("a page of another site may not send this")
 
 
+def refuse_foreign_host(request: Any, hosts: Collection[str] = ()) -> None:
+    """Refuse what a browser sends to this machine for a page whose name leads here (DNS rebinding).
+    To the browser the page and this server are one site; only the name tells them apart. It says
+    ``Sec-Fetch-Site`` where the page came by TLS or from this machine, and then the name is right.
+
+    :param hosts: the names under which an endpoint without a signature answers; empty: any, to who is no
+        browser. Addresses of this machine, and ``localhost``, are always among them.
+    :raises CrossSiteRequest: the request came to the loopback interface, and its ``Host`` is another.
+    """
+    headers = request.requestHeaders
+    from_browser = headers.hasHeader(b"origin") or headers.hasHeader(b"accept-language")
+    if not (hosts or (from_browser and not headers.hasHeader(b"sec-fetch-site"))):
+        return
+    if not _is_loopback(getattr(request.getHost(), "host", "")):
+        return
+    name = _host_name(headers.getRawHeaders(b"host", [b""])[-1].decode("latin-1"))
+    if name not in hosts and name != "localhost" and not _is_loopback(name):
+        raise CrossSiteRequest(
+            "this endpoint has no secret: over the loopback interface it answers only to 'localhost', and to"
+            " the names in change_hook_hosts"
+        )
+
+
+def _host_name(host: str) -> str:
+    """The name or address in a ``Host`` header, in lower case, without its port."""
+    try:
+        return urlsplit(f"//{host.strip()}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
 def refuse_encoding(request: Any) -> None:
     """Refuse a body that is compressed, or encoded otherwise.
 
@@ -101,4 +142,4 @@ def _authority(origin: bytes) -> bytes:
         return b""
 
 
-__all__ = ["Gate", "refuse_cross_site", "refuse_encoding"]
+__all__ = ["Gate", "refuse_cross_site", "refuse_encoding", "refuse_foreign_host"]

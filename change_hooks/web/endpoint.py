@@ -8,6 +8,7 @@ knows its status. Nothing that was sent gets into a header, and nothing but clea
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from hashlib import sha256
 from secrets import token_hex
 from time import time
@@ -33,7 +34,7 @@ from change_hooks.incidents import report
 from change_hooks.intake.receipt import Intake, Receipt, ignored
 from change_hooks.journal import Trace
 from change_hooks.observer import NOBODY, Answered, Observer
-from change_hooks.web.admission import Gate, refuse_cross_site, refuse_encoding
+from change_hooks.web.admission import Gate, refuse_cross_site, refuse_encoding, refuse_foreign_host
 from change_hooks.web.answers import (
     NOT_FOUND,
     Answer,
@@ -69,6 +70,7 @@ class Endpoint(Resource):
     :param clock: all waiting goes through it.
     :param protected: HTTP Basic authentication stands before it.
     :param signatures: signatures over bodies are stored.
+    :param hosts: see :func:`~change_hooks.web.admission.refuse_foreign_host`.
     :param observer: told of each answer.
     :param tracer: keeps a trace of each request that gave nothing.
     """
@@ -84,6 +86,7 @@ class Endpoint(Resource):
         clock: IReactorTime,
         protected: bool = False,
         signatures: bool = False,
+        hosts: Collection[str] = (),
         observer: Observer = NOBODY,
         tracer: Tracer = no_trace,
     ) -> None:
@@ -95,6 +98,7 @@ class Endpoint(Resource):
         self._gate = gate
         self._max_body = max_body
         self._clock = clock
+        self._hosts = hosts
         self._observer = observer
         self._tracer = tracer
         self._unverified: Verification = "password" if protected else "none"
@@ -149,6 +153,8 @@ class Endpoint(Resource):
             raise MethodNotAllowed((*self.methods, "HEAD") if "GET" in self.methods else self.methods)
         if not self._signed:
             refuse_cross_site(request)
+            if self._unverified == "none":
+                refuse_foreign_host(request, self._hosts)
         refuse_encoding(request)
         request.content.seek(0, 2)
         if request.content.tell() > self._max_body:
@@ -176,10 +182,10 @@ class Endpoint(Resource):
                 verified = yield verified.addTimeout(SECRET_WITHIN, self._clock)
             except DeferredTimeout:
                 raise Unavailable("verifying the sender takes too long; send it again") from None
-        id = safe_id(self._ours.delivery_id(verified))
+        name = safe_id(self._ours.delivery_id(verified))
         if verified.verification == "none" and self._ours.can_verify:
-            id = UNVERIFIED + id
-        return verified.replace(id=id, digest=(yield from self._ours.digest(verified)))
+            name = UNVERIFIED + name
+        return verified.replace(id=name, digest=(yield from self._ours.digest(verified)))
 
     def _accept(self, delivery: Delivery) -> Receipt | Deferred[Receipt]:
         found = self.found(delivery)

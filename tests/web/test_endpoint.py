@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from treq.testing import StubTreq
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
@@ -161,8 +162,17 @@ def test_a_body_as_it_is_is_taken(
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Sec-Fetch-Site": "same-site", "Origin": "http://other.example"}, 403),
         ({"Sec-Fetch-Site": "same-site", "Origin": "http://forge.example"}, 202),
-        ({"Origin": "http://forge.example:80"}, 202),
-        ({"Origin": "HTTP://FORGE.example"}, 202),
+        ({"Origin": "http://localhost:80", "Host": "localhost"}, 202),
+        ({"Origin": "HTTP://LOCALHOST", "Host": "localhost"}, 202),
+        ({"Origin": "http://127.0.0.1:8010", "Host": "127.0.0.1:8010"}, 202),
+        ({"Origin": "http://[::1]:8010", "Host": "[::1]:8010"}, 202),
+        # Names that were made to lead to this machine.
+        ({"Origin": "http://evil.example:8010", "Host": "evil.example:8010"}, 403),
+        ({"Origin": "http://127.0.0.1.evil.example", "Host": "127.0.0.1.evil.example"}, 403),
+        ({"Origin": "http://[x", "Host": "[x"}, 403),
+        ({"Origin": "http://192.0.2.1", "Host": "192.0.2.1"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://ci.example", "Host": "ci.example"}, 202),
+        ({"Host": "ci.example"}, 202),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": "http://[x"}, 403),
@@ -177,6 +187,54 @@ def test_what_a_browser_sends_for_another_site_is_refused(
         "/base", data={"revision": "1"}, headers=headers
     )
     assert reply.status == status
+
+
+def test_a_page_whose_name_leads_here_reads_nothing_in(
+    changes: list[Change], client: Callable[..., Client]
+) -> None:
+    www = {"change_hook_dialects": {"base": {"allow_get": True}}}
+    here = client(make_resource(www, sink=changes.append))
+    browser = {"Accept-Language": "en"}
+    assert here.get("/base?revision=1", headers={"Host": "evil.example", **browser}).status == 403
+    assert here.get("/base?revision=1", headers={"Host": "localhost:8010", **browser}).status == 202
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("ci.example", 202), ("localhost:1", 202), ("127.8.0.1", 202), ("x.example", 403)]
+)
+def test_where_names_are_set_an_endpoint_without_a_secret_answers_to_no_other(
+    changes: list[Change], client: Callable[..., Client], host: str, status: int
+) -> None:
+    dialects = {"base": True, "signed": {"dialect": "base", "secret": SECRET}}
+    www = {"change_hook_dialects": dialects, "change_hook_hosts": ["CI.example"]}
+    here = client(make_resource(www, sink=changes.append))
+    reply = here.post("/base", data={"revision": "1"}, headers={"Host": host})
+    assert reply.status == status
+    assert ("change_hook_hosts" in reply.text) is (status == 403)
+    sent = build(www, "signed", form={"revision": "1"})
+    headers = {**dict(_flat(sent)), "Host": host}
+    assert here.post("/signed", data=sent.body, headers=headers).status == 202
+
+
+def _flat(sent: Delivery) -> Iterator[tuple[str, str]]:
+    for name, values in sent.requestHeaders.getAllRawHeaders():
+        yield name.decode(), values[0].decode()
+
+
+def test_a_request_that_came_from_outside_may_name_any_host(changes: list[Change]) -> None:
+    root = make_resource({"change_hook_dialects": {"base": True}}, sink=changes.append)
+    headers = {
+        b"origin": b"http://ci.example",
+        b"host": b"ci.example",
+        b"content-type": b"application/x-www-form-urlencoded",
+    }
+    request = twisted_request(b"POST", b"/change_hook/base", headers, b"revision=1")
+    request.getHost = lambda: IPv4Address("TCP", "192.0.2.1", 80)
+    root.getChildWithDefault(b"base", request).render(request)
+    assert len(changes) == 1
+    request.getHost = lambda: IPv6Address("TCP", "::ffff:127.0.0.1", 80)
+    root.getChildWithDefault(b"base", request).render(request)
+    assert len(changes) == 1
 
 
 def test_an_answer_that_cannot_be_sent_is_an_incident(
@@ -262,7 +320,9 @@ PUSHED = {
     "before": "0" * 40,
     "after": "1" * 40,
     "repository": {"full_name": "o/r", "html_url": "https://forge.example/o/r"},
-    "commits": [{"id": "1" * 40, "message": "m", "author": {"name": "A"}, "timestamp": "2024-05-01T10:00:00Z"}],
+    "commits": [
+        {"id": "1" * 40, "message": "m", "author": {"name": "A"}, "timestamp": "2024-05-01T10:00:00Z"}
+    ],
     "head_commit": {"id": "1" * 40, "message": "m", "timestamp": "2024-05-01T10:00:00Z"},
 }
 
@@ -285,21 +345,23 @@ def test_a_verified_body_under_another_id_is_a_duplicate_where_that_is_said() ->
         assert (stored.delivery, stored.duplicates) == ("a", 1)
         assert "signature" not in str(here.journal.reader().whole(stored.seq).delivery.requestHeaders).lower()
     with receiver() as here:
-        assert [len(here.post("github", "push", PUSHED, id=id).changes) for id in "ab"] == [1, 1]
+        assert [len(here.post("github", "push", PUSHED, id=name).changes) for name in "ab"] == [1, 1]
 
 
 def test_a_signed_document_in_another_form_is_the_same() -> None:
     with receiver("gitea", replay=False) as here:
         document = json.dumps(PUSHED).encode()
         assert here.post("gitea", "push", document, id="a").changes
-        assert here.post("gitea", "push", form={"payload": document.decode()}, id="b").text.startswith("duplicate of a,")
+        assert here.post("gitea", "push", form={"payload": document.decode()}, id="b").text.startswith(
+            "duplicate of a,"
+        )
 
 
 def test_a_large_body_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("change_hooks.dialects.handler.LARGE", 10)
     monkeypatch.setattr("change_hooks.dialects.handler.deferToThread", maybeDeferred)
     with receiver(replay=False) as here:
-        texts = [here.post("github", "push", PUSHED, id=id).text for id in "ab"]
+        texts = [here.post("github", "push", PUSHED, id=name).text for name in "ab"]
     assert texts[0] == "1 change found"
     assert texts[1].startswith("duplicate of a,")
 
