@@ -10,7 +10,7 @@ from zope.interface import Attribute, Interface
 from change_hooks.core.found import NOTHING_KNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from twisted.internet.defer import Deferred
 
@@ -297,6 +297,13 @@ class IJournal(Interface):
     def find(dialect: str, ids: Sequence[str]) -> Deferred[dict[str, int]]:
         """Which deliveries of an endpoint came, of those with these ids: fires with their ids, and the status
         with which each was answered. One that was accepted has 202, whatever was answered before.
+        """
+
+    def read(look_up: Callable[[Any], Any]) -> Deferred[Any]:
+        """Look something up, for whoever shows what is there.
+
+        :param look_up: a function of a reader. It may run in another thread.
+        :returns: fires with its result; fails with its error.
         """
 
     def waiting_sinks() -> Deferred[list[str]]:

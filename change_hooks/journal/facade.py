@@ -21,6 +21,7 @@ from change_hooks.journal.chunks import LARGE, Piece, body_in_pieces, changes_in
 from change_hooks.journal.compression import packed
 from change_hooks.journal.deliveries import Append, Bring
 from change_hooks.journal.pending import Finish
+from change_hooks.journal.reading import LookUp, ReadingThread
 from change_hooks.journal.records import TRACES, Appended, Claimed, Outcome, Pending, Routes, Trace, Wish
 from change_hooks.journal.session import Session
 from change_hooks.journal.traces import Traces
@@ -58,6 +59,7 @@ class SQLJournal:
         self.owner = token_hex(8)
         soon = None if later is None else partial(later, 0)
         self.writer = writer(store, to_reactor, soon, observer)
+        self._reading = ReadingThread(store, to_reactor)
         self._traces = Traces(lambda operation: self.writer.submit(operation), later, service)
         # One piece of what is large is in a commit, and no more.
         self._large = DeferredLock()
@@ -65,13 +67,19 @@ class SQLJournal:
     def open(self) -> Deferred[None]:
         """Start the writer, and make or migrate the tables."""
         self.writer.start()
+        self._reading.start()
         return self.writer.submit(sweep)
 
     def close(self) -> Deferred[None]:
         """Give back what is held, finish what was asked for, and let go of the database."""
         self._traces.close()
         self.writer.submit(partial(outbox.release, owner=self.owner)).addErrback(lambda _: None)
-        return self.writer.stop()
+        written = self.writer.stop()
+        return self._reading.stop().addCallback(lambda _: written)
+
+    def read(self, look_up: LookUp[T]) -> Deferred[T]:
+        """Run a function of a reader, in a thread beside the one that writes."""
+        return self._reading.submit(look_up)
 
     # Storing.
 

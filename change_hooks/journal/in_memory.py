@@ -9,18 +9,22 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
+from twisted.internet.defer import Deferred, execute
 from zope.interface import implementer
 
 from change_hooks.interfaces import IJournal
 from change_hooks.journal.deliveries import run_operations
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.reader import Reader
+from change_hooks.journal.reading import LookUp
 from change_hooks.journal.session import Operation
 from change_hooks.journal.sqlite import Connection, SQLiteStore, migrate
 from change_hooks.journal.writer import Writer
 from change_hooks.observer import NOBODY, Observer
+
+T = TypeVar("T")
 
 
 class MemoryConnection(Connection):
@@ -56,6 +60,10 @@ class MemoryStore:
     def is_failure(error: Exception) -> bool:
         """See :meth:`change_hooks.journal.writer.Store.is_failure`."""
         return SQLiteStore.is_failure(error)
+
+    def reading(self) -> Connection:
+        """See :meth:`change_hooks.journal.writer.Store.reading`."""
+        return self.connection
 
     def close(self) -> None:
         """Keep everything: a test starts its receiver again."""
@@ -98,6 +106,10 @@ class MemoryJournal(SQLJournal):
         super().__init__(
             self.store, lambda call, *args: call(*args), None, observer, service=service, writer=writer
         )
+
+    def read(self, look_up: LookUp[T]) -> Deferred[T]:
+        """See :meth:`change_hooks.interfaces.IJournal.read`."""
+        return execute(look_up, self.reader())
 
     def reader(self) -> Reader:
         """Reads what is stored."""

@@ -145,6 +145,10 @@ class PostgreSQLStore:
             return False
         return isinstance(error, (psycopg.Error, OSError, schema.SchemaError))
 
+    def reading(self) -> Session:
+        """See :meth:`change_hooks.journal.writer.Store.reading`."""
+        return connect_to_read(self._url)
+
     def close(self) -> None:
         """Close the connection; what was not committed is gone."""
         connection, self._connection = self._connection, None

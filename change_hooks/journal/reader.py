@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from time import time
+from itertools import islice
+from time import monotonic, time
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from change_hooks.journal.records import (
     TRACES,
     Attempt,
     ChangeKey,
+    Listed,
     SinkState,
     SinkSummary,
     SinkWord,
@@ -43,6 +45,8 @@ COLUMNS = (
 _FAR = 2**62
 _LAST_CHARACTER = "\U0010ffff"
 _PATTERNS = ("event", "repository", "branch", "author")
+_TEXTS = ("id", *_PATTERNS, "reason", "client")
+_WILD = frozenset("*?[")
 
 SELECT_WITH_CHANGES = (
     f"SELECT seq, dialect, id, {CHANGES} FROM deliveries WHERE seq > ? AND count > 0 ORDER BY seq LIMIT ?"
@@ -68,9 +72,10 @@ SELECT_QUEUES = (
     "SELECT sink, count(*) AS queues, sum(CASE WHEN attempts > 0 THEN 1 ELSE 0 END) AS retrying,"
     " max(error) AS error FROM queues GROUP BY sink"
 )
+# The oldest is the first that was stored; a look into the queues' index alone is quick also when much waits.
 SELECT_WAITING_SINCE = (
-    "SELECT sink, count(*) AS waiting, min(received) AS since FROM entries JOIN deliveries USING (seq)"
-    " GROUP BY sink"
+    "SELECT sink, waiting, received AS since FROM deliveries JOIN"
+    " (SELECT sink, count(*) AS waiting, min(seq) AS seq FROM entries GROUP BY sink) AS oldest USING (seq)"
 )
 COUNT_DEAD = "SELECT sink, count(*) AS dead FROM dead_letters GROUP BY sink"
 COUNT_PENDING = f"SELECT count(*) AS pending FROM deliveries WHERE state = 'pending' AND {UNDONE}"
@@ -95,20 +100,43 @@ class Reader:
         :param before: only those before this place.
         :param limit: so many at most; None: all.
         """
-        wanted = wanted or Wanted()
+        left = _FAR if limit is None else limit
+        for _, rows in self._back(wanted or Wanted(), before):
+            yield from self._lines(rows[:left])
+            left -= len(rows)
+            if left <= 0:
+                return
+
+    def page(self, wanted: Wanted, *, before: int | None = None, limit: int, within: float) -> Listed:
+        """Some deliveries, newest first, for a page that must not take long.
+
+        :param before: only those before this place.
+        :param within: how long to look for them, in seconds; at least some rows are looked at.
+        """
+        ends = monotonic() + within
+        found: list[Row] = []
+        for last, rows in self._back(wanted, before):
+            found += rows
+            if len(found) > limit:
+                return Listed(self._lines(found[:limit]), found[limit - 1]["seq"], full=True)
+            if monotonic() > ends:
+                return Listed(self._lines(found), last, full=False)
+        return Listed(self._lines(found), None, full=True)
+
+    def _back(self, wanted: Wanted, before: int | None) -> Iterator[tuple[int, list[Row]]]:
+        """Goes back from a place: gives the last place that was looked at, and the rows that match."""
         conditions, parameters = _conditions(wanted)
         where = " AND ".join(["seq < ?", *conditions])
         statement = f"SELECT {COLUMNS} FROM deliveries WHERE {where} ORDER BY seq DESC LIMIT ?"
         place = _FAR if before is None else before
-        left = _FAR if limit is None else limit
-        while left > 0:
+        while True:
             rows = self._session.execute(statement, (place, *parameters, PAGE)).fetchall()
-            matching = [row for row in rows if _matches(row, wanted)][:left]
-            yield from self._lines(matching)
-            left -= len(matching)
-            if len(rows) < PAGE:
+            if not rows:
                 return
             place = rows[-1]["seq"]
+            yield place, [row for row in rows if _matches(row, wanted)]
+            if len(rows) < PAGE:
+                return
 
     def after(self, seq: int, limit: int = PAGE) -> list[StoredDelivery]:
         """The deliveries after a place, oldest first; for who follows."""
@@ -173,9 +201,10 @@ class Reader:
         rows = self._session.execute(FIND, (*asked, *asked, FOUND)).fetchall()
         return [(row["seq"], row["id"]) for row in rows]
 
-    def whole(self, seq: int) -> Whole:
+    def whole(self, seq: int, changes: int | None = None) -> Whole:
         """All that is known of the delivery at a place.
 
+        :param changes: so many of them at most; None: all.
         :raises LookupError: there is none.
         :raises Unreadable: it has been damaged.
         """
@@ -186,7 +215,7 @@ class Reader:
         return Whole(
             stored,
             restored(self._session, row) if row["head"] else None,
-            list(all_changes(self._session, row)),
+            list(islice(all_changes(self._session, row), changes)),
             self._states(stored),
             self.attempts(seq),
         )
@@ -286,6 +315,8 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
         ("received >= ?", wanted.since),
         ("received < ?", wanted.until),
     ]
+    if wanted.repository is not None and not _WILD.intersection(wanted.repository):
+        asked.append(("repository = ?", wanted.repository))
     conditions = [condition for condition, value in asked if value is not None]
     parameters = [value for _, value in asked if value is not None]
     if wanted.state in ("pending", "waiting", "failed"):
@@ -299,6 +330,10 @@ def _matches(row: Row, wanted: Wanted) -> bool:
     for name in _PATTERNS:
         pattern = getattr(wanted, name)
         if pattern is not None and not fnmatchcase(row[name], pattern):
+            return False
+    if wanted.text is not None:
+        text = wanted.text.casefold()
+        if not any(text in row[name].casefold() for name in _TEXTS):
             return False
     return wanted.sink is None or wanted.sink in _routes(row)
 

@@ -199,6 +199,7 @@ class Wanted(msgspec.Struct, frozen=True):
     :param state: one of :data:`STATES`.
     :param repository: an fnmatch pattern; so are *event*, *branch* and *author*.
     :param sink: the name of a sink that the delivery was for.
+    :param text: stands somewhere in the line, in small or capital letters.
     :param since: received then or later, in seconds since the epoch.
     :param until: received before.
     """
@@ -210,6 +211,7 @@ class Wanted(msgspec.Struct, frozen=True):
     branch: str | None = None
     author: str | None = None
     sink: str | None = None
+    text: str | None = None
     since: float | None = None
     until: float | None = None
 
@@ -250,6 +252,19 @@ class StoredDelivery(msgspec.Struct, frozen=True):
     duplicates: int
     recovered: str
     sinks: dict[str, SinkWord]
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A page of deliveries.
+
+    :param lines: newest first.
+    :param before: where the next page begins; None: there is none.
+    :param full: False: the time was over before the page was full.
+    """
+
+    lines: list[StoredDelivery]
+    before: int | None
+    full: bool
 
 
 class SinkState(msgspec.Struct, frozen=True):
@@ -324,8 +339,8 @@ class SinkSummary(msgspec.Struct, frozen=True):
     :param queues: how many queues.
     :param waiting: how many entries: deliveries, once for each queue.
     :param retrying: how many queues have failed, and are tried again.
-    :param since: when the oldest delivery among them was received, in seconds since the epoch; None: there is
-        none.
+    :param since: when the first of them in the journal was received, in seconds since the epoch; None: there
+        is none.
     :param dead_letters: how many changes were given up.
     :param error: the last error of a queue that is tried again.
     """
@@ -364,6 +379,7 @@ __all__ = [
     "Claimed",
     "DeadLetter",
     "Entry",
+    "Listed",
     "Outcome",
     "Pending",
     "Routes",

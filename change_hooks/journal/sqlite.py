@@ -127,6 +127,12 @@ class SQLiteStore:
             return False
         return isinstance(error, (sqlite3.Error, OSError, schema.SchemaError))
 
+    def reading(self) -> Connection:
+        """See :meth:`change_hooks.journal.writer.Store.reading`."""
+        connection = connect_to_read(self._path)
+        connection.clock = self._clock
+        return connection
+
     def _begin_checkpoint(self) -> None:
         if self._checkpoint is not None and self._checkpoint.is_alive():
             return

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
-from change_hooks.journal.session import Operation
+from change_hooks.journal.session import Operation, Session
 from change_hooks.observer import NOBODY, Observer
 
 #: When a transaction has so many operations, it takes no more in.
@@ -33,7 +33,7 @@ Submitted = tuple[Operation[Any], "Deferred[Any]"]
 
 
 class Store(Protocol):
-    """What a database has to offer to be written by a :class:`Writer`. Used in the writer's thread only."""
+    """What a database has to offer. But for :meth:`reading`, it is used in the writer's thread only."""
 
     def transact(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """Run the operations in one transaction, each given the store's session.
@@ -44,6 +44,12 @@ class Store(Protocol):
 
     def is_failure(self, error: Exception) -> bool:
         """Whether an error says that the store cannot be used now, and not that an operation is wrong."""
+
+    def reading(self) -> Session:
+        """A new connection for reading, to be used in any thread.
+
+        :raises Exception: there is none now.
+        """
 
     def close(self) -> None:
         """Let go of the database; the next transaction opens it again."""

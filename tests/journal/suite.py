@@ -130,6 +130,50 @@ def test_what_is_appended_can_be_read(journal: Journal) -> None:
     assert list(journal.reader.changes(after=1)) == []
 
 
+def test_a_page_ends_where_the_next_one_begins(journal: Journal) -> None:
+    for name in "12345":
+        journal.append(name, API)
+    first = journal.reader.page(Wanted(), limit=2, within=60)
+    assert ([line.delivery for line in first.lines], first.full) == (["5", "4"], True)
+    second = journal.reader.page(Wanted(), before=first.before, limit=2, within=60)
+    assert [line.delivery for line in second.lines] == ["3", "2"]
+    last = journal.reader.page(Wanted(), before=second.before, limit=2, within=60)
+    assert ([line.delivery for line in last.lines], last.before, last.full) == (["1"], None, True)
+    whole = journal.reader.page(Wanted(), limit=5, within=60)
+    assert (len(whole.lines), whole.before) == (5, None)
+    assert journal.reader.page(Wanted(dialect="none"), limit=5, within=60).lines == []
+
+
+def test_a_page_says_how_far_it_has_looked_when_that_takes_long(journal: Journal) -> None:
+    for number in range(PAGE + 1):
+        journal.append(str(number), API, about=About(repository="api" if number else "web"))
+    looked = journal.reader.page(Wanted(repository="w*"), limit=2, within=-1)
+    assert (looked.lines, looked.before, looked.full) == ([], 2, False)
+    rest = journal.reader.page(Wanted(repository="w*"), before=looked.before, limit=2, within=60)
+    assert ([line.delivery for line in rest.lines], rest.before, rest.full) == (["0"], None, True)
+
+
+def test_lines_are_found_by_a_text_in_them(journal: Journal) -> None:
+    journal.append("one", API, about=About("Push", "acme/Straße", "main", "Ann"))
+    journal.append("two", API, about=About("push", "acme/web", "100%", "Bob"))
+    found = {text: [line.delivery for line in journal.lines(text=text)] for text in ("STRASSE", "push", "0%")}
+    assert found == {"STRASSE": ["one"], "push": ["one", "two"], "0%": ["two"]}
+    assert journal.lines(text="elsewhere") == []
+
+
+def test_a_repository_without_a_wildcard_is_just_that(journal: Journal) -> None:
+    for name in ("acme/api", "acme/api-client", "ACME/api"):
+        journal.append(name, API, about=About(repository=name))
+    assert [line.delivery for line in journal.lines(repository="acme/api")] == ["acme/api"]
+    assert len(journal.lines(repository="acme/*")) == 2
+
+
+def test_of_many_changes_only_some_are_read(journal: Journal) -> None:
+    journal.append("1", API, WEB, API)
+    assert journal.reader.whole(1, changes=2).changes == [API, WEB]
+    assert len(journal.reader.whole(1).changes) == 3
+
+
 def test_the_delivery_is_stored_byte_for_byte(journal: Journal) -> None:
     journal.append("1", API, headers={"X-A": "b"})
     restored = journal.reader.whole(1).delivery
@@ -970,8 +1014,8 @@ def test_who_follows_misses_nothing(journal: Journal) -> None:
 
 
 def test_the_summary_says_what_waits_and_since_when(journal: Journal) -> None:
-    journal.append("1", API, WEB, received=7.0)
-    journal.append("2", API, received=6.0)
+    journal.append("1", API, WEB, received=6.0)
+    journal.append("2", API, received=7.0)
     postponed(journal, "3")
     journal.record(
         Outcome("sink", "api", [(1, 0)], attempts=1, wait=10.0, error="no"),

@@ -1,0 +1,110 @@
+"""One thread that reads, beside the one that writes.
+
+Strategy: whoever shows what is in a journal looks at many rows, and must hold up neither the reactor nor a
+delivery. So a look-up is a function of a :class:`~change_hooks.journal.reader.Reader`; it runs in a thread of
+its own, on a connection of its own, and may make there whatever is to be shown of what it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from time import monotonic
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from change_hooks.core.errors import Unavailable
+from change_hooks.journal.reader import Reader
+from change_hooks.journal.writer import Store
+
+#: After how long the journal is opened again, in seconds: another file may stand in its place.
+REOPEN = 60.0
+
+T = TypeVar("T")
+#: What is looked up, and gives a T.
+LookUp = Callable[[Reader], T]
+
+log = Logger()
+
+
+class ReadingThread:
+    """Runs look-ups, one after the other. The thread begins with the first.
+
+    :param store: the database.
+    :param to_reactor: runs a function in the reactor's thread: ``reactor.callFromThread``.
+    """
+
+    def __init__(self, store: Store, to_reactor: Callable[..., Any]) -> None:
+        self._store = store
+        self._to_reactor = to_reactor
+        self._queue: SimpleQueue[tuple[LookUp[Any] | None, Deferred[Any]]] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._session: Any = None
+        self._opened = 0.0
+        self._ended = False
+
+    def start(self) -> None:
+        """Take look-ups, again when it was stopped."""
+        self._ended = False
+
+    def submit(self, look_up: LookUp[T]) -> Deferred[T]:
+        """Have *look_up* run.
+
+        :returns: fires with its result; fails with :class:`~change_hooks.core.errors.Unavailable` when the
+            journal cannot be read, and after :meth:`stop`; with the look-up's own error when it is to blame.
+        """
+        if self._ended:
+            return fail(Unavailable("the journal is closed"))
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="change_hooks reader", daemon=True)
+            self._thread.start()
+        deferred: Deferred[T] = Deferred()
+        self._queue.put((look_up, deferred))
+        return deferred
+
+    def stop(self) -> Deferred[None]:
+        """Finish what was submitted, and end the thread. Fires when that is done."""
+        self._ended = True
+        if self._thread is None:
+            return succeed(None)
+        self._thread = None
+        ended: Deferred[None] = Deferred()
+        self._queue.put((None, ended))
+        return ended
+
+    def _run(self) -> None:
+        while True:
+            look_up, deferred = self._queue.get()
+            result = None if look_up is None else self._result(look_up)
+            if look_up is None:
+                self._disconnect()
+            self._to_reactor(deferred.callback, result)
+            if look_up is None:
+                return
+
+    def _result(self, look_up: LookUp[Any]) -> Any:
+        try:
+            if monotonic() > self._opened + REOPEN:
+                self._disconnect()
+            if self._session is None:
+                self._session = self._store.reading()
+                self._opened = monotonic()
+            return look_up(Reader(self._session))
+        except Exception as error:
+            self._disconnect()
+            if isinstance(error, FileNotFoundError) or self._store.is_failure(error):
+                log.error("the journal cannot be read: {error}", error=error)
+                return Failure(Unavailable("the journal cannot be read now"))
+            return Failure(error)
+
+    def _disconnect(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+
+__all__ = ["LookUp", "ReadingThread"]
