@@ -58,6 +58,12 @@ def proceed(steps: Steps[T]) -> T | Deferred[T]:
         return result
 
 
+def followed(steps: Steps[T]) -> Deferred[T]:
+    """A Deferred of what *steps* return or raise."""
+    done: Deferred[T] = maybeDeferred(cast("Callable[[Steps[T]], Deferred[T]]", proceed), steps)
+    return done
+
+
 class _Waiting:
     """Steps of which one waits."""
 
@@ -110,4 +116,4 @@ def reactor_unless(clock: Any) -> Any:
     return clock
 
 
-__all__ = ["Steps", "as_deferred", "called", "proceed", "reactor_unless"]
+__all__ = ["Steps", "as_deferred", "called", "followed", "proceed", "reactor_unless"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -19,7 +19,7 @@ from change_hooks.admin.settings import AdminSettings
 from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import ConfigurationError, UnknownDialect
+from change_hooks.core.errors import ConfigurationError, EndpointOff, UnknownDialect
 from change_hooks.core.events import Event
 from change_hooks.core.found import Found
 from change_hooks.dialects.handler import Context
@@ -33,7 +33,7 @@ from change_hooks.journal.in_use import leave, use
 from change_hooks.observer import Observer, Observers
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import routed
-from change_hooks.tree import Tree
+from change_hooks.tree import Standing, Tree
 from change_hooks.web.admission import Gate
 from change_hooks.web.answers import Refusal
 from change_hooks.web.front import HookSite
@@ -77,20 +77,6 @@ def make_resource(
     warn(config)
     context = Context(master=master, pollers=pollers, http=http, clock=reactor_unless(clock))
     return Tree(config, context, InlineIntake(sink), Gate()).root
-
-
-class _Current(Resource):
-    """Stands for the resources of the configuration in force."""
-
-    def __init__(self, tree: Tree) -> None:
-        super().__init__()
-        self.tree = tree
-
-    def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
-        return cast("IResource", self.tree.root.getChildWithDefault(path, request))
-
-    def render(self, request: IRequest) -> Any:
-        return self.tree.root.render(request)
 
 
 class _Root(Resource):
@@ -168,9 +154,10 @@ class ChangeHookService(MultiService):
                 raise ConfigurationError(["with change_hook_journal None there must be exactly one sink"])
             self._intake = InlineIntake(self._inline[0])
         self._tracer = no_trace if self._durable is None else self._durable.journal.trace
-        self._current = _Current(self._tree(config))
+        self._tree = self._planted(config)
+        self._standing = Standing(self._tree.root)
         root = _Root()
-        root.putChild(b"change_hook", self._current)
+        root.putChild(b"change_hook", self._standing)
         self._site = HookSite(
             root, config.max_body, self._clock, max_held=config.max_in_flight, tracer=self._tracer
         )
@@ -180,7 +167,7 @@ class ChangeHookService(MultiService):
     @property
     def resource(self) -> IResource:
         """What to mount; it stays the same through every reconfiguration."""
-        return self._current
+        return self._standing
 
     @property
     def site(self) -> HookSite:
@@ -219,10 +206,15 @@ class ChangeHookService(MultiService):
         """The configuration in force."""
         return self._config
 
-    def _found_again(self, delivery: Delivery) -> Deferred[Found]:
-        return self._current.tree.found_again(delivery)
+    @property
+    def off(self) -> list[str]:
+        """The names of the endpoints that are off, since their handlers cannot be made."""
+        return self._tree.off
 
-    def _tree(self, config: HooksConfig) -> Tree:
+    def _found_again(self, delivery: Delivery) -> Deferred[Found]:
+        return self._tree.found_again(delivery)
+
+    def _planted(self, config: HooksConfig) -> Tree:
         return Tree(
             config, self._context, self._intake, self._gate, observer=self._observers, tracer=self._tracer
         )
@@ -230,12 +222,13 @@ class ChangeHookService(MultiService):
     def reconfigure(self, www: Mapping[str, Any]) -> None:
         """Swap dialects, their options and secrets, and authentication, at once.
 
-        What has been let in is finished under the old configuration. The journal and the sink stay.
+        What has been let in is finished under the old configuration. The journal and the sink stay. An
+        endpoint whose handler cannot be made is off: it answers 503, and the log says why.
 
         :raises ConfigurationError: *www* is wrong; the old configuration stays in force.
         """
         config = read_www(www, base=self._base)
-        tree = self._tree(config)
+        tree = self._planted(config)
         warn(config)
         if self._durable is not None:
             self._durable.reconfigure(config)
@@ -243,7 +236,8 @@ class ChangeHookService(MultiService):
             log.warn("change_hook_sinks has changed; that takes a restart")
         if config.journal != self._config.journal:
             log.warn("change_hook_journal has changed; that takes a restart")
-        before, self._current.tree, self._config = self._current.tree, tree, config
+        before, self._tree, self._config = self._tree, tree, config
+        self._standing.inside = tree.root
         before.retire()
         self._reconfigure_admin(config)
         self._site.limit(config.max_body, config.max_in_flight)
@@ -255,6 +249,11 @@ class ChangeHookService(MultiService):
             log.warn("the port of change_hook_admin has changed; that takes a restart")
             new = before
         self._admin.reconfigure(new)
+
+    def turn_off(self) -> None:
+        """Answer 503 to everything until the next :meth:`reconfigure`."""
+        self._tree.retire()
+        self._standing.inside = Refusal(EndpointOff(), self._tracer)
 
     def startService(self) -> None:
         """Open the journal, and go on with what an earlier run left over."""

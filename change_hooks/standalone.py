@@ -75,7 +75,8 @@ class StandaloneService(MultiService):
         self._listening = yield self._endpoint.listen(self.hooks.site)
         log.info("listening on {address}", address=self._listening.getHost())
         for endpoint in self.hooks.config.endpoints:
-            log.info("taking deliveries at /change_hook/{name}", name=endpoint.name)
+            if endpoint.name not in self.hooks.off:
+                log.info("taking deliveries at /change_hook/{name}", name=endpoint.name)
 
     def startService(self) -> None:
         """Start what is inside, and listen to SIGHUP."""

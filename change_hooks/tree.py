@@ -1,28 +1,62 @@
-"""The resources of one configuration."""
+"""The resources of one configuration.
+
+Strategy: an endpoint whose handler cannot be made is off, and says so, while the others work. One whose
+options Buildbot has yet to render is off until that is done.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
 
 import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.resource import IResource
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
 
 from change_hooks.config import EndpointConfig, HooksConfig
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import UnknownDialect
+from change_hooks.core.errors import ConfigurationError, EndpointOff, UnknownDialect
 from change_hooks.core.found import Found
-from change_hooks.dialects.handler import Context, make_handler
-from change_hooks.flow import called, reactor_unless
+from change_hooks.dialects.handler import Context, making_handler
+from change_hooks.flow import Steps, called, followed, reactor_unless
+from change_hooks.incidents import report
 from change_hooks.intake.inline import InlineIntake
 from change_hooks.intake.late import Process
 from change_hooks.intake.receipt import Intake
 from change_hooks.observer import NOBODY, Observer
 from change_hooks.pollers.base import changes_in, is_polled
 from change_hooks.web.admission import Gate
+from change_hooks.web.answers import Refusal
 from change_hooks.web.auth import BasicAuth
 from change_hooks.web.endpoint import Endpoint
 from change_hooks.web.resource import ChangeHookResource
 from change_hooks.web.tracing import Tracer, no_trace
+
+log = Logger()
+
+
+class Standing(Resource):
+    """Stands for another resource, which may change.
+
+    :param inside: the one that it stands for now.
+    """
+
+    def __init__(self, inside: IResource) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.inside = inside
+
+    def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
+        """See :meth:`twisted.web.resource.IResource.getChildWithDefault`."""
+        inside = self.inside
+        return inside if inside.isLeaf else cast("IResource", inside.getChildWithDefault(path, request))
+
+    def render(self, request: IRequest) -> Any:
+        """See :meth:`twisted.web.resource.IResource.render`."""
+        return self.inside.render(request)
 
 
 class Tree:
@@ -45,65 +79,119 @@ class Tree:
         observer: Observer = NOBODY,
         tracer: Tracer = no_trace,
     ) -> None:
-        self._endpoints = {
-            entry.name: _endpoint(entry, config, context, intake, gate, observer=observer, tracer=tracer)
-            for entry in config.endpoints
-        }
-        children: dict[str, IResource] = dict(self._endpoints)
-        own = [entry for entry in config.endpoints if entry.auth is not None]
-        for entry in own:
-            if entry.auth:
-                children[entry.name] = BasicAuth(
-                    self._endpoints[entry.name], entry.auth, tracer=tracer, name=entry.name
-                )
+        self._make = _Making(config, context, intake, gate, observer=observer, tracer=tracer)
+        self._retired = False
+        self._endpoints: dict[str, Endpoint | None] = {entry.name: None for entry in config.endpoints}
+        children = {entry.name: self._child(entry, tracer) for entry in config.endpoints}
         self.root: IResource = ChangeHookResource(children, tracer)
         if config.auth:
-            self.root = BasicAuth(
-                self.root, config.auth, {entry.name.encode() for entry in own}, tracer=tracer
-            )
+            own = {entry.name.encode() for entry in config.endpoints if entry.auth is not None}
+            self.root = BasicAuth(self.root, config.auth, own, tracer=tracer)
+
+    @property
+    def off(self) -> list[str]:
+        """The names of the endpoints that are off now."""
+        return [name for name, endpoint in self._endpoints.items() if endpoint is None]
+
+    def _child(self, entry: EndpointConfig, tracer: Tracer) -> IResource:
+        standing = Standing(Refusal(EndpointOff(), tracer, entry.name))
+        made = followed(self._make.endpoint(entry))
+        made.addCallbacks(self._serve, _not_made, (standing,), errbackArgs=(entry.name,))
+        child = standing if self._endpoints[entry.name] is None else standing.inside
+        return BasicAuth(child, entry.auth, tracer=tracer, name=entry.name) if entry.auth else child
+
+    def _serve(self, endpoint: Endpoint, standing: Standing) -> None:
+        self._endpoints[endpoint.name] = endpoint
+        standing.inside = endpoint
+        if self._retired:
+            endpoint.retire()
 
     def found_again(self, delivery: Delivery) -> Deferred[Found]:
         """What the handler of its dialect, as it is now, finds in a stored delivery."""
         if is_polled(delivery):
             return succeed(Found(changes_in(delivery)))
-        endpoint = self._endpoints.get(delivery.dialect)
-        if endpoint is None:
+        if delivery.dialect not in self._endpoints:
             return fail(UnknownDialect("its dialect is not enabled any more (change_hook_dialects)"))
-        return called(endpoint.found, delivery)
+        endpoint = self._endpoints[delivery.dialect]
+        return fail(EndpointOff()) if endpoint is None else called(endpoint.found, delivery)
 
     def retire(self) -> None:
         """Take nothing more, not even from who has just passed the old password."""
+        self._retired = True
         for endpoint in self._endpoints.values():
-            endpoint.retire()
+            if endpoint is not None:
+                endpoint.retire()
 
 
-def _endpoint(
-    entry: EndpointConfig,
-    config: HooksConfig,
-    context: Context,
-    intake: Intake,
-    gate: Gate,
-    *,
-    observer: Observer,
-    tracer: Tracer,
-) -> Endpoint:
+class _Making:
+    """Makes the endpoints of a configuration."""
+
+    def __init__(
+        self,
+        config: HooksConfig,
+        context: Context,
+        intake: Intake,
+        gate: Gate,
+        *,
+        observer: Observer,
+        tracer: Tracer,
+    ) -> None:
+        self._config = config
+        self._context = context
+        self._intake = intake
+        self._gate = gate
+        self._observer = observer
+        self._tracer = tracer
+        sinks = config.sinks.values()
+        self._signatures = any(getattr(sink, "per", None) == "delivery" for sink in sinks)
+
+    def endpoint(self, entry: EndpointConfig) -> Steps[Endpoint]:
+        context = _context(entry, self._config, self._context)
+        handler = yield from making_handler(entry.handler, entry.options, context)
+        return Endpoint(
+            entry.name,
+            handler,
+            self._intake,
+            self._gate,
+            self._config.max_body,
+            clock=reactor_unless(context.clock),
+            protected=context.protected,
+            signatures=self._signatures,
+            hosts=self._config.hosts,
+            observer=self._observer,
+            tracer=self._tracer,
+        )
+
+
+def _context(entry: EndpointConfig, config: HooksConfig, context: Context) -> Context:
     protected = bool(config.auth if entry.auth is None else entry.auth)
-    own = msgspec.structs.replace(context, name=entry.name, protected=protected)
-    handler = make_handler(entry.handler, entry.options, own)
-    signatures = any(getattr(sink, "per", None) == "delivery" for sink in config.sinks.values())
-    return Endpoint(
-        entry.name,
-        handler,
-        intake,
-        gate,
-        config.max_body,
-        clock=reactor_unless(context.clock),
-        protected=protected,
-        signatures=signatures,
-        hosts=config.hosts,
-        observer=observer,
-        tracer=tracer,
-    )
+    return msgspec.structs.replace(context, name=entry.name, protected=protected)
+
+
+def _not_made(failure: Failure, name: str) -> None:
+    """Say at once why an endpoint is off."""
+    if isinstance(failure.value, ConfigurationError):
+        for problem in failure.value.problems:
+            log.error("the dialect {name!r} is off: {problem}", name=name, problem=problem)
+    else:
+        report(f"the dialect {name!r} is off: its handler cannot be made", failure)
+
+
+def unmade(config: HooksConfig) -> Iterator[str]:
+    """Make every handler, and say which cannot be made and why. Those whose options Buildbot has to render
+    are passed over.
+    """
+    for entry in config.endpoints:
+        made = followed(making_handler(entry.handler, entry.options, _context(entry, config, Context())))
+        problems: list[str] = []
+        made.addErrback(lambda failure, found: found.extend(_problems(failure)), problems)
+        yield from (f"dialect {entry.name!r}: {problem}" for problem in problems)
+
+
+def _problems(failure: Failure) -> tuple[str, ...]:
+    if isinstance(failure.value, ConfigurationError):
+        return failure.value.problems
+    return (f"its handler cannot be made: {type(failure.value).__name__}: {failure.getErrorMessage()}",)
 
 
 def replaying(config: HooksConfig, clock: IReactorTime) -> Process:
@@ -112,4 +200,4 @@ def replaying(config: HooksConfig, clock: IReactorTime) -> Process:
     return Tree(config, Context(clock=clock), nowhere, Gate()).found_again
 
 
-__all__ = ["Tree", "replaying"]
+__all__ = ["Standing", "Tree", "replaying", "unmade"]

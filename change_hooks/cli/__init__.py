@@ -23,6 +23,7 @@ from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place, t
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.journal.address import check_journal, shown
 from change_hooks.standalone import StandaloneService, standalone_settings
+from change_hooks.tree import unmade
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -102,15 +103,21 @@ def _supervise(config: Path | None, workers: int) -> None:
     sys.exit(Supervisor(command, workers, opened).run())
 
 
+def _name_of(handler: Any) -> str:
+    named = handler if hasattr(handler, "__qualname__") else type(handler)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
 @main.command()
 @config_argument
 @json_option
 def check(config: Path | None, as_json: bool) -> None:
     """Check a configuration: errors (exit status 1), and warnings of open doors."""
     hooks = read_config(config)
-    handlers = {
-        entry.name: f"{entry.handler.__module__}.{entry.handler.__qualname__}" for entry in hooks.endpoints
-    }
+    broken = tuple(unmade(hooks))
+    if broken:
+        fail(ConfigurationError(broken))
+    handlers = {entry.name: _name_of(entry.handler) for entry in hooks.endpoints}
     if as_json:
         print_json(
             {

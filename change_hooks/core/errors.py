@@ -109,6 +109,13 @@ class Unavailable(DeliveryError):
         self.retry_after = retry_after
 
 
+class EndpointOff(Unavailable):
+    """The endpoint is off: its handler cannot be made."""
+
+    def __init__(self) -> None:
+        super().__init__("this endpoint is off, since its configuration does not work; the log says why")
+
+
 class ConfigurationError(Exception):
     """The configuration cannot be used.
 
@@ -126,6 +133,7 @@ __all__ = [
     "ConfigurationError",
     "CrossSiteRequest",
     "DeliveryError",
+    "EndpointOff",
     "MethodNotAllowed",
     "NotAuthenticated",
     "SignatureMismatch",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any, ClassVar, Generic, Literal, cast
 
@@ -16,11 +15,11 @@ from zope.interface import implementer
 from change_hooks.core.delivery import Delivery, Stored, Verification
 from change_hooks.core.errors import ConfigurationError, SignatureMismatch, SignatureMissing, Unavailable
 from change_hooks.core.events import Event
-from change_hooks.core.options import Options, nearest, option_names, read_options
-from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac, weakness
+from change_hooks.core.options import Options, read_options
+from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac
+from change_hooks.dialects.written import check_written, readable, rendered, rendered_now
 from change_hooks.flow import Steps
 from change_hooks.interfaces import IHookHandler, IPoller
-from change_hooks.references import resolved
 
 #: A body of more bytes is verified in a thread: it would hold the reactor.
 LARGE = 2 * 1024 * 1024
@@ -66,49 +65,23 @@ def make_handler(handler: Any, options: Any, context: Context) -> Any:
     return handler(context.master, options)
 
 
+def making_handler(handler: Any, options: Any, context: Context) -> Steps[Any]:
+    """The same, with options that Buildbot renders first; another package's class gets them as they are."""
+    ours = isinstance(handler, type) and issubclass(handler, HookHandler)
+    declared = handler.Options if ours else None
+    options = yield from rendered(declared, options, context.master)
+    return make_handler(handler, options, context)
+
+
 def check_options(handler: object, written: Any, *, protected: bool = False) -> tuple[list[str], list[str]]:
-    """What is wrong, and what is doubtful, in what a user wrote for a handler class.
+    """What is wrong, and what is doubtful, in what a user wrote for a handler class; nothing of what another
+    package's class makes of it.
 
     :param protected: HTTP Basic authentication stands before it.
-
-    A class that declares ``Options`` in its own body takes no others. One that does not may read
-    names of its own, so an unknown one is doubtful, unless it looks like a mistyped known one.
     """
-    if not isinstance(handler, type) or not issubclass(handler, HookHandler) or handler.Options is None:
+    if not isinstance(handler, type) or not issubclass(handler, HookHandler):
         return [], []
-    declared, problems, doubts = handler.Options, list[str](), list[str]()
-    values = _with_secrets(declared, written if isinstance(written, Mapping) else {}, problems)
-    _, wrong, unknown = read_options(declared, values)
-    problems += wrong
-    names = option_names(declared)
-    for name in unknown:
-        message = f"unknown option {name!r}{nearest(name, names)}"
-        certain = "Options" in vars(handler) or get_close_matches(name, names, 1, 0.8)
-        (problems if certain else doubts).append(message)
-    problems += handler.conflicts(values)
-    if not problems:
-        doubts += handler.doubts(values, protected) + _weak_secrets(values)
-    return problems, doubts
-
-
-def _with_secrets(declared: type[Options], written: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    values = dict(written)
-    for name in declared.secrets:
-        try:
-            values[name] = resolved(values.get(name))
-        except ValueError as error:
-            problems.append(f"option {name!r} {error}")
-            values[name] = None
-        if values[name] is None and name not in written:
-            del values[name]
-    return values
-
-
-def _weak_secrets(values: Mapping[str, Any]) -> list[str]:
-    secret = values.get("secret")
-    if secret is None or callable(secret):
-        return []
-    return [f"'secret' {why}" for why in filter(None, map(weakness, as_secrets(secret)))]
+    return check_written(handler, written, protected=protected)
 
 
 # Handlers -----------------------------------------------------------------------------------------
@@ -147,13 +120,14 @@ class HookHandler(Generic[Opts]):
 
     def __init__(self, master: Any, options: Any) -> None:
         self.master = master
+        options = rendered_now(self.Options, options, master)
         self.options: Mapping[str, Any] = options if isinstance(options, Mapping) else {}
         self.settings: Opts = cast("Opts", None)
         if self.Options is not None:
             problems, _ = check_options(type(self), self.options)
             if problems:
                 raise ConfigurationError(problems)
-            values = _with_secrets(self.Options, self.options, [])
+            values = readable(self.Options, self.options, master, [])
             self.settings = cast("Opts", read_options(self.Options, values)[0])
 
     def getChanges(self, request: Any) -> Any:
@@ -283,4 +257,4 @@ def _lower(names: Iterable[str]) -> frozenset[bytes]:
     return frozenset(name.lower().encode() for name in names)
 
 
-__all__ = ["ALONE", "LARGE", "Context", "HookHandler", "check_options", "make_handler"]
+__all__ = ["ALONE", "LARGE", "Context", "HookHandler", "check_options", "make_handler", "making_handler"]

@@ -1,28 +1,22 @@
 """Inside a Buildbot master.
 
-Strategy: the master's web server is made after its services are configured, and its ``www`` dict changes
-with every reconfiguration. So the service mounts itself once there is a site, and the resource compares
-the dict in force with the one it knows whenever a request comes: from the first request after a
-reconfiguration on, the old secrets are dead.
+Strategy: Buildbot's own hook must never answer at our address. The master's web server is made after its
+services, and listens as soon as it is made; so the service puts its resource in place in between. While the
+master stops, it stays there, and answers 503. What ``c['www']`` says is checked when Buildbot checks a
+configuration, and taken when Buildbot applies it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from buildbot.config import error as config_error
-from buildbot.interfaces import IRenderable
-from buildbot.process.properties import Properties
 from buildbot.util.service import BuildbotService
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.defer import inlineCallbacks
 from twisted.logger import Logger
-from twisted.web.iweb import IRequest
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from change_hooks.config import PREFIX, read_www
@@ -30,13 +24,13 @@ from change_hooks.core.change import Change
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.push import newest_of
 from change_hooks.dialects.poller import polling_sources
+from change_hooks.hosts.checking import ask_services
 from change_hooks.hosts.fitting import Limits, fitted
 from change_hooks.interfaces import IChangeSink
 from change_hooks.service import ChangeHookService
 from change_hooks.service import make_resource as make_plain_resource
+from change_hooks.tree import Standing
 
-#: How often to look whether the master has made its site, in seconds.
-LOOK_AGAIN = 0.1
 CHILD = b"change_hook"
 
 log = Logger()
@@ -67,43 +61,9 @@ class MasterPollers:
         return iter(polling_sources(self._master))
 
 
-def own_keys(www: Mapping[str, Any], master: Any) -> dict[str, Any]:
-    """What of a ``www`` dict is about change hooks, with a callable for every renderable
-    (``util.Secret``, ``util.Interpolate``): Buildbot renders it when it is needed.
-    """
-    own = {key: value for key, value in www.items() if key.startswith("change_hook")}
-    dialects = own.get("change_hook_dialects")
-    if isinstance(dialects, Mapping):
-        own["change_hook_dialects"] = {
-            name: {option: _callable(value, master) for option, value in options.items()}
-            if isinstance(options, Mapping)
-            else options
-            for name, options in dialects.items()
-        }
-    return own
-
-
-def _callable(value: Any, master: Any) -> Any:
-    if IRenderable.providedBy(value):
-        return partial(_render, master, value)
-    if isinstance(value, (list, tuple)) and any(IRenderable.providedBy(item) for item in value):
-        return partial(_render_all, master, value)
-    return value
-
-
-def _render(master: Any, value: Any, given: Any) -> Deferred[Any]:
-    properties = Properties()
-    properties.master = master
-    if isinstance(given, Mapping):
-        for name, known in given.items():
-            if isinstance(known, str):
-                properties.setProperty(name, known, "change_hook")
-    rendered: Deferred[Any] = properties.render(value)
-    return rendered
-
-
-def _render_all(master: Any, values: Any, given: Any) -> Deferred[Any]:
-    return gatherResults([_render(master, value, given) for value in values], consumeErrors=True)
+def own_keys(www: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a ``www`` dict is about change hooks."""
+    return {key: value for key, value in www.items() if key.startswith("change_hook")}
 
 
 def make_resource(master: Any, www: Mapping[str, Any], *, http: Any = None) -> IResource:
@@ -115,7 +75,7 @@ def make_resource(master: Any, www: Mapping[str, Any], *, http: Any = None) -> I
     :raises ConfigurationError: with everything that is wrong in *www*.
     """
     return make_plain_resource(
-        own_keys(www, master),
+        own_keys(www),
         sink=MasterSink(master),
         master=master,
         pollers=MasterPollers(master),
@@ -123,18 +83,15 @@ def make_resource(master: Any, www: Mapping[str, Any], *, http: Any = None) -> I
     )
 
 
-class _Following(Resource):
-    """The resource of a service, brought up to the master's configuration before every request."""
+class _Mounted(Standing):
+    """What is mounted in a master's site.
 
-    def __init__(self, service: ChangeHooks) -> None:
-        super().__init__()
-        self._service = service
+    :param before: what was there before.
+    """
 
-    def getChildWithDefault(self, path: bytes, request: IRequest) -> Any:
-        return self._service.current().getChildWithDefault(path, request)
-
-    def render(self, request: IRequest) -> Any:
-        return self._service.current().render(request)
+    def __init__(self, inside: IResource, before: IResource | None) -> None:
+        super().__init__(inside)
+        self.before = before
 
 
 class ChangeHooks(BuildbotService):
@@ -153,29 +110,41 @@ class ChangeHooks(BuildbotService):
         super().__init__(**own)
         self._hooks: Any = None
         self._own: dict[str, Any] = {}
-        self._known: Any = None
-        self._before: IResource | None = None
         self._site: Any = None
-        self._look: IDelayedCall | None = None
 
     def checkConfig(self, **own: Any) -> None:
-        """Tell Buildbot what is wrong."""
+        """Tell Buildbot what is wrong with the keys that are given here."""
         for key in own:
             if not key.startswith(PREFIX) or key in ("change_hook_dialects", "change_hook_auth"):
                 config_error(f"ChangeHooks: {key!r} is no key of ours; dialects and auth belong to c['www']")
-        try:
-            read_www(own)
-        except ConfigurationError as problem:
-            for line in problem.problems:
-                config_error(f"ChangeHooks: {line}")
+        for problem in _problems(own, Path.cwd()):
+            config_error(f"ChangeHooks: {problem}")
+
+    def check_www(self, www: Mapping[str, Any], folder: Path) -> None:
+        """Tell Buildbot what is wrong with ``c['www']``; see :mod:`change_hooks.hosts.checking`.
+
+        :param folder: that of the configuration file.
+        """
+        own = self._config_kwargs
+        told = _problems(own, folder)
+        for problem in _problems({**own_keys(www), **own}, folder):
+            if problem not in told:
+                config_error(f"c['www']: {problem}")
+
+    @inlineCallbacks
+    def reconfigServiceWithSibling(self, sibling: Any) -> Any:
+        """Take the keys in force, and those of ``c['www']``, which may have changed alone."""
+        known = self._hooks
+        yield super().reconfigServiceWithSibling(sibling)
+        if known is not None:
+            self._follow()
 
     def reconfigService(self, **own: Any) -> None:
-        """Take the keys in force; at first, open the journal, and mount as soon as there is a site."""
+        """Take the keys in force; at first, open the journal, and take the place of Buildbot's own hook."""
         self._own = own
-        self._known = None
         if self._hooks is None:
             self._hooks = ChangeHookService(
-                own,
+                self._www(),
                 sink=MasterSink(self.master),
                 master=self.master,
                 pollers=MasterPollers(self.master),
@@ -187,50 +156,67 @@ class ChangeHooks(BuildbotService):
             self.current()
 
     def _www(self) -> dict[str, Any]:
-        return {**own_keys(self.master.config.www, self.master), **self._own}
+        return {**own_keys(self.master.config.www), **self._own}
 
-    def current(self) -> IResource:
-        """The resource, after the master's configuration in force."""
-        www = self.master.config.www
-        if www is not self._known:
-            self._known = www
-            try:
-                self._hooks.reconfigure(self._www())
-            except ConfigurationError as error:
-                for problem in error.problems:
-                    log.error("change hooks are off until this is right: {problem}", problem=problem)
-                self._hooks.reconfigure(self._own)
-        resource: IResource = self._hooks.resource
-        return resource
+    def _follow(self) -> None:
+        try:
+            self._hooks.reconfigure(self._www())
+        except ConfigurationError as error:
+            for problem in error.problems:
+                log.error("change hooks are off until this is right: {problem}", problem=problem)
+            self._hooks.turn_off()
 
     def _mount(self) -> None:
-        clock: Any = reactor
-        site = self.master.www.site
-        if site is None or (
-            CHILD not in site.resource.children and self.master.config.www.get("change_hook_dialects")
-        ):
-            self._look = clock.callLater(LOOK_AGAIN, self._mount)
+        www = self.master.www
+        if www.site is not None:
+            self._take_place(www.site)
             return
-        self._look = None
+        set_up = www.setupSite
+
+        def set_up_with_hooks(new_config: Any) -> None:
+            set_up(new_config)
+            self._take_place(www.site)
+
+        www.setupSite = set_up_with_hooks
+
+    def _take_place(self, site: Any) -> None:
+        before = site.resource.children.get(CHILD)
+        if isinstance(before, _Mounted):
+            before = before.before
         self._site = site
-        self._before = site.resource.children.get(CHILD)
-        site.resource.putChild(CHILD, _Following(self))
+        site.resource.putChild(CHILD, _Mounted(self._hooks.resource, before))
+
+    def _give_back(self) -> None:
+        """Without the service, the address is Buildbot's own hook's again; unless it only makes room for
+        another one, or the master stops.
+        """
+        vars(self.master.www).pop("setupSite", None)
+        another = any(isinstance(service, ChangeHooks) for service in self.master.config.services.values())
+        if self._site is None or another or not self.master.running:
+            return
+        before = self._site.resource.children[CHILD].before
+        if before is None:
+            self._site.resource.delEntity(CHILD)
+        else:
+            self._site.resource.putChild(CHILD, before)
 
     @inlineCallbacks
     def stopService(self) -> Any:
-        """Give ``/change_hook`` back, answer what is in flight, and close the journal."""
+        """Answer what is in flight, close the journal, and give the address back."""
         yield super().stopService()
-        if self._look is not None:
-            self._look.cancel()
-            self._look = None
-        if self._site is not None:
-            if self._before is not None:
-                self._site.resource.putChild(CHILD, self._before)
-            else:
-                self._site.resource.delEntity(CHILD)
-            self._site = None
         if self._hooks is not None:
             yield self._hooks.stopService()
+            self._give_back()
 
+
+def _problems(www: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    try:
+        read_www(www, base=folder)
+    except ConfigurationError as error:
+        return error.problems
+    return ()
+
+
+ask_services()
 
 __all__ = ["ChangeHooks", "make_resource"]

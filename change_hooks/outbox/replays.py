@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from change_hooks.alarm import Alarm
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import DeliveryError, Unavailable
+from change_hooks.core.errors import DeliveryError, EndpointOff, Unavailable
 from change_hooks.core.found import Found
 from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal
@@ -109,6 +109,8 @@ class Replays:
             routes = self._dispatcher.routes(found, delivery.dialect)
             to = chosen(routes, self._dispatcher.sinks, wish.sinks, taken)
             done = yield self._journal.replay(wish.seq, found, *to)
+        except EndpointOff as error:
+            yield self._journal.refuse_wish(wish.seq, error.message)
         except Unavailable:
             raise
         except DeliveryError as error:

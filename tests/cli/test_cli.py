@@ -123,6 +123,20 @@ def test_check_prints_all_errors(config: str) -> None:
     assert run("check", "/no/such/file").exit_code == 1
 
 
+def test_check_makes_every_handler(config: str) -> None:
+    Path(config).write_text(
+        "class Broken:\n"
+        "    def __init__(self, master, options): 1 / 0\n"
+        "    def getChanges(self, request): pass\n"
+        "c = {'www': {'change_hook_dialects': {'base': True, 'x': {'custom_class': Broken}}}}"
+    )
+    result = run("check", config)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: dialect 'x': its handler cannot be made: ZeroDivisionError: division by zero\n"
+    )
+
+
 def test_init_writes_a_strict_configuration_with_a_fresh_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

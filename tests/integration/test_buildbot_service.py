@@ -34,7 +34,7 @@ c["secretsProviders"] = [secrets.SecretInAFile(dirname=basedir + "/secrets")]
 c["services"] = SERVICES
 c["www"] = {
     "port": "tcp:PORT:interface=127.0.0.1",
-    "change_hook_dialects": {"github": {"secret": SECRET, "strict": True}, "poller": {}},
+    "change_hook_dialects": {"github": {"secret": SECRET, "strict": True}, "poller": {}, MORE},
 }
 """
 SERVICE = "[ChangeHooks(change_hook_journal='sqlite:///hooks.sqlite')]"
@@ -62,8 +62,9 @@ class Master:
         log = self.folder / "twistd.log"
         return log.read_text() if log.exists() else ""
 
-    def configure(self, secret: str = "'s3cret'", services: str = SERVICE) -> None:
+    def configure(self, secret: str = "'s3cret'", services: str = SERVICE, more: str = "") -> None:
         text = MASTER.replace("SERVICES", services).replace("SECRET", secret).replace("PORT", str(self.port))
+        text = text.replace(", MORE", f", {more}")
         (self.folder / "master.cfg").write_text(text.replace("basedir", repr(str(self.folder))))
 
     def start(self) -> None:
@@ -75,6 +76,12 @@ class Master:
 
     def reconfig(self) -> None:
         self._run("reconfig")
+
+    def checkconfig(self) -> tuple[int, str]:
+        done = subprocess.run(
+            [self.buildbot, "checkconfig", str(self.folder)], check=False, capture_output=True, text=True
+        )
+        return done.returncode, done.stdout + done.stderr
 
     def stop(self) -> None:
         self._run("stop")
@@ -135,12 +142,88 @@ def test_changes_reach_the_master_through_the_journal(master: Master) -> None:
 
 def test_a_wrong_key_is_told_by_checkconfig(master: Master) -> None:
     master.configure(services="[ChangeHooks(change_hook_jurnal='x', change_hook_dialects={})]")
-    done = subprocess.run(
-        [master.buildbot, "checkconfig", str(master.folder)], check=False, capture_output=True, text=True
+    status, text = master.checkconfig()
+    assert status != 0
+    assert "'change_hook_journal'" in text
+    assert "belong to c['www']" in text
+    assert text.count("change_hook_jurnal") == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ("'github2': {'dialect': 'github', 'stict': True}", "unknown option 'stict'; did you mean 'strict'?"),
+        ("'nobody': {'secret': 'x'}", "dialect 'nobody': no dialect of this name"),
+        ("'gitlab': {'secret': {'file': 'not-there'}}", "not-there, which cannot be read"),
+    ],
+)
+def test_wrong_dialects_are_told_by_checkconfig_and_refused_by_reconfig(
+    master: Master, more: str, problem: str
+) -> None:
+    master.configure()
+    assert master.checkconfig()[0] == 0
+    master.start()
+    assert "no dialect is enabled" not in master.log()
+    master.configure("'a new one'", more=more)
+    status, text = master.checkconfig()
+    assert status != 0
+    assert problem in text
+    assert "c['www']: dialect" in text
+    refused = subprocess.run(
+        [master.buildbot, "reconfig", str(master.folder)], check=False, capture_output=True, text=True
     )
-    assert done.returncode != 0
-    assert "'change_hook_journal'" in done.stdout + done.stderr
-    assert "belong to c['www']" in done.stdout + done.stderr
+    assert refused.returncode != 0
+    assert "aborted without making any changes" in master.log()
+    assert problem in master.log()
+    assert master.push("1") == (202, "1 change found\n")
+    assert master.push("2", b"a new one")[0] == 403
+    eventually(lambda: len(changes_of(master.url)) == 1)
+
+
+BROKEN = """'broken': {"custom_class": type("Broken", (), {
+    "__init__": lambda self, master, options: 1 / 0, "getChanges": lambda self, request: ([], None)})}"""
+
+
+def test_a_handler_that_cannot_be_made_turns_off_its_endpoint_alone(master: Master) -> None:
+    master.configure(more="'broken': {'dialect': 'github', 'secret': 'old', 'strict': True}")
+    master.start()
+    master.configure("'a new one'", more=BROKEN)
+    master.reconfig()
+    assert "the dialect 'broken' is off: its handler cannot be made" in master.log()
+    assert "ZeroDivisionError" in master.log()
+    status, text = curl("-d", "{}", f"{master.url}/change_hook/broken")
+    assert (status, "this endpoint is off" in text) == (503, True)
+    assert curl("-d", "{}", f"{master.url}/change_hook/broken/")[0] == 503
+    assert master.push("1")[0] == 403
+    assert master.push("2", b"a new one") == (202, "1 change found\n")
+    master.configure("'a third one'")
+    master.reconfig()
+    assert curl("-d", "{}", f"{master.url}/change_hook/broken")[0] == 404
+    assert master.push("3", b"a third one")[0] == 202
+
+
+def test_a_master_starts_with_a_handler_that_cannot_be_made(master: Master) -> None:
+    master.configure(more=BROKEN)
+    master.start()
+    assert master.push("1") == (202, "1 change found\n")
+    assert curl("-d", "{}", f"{master.url}/change_hook/broken")[0] == 503
+
+
+def test_buildbots_own_hook_never_answers(master: Master) -> None:
+    """Neither while the master starts nor while it stops: connections are refused, or the answer is ours."""
+    master.configure()
+    answers: list[str] = []
+    for command in ("start", "stop"):
+        with subprocess.Popen(
+            [master.buildbot, command, str(master.folder)], stdout=subprocess.DEVNULL
+        ) as to:
+            while to.poll() is None:
+                status, text = curl("-H", "Accept: application/json", f"{master.url}/change_hook/nothing")
+                if status:
+                    answers.append(f"{status} {text}")
+    assert answers
+    assert {answer[:3] for answer in answers} <= {"404", "503"}
+    assert all('"message"' in answer for answer in answers)
 
 
 def test_the_documented_configuration(master: Master) -> None:

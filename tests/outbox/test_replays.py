@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from change_hooks.core.change import Change
-from change_hooks.core.errors import BadPayload, Unavailable
+from change_hooks.core.errors import BadPayload, EndpointOff, Unavailable
 from change_hooks.core.found import Found
 from change_hooks.journal import Routes, StoredDelivery, Trace
 from change_hooks.journal.reader import Reader
@@ -165,6 +165,14 @@ def test_what_is_not_there_or_still_to_be_delivered_says_so(rig: Rig) -> None:
     rig.write(rig.journal.wish(2))
     rig.look()
     assert rig.error(2) == NOTHING_KEPT
+
+
+def test_where_the_endpoint_is_off_the_replay_says_so(rig: Rig) -> None:
+    rig.append("1")
+    rig.found = EndpointOff()
+    rig.write(rig.journal.wish(1))
+    rig.look()
+    assert rig.error().startswith("this endpoint is off")
 
 
 def test_what_cannot_be_had_now_is_asked_again(rig: Rig) -> None:
