@@ -11,21 +11,18 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 
 from change_hooks.admin.settings import AdminSettings, read_settings
+from change_hooks.configured_sinks import read_sinks
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.options import nearest, option_names, texts
 from change_hooks.dialects.handler import HookHandler, check_options
-from change_hooks.interfaces import IChangeSink, IDeliverySink
 from change_hooks.outbox.routing import RoutedSink
-from change_hooks.outbox.sink_options import NAMES as SINK_OPTIONS
-from change_hooks.outbox.sink_options import routed as routed_sink
-from change_hooks.plugins import SINK_GROUPS, PluginError, Registry, installed
+from change_hooks.plugins import PluginError, Registry, installed
 from change_hooks.references import resolved
 from change_hooks.web.endpoint import DEFAULT_MAX_BODY
 
@@ -41,8 +38,6 @@ DEFAULT_ANSWER_WITHIN = 5.0
 DEFAULT_KEEP = 30.0
 #: How long a trace of a request that gave nothing is kept, in days.
 DEFAULT_KEEP_TRACE = 3.0
-#: Options of every sink to which a sink may see itself.
-_SHARED = ("time_limit", "concurrency")
 
 
 @dataclass(frozen=True)
@@ -110,6 +105,11 @@ class _Reader:
         auth = self._checkers("change_hook_auth", self.www.get("change_hook_auth"))
         endpoints = self._endpoints(bool(auth))
         attempts = int(self._positive("change_hook_attempts", DEFAULT_ATTEMPTS, "attempts"))
+        sinks, problems = read_sinks(self.www.get("change_hook_sinks"), attempts, self.base)
+        self.problems += problems
+        journal = self._journal()
+        if journal is None:
+            self._doubt_sinks(sinks)
         config = HooksConfig(
             endpoints=endpoints,
             auth=auth,
@@ -117,12 +117,12 @@ class _Reader:
             max_body=int(self._positive("change_hook_max_body", DEFAULT_MAX_BODY, "bytes")),
             max_in_flight=self._max_in_flight(),
             hosts=self._hosts(),
-            journal=self._journal(),
+            journal=journal,
             attempts=attempts,
             answer_within=self._positive("change_hook_answer_within", DEFAULT_ANSWER_WITHIN, "seconds"),
             keep=self._keep(),
             keep_trace=self._positive("change_hook_keep_trace", DEFAULT_KEEP_TRACE, "days"),
-            sinks=self._sinks(attempts),
+            sinks=sinks,
             warnings=tuple(self.warnings),
         )
         if self.problems:
@@ -191,55 +191,14 @@ class _Reader:
         )
         return None
 
-    def _sinks(self, attempts: int) -> dict[str, RoutedSink]:
-        written = self.www.get("change_hook_sinks")
-        if written is None:
-            return {}
-        if not isinstance(written, Mapping) or not all(isinstance(name, str) for name in written):
-            self.problems.append(
-                "change_hook_sinks must be a dict of names and sinks, for instance"
-                " {'build': {'sink': 'command', 'argv': ['/usr/local/bin/build']}}"
-            )
-            return {}
-        read = {name: self._routed_sink(name, value, attempts) for name, value in written.items()}
-        return {name: sink for name, sink in read.items() if sink is not None}
-
-    def _routed_sink(self, name: str, value: Any, attempts: int) -> RoutedSink | None:
-        where = f"change_hook_sinks: {name!r}"
-        options = dict(value) if isinstance(value, Mapping) else {"sink": value}
-        kind = options.pop("sink", None)
-        ours = {option: options.pop(option) for option in tuple(options) if option in SINK_OPTIONS}
-        if isinstance(kind, str):
-            sink = self._sink(where, name, kind, options, ours)
-        elif not (IChangeSink.providedBy(kind) or IDeliverySink.providedBy(kind) or callable(kind)):
-            self.problems.append(f"{where} must be a sink, a callable, or a dict with a key 'sink'")
-            return None
-        else:
-            sink = kind
-            for option in options:
-                self.problems.append(
-                    f"{where}: unknown option {option!r}{nearest(str(option), SINK_OPTIONS)}"
-                )
-        if sink is None:
-            return None
-        routed, problems = routed_sink(sink, ours, attempts)
-        self.problems += [f"{where}: {problem}" for problem in problems]
-        return routed
-
-    def _sink(self, where: str, name: str, kind: str, options: dict[str, Any], ours: dict[str, Any]) -> Any:
-        """Make a sink of a kind. It is given those of *ours* that it asks for, and sees to them itself."""
-        registry = installed(SINK_GROUPS)
-        try:
-            factory = registry.load(kind)
-            asked = signature(factory).parameters
-            own = {option: ours.pop(option) for option in _SHARED if option in asked and option in ours}
-            base = {"base": self.base} if "base" in asked else {}
-            return factory(name=name, **base, **options, **own)
-        except KeyError:
-            self.problems.append(f"{where}: no sink of this name{nearest(kind, registry.names())}")
-        except (PluginError, TypeError, ValueError) as error:
-            self.problems.append(f"{where}: {error}")
-        return None
+    def _doubt_sinks(self, sinks: Mapping[str, RoutedSink]) -> None:
+        for name, sink in sinks.items():
+            for option in ("quiet", "latest_per"):
+                if getattr(sink, option) is not None:
+                    self.warnings.append(
+                        f"change_hook_sinks: {name!r}: {option!r} has no effect without a journal"
+                    )
+                    break
 
     def _endpoints(self, protected: bool) -> tuple[EndpointConfig, ...]:
         dialects = self.www.get("change_hook_dialects")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from change_hooks.core.delivery import Delivery
     from change_hooks.core.events import Event, Repository
     from change_hooks.core.found import About
-    from change_hooks.journal.records import Appended, Claimed, Outcome, Pending, Trace, Wish
+    from change_hooks.journal.records import Appended, Claimed, Entry, Outcome, Pending, Trace, Wish
 
 EventType = TypeVar("EventType", bound="Event")
 
@@ -60,6 +60,19 @@ class SinkRefused(SinkError):
 
     def __init__(self, message: str, *, output: str = "") -> None:
         super().__init__(message, output=output)
+
+
+class SinkBusy(SinkError):
+    """A sink cannot take anything now, whatever it is. The change is tried again, and this does not count as
+    one of its ``attempts``.
+
+    :param message: why; stored and shown.
+    :param retry_after: for how many seconds it wants to be left alone.
+    :param output: see :class:`SinkError`.
+    """
+
+    def __init__(self, message: str, retry_after: float = 30.0, *, output: str = "") -> None:
+        super().__init__(message, retry_after, output=output)
 
 
 class SinkOutput(NamedTuple):
@@ -253,6 +266,13 @@ class IJournal(Interface):
         nobody, this receiver included.
         """
 
+    def more(sink: str, repository: str, seq: int, index: int) -> Deferred[list[Entry]]:
+        """Some of what stands in a queue that this receiver holds, oldest first; empty: there is no more.
+
+        :param seq: the place of the delivery to begin with; the next one when it has none there.
+        :param index: its change to begin with.
+        """
+
     def record(outcomes: Sequence[Outcome]) -> Deferred[None]:
         """Record what became of work (delivered, to be tried again, or given up) and let go of its queue."""
 
@@ -319,6 +339,7 @@ __all__ = [
     "IJournal",
     "IPoller",
     "ISink",
+    "SinkBusy",
     "SinkError",
     "SinkOutput",
     "SinkRefused",

@@ -31,8 +31,10 @@ def resolved(value: Any, base: Path | None = None) -> Any:
     if is_reference(value):
         ((kind, name),) = value.items()
         return _read(kind, name, base or Path.cwd())
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return [resolved(item, base) for item in value]
+    if type(value) is tuple:
+        return tuple(resolved(item, base) for item in value)
     if isinstance(value, Mapping):
         return {key: resolved(item, base) for key, item in value.items()}
     return value

@@ -4,11 +4,12 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from change_hooks import ConfigurationError, HookHandler
+from change_hooks import Change, ConfigurationError, HookHandler
 from change_hooks.config import DEFAULT_PORT, load_file, read_www
 from change_hooks.dialects.base import BaseHookHandler
 from change_hooks.plugins import Registry
@@ -254,6 +255,59 @@ def test_durability_is_configured() -> None:
     config = read_www(www)
     assert (config.answer_within, config.keep, config.journal) == (2.5, None, "postgresql://me@db/hooks")
     assert read_www({"change_hook_keep": 0.5}).keep == 0.5
+
+
+def test_options_of_sinks_may_refer_to_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("URL", "https://ci.example.com/changes")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "token").write_text("from a file\n")
+    given: dict[str, Any] = {}
+
+    class Own:
+        mappings = ("env",)
+
+        def __init__(self, **options: Any) -> None:
+            given.update(options)
+
+        def __call__(self, change: Change) -> None: ...
+
+    monkeypatch.setattr(
+        "change_hooks.configured_sinks.installed", lambda groups: SimpleNamespace(load=lambda kind: Own)
+    )
+    sink = {
+        "sink": "own",
+        "url": {"env": "URL"},
+        "secret": {"credential": "token"},
+        "headers": [("x-token", {"file": "token"})],
+        "env": {"env": "production", "TOKEN": {"file": "token"}},
+    }
+    read_www({"change_hook_sinks": {"a": sink, "b": {**sink, "env": {"env": "production"}}}}, base=tmp_path)
+    assert given == {
+        "name": "b",
+        "url": "https://ci.example.com/changes",
+        "secret": "from a file",
+        "headers": [("x-token", "from a file")],
+        "env": {"env": "production"},
+    }
+
+
+def test_a_secret_of_a_sink_that_is_missing_is_named() -> None:
+    sink = {"sink": "http", "url": "https://ci.example.com", "secret": {"env": "CHANGE_HOOKS_NOT_SET"}}
+    assert (
+        "change_hook_sinks: 'ci': option 'secret' refers to the environment variable CHANGE_HOOKS_NOT_SET"
+        in problems_of({"change_hook_sinks": {"ci": sink}})
+    )
+
+
+def test_what_waits_needs_a_journal() -> None:
+    sinks = {"a": {"sink": print, "quiet": 60}, "b": {"sink": print, "latest_per": ["branch"]}}
+    (quiet, latest) = (
+        warning
+        for warning in read_www({"change_hook_sinks": sinks, "change_hook_journal": None}).warnings
+        if "journal" in warning
+    )
+    assert quiet == "change_hook_sinks: 'a': 'quiet' has no effect without a journal"
+    assert latest == "change_hook_sinks: 'b': 'latest_per' has no effect without a journal"
 
 
 def test_what_a_sink_gets_stands_beside_its_own_options(tmp_path: Path) -> None:

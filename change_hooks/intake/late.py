@@ -25,7 +25,8 @@ from change_hooks.incidents import report
 from change_hooks.intake.receipt import Outcome, Receipt, ignored
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import Appended, Pending
-from change_hooks.outbox.dispatcher import LOOK_AGAIN, Dispatcher, back_off
+from change_hooks.outbox.dispatcher import LOOK_AGAIN, Dispatcher
+from change_hooks.outbox.working import back_off
 from change_hooks.outbox.written import until_written
 
 #: How many deliveries of an earlier run are worked on at once.

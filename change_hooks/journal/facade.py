@@ -22,7 +22,17 @@ from change_hooks.journal.compression import packed
 from change_hooks.journal.deliveries import Append, Bring
 from change_hooks.journal.pending import Finish
 from change_hooks.journal.reading import LookUp, ReadingThread
-from change_hooks.journal.records import TRACES, Appended, Claimed, Outcome, Pending, Routes, Trace, Wish
+from change_hooks.journal.records import (
+    TRACES,
+    Appended,
+    Claimed,
+    Entry,
+    Outcome,
+    Pending,
+    Routes,
+    Trace,
+    Wish,
+)
 from change_hooks.journal.session import Session
 from change_hooks.journal.traces import Traces
 from change_hooks.journal.writer import Store, Writer
@@ -214,6 +224,12 @@ class SQLJournal:
     def claim(self, sinks: Sequence[str], limit: int) -> Deferred[Claimed]:
         """Hold at most *limit* queues that are due."""
         return self.writer.submit(partial(outbox.claim, owner=self.owner, sinks=sinks, limit=limit))
+
+    def more(self, sink: str, repository: str, seq: int, index: int) -> Deferred[list[Entry]]:
+        """Some of what stands in a queue, from a change on."""
+        return self.writer.submit(
+            partial(outbox.more, sink=sink, repository=repository, seq=seq, index=index)
+        )
 
     def record(self, outcomes: Sequence[Outcome]) -> Deferred[None]:
         """Record what became of work, and let go of its queue."""

@@ -41,7 +41,7 @@ SELECT_DUE = f"SELECT repository, attempts {_DUE_OF_SINK} <= ? ORDER BY due, rep
 SELECT_OF_EARLIER_CLOCK = f"SELECT repository, attempts {_DUE_OF_SINK} > ? ORDER BY due, repository LIMIT ?"
 HOLD = f"UPDATE queues SET owner = ?, lease = ? WHERE {_OF_QUEUE}"
 SELECT_ENTRY = (
-    f"SELECT seq, next, dialect, id, {CHANGES} FROM entries JOIN deliveries USING (seq)"
+    f"SELECT seq, next, dialect, id, received, {CHANGES} FROM entries JOIN deliveries USING (seq)"
     " WHERE sink = ? AND entries.repository = ? AND seq > ? ORDER BY seq LIMIT 1"
 )
 SELECT_OWNER = f"SELECT owner FROM queues WHERE {_OF_QUEUE}"
@@ -103,7 +103,7 @@ def claim(session: Session, owner: str, sinks: Sequence[str], limit: int) -> Cla
         session.executemany(HOLD, [(owner, clock + LEASE, sink, queue["repository"]) for queue in queues])
         for queue in queues:
             repository = queue["repository"]
-            entries = _entries(session, sink, repository)
+            entries = more(session, sink, repository, 0, 0)
             if entries:
                 works.append(Work(sink, repository, queue["attempts"], entries))
             else:
@@ -111,17 +111,18 @@ def claim(session: Session, owner: str, sinks: Sequence[str], limit: int) -> Cla
     return Claimed(works, min(waits, default=None))
 
 
-def _entries(session: Session, sink: str, repository: str) -> list[Entry]:
-    """Some of what stands in a queue, oldest first. What cannot be read becomes a dead letter, and nothing
-    else has to wait for it.
+def more(session: Session, sink: str, repository: str, seq: int, index: int) -> list[Entry]:
+    """Some of what stands in a queue, oldest first, from a change of the delivery at a place on. What cannot
+    be read becomes a dead letter, and nothing else has to wait for it.
     """
     entries: list[Entry] = []
-    room, last = CLAIM, 0
+    room, last = CLAIM, seq - 1
     while room > 0:
         row = session.execute(SELECT_ENTRY, (sink, repository, last)).fetchone()
         if row is None:
             break
-        last, first = row["seq"], row["next"]
+        last = row["seq"]
+        first = max(row["next"], index if last == seq else 0)
         changes: list[tuple[ChangeKey, Change]] = []
         rest: int | None = first
         try:
@@ -135,7 +136,7 @@ def _entries(session: Session, sink: str, repository: str) -> list[Entry]:
         except Unreadable as error:
             _give_up(session, (sink, repository), DeadLetter(last, first, str(error)))
             continue
-        entries.append(Entry(last, changes, rest))
+        entries.append(Entry(last, changes, rest, row["received"]))
         if rest is not None:
             break
         room -= max(len(changes), 1)
@@ -228,6 +229,7 @@ __all__ = [
     "LONGEST_WAIT",
     "claim",
     "enqueue",
+    "more",
     "queue_name",
     "record",
     "release",

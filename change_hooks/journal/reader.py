@@ -62,14 +62,18 @@ SELECT_WAITING = (
     "SELECT sink, entries.repository, next, attempts, due, error"
     " FROM entries JOIN queues USING (sink, repository) WHERE seq = ? ORDER BY sink, next"
 )
-ATTEMPTS_OF_WAITING = "SELECT seq, sink, attempts FROM entries JOIN queues USING (sink, repository)"
+#: A sink that cannot take anything now has not failed, and yet there is an error.
+FAILING = "CASE WHEN attempts > 0 OR error <> '' THEN 1 ELSE 0 END"
+ATTEMPTS_OF_WAITING = (
+    f"SELECT seq, sink, {FAILING} AS attempts FROM entries JOIN queues USING (sink, repository)"
+)
 SELECT_DEAD = "SELECT sink, repository, change, error FROM dead_letters WHERE seq = ? ORDER BY sink, change"
 SELECT_ATTEMPTS = (
     "SELECT seq, sink, repository, change, at, seconds, outcome, error, output FROM attempts WHERE seq = ?"
     " ORDER BY at, sink, number"
 )
 SELECT_QUEUES = (
-    "SELECT sink, count(*) AS queues, sum(CASE WHEN attempts > 0 THEN 1 ELSE 0 END) AS retrying,"
+    f"SELECT sink, count(*) AS queues, sum({FAILING}) AS retrying,"
     " max(error) AS error FROM queues GROUP BY sink"
 )
 # The oldest is the first that was stored; a look into the queues' index alone is quick also when much waits.
@@ -175,12 +179,12 @@ class Reader:
         return found
 
     def _superseded(self, seqs: Sequence[int]) -> set[tuple[int, str]]:
-        """The deliveries and the sinks for which nothing but what was superseded is recorded."""
+        """The deliveries and the sinks that took nothing, since something newer came."""
         if not seqs:
             return set()
         rows = self._session.execute(
             f"SELECT seq, sink FROM attempts WHERE seq {among(seqs)} GROUP BY seq, sink"
-            " HAVING min(CASE WHEN outcome = 'superseded' THEN 1 ELSE 0 END) = 1",
+            " HAVING max(CASE outcome WHEN 'taken' THEN 2 WHEN 'superseded' THEN 1 ELSE 0 END) = 1",
             seqs,
         ).fetchall()
         return {(row["seq"], row["sink"]) for row in rows}
@@ -225,11 +229,11 @@ class Reader:
         states = [
             SinkState(
                 row["sink"],
-                "retrying" if row["attempts"] else "waiting",
+                "retrying" if row["error"] else "waiting",
                 row["repository"],
                 row["next"],
                 row["attempts"],
-                now + row["due"] - clock if row["attempts"] else 0.0,
+                now + row["due"] - clock if row["error"] else 0.0,
                 row["error"],
             )
             for row in self._session.execute(SELECT_WAITING, (stored.seq,)).fetchall()

@@ -79,11 +79,13 @@ class Entry(msgspec.Struct, frozen=True):
     :param seq: the delivery's place in the journal.
     :param changes: what is still to be handed over, with keys, in order.
     :param rest: these are not all: the index of the first of the others.
+    :param received: when the delivery was received, in seconds since the epoch.
     """
 
     seq: int
     changes: list[tuple[ChangeKey, Change]]
     rest: int | None = None
+    received: float = 0.0
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -7,9 +7,7 @@ off for a while; after enough failures the change becomes a dead letter and the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from random import random
-from time import time
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
@@ -21,28 +19,17 @@ from change_hooks.alarm import Alarm
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal
-from change_hooks.journal import LEASE, Attempt, Claimed, DeadLetter, Outcome, Routes, Work
+from change_hooks.journal import LEASE, Claimed, Outcome, Routes, Work
 from change_hooks.observer import NOBODY, Observer
-from change_hooks.outbox.handing import Attempted, Given, Handing
+from change_hooks.outbox.handing import Handing
 from change_hooks.outbox.routing import RoutedSink, routes
 from change_hooks.outbox.sink_options import routed
-from change_hooks.outbox.written import until_written
+from change_hooks.outbox.working import LONGEST_RETRY, QueueWorker, back_off
 
-#: The wait after the first failure, and the longest one, in seconds.
-FIRST_RETRY = 1.0
-LONGEST_RETRY = 300.0
-#: For how long what is handed over may stay unrecorded, in seconds; a crash repeats no more than that.
-RECORD_WITHIN = 1.0
 #: How often to look for work that nobody announced, in seconds.
 LOOK_AGAIN = 30.0
 
 log = Logger()
-
-
-def back_off(attempts: int) -> float:
-    """Seconds to wait after the *attempts*-th failure in a row: doubling, capped, with jitter of a half."""
-    wait: float = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(attempts - 1, 30))
-    return wait * (0.5 + random() / 2)  # noqa: S311 (jitter)
 
 
 class Dispatcher:
@@ -69,12 +56,16 @@ class Dispatcher:
             name: sink if isinstance(sink, RoutedSink) else routed(sink, {}, attempts)[0]
             for name, sink in sinks.items()
         }
-        self._handings = {
-            name: Handing(name, sink, clock, journal.delivery, observer)
+        self._workers = {
+            name: QueueWorker(
+                Handing(name, sink, clock, journal.delivery, observer),
+                journal,
+                clock,
+                observer,
+                lambda: self._stopped,
+            )
             for name, sink in self._routed.items()
         }
-        self._clock = clock
-        self._observer = observer
         self._busy: set[tuple[str, str]] = set()
         #: The places of the pending deliveries that this receiver works on; their leases are renewed too.
         self.pending: set[int] = set()
@@ -154,7 +145,8 @@ class Dispatcher:
             if (work.sink, work.repository) in self._busy:
                 continue  # Its lease has run out, while the journal could not be written.
             self._busy.add((work.sink, work.repository))
-            self._hand_over(work).addErrback(self._broke, work).addCallback(self._handed_over, work)
+            working = self._workers[work.sink].work_on(work)
+            working.addErrback(self._broke, work).addCallback(self._handed_over, work)
 
     def _claimed(self, wait: float) -> None:
         self._claiming = False
@@ -193,91 +185,5 @@ class Dispatcher:
         if not self._stopped:
             self._alarm.set(wait)
 
-    @inlineCallbacks
-    def _hand_over(self, work: Work) -> Any:
-        handing = self._handings[work.sink]
-        done: list[tuple[int, int | None]] = []
-        dead: list[DeadLetter] = []
-        made: list[Attempt] = []
-        attempts = work.attempts
-        record_at = self._clock.seconds() + RECORD_WITHIN
-        queued = [(entry, handing.units(entry.changes)) for entry in work.entries]
-        groups = [group for _, units in queued for group, _ in units]
-        for entry, units in queued:
-            for index, (group, unit) in enumerate(units):
-                groups.pop(0)
-                if group and group in groups:
-                    made.append(self._superseded(work, entry.seq, unit))
-                    continue
-                attempted = yield handing.hand_over(entry.seq, unit)
-                made.append(_attempt(work, entry.seq, unit, attempted))
-                if attempted.accepted:
-                    attempts = 0
-                else:
-                    attempts += 1
-                    if not attempted.refused and attempts < handing.routed.attempts:
-                        wait = max(back_off(attempts), attempted.asked)
-                        self._say_retrying(work.sink, unit, attempts, attempted.error, wait)
-                        done.append((entry.seq, unit[0][0].index))
-                        error = attempted.error
-                        yield self._record(
-                            Outcome(work.sink, work.repository, done, dead, attempts, wait, error, made)
-                        )
-                        return
-                    self._say_given_up(work.sink, unit, attempted.error)
-                    self._observer.dead_letter(work.sink, attempted.error)
-                    dead.append(DeadLetter(entry.seq, unit[-1][0].index, attempted.error))
-                    attempts = 0
-                if index + 1 < len(units) and (self._stopped or self._clock.seconds() >= record_at):
-                    done.append((entry.seq, units[index + 1][1][0][0].index))
-                    yield self._record(Outcome(work.sink, work.repository, done, dead, made=made))
-                    return
-            done.append((entry.seq, entry.rest))
-            if self._stopped or self._clock.seconds() >= record_at:
-                break
-        yield self._record(Outcome(work.sink, work.repository, done, dead, made=made))
 
-    @staticmethod
-    def _superseded(work: Work, seq: int, unit: Sequence[Given]) -> Attempt:
-        key = unit[-1][0]
-        log.info("sink {sink}: {key} is superseded by what came later", sink=work.sink, key=key)
-        return Attempt(work.sink, work.repository, key.index, time(), 0.0, "superseded", seq=seq)
-
-    @staticmethod
-    def _say_retrying(sink: str, unit: Any, attempts: int, error: str, wait: float) -> None:
-        log.warn(
-            "delivery of {key} to sink {sink} failed (attempt {attempts}): {error}; retrying in {wait:.0f} s",
-            sink=sink,
-            key=unit[-1][0],
-            attempts=attempts,
-            error=error,
-            wait=wait,
-        )
-
-    @staticmethod
-    def _say_given_up(sink: str, unit: Any, error: str) -> None:
-        key = unit[-1][0]
-        log.error(
-            "gave up delivering {key} to sink {sink} (dead letter): {error}", sink=sink, key=key, error=error
-        )
-
-    def _record(self, outcome: Outcome) -> Deferred[bool]:
-        """What a shutdown leaves unrecorded will be handed over again, under the same key."""
-        return until_written(lambda: self._journal.record([outcome]), self._clock, lambda: self._stopped)
-
-
-def _attempt(work: Work, seq: int, unit: Sequence[Given], attempted: Attempted) -> Attempt:
-    return Attempt(
-        work.sink,
-        work.repository,
-        unit[-1][0].index,
-        attempted.at,
-        attempted.seconds,
-        attempted.outcome,
-        attempted.error,
-        attempted.output,
-        seq,
-    )
-
-
-__all__ = ["Dispatcher", "back_off"]
+__all__ = ["LOOK_AGAIN", "Dispatcher"]

@@ -10,13 +10,13 @@ from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks  # no
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.push import push_key
 from change_hooks.flow import as_deferred
-from change_hooks.interfaces import SinkOutput, SinkRefused
-from change_hooks.journal import ChangeKey
+from change_hooks.interfaces import SinkBusy, SinkOutput, SinkRefused
+from change_hooks.journal import Entry
 from change_hooks.observer import NOBODY, AttemptOutcome, Observer
+from change_hooks.outbox.coalescing import Given, Queued, Unit
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.sinks.base import printable, sink_call
 
@@ -27,8 +27,6 @@ LONGEST_LOGGED = 200
 
 log = Logger()
 
-Given = tuple[ChangeKey, Change]
-
 
 class Attempted(NamedTuple):
     """What came of one attempt.
@@ -37,6 +35,7 @@ class Attempted(NamedTuple):
     :param refused: it never will.
     :param error: fit to be stored and shown; empty when it was accepted.
     :param asked: for how many seconds the sink asks to be left alone.
+    :param busy: it cannot take anything now, whatever it is.
     :param late: it failed because it took too long.
     :param output: what came of it, as the sink says.
     :param at: when it began, in seconds since the epoch.
@@ -47,6 +46,7 @@ class Attempted(NamedTuple):
     refused: bool = False
     error: str = ""
     asked: float = 0.0
+    busy: bool = False
     late: bool = False
     output: str = ""
     at: float = 0.0
@@ -84,11 +84,12 @@ class Handing:
         self._observer = observer
         self._call = None if routed.per == "delivery" else sink_call(routed.sink)
 
-    def units(self, given: Sequence[Given]) -> list[tuple[str, list[Given]]]:
-        """The groups and the changes of the units that it gets of a delivery."""
+    def queued(self, entry: Entry) -> Queued:
+        """An entry with the units that it gets of it."""
+        given = entry.changes
         dialect = given[0][0].dialect if given else ""
         wanted = self.routed.wanted(self._name, [change for _, change in given], dialect)
-        return [(unit.group, [given[index] for index in unit.changes]) for unit in wanted]
+        return Queued(entry, [Unit(unit.group, [given[index] for index in unit.changes]) for unit in wanted])
 
     @inlineCallbacks
     def hand_over(self, seq: int, unit: Sequence[Given]) -> Any:
@@ -103,11 +104,14 @@ class Handing:
             asked = min(getattr(error, "retry_after", 0.0), LONGEST_WAIT)
             kind = "" if isinstance(error, SinkRefused) else f"{type(error).__name__}: "
             message = f"{kind}{str(error)[:500]!a}"
-            refused = isinstance(error, SinkRefused)
-            late = isinstance(error, TimeoutError)
-            output = getattr(error, "output", "")
             attempted = Attempted(
-                accepted=False, refused=refused, error=message, asked=asked, late=late, output=output
+                accepted=False,
+                refused=isinstance(error, SinkRefused),
+                error=message,
+                asked=asked,
+                busy=isinstance(error, SinkBusy),
+                late=isinstance(error, TimeoutError),
+                output=getattr(error, "output", ""),
             )
         else:
             output = result.output if isinstance(result, SinkOutput) else ""
@@ -155,4 +159,4 @@ def _short(text: str | None) -> str:
     return printable((text or "-")[:LONGEST_LOGGED])
 
 
-__all__ = ["LONGEST_WAIT", "Attempted", "Given", "Handing"]
+__all__ = ["LONGEST_WAIT", "Attempted", "Handing"]

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from change_hooks.core.change import MISSING, Change
 from change_hooks.core.push import Push, pushes
 from change_hooks.journal import Routes
+from change_hooks.outbox.coalescing import Quiet
 
 #: What ``only`` and ``unless`` may name.
 CONDITION_FIELDS = ("repositories", "branches", "categories", "projects", "dialects", "codebases", "files")
@@ -124,6 +125,8 @@ class RoutedSink:
     :param when: is asked of each unit: a change, or a push.
     :param per: ``'change'``, ``'push'`` or ``'delivery'``.
     :param latest_per: fields; of the units that are alike in them, only the newest is wanted. None: all are.
+    :param quiet: for how long the units of a group must have ceased before the newest is handed over; None:
+        it is at once.
     :param attempts: failures after which a unit is given up.
     :param time_limit: for each hand-over, in seconds; None: the sink keeps the time itself.
     :param concurrency: for how many queues at once the sink may be called.
@@ -135,6 +138,7 @@ class RoutedSink:
     when: Callable[[Change], object] | None = None
     per: str = "change"
     latest_per: Sequence[str] | None = None
+    quiet: Quiet | None = None
     attempts: int = 100
     time_limit: float | None = 60.0
     concurrency: int = 32
@@ -144,6 +148,11 @@ class RoutedSink:
         """Whether it gets each change by itself, whatever it is."""
         conditions = self.only or self.unless or self.when is not None or self.latest_per is not None
         return not conditions and self.per == "change"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it must have all changes of a delivery at hand to be given any of them."""
+        return self.per != "change" or self.latest_per is not None
 
     def wanted(self, name: str, changes: Sequence[Change], dialect: str) -> list[Unit]:
         """What it is given of a delivery.

@@ -7,15 +7,20 @@ from typing import Any
 
 from change_hooks.core.options import nearest
 from change_hooks.interfaces import IDeliverySink
+from change_hooks.outbox.coalescing import Quiet
 from change_hooks.outbox.routing import CONDITION_FIELDS, GROUP_FIELDS, Condition, Patterns, RoutedSink
 
 #: How long a sink may take for one hand-over, in seconds.
 SINK_TIME_LIMIT = 60.0
 #: For how many queues at once a sink may be called.
 CONCURRENCY = 32
+#: Of what the newest is wanted with ``quiet`` alone.
+GROUP = ("repository", "branch")
+#: How many times ``quiet`` the longest wait is.
+QUIET_LIMIT = 10
 #: The options.
 NAMES = (
-    *("only", "unless", "when", "per", "latest_per"),
+    *("only", "unless", "when", "per", "latest_per", "quiet", "quiet_limit"),
     *("attempts", "time_limit", "concurrency"),
 )
 
@@ -35,6 +40,7 @@ def routed(sink: Any, written: Mapping[str, Any], attempts: int) -> tuple[Routed
         when=reader.when(),
         per=reader.per(sink),
         latest_per=reader.latest_per(),
+        quiet=reader.quiet(),
         attempts=int(reader.number("attempts", getattr(sink, "attempts", attempts), whole=True)),
         time_limit=reader.time_limit(getattr(sink, "time_limit", SINK_TIME_LIMIT)),
         concurrency=int(reader.number("concurrency", getattr(sink, "concurrency", CONCURRENCY), whole=True)),
@@ -103,8 +109,8 @@ class _Reader:
     def latest_per(self) -> tuple[str, ...] | None:
         value = self._written.get("latest_per")
         if value is None:
-            return None
-        if not isinstance(value, (list, tuple)):
+            return GROUP if "quiet" in self._written else None
+        if not isinstance(value, (list, tuple)) or not value:
             self.problems.append(
                 "'latest_per' must be a list of fields, for instance ('repository', 'branch')"
             )
@@ -113,6 +119,17 @@ class _Reader:
             if name not in GROUP_FIELDS:
                 self.problems.append(f"'latest_per': no field {name!r}{nearest(str(name), GROUP_FIELDS)}")
         return tuple(name for name in value if name in GROUP_FIELDS)
+
+    def quiet(self) -> Quiet | None:
+        if "quiet" not in self._written:
+            if "quiet_limit" in self._written:
+                self.problems.append("'quiet_limit' needs 'quiet'")
+            return None
+        seconds = self.number("quiet", 1.0)
+        at_most = self.number("quiet_limit", QUIET_LIMIT * seconds)
+        if at_most < seconds:
+            self.problems.append("'quiet_limit' must not be less than 'quiet'")
+        return Quiet(seconds, at_most)
 
 
 __all__ = ["NAMES", "routed"]

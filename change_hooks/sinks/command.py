@@ -60,6 +60,8 @@ class Command:
 
     per = "push"
     attempts = 3
+    #: Options that are mappings themselves, and not references to a secret.
+    mappings = ("env",)
     #: It keeps the time itself, from when the program starts.
     time_limit = None
 

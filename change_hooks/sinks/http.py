@@ -14,11 +14,16 @@ from zope.interface import implementer
 from change_hooks.core.change import Change
 from change_hooks.core.verification import as_secrets, sign_standard_webhook
 from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, ask
-from change_hooks.interfaces import OUTPUT_KEPT, IChangeSink, SinkError
+from change_hooks.interfaces import OUTPUT_KEPT, IChangeSink, SinkBusy, SinkError
 from change_hooks.sinks.messages import Message, check_format, event_headers, message_of
 
 #: How much of an answer is read, in bytes. The status says all that matters.
 ANSWER_READ = 64 * 1024
+#: Statuses that speak of the moment, not of what was sent: Request Timeout, Too Early, Too Many Requests.
+#: Source: RFC 9110, section 15.5.9; RFC 8470, section 5.2; RFC 6585, section 4.
+NOT_NOW = frozenset({408, 425, 429})
+#: How long a server that has one of them and no ``Retry-After`` is left alone, in seconds.
+BUSY = 30.0
 
 
 class Poster:
@@ -53,6 +58,7 @@ class Poster:
         """Send a request. Fires when a status of 2xx has come.
 
         :raises SinkError: (fails with) another status has; its *retry_after* is what the server asks for.
+        :raises SinkBusy: the status is one of :data:`NOT_NOW`.
         """
         clock = self._clock
         if clock is None:
@@ -78,6 +84,8 @@ class Poster:
     def _refusal(self, answer: Answer) -> SinkError:
         wait = retry_after(answer.header("retry-after"), self.now())
         said = answer.body[-OUTPUT_KEPT:].decode("utf-8", "replace")
+        if answer.status in NOT_NOW:
+            return SinkBusy(f"status {answer.status}", wait or BUSY, output=said)
         return SinkError(f"status {answer.status}", retry_after=wait, output=said)
 
     def close(self) -> Deferred[None]:

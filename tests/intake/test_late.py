@@ -21,7 +21,8 @@ from change_hooks.intake.late import ATTEMPTS, CONCURRENCY, PendingDeliveries
 from change_hooks.intake.receipt import Receipt
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
-from change_hooks.outbox.dispatcher import FIRST_RETRY, LONGEST_RETRY, LOOK_AGAIN, Dispatcher
+from change_hooks.outbox.dispatcher import LOOK_AGAIN, Dispatcher
+from change_hooks.outbox.working import FIRST_RETRY, LONGEST_RETRY
 from tests.conftest import delivery, has_fired, result_of
 
 

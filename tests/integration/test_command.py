@@ -173,3 +173,21 @@ def test_the_latest_is_run_also_when_the_server_is_killed(
     assert (tmp_path / "runs").read_text().split() == ["5"]
     assert "superseded" in running.log.read_text()
     assert running.stop() == 0
+
+
+def test_a_branch_is_built_once_it_is_quiet_also_when_the_server_is_killed(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    text = "echo $CHANGE_HOOK_REVISION $(date +%s) >>runs"
+    running = server(command(tmp_path, text, quiet=6))
+    began = time.time()
+    for revision in range(1, 4):
+        send(running.url, str(revision))
+    running.kill()
+    running.start()
+    send(running.url, "4")
+    eventually(lambda: states(tmp_path) == ["delivered"] * 4)
+    ((revision, at),) = (line.split() for line in (tmp_path / "runs").read_text().splitlines())
+    assert revision == "4"
+    assert int(at) >= began + 5
+    assert running.stop() == 0

@@ -21,6 +21,7 @@ from change_hooks.journal import (
     ChangeKey,
     Claimed,
     DeadLetter,
+    Entry,
     Outcome,
     Pending,
     SinkState,
@@ -81,6 +82,10 @@ class Journal:
         stored = self.journal.append(received, list(changes), sinks, unwanted, about=about)
         appended: Appended = self.run(stored)
         return appended
+
+    def more(self, repository: str, seq: int, index: int) -> list[Entry]:
+        entries: list[Entry] = self.run(self.journal.more("sink", repository, seq, index))
+        return entries
 
     def claim(self, limit: int = 10, sinks: Any = ("sink",)) -> Claimed:
         claimed: Claimed = self.run(self.journal.claim(sinks, limit))
@@ -703,6 +708,21 @@ def test_a_large_delivery_is_handed_over_in_parts_and_in_order(journal: Journal)
             journal.record(Outcome("sink", work.repository, done))
     assert taken == {"r0": ["0", "2", "4", "6", "8", "10", "last"], "r1": ["1", "3", "5", "7", "9"]}
     assert journal.states() == ["delivered", "delivered"]
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_who_holds_a_queue_may_read_on(journal: Journal) -> None:
+    append_large(journal)
+    journal.append("2", Change(repository="r0", revision="last"))
+    (entry,) = next(work for work in journal.claim().works if work.repository == "r0").entries
+    revisions = [change.revision for _, change in entry.changes]
+    while entry.rest is not None:
+        (entry,) = journal.more("r0", entry.seq, entry.rest)[:1]
+        assert (entry.seq, entry.received) == (1, 5.0)
+        revisions += [change.revision for _, change in entry.changes]
+    assert revisions == ["0", "2", "4", "6", "8", "10"]
+    assert [each.seq for each in journal.more("r0", 2, 0)] == [2]
+    assert journal.more("r0", 3, 0) == []
 
 
 @pytest.mark.usefixtures("small_pieces")

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 from zope.interface import implementer
 
@@ -19,81 +18,14 @@ from change_hooks.core.push import Push, PushKey
 from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkOutput, SinkRefused
 from change_hooks.journal import LEASE, ChangeKey
 from change_hooks.journal.reader import Reader
-from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
-from change_hooks.outbox.dispatcher import (
-    FIRST_RETRY,
-    LONGEST_RETRY,
-    LOOK_AGAIN,
-    RECORD_WITHIN,
-    Dispatcher,
-    back_off,
-)
+from change_hooks.journal.sqlite import connect, connect_to_read
+from change_hooks.outbox.dispatcher import LOOK_AGAIN, Dispatcher
 from change_hooks.outbox.handing import LONGEST_WAIT
 from change_hooks.outbox.sink_options import CONCURRENCY, routed
 from change_hooks.outbox.sink_options import SINK_TIME_LIMIT as SINK_TIMEOUT
+from change_hooks.outbox.working import FIRST_RETRY, LONGEST_RETRY, RECORD_WITHIN, back_off
 from tests.conftest import delivery, has_fired, result_of
-from tests.support.watching import Watching
-
-
-class Rig:
-    """A journal, a clock and a dispatcher, all run by the test."""
-
-    def __init__(self, path: Path, sinks: dict[str, Any], attempts: int = 3) -> None:
-        self.path = path
-        self.clock = Clock()
-        #: The clock of the leases.
-        self.shared = Clock()
-        self.journal = sqlite_journal(
-            path, lambda function, *arguments: function(*arguments), clock=self.shared.seconds
-        )
-        self.watching = Watching()
-        self.dispatcher = Dispatcher(
-            self.journal, sinks, self.clock, attempts=attempts, observer=self.watching
-        )
-
-    def run(self) -> None:
-        """Let the journal's writer do all it has to do."""
-        writer = self.journal.writer
-        while not writer._queue.empty():
-            writer.run_group()
-
-    def append(self, name: str, *repositories: str) -> None:
-        changes = [
-            Change(repository=repository, revision=f"{name}.{index}")
-            for index, repository in enumerate(repositories)
-        ]
-        received = delivery(id=name, dialect="base")
-        appended = self.journal.append(received, changes, self.dispatcher.sinks)
-        self.run()
-        result_of(appended)
-        self.dispatcher.wake()
-        self.run()
-
-    def advance(self, seconds: float) -> None:
-        self.shared.advance(seconds)
-        self.clock.advance(seconds)
-        self.run()
-
-    def states(self) -> list[str]:
-        """Oldest first."""
-        return [line.state for line in Reader(connect_to_read(self.path)).after(0)]
-
-
-class Sink:
-    """Remembers what it took; a revision in ``refused`` is refused that often."""
-
-    def __init__(self) -> None:
-        self.taken: list[str | None] = []
-        self.tried: list[str | None] = []
-        self.refused: dict[str, int] = {}
-
-    def __call__(self, change: Change) -> None:
-        self.tried.append(change.revision)
-        left = self.refused.get(change.revision or "", 0)
-        if left:
-            self.refused[change.revision or ""] = left - 1
-            raise RuntimeError("not\nnow")
-        self.taken.append(change.revision)
+from tests.support.outbox_rig import Rig, Sink, routed_rig, store
 
 
 @pytest.fixture
@@ -457,23 +389,6 @@ def test_what_is_being_worked_on_is_kept_from_the_others(tmp_path: Path) -> None
     assert has_fired(stopped)
     rig.advance(LEASE)
     assert len(renewed) == 5
-
-
-def routed_rig(path: Path, sink: Any, attempts: int = 3, **written: Any) -> Rig:
-    read, problems = routed(sink, written, attempts)
-    assert problems == []
-    rig = Rig(path / "journal.sqlite", {"s": read}, attempts)
-    rig.dispatcher.start()
-    rig.run()
-    return rig
-
-
-def store(rig: Rig, name: str, changes: list[Change]) -> None:
-    """Store a delivery without telling the dispatcher."""
-    routes = rig.dispatcher.routes(changes, "base")
-    appended = rig.journal.append(delivery(id=name, dialect="base"), changes, *routes)
-    rig.run()
-    result_of(appended)
 
 
 def test_a_push_is_handed_over_once_with_its_key(tmp_path: Path) -> None:

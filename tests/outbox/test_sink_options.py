@@ -7,6 +7,7 @@ import pytest
 from zope.interface import implementer
 
 from change_hooks.interfaces import IDeliverySink
+from change_hooks.outbox.coalescing import Quiet
 from change_hooks.outbox.sink_options import CONCURRENCY, SINK_TIME_LIMIT, routed
 
 
@@ -36,6 +37,14 @@ def test_what_a_sink_says_of_itself_is_its_default_and_what_is_written_goes_befo
     assert (read.per, read.attempts, read.time_limit, read.concurrency) == ("change", 5, 1.5, 1)
 
 
+def test_quiet_is_for_each_branch_unless_something_else_is_written() -> None:
+    read, found = routed(print, {"quiet": 60}, 100)
+    assert (found, read.quiet, read.latest_per) == ([], Quiet(60, 600), ("repository", "branch"))
+    read, _ = routed(print, {"quiet": 60, "quiet_limit": 90, "latest_per": ["project"]}, 100)
+    assert (read.quiet, read.latest_per) == (Quiet(60, 90), ("project",))
+    assert routed(print, {}, 100)[0].quiet is None
+
+
 def test_a_sink_of_deliveries_gets_them_whole() -> None:
     assert routed(Whole(), {}, 100)[0].per == "delivery"
     assert problems({"per": "push"}, Whole()) == ["'per' is 'delivery' for this sink; leave it out"]
@@ -58,6 +67,10 @@ def test_a_sink_of_deliveries_gets_them_whole() -> None:
         ({"per": "commit"}, "'per' must be 'change' or 'push'"),
         ({"latest_per": "branch"}, "'latest_per' must be a list of fields"),
         ({"latest_per": ["branches"]}, "'latest_per': no field 'branches'; did you mean 'branch'?"),
+        ({"latest_per": []}, "'latest_per' must be a list of fields"),
+        ({"quiet": 0}, "'quiet' must be a positive number of seconds"),
+        ({"quiet": 60, "quiet_limit": 30}, "'quiet_limit' must not be less than 'quiet'"),
+        ({"quiet_limit": 30}, "'quiet_limit' needs 'quiet'"),
         ({"attempts": 0}, "'attempts' must be a positive whole number"),
         ({"attempts": 1.5}, "'attempts' must be a positive whole number"),
         ({"attempts": True}, "'attempts' must be a positive whole number"),

@@ -12,10 +12,10 @@ from change_hooks.core.change import Change
 from change_hooks.core.push import Push
 from change_hooks.core.verification import verify_standard_webhook
 from change_hooks.http_answers import NoAnswer
-from change_hooks.interfaces import OUTPUT_KEPT, IChangeSink, SinkError
+from change_hooks.interfaces import OUTPUT_KEPT, IChangeSink, SinkBusy, SinkError
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks import Http
-from change_hooks.sinks.http import ANSWER_READ, retry_after
+from change_hooks.sinks.http import ANSWER_READ, BUSY, retry_after
 from tests.conftest import has_fired, result_of
 from tests.support.receiver import Receiver
 
@@ -59,11 +59,22 @@ def test_the_id_is_the_same_at_every_attempt_and_another_for_every_change() -> N
     assert receiver.got[0][0].getRawHeaders("webhook-signature") is None
 
 
-@pytest.mark.parametrize("status", [301, 400, 429, 500, 503])
+@pytest.mark.parametrize("status", [301, 400, 409, 500, 503])
 def test_another_status_is_a_failure(status: int) -> None:
     with pytest.raises(SinkError, match=str(status)) as caught:
         result_of(post(Receiver(status, {"Retry-After": "120", "Location": "https://other.example/"})))
     assert caught.value.retry_after == 120
+    assert not isinstance(caught.value, SinkBusy)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429])
+@pytest.mark.parametrize(("headers", "wait"), [({}, BUSY), ({"Retry-After": "120"}, 120.0)])
+def test_a_status_that_speaks_of_the_moment_is_no_failure_of_the_change(
+    status: int, headers: dict[str, str], wait: float
+) -> None:
+    with pytest.raises(SinkBusy, match=str(status)) as caught:
+        result_of(post(Receiver(status, headers)))
+    assert caught.value.retry_after == wait
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from change_hooks import (
     Repository,
 )
 from change_hooks.interfaces import SinkRefused
-from change_hooks.outbox.dispatcher import FIRST_RETRY
+from change_hooks.outbox.working import FIRST_RETRY
 from change_hooks.testing import MemorySink, Receiver, Unsettled, handle, post
 
 BASE: dict[str, Any] = {"change_hook_dialects": {"base": True}}

@@ -1,0 +1,101 @@
+"""The sinks of a configuration: ``change_hook_sinks``, read and made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from change_hooks.core.options import nearest
+from change_hooks.interfaces import IChangeSink, IDeliverySink
+from change_hooks.outbox.routing import RoutedSink
+from change_hooks.outbox.sink_options import NAMES, routed
+from change_hooks.plugins import SINK_GROUPS, PluginError, installed
+from change_hooks.references import resolved
+
+#: Options of every sink to which a sink may see itself.
+_SHARED = ("time_limit", "concurrency")
+
+
+def read_sinks(written: Any, attempts: int, base: Path) -> tuple[dict[str, RoutedSink], list[str]]:
+    """Make the sinks that are written down.
+
+    :param written: what the user wrote; None: nothing.
+    :param attempts: those of a sink that says nothing of them.
+    :param base: the folder that relative paths start from.
+    :returns: they, by name; and what is wrong.
+    """
+    if written is None:
+        return {}, []
+    if not isinstance(written, Mapping) or not all(isinstance(name, str) for name in written):
+        return {}, [
+            "change_hook_sinks must be a dict of names and sinks, for instance"
+            " {'build': {'sink': 'command', 'argv': ['/usr/local/bin/build']}}"
+        ]
+    reader = _Reader(base)
+    read = {name: reader.routed_sink(name, value, attempts) for name, value in written.items()}
+    return {name: sink for name, sink in read.items() if sink is not None}, reader.problems
+
+
+class _Reader:
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self.problems: list[str] = []
+
+    def routed_sink(self, name: str, value: Any, attempts: int) -> RoutedSink | None:
+        where = f"change_hook_sinks: {name!r}"
+        options = dict(value) if isinstance(value, Mapping) else {"sink": value}
+        kind = options.pop("sink", None)
+        ours = {option: options.pop(option) for option in tuple(options) if option in NAMES}
+        if isinstance(kind, str):
+            sink = self._made(where, name, kind, options, ours)
+        elif not (IChangeSink.providedBy(kind) or IDeliverySink.providedBy(kind) or callable(kind)):
+            self.problems.append(f"{where} must be a sink, a callable, or a dict with a key 'sink'")
+            return None
+        else:
+            sink = kind
+            self.problems += [
+                f"{where}: unknown option {option!r}{nearest(str(option), NAMES)}" for option in options
+            ]
+        if sink is None:
+            return None
+        read, problems = routed(sink, ours, attempts)
+        self.problems += [f"{where}: {problem}" for problem in problems]
+        return read
+
+    def _made(self, where: str, name: str, kind: str, options: dict[str, Any], ours: dict[str, Any]) -> Any:
+        """Make a sink of a kind. It is given those of *ours* that it asks for, and sees to them itself."""
+        registry = installed(SINK_GROUPS)
+        try:
+            factory = registry.load(kind)
+            asked = signature(factory).parameters
+            own = {option: ours.pop(option) for option in _SHARED if option in asked and option in ours}
+            base = {"base": self._base} if "base" in asked else {}
+            values = self._values(options, getattr(factory, "mappings", ()))
+            return factory(name=name, **base, **values, **own)
+        except KeyError:
+            self.problems.append(f"{where}: no sink of this name{nearest(kind, registry.names())}")
+        except (PluginError, TypeError, ValueError) as error:
+            self.problems.append(f"{where}: {error}")
+        return None
+
+    def _values(self, options: Mapping[str, Any], mappings: Sequence[str]) -> dict[str, Any]:
+        """The options of a sink, with the secrets that they refer to.
+
+        :param mappings: options that are mappings themselves, and never a reference.
+        :raises ValueError: there is no such secret.
+        """
+        values: dict[str, Any] = {}
+        for name, value in options.items():
+            try:
+                if name in mappings and isinstance(value, Mapping):
+                    values[name] = {key: resolved(each, self._base) for key, each in value.items()}
+                else:
+                    values[name] = resolved(value, self._base)
+            except ValueError as error:
+                raise ValueError(f"option {name!r} {error}") from None
+        return values
+
+
+__all__ = ["read_sinks"]

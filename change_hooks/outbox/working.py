@@ -1,0 +1,252 @@
+"""Working on the queues of one sink: what is handed over, in which order, and what is recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import random
+from time import time
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from change_hooks.core.errors import Unavailable
+from change_hooks.interfaces import IJournal
+from change_hooks.journal import Attempt, DeadLetter, Entry, Outcome, Work
+from change_hooks.observer import Observer
+from change_hooks.outbox.coalescing import Coalesced, Moments, Ready, Unit
+from change_hooks.outbox.handing import LONGEST_WAIT, Attempted, Handing
+from change_hooks.outbox.written import until_written
+
+#: The wait after the first failure, and the longest one, in seconds.
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 300.0
+#: For how long what is handed over may stay unrecorded, in seconds; a crash repeats no more than that.
+RECORD_WITHIN = 1.0
+#: The most entries of a queue that are looked at together.
+LOOKED_AT = 1000
+
+log = Logger()
+
+
+def back_off(attempts: int) -> float:
+    """Seconds to wait after the *attempts*-th failure in a row: doubling, capped, with jitter of a half."""
+    wait: float = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(attempts - 1, 30))
+    return wait * (0.5 + random() / 2)  # noqa: S311 (jitter)
+
+
+class _Progress:
+    """What came of a queue so far."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self.attempts = work.attempts
+        self._done: list[tuple[int, int | None]] = []
+        self._dead: list[DeadLetter] = []
+        self._made: list[Attempt] = []
+
+    def done(self, seq: int, following: int | None) -> None:
+        """An entry is done up to there."""
+        self._done.append((seq, following))
+
+    def given_up(self, seq: int, unit: Unit, error: str) -> None:
+        """A unit is given up."""
+        self._dead.append(DeadLetter(seq, unit.last, error))
+
+    def made(self, seq: int, unit: Unit, attempted: Attempted) -> None:
+        """An attempt was made."""
+        self._made.append(
+            Attempt(
+                self._work.sink,
+                self._work.repository,
+                unit.last,
+                attempted.at,
+                attempted.seconds,
+                attempted.outcome,
+                attempted.error,
+                attempted.output,
+                seq,
+            )
+        )
+
+    def superseded(self, seq: int, unit: Unit) -> None:
+        """A unit is not wanted any more."""
+        work = self._work
+        log.info("sink {sink}: {key} is superseded by what came later", sink=work.sink, key=unit.given[-1][0])
+        self._made.append(Attempt(work.sink, work.repository, unit.last, time(), 0.0, "superseded", seq=seq))
+
+    def outcome(self, wait: float = 0.0, error: str = "") -> Outcome:
+        """All of it, and when to go on."""
+        return Outcome(
+            self._work.sink,
+            self._work.repository,
+            self._done,
+            self._dead,
+            self.attempts,
+            wait,
+            error,
+            self._made,
+        )
+
+
+class QueueWorker:
+    """Works on queues of one sink.
+
+    :param stopped: tells whether to begin nothing more.
+    """
+
+    def __init__(
+        self,
+        handing: Handing,
+        journal: IJournal,
+        clock: IReactorTime,
+        observer: Observer,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._handing = handing
+        self._routed = handing.routed
+        self._journal = journal
+        self._clock = clock
+        self._observer = observer
+        self._stopped = stopped
+        self._moments: dict[str, Moments] = {}
+        #: The place and the first change of what failed last, of each queue.
+        self._failed: dict[str, tuple[int, int]] = {}
+
+    @inlineCallbacks
+    def work_on(self, work: Work) -> Any:
+        """Hand over what is to be handed over now. Fires when what came of it has been recorded."""
+        try:
+            coalesced = yield self._gathered(work)
+        except Unavailable as error:
+            yield self._record(_Progress(work).outcome(FIRST_RETRY, str(error)))
+            return
+        outcome = yield self._worked(work, coalesced)
+        yield self._record(outcome)
+
+    @inlineCallbacks
+    def _gathered(self, work: Work) -> Any:
+        """The entries of a queue: the first ones; for a sink that wants only the latest, all of them."""
+        coalesced = Coalesced()
+        entries = list(work.entries)
+        while entries:
+            for entry in entries:
+                found = entry
+                if entry.rest is not None and self._routed.whole:
+                    found = yield self._whole(work, entry)
+                coalesced.add(self._handing.queued(found))
+            last = entries[-1].seq
+            enough = coalesced.superseded >= LOOKED_AT or coalesced.wanted >= LOOKED_AT
+            if self._routed.latest_per is None or enough:
+                break
+            entries = yield self._journal.more(work.sink, work.repository, last + 1, 0)
+        return coalesced
+
+    @inlineCallbacks
+    def _whole(self, work: Work, entry: Entry) -> Any:
+        """An entry with all of its changes."""
+        changes, rest = list(entry.changes), entry.rest
+        while rest is not None:
+            more: list[Entry] = yield self._journal.more(work.sink, work.repository, entry.seq, rest)
+            rest = None
+            if more and more[0].seq == entry.seq:
+                changes += more[0].changes
+                rest = more[0].rest
+        return msgspec.structs.replace(entry, changes=changes, rest=None)
+
+    @inlineCallbacks
+    def _worked(self, work: Work, coalesced: Coalesced) -> Any:
+        """Fires with the outcome."""
+        progress = _Progress(work)
+        ready = self._ready(work.repository, coalesced)
+        failed = self._failed.pop(work.repository, None)
+        for entry, units in ready.superseded:
+            for unit in units:
+                self._supersede(progress, entry, unit, failed)
+            progress.done(entry.seq, None)
+        record_at = self._clock.seconds() + RECORD_WITHIN
+        for entry, units in ready.now:
+            for index, unit in enumerate(units):
+                if not coalesced.wants(entry, unit):
+                    self._supersede(progress, entry, unit, failed)
+                    continue
+                attempted = yield self._handing.hand_over(entry.seq, unit.given)
+                progress.made(entry.seq, unit, attempted)
+                if not attempted.accepted:
+                    wait = self._failed_wait(work, progress, unit, attempted)
+                    if wait is not None:
+                        self._failed[work.repository] = entry.seq, unit.first
+                        progress.done(entry.seq, unit.first)
+                        return progress.outcome(wait, attempted.error)
+                    progress.given_up(entry.seq, unit, attempted.error)
+                progress.attempts = 0
+                if index + 1 < len(units) and self._is_time(record_at):
+                    progress.done(entry.seq, units[index + 1].first)
+                    return progress.outcome()
+            progress.done(entry.seq, entry.rest)
+            if self._is_time(record_at):
+                return progress.outcome()
+        return progress.outcome(min(ready.wait or 0.0, LONGEST_WAIT))
+
+    def _is_time(self, record_at: float) -> bool:
+        return self._stopped() or self._clock.seconds() >= record_at
+
+    def _supersede(
+        self, progress: _Progress, entry: Entry, unit: Unit, failed: tuple[int, int] | None
+    ) -> None:
+        progress.superseded(entry.seq, unit)
+        if failed in (None, (entry.seq, unit.first)):
+            progress.attempts = 0
+
+    def _ready(self, repository: str, coalesced: Coalesced) -> Ready:
+        moments = self._moments.pop(repository, None) or Moments()
+        clock, calendar = self._clock.seconds(), time()
+        ready = coalesced.ready(self._routed.quiet, lambda entry: moments.age(entry, clock, calendar))
+        moments.keep(ready.waiting)
+        if moments:
+            self._moments[repository] = moments
+        return ready
+
+    def _failed_wait(self, work: Work, progress: _Progress, unit: Unit, attempted: Attempted) -> float | None:
+        """When to try again, in seconds; None: it is given up."""
+        key = unit.given[-1][0]
+        if attempted.busy:
+            wait = max(attempted.asked, FIRST_RETRY)
+            log.warn(
+                "sink {sink} cannot accept {key} now: {error}; retrying in {wait:.0f} s",
+                sink=work.sink,
+                key=key,
+                error=attempted.error,
+                wait=wait,
+            )
+            return wait
+        progress.attempts += 1
+        if not attempted.refused and progress.attempts < self._routed.attempts:
+            wait = max(back_off(progress.attempts), attempted.asked)
+            log.warn(
+                "delivery of {key} to sink {sink} failed (attempt {attempts}): {error};"
+                " retrying in {wait:.0f} s",
+                sink=work.sink,
+                key=key,
+                attempts=progress.attempts,
+                error=attempted.error,
+                wait=wait,
+            )
+            return wait
+        log.error(
+            "gave up delivering {key} to sink {sink} (dead letter): {error}",
+            sink=work.sink,
+            key=key,
+            error=attempted.error,
+        )
+        self._observer.dead_letter(work.sink, attempted.error)
+        return None
+
+    def _record(self, outcome: Outcome) -> Deferred[bool]:
+        """A shutdown may leave it unrecorded; it will be handed over again, under the same key."""
+        return until_written(lambda: self._journal.record([outcome]), self._clock, self._stopped)
+
+
+__all__ = ["FIRST_RETRY", "LONGEST_RETRY", "RECORD_WITHIN", "QueueWorker", "back_off"]
