@@ -1,4 +1,4 @@
-"""The unit tests on every supported Python: ``nox``."""
+"""The unit tests on every supported Python: ``nox``. More by name: ``nox -s mutants``."""
 
 import nox
 
@@ -32,3 +32,25 @@ def mercurial(session: nox.Session, release: str) -> None:
         "tests/integration/test_pollers.py",
         *session.posargs,
     )
+
+
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Change core, outbox and journal in thousands of ways, and tell which changes no test notices.
+
+    Takes hours. Give names, such as ``change_hooks.core.policy.*``, for a part of it. Changes of messages are
+    made, but not told.
+    """
+    session.install("-q", "-e", ".[test]", "mutmut>=3.8")
+    # A change that nobody notices is no failure: somebody has to look at it.
+    session.run("mutmut", "run", *session.posargs, success_codes=[0, 1])
+    for line in str(session.run("mutmut", "results", silent=True)).splitlines():
+        name, _, result = line.strip().partition(": ")
+        if result == "survived":
+            shown = str(session.run("mutmut", "show", name, silent=True)).splitlines()
+            before, after = (
+                " ".join(each[1:].strip() for each in shown if each[0:1] == sign and each[1:2] == " ")
+                for sign in "-+"
+            )
+            if before.lower() != after.lower().replace("xx", ""):
+                session.log(f"{name}:\n    - {before}\n    + {after}")

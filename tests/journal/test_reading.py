@@ -17,8 +17,6 @@ from change_hooks.journal.reader import Reader
 from change_hooks.journal.reading import ReadingThread
 from change_hooks.journal.sqlite import SQLiteStore, connect, sqlite_journal
 
-from ..conftest import result_of
-
 
 class Reactor:
     """Runs what threads ask for in the test's thread."""
@@ -30,10 +28,14 @@ class Reactor:
         self.calls.put((function, arguments))
 
     def wait_for(self, deferred: Deferred[Any]) -> Any:
-        while not deferred.called:
+        results: list[Any] = []
+        deferred.addBoth(results.append)
+        while not results:
             function, arguments = self.calls.get(timeout=60)
             function(*arguments)
-        return result_of(deferred)
+        if isinstance(results[0], Failure):
+            results[0].raiseException()
+        return results[0]
 
 
 @pytest.fixture
