@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from pathlib import Path
-from secrets import token_urlsafe
 from typing import Any
 
 import click
 
 from change_hooks.cli.capture import capture
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, read_config
+from change_hooks.cli.init import init
 from change_hooks.cli.logs import begin_logging
 from change_hooks.cli.operate import changes, deliveries, prune, show
 from change_hooks.cli.recover import recover
@@ -36,7 +35,19 @@ def main() -> None:
     """
 
 
-for command in (changes, deliveries, show, capture, replay, recover, prune, send, simulate_command, notify):
+for command in (
+    init,
+    changes,
+    deliveries,
+    show,
+    capture,
+    replay,
+    recover,
+    prune,
+    send,
+    simulate_command,
+    notify,
+):
     main.add_command(command)
 
 
@@ -136,53 +147,3 @@ def check(config: Path | None, as_json: bool) -> None:
     click.echo(
         f"admin page: {'none' if hooks.admin is None else hooks.admin.port or 'on no port of its own'}"
     )
-
-
-CONFIGURATION = """\
-# The configuration of change-hooks: a Python file, as a Buildbot master.cfg is.
-# Check it with 'change-hooks check {name}', run it with 'change-hooks serve {name}'.
-
-c = BuildmasterConfig = {{}}
-
-c["www"] = {{
-    # A TCP port, or a Twisted endpoint string: "tcp:8010:interface=127.0.0.1",
-    # "ssl:8443:privateKey=key.pem:certKey=cert.pem" ...
-    "port": "tcp:8010:interface=127.0.0.1",
-    # Deliveries are kept in this file, next to this one. They survive a crash.
-    "change_hook_journal": "sqlite:///change-hooks.sqlite",
-    # A page that shows what came and what became of it, for people on this machine: http://127.0.0.1:8011/
-    "change_hook_admin": {{"port": 8011}},
-    # Each dialect that is listed here is taken at /change_hook/DIALECT.
-    "change_hook_dialects": {{
-        # On GitHub: Settings, Webhooks, Add webhook; paste this secret there.
-        "github": {{
-            "secret": "{secret}",
-            "strict": True,
-        }},
-        # Changes spelled out by commit hooks and people. Anybody who can reach it can use it, so
-        # give it a 'secret', or a password file with change_hook_auth, before you enable it.
-        # "base": {{"secret": "another secret"}},
-    }},
-    # A password for all dialects that have no 'auth' of their own:
-    # "change_hook_auth": [strcred.makeChecker("file:changehook.passwd")],
-    # (with 'from twisted.cred import strcred' above, and lines 'user:password' in that file)
-}}
-"""
-
-
-@main.command()
-@click.argument("path", default="change_hooks.cfg", type=click.Path(dir_okay=False, path_type=Path))
-def init(path: Path) -> None:
-    """Write a commented configuration, with a fresh secret, to PATH."""
-    try:
-        with open(path, "x", encoding="utf-8", opener=_for_owner) as file:
-            file.write(CONFIGURATION.format(name=path.name, secret=token_urlsafe(32)))
-    except FileExistsError:
-        raise click.ClickException(f"{path} is there already; name another file") from None
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror}") from None
-    click.echo(f"wrote {path}; next: change-hooks serve {path}")
-
-
-def _for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 import json
-import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 import change_hooks.cli as cli
 import change_hooks.cli.operate as operate
-from change_hooks.config import load_file, read_www
+from change_hooks.config import read_www
 from change_hooks.core.change import Change
 from change_hooks.journal.sqlite import sqlite_journal
 
@@ -135,34 +133,6 @@ def test_check_makes_every_handler(config: str) -> None:
     assert result.stderr == (
         "error: dialect 'x': its handler cannot be made: ZeroDivisionError: division by zero\n"
     )
-
-
-def test_init_writes_a_strict_configuration_with_a_fresh_secret(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    first = run("init")
-    assert first.exit_code == 0
-    assert "change-hooks serve change_hooks.cfg" in first.stdout
-    run("init", "other.cfg")
-    secrets = []
-    for name in ("change_hooks.cfg", "other.cfg"):
-        path = tmp_path / name
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        github: Any = load_file(path).www["change_hook_dialects"]["github"]
-        assert github["strict"] is True
-        secrets.append(github["secret"])
-    assert len(secrets[0]) >= 40
-    assert secrets[0] != secrets[1]
-
-
-def test_init_overwrites_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "x.cfg"
-    path.write_text("mine")
-    result = run("init", str(path))
-    assert (result.exit_code, "is there already" in result.stderr, path.read_text()) == (1, True, "mine")
-    result = run("init", str(tmp_path / "missing" / "x.cfg"))
-    assert (result.exit_code, "No such file" in result.stderr) == (1, True)
 
 
 def test_the_version() -> None:

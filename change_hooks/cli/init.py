@@ -1,0 +1,181 @@
+"""``init``: a configuration to begin with, and what to do next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from secrets import token_urlsafe
+from string import Template
+
+import click
+
+from change_hooks.plugins import installed
+
+#: For each dialect that a secret is enough for: where its sender is told of the address, and how it asks for
+#: the address and for the secret.
+FORGES: Mapping[str, tuple[str, str, str]] = {
+    "github": (
+        "On GitHub: Settings, Webhooks, Add webhook (Content type: application/json)",
+        "Payload URL",
+        "Secret",
+    ),
+    "gitlab": ("In GitLab: Settings, Webhooks, Add new webhook", "URL", "Secret token"),
+    "gitea": ("In Gitea: Settings, Webhooks, Add Webhook, Gitea", "Target URL", "Secret"),
+    "forgejo": ("In Forgejo: Settings, Webhooks, Add webhook, Forgejo", "Target URL", "Secret"),
+    "gogs": ("In Gogs: Settings, Webhooks, Add a new webhook, Gogs", "Payload URL", "Secret"),
+    "bitbucketcloud": (
+        "On Bitbucket: Repository settings, Webhooks, Add webhook",
+        "URL",
+        "Secret",
+    ),
+    "bitbucketserver": (
+        "In Bitbucket Data Center: Repository settings, Webhooks, Create webhook",
+        "URL",
+        "Secret",
+    ),
+    "base": ("In a repository's hook: change-hooks notify git (or svn)", "--to", "--secret"),
+}
+
+#: What stands in the place of each kind of sink, and what it does.
+SINKS: Mapping[str, tuple[str, str]] = {
+    "command": (
+        "A program, once for each push; CHANGE_HOOK_REVISION and the like are in its environment.",
+        """{
+            "sink": "command",
+            "argv": ["sh", "-c", 'echo "$CHANGE_HOOK_REPOSITORY $CHANGE_HOOK_BRANCH $CHANGE_HOOK_REVISION"'],
+        }""",
+    ),
+    "http": (
+        "Another web server, which gets each change as JSON.",
+        '{"sink": "http", "url": "http://127.0.0.1:9000/changes"}',
+    ),
+    "forward": (
+        "Another receiver of the same webhooks, which gets each request as it came.",
+        '{"sink": "forward", "url": "http://127.0.0.1:9000/webhook"}',
+    ),
+    "amqp": (
+        "RabbitMQ; needs: pip install 'change-hooks[amqp]'.",
+        '{"sink": "amqp", "url": "amqp://guest:guest@127.0.0.1:5672/%2F"}',
+    ),
+    "buildbot_pb": (
+        "A Buildbot master with a PBChangeSource.",
+        '{"sink": "buildbot_pb", "master": "127.0.0.1:9989"}',
+    ),
+}
+
+_TEMPLATE = Template("""\
+# The configuration of change-hooks: a Python file, as a Buildbot master.cfg is.
+# Check it with 'change-hooks check $name', run it with 'change-hooks serve $name'.
+
+c = BuildmasterConfig = {}
+
+c["www"] = {
+    # A TCP port, or a Twisted endpoint string. This one can be reached from this machine only: put a web
+    # server with TLS before it, or listen with TLS: "ssl:8443:privateKey=key.pem:certKey=cert.pem".
+    "port": "tcp:8010:interface=127.0.0.1",
+    # Deliveries are kept in this file, next to this one. They survive a crash.
+    "change_hook_journal": "sqlite:///change-hooks.sqlite",
+    # What came and what became of it: http://127.0.0.1:8011/
+    "change_hook_admin": {"port": 8011},
+    # Each dialect that is listed here is received at /change_hook/DIALECT.
+    "change_hook_dialects": {
+        # $where.
+        # Its secret is what $secret holds.
+        "$forge": {"secret": {"file": "$secret"}$strict},
+        # Another forge, with a secret of its own:
+        # "$other": {"secret": {"env": "$OTHER_SECRET"}, "strict": True},
+    },
+    # Where the changes go: as many as you like, each with what it wants ('only', 'unless').
+    "change_hook_sinks": {
+$sinks
+    },
+    # A password for all dialects that have no 'auth' of their own:
+    # "change_hook_auth": [strcred.makeChecker("file:changehook.passwd")],
+    # (with 'from twisted.cred import strcred' above, and lines 'user:password' in that file)
+}
+""")
+
+
+def configuration(name: str, forge: str, sink: str, secret: str) -> str:
+    """The text of the file.
+
+    :param name: the file's name.
+    :param forge: one of :data:`FORGES`.
+    :param sink: one of :data:`SINKS`.
+    :param secret: the name of the file with the secret.
+    """
+    other = "gitlab" if forge == "github" else "github"
+    return _TEMPLATE.substitute(
+        name=name,
+        forge=forge,
+        where=FORGES[forge][0],
+        secret=secret,
+        # The dialect 'base' is always strict.
+        strict="" if forge == "base" else ', "strict": True',
+        other=other,
+        OTHER_SECRET=f"{other.upper()}_SECRET",
+        sinks="\n".join(
+            _sink(kind, commented=kind != sink) for kind in (sink, *(each for each in SINKS if each != sink))
+        ),
+    )
+
+
+def _sink(kind: str, *, commented: bool) -> str:
+    what, written = SINKS[kind]
+    lines = [f"# {what}", *f'"{kind}": {written},'.splitlines()]
+    first, rest = lines[:1], [line.removeprefix("        ") for line in lines[1:]]
+    return "\n".join(
+        f"        {line}" for line in first + [f"# {line}" if commented else line for line in rest]
+    )
+
+
+@click.command()
+@click.argument("path", default="change_hooks.cfg", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--forge", type=click.Choice(list(FORGES)), default="github", show_default=True)
+@click.option("--sink", type=click.Choice(list(SINKS)), default="command", show_default=True)
+def init(path: Path, forge: str, sink: str) -> None:
+    """Write a configuration to begin with, and say what to do next.
+
+    PATH is change_hooks.cfg unless you name another. A fresh secret goes into a file of its own beside it,
+    which only you can read.
+    """
+    secret = path.with_suffix(".secret")
+    for there in (path, secret):
+        if there.exists() or there.is_symlink():
+            raise click.ClickException(f"{there} is there already; name another file")
+    try:
+        with open(secret, "x", encoding="utf-8", opener=_for_owner) as file:
+            file.write(f"{token_urlsafe(32)}\n")
+        with path.open("x", encoding="utf-8") as file:
+            file.write(configuration(path.name, forge, sink, secret.name))
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    click.echo(_next(path, forge, secret))
+
+
+def _next(path: Path, forge: str, secret: Path) -> str:
+    where, url, named = FORGES[forge]
+    title = installed().load(forge).sender.partition(",")[0]
+    return f"""\
+wrote {path}, and a fresh secret to {secret}
+
+Next:
+  1. change-hooks check {path}
+  2. change-hooks serve {path}
+     Its page: http://127.0.0.1:8011/
+  3. In another terminal, send it what {title} would send:
+     change-hooks simulate {forge} {path}
+  4. {where}
+     {f"{url}:":15} https://YOUR.HOST/change_hook/{forge}
+     {f"{named}:":15} what is in {secret}
+
+127.0.0.1 cannot be reached from outside. For 4, put a web server with TLS before it, or let it
+fetch deliveries without an open port; the documentation says how ("Deploy", "Behind a firewall")."""
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+__all__ = ["FORGES", "SINKS", "configuration", "init"]

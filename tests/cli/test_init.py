@@ -1,0 +1,106 @@
+"""``change-hooks init``."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from change_hooks.cli import main
+from change_hooks.cli.init import FORGES, SINKS
+from change_hooks.config import load_file, read_www
+from change_hooks.plugins import installed
+from change_hooks.testing import Receiver, build, recorded
+
+RECORDED = Path(__file__).parents[1] / "recorded"
+
+
+def init(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["init", *arguments], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("sink", sorted(SINKS))
+@pytest.mark.parametrize("forge", sorted(FORGES))
+def test_what_it_writes_is_good(tmp_path: Path, forge: str, sink: str) -> None:
+    path = tmp_path / "hooks.cfg"
+    result = init(str(path), "--forge", forge, "--sink", sink)
+    assert result.exit_code == 0, result.output
+    checked = CliRunner().invoke(main, ["check", str(path)])
+    assert checked.exit_code == 0, checked.output
+    assert "warning" not in checked.output
+    config = read_www(load_file(path).www, base=tmp_path)
+    assert [endpoint.name for endpoint in config.endpoints] == [forge]
+    assert list(config.sinks) == [sink]
+    assert config.journal == tmp_path / "change-hooks.sqlite"
+
+
+@pytest.mark.parametrize("forge", sorted(FORGES))
+def test_it_says_what_to_do_next(tmp_path: Path, forge: str) -> None:
+    path = tmp_path / "hooks.cfg"
+    said = init(str(path), "--forge", forge).output
+    for what in (
+        f"change-hooks check {path}",
+        f"change-hooks serve {path}",
+        f"change-hooks simulate {forge} {path}",
+        f"/change_hook/{forge}\n",
+        str(path.with_suffix(".secret")),
+        FORGES[forge][0],
+        "http://127.0.0.1:8011/",
+        "127.0.0.1 cannot be reached from outside",
+    ):
+        assert what in said
+    assert all(len(line) <= 100 or str(tmp_path) in line for line in said.splitlines())
+
+
+def test_only_who_knows_the_secret_is_let_in(tmp_path: Path) -> None:
+    path = tmp_path / "hooks.cfg"
+    init(str(path))
+    push = next(recorded(RECORDED, "github", "push"))
+    dialects = read_www(load_file(path).www, base=tmp_path).endpoints[0]
+    www = {"change_hook_dialects": {"github": dialects.options}}
+    with Receiver(www, base=tmp_path) as receiver:
+        signed = build(
+            www, "github", "push", push.body, secret=path.with_suffix(".secret").read_text().strip()
+        )
+        assert receiver.send(signed).status == 202
+        assert receiver.send(build(www, "github", "push", push.body, secret="another")).status == 403
+        assert receiver.send(build(www, "github", "push", push.body, secret=None)).status == 403
+
+
+def test_the_secret_is_fresh_and_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert init().output.startswith("wrote change_hooks.cfg, and a fresh secret to change_hooks.secret\n")
+    init("other.cfg")
+    first, second = (Path(name).read_text() for name in ("change_hooks.secret", "other.secret"))
+    assert len(first.strip()) >= 32
+    assert first != second
+    assert stat.S_IMODE(Path("change_hooks.secret").stat().st_mode) == 0o600
+    assert first.strip() not in Path("change_hooks.cfg").read_text()
+
+
+@pytest.mark.parametrize("there", ["hooks.cfg", "hooks.secret"])
+def test_nothing_is_overwritten(tmp_path: Path, there: str) -> None:
+    (tmp_path / there).write_text("mine")
+    result = init(str(tmp_path / "hooks.cfg"))
+    assert result.exit_code == 1
+    assert f"{there} is there already" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == [there]
+    assert (tmp_path / there).read_text() == "mine"
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "hooks.secret").symlink_to(tmp_path / "elsewhere")
+    assert init(str(tmp_path / "hooks.cfg")).exit_code == 1
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    result = init(str(tmp_path / "missing" / "x.cfg"))
+    assert result.exit_code == 1
+    assert "missing/x.secret: No such file or directory" in result.output
+
+
+def test_every_forge_is_installed() -> None:
+    assert FORGES.keys() <= set(installed().names())
