@@ -41,13 +41,16 @@ class Captured:
         self.config = folder / "hooks.cfg"
         self.config.write_text(f"c = {{'www': { ({**WWW, 'change_hook_journal': 'sqlite:///j.sqlite'})!r}}}")
 
-    def store(self, *deliveries: Delivery) -> None:
-        """Let a service take deliveries, and put what it stored into the file."""
+    def store(self, *deliveries: Delivery) -> list[str]:
+        """Let a service take deliveries, and put what it stored into the file.
+
+        :returns: their ids.
+        """
         with Receiver(WWW) as receiver:
-            for each in deliveries:
-                receiver.send(each)
+            ids = [receiver.send(each).delivery for each in deliveries]
             backup = self.folder / "j.sqlite"
             receiver.journal.store.connection.execute("VACUUM INTO ?", (str(backup),))
+        return ids
 
     def run(self, *arguments: str) -> Result:
         return CliRunner().invoke(main, ["capture", str(self.config), *arguments, "--to", str(self.to)])
@@ -93,13 +96,13 @@ def test_what_gives_no_change_says_why(tmp_path: Path) -> None:
 
 def test_it_needs_one_delivery_with_a_document(tmp_path: Path) -> None:
     captured = Captured(tmp_path)
-    captured.store(
+    *_, form = captured.store(
         build(WWW, "github", "push", PUSH, id="a-1"),
         build(WWW, "github", "push", PUSH, id="a-2"),
-        build(WWW, "base", form={"revision": "1"}, id="c"),
+        build(WWW, "base", form={"revision": "1"}),
     )
     assert "2 deliveries begin with 'a-'" in captured.run("a-").output
     assert "no delivery 'x'" in captured.run("x").output
     assert captured.run().exit_code == 2
-    assert "its body is not a JSON document" in captured.run("c").output
+    assert "its body is not a JSON document" in captured.run(form).output
     assert not captured.to.exists()
