@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import Unavailable
 from change_hooks.flow import as_deferred
+from change_hooks.incidents import report
 from change_hooks.intake.journalled import JournalIntake
 from change_hooks.intake.late import PendingDeliveries, Process
 from change_hooks.interfaces import IJournal
@@ -113,7 +114,7 @@ def close_sinks(sinks: Iterable[RoutedSink]) -> Any:
             try:
                 yield as_deferred(close())
             except Exception:
-                log.failure("a sink could not be closed")
+                report("a sink could not be closed")
 
 
 __all__ = ["GRACE", "Durable", "close_sinks", "first"]

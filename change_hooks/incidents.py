@@ -1,34 +1,56 @@
-"""What broke, in the log: where it happened, under an incident id that the sender is told."""
+"""What broke, in the log: where it happened, under an incident id that the sender is told.
+
+Strategy: a line of source may hold a secret (a configuration is source), and so may a traceback that quotes
+it. What is logged says where each frame is, and quotes nothing.
+"""
 
 from __future__ import annotations
 
 from secrets import token_hex
-from traceback import format_tb
+from traceback import walk_tb
 from typing import Any
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+#: How many frames are logged, at most: half of them from each end.
+MOST_FRAMES = 40
+
 log = Logger()
 
 
-def report(what: str, failure: Failure, **fields: Any) -> str:
+def report(what: str, failure: Failure | None = None, **fields: Any) -> str:
     """Log a failure with where it happened, and give it an incident id.
 
     The log gets the error's own text as a literal on one line, so that nothing a sender wrote can
     forge a line.
+
+    :param failure: that of the exception that is being handled, by default.
     """
     incident = token_hex(6)
+    broken = failure or Failure()
     log.error(
         "{what}: incident {incident}: {kind}: {message}\n{trace}",
         what=what,
         incident=incident,
-        kind=failure.type.__name__ if failure.type is not None else "",
-        message=ascii(failure.getErrorMessage()[:1000]),
-        trace="".join(format_tb(failure.getTracebackObject())).rstrip(),
+        kind=broken.type.__name__ if broken.type is not None else "",
+        message=ascii(broken.getErrorMessage()[:1000]),
+        trace=frames(broken),
         **fields,
     )
     return incident
 
 
-__all__ = ["report"]
+def frames(failure: Failure) -> str:
+    """Where a failure came from: file, line and function of each frame, the outermost first."""
+    lines = [
+        f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}'
+        for frame, line in walk_tb(failure.getTracebackObject())
+    ]
+    if len(lines) > MOST_FRAMES:
+        half = MOST_FRAMES // 2
+        lines[half:-half] = [f"  ... {len(lines) - MOST_FRAMES} more"]
+    return "\n".join(lines)
+
+
+__all__ = ["frames", "report"]

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from twisted.logger import Logger
+from change_hooks.incidents import report
 
 #: What became of a request to an endpoint.
 Answered = Literal["accepted", "ignored", "duplicate", "refused", "unavailable", "broken"]
 #: What became of an attempt to hand a unit to a sink; ``refused``: the sink will never take it.
 AttemptOutcome = Literal["taken", "failed", "refused", "timeout"]
-
-log = Logger()
 
 
 class Observer:
@@ -76,7 +74,7 @@ class Observers(Observer):
             try:
                 of(observer)
             except Exception:
-                log.failure("an observer broke")
+                report("an observer broke")
 
     def delivery_answered(
         self, endpoint: str, event: str, outcome: Answered, seconds: float, changes: int

@@ -25,6 +25,7 @@ from change_hooks.core.found import Found
 from change_hooks.dialects.handler import Context
 from change_hooks.durable import Durable, close_sinks, first
 from change_hooks.flow import called, reactor_unless
+from change_hooks.incidents import report
 from change_hooks.intake.inline import InlineIntake
 from change_hooks.intake.receipt import Intake, Receipt
 from change_hooks.interfaces import IChangeSink, IJournal
@@ -264,9 +265,7 @@ class ChangeHookService(MultiService):
         if self._admin_port is not None:
             self._admin_port.start()
         if self._durable is not None:
-            self._durable.start().addErrback(
-                lambda failure: log.failure("the service could not start", failure)
-            )
+            self._durable.start().addErrback(lambda failure: report("the service could not start", failure))
 
     def drain(self) -> Deferred[None]:
         """Refuse new deliveries. Fires when those in flight have been answered, or have had time for it. What

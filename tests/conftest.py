@@ -87,7 +87,7 @@ class Client:
             body.decode(),
             response.headers,
             response.phrase,
-            result_of(response.json()) if is_json else None,
+            result_of(response.json()) if is_json and body else None,
         )
 
     def __call__(self, method: str, path: str, **arguments: Any) -> Reply:

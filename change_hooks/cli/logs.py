@@ -7,16 +7,20 @@ from typing import Any, TextIO
 
 import msgspec
 from twisted.logger import (
+    FileLogObserver,
     FilteringLogObserver,
     ILogObserver,
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
+    eventAsText,
     formatEvent,
     globalLogBeginner,
-    textFileLogObserver,
 )
+from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from change_hooks.incidents import frames
 
 _PLAIN = (str, int, float, bool)
 
@@ -44,9 +48,22 @@ class JSONLines:
             if not name.startswith("log_") and name not in fields and isinstance(value, _PLAIN):
                 fields[name] = value
         if event.get("log_failure") is not None:
-            fields["traceback"] = event["log_failure"].getTraceback()
+            fields["traceback"] = what_broke(event["log_failure"])
         self._file.write(msgspec.json.encode(fields).decode() + "\n")
         self._file.flush()
+
+
+def what_broke(failure: Failure) -> str:
+    """A failure that somebody else has logged, without the lines of source that Twisted quotes."""
+    kind = failure.type.__name__ if failure.type is not None else ""
+    return f"{kind}: {failure.getErrorMessage()[:1000]!a}\n{frames(failure)}"
+
+
+def _as_text(event: LogEvent) -> str | None:
+    text = eventAsText(event, includeTraceback=False)
+    if event.get("log_failure") is not None:
+        text = f"{text}\n{what_broke(event['log_failure'])}"
+    return text.replace("\n", "\n\t") + "\n" if text else None
 
 
 def begin_logging(log_format: str) -> None:
@@ -54,7 +71,9 @@ def begin_logging(log_format: str) -> None:
 
     :param log_format: ``text`` or ``json``.
     """
-    observer = JSONLines(sys.stderr) if log_format == "json" else textFileLogObserver(sys.stderr)
+    observer: ILogObserver = (
+        JSONLines(sys.stderr) if log_format == "json" else FileLogObserver(sys.stderr, _as_text)
+    )
     informative = LogLevelFilterPredicate(LogLevel.info)
     globalLogBeginner.beginLoggingTo(
         [FilteringLogObserver(observer, [informative])], redirectStandardIO=False

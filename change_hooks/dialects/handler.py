@@ -7,18 +7,27 @@ from hashlib import sha256
 from typing import Any, ClassVar, Generic, Literal, cast
 
 import msgspec
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 from typing_extensions import TypeVar
 from zope.interface import implementer
 
 from change_hooks.core.delivery import Delivery, Stored, Verification
-from change_hooks.core.errors import ConfigurationError, SignatureMismatch, SignatureMissing, Unavailable
+from change_hooks.core.errors import (
+    ConfigurationError,
+    DeliveryError,
+    SignatureMismatch,
+    SignatureMissing,
+    Unavailable,
+)
 from change_hooks.core.events import Event
 from change_hooks.core.options import Options, read_options
 from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac
 from change_hooks.dialects.written import check_written, readable, rendered, rendered_now
 from change_hooks.flow import Steps
+from change_hooks.incidents import report
 from change_hooks.interfaces import IHookHandler, IPoller
 
 #: A body of more bytes is verified in a thread: it would hold the reactor.
@@ -189,7 +198,7 @@ class HookHandler(Generic[Opts]):
             return delivery
         secrets: Any = getattr(self.settings, "secret", None)
         if callable(secrets):
-            secrets = _found_secrets((yield secrets(delivery)))
+            secrets = yield from _called(secrets, delivery)
         kind: Verification = "none"
         if secrets:
             if len(delivery.body) > LARGE:
@@ -242,6 +251,21 @@ class HookHandler(Generic[Opts]):
         :param protected: HTTP Basic authentication stands before it.
         """
         return []
+
+
+def _called(secret: Callable[[Delivery], object], delivery: Delivery) -> Steps[list[bytes]]:
+    """What a user's callable says that the secrets for a delivery are.
+
+    :raises Unavailable: it broke; the sender cannot help that.
+    """
+    try:
+        found = yield secret(delivery)
+    except (DeliveryError, CancelledError):
+        raise
+    except Exception:
+        incident = report("the callable of the option 'secret' broke", Failure(), dialect=delivery.dialect)
+        raise Unavailable(f"the secret is not available now (incident {incident})") from None
+    return _found_secrets(found)
 
 
 def _found_secrets(found: object) -> list[bytes]:

@@ -20,6 +20,7 @@ from change_hooks.core.events import Ignored
 from change_hooks.core.options import Options, option
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.flow import as_deferred
+from change_hooks.incidents import report
 
 log = Logger()
 
@@ -97,7 +98,7 @@ def _force(poller: Any) -> Any:
 
 
 def _failed(name: str, failure: Any) -> None:
-    log.failure("the poller {name} failed", failure, name=name)
+    report(f"the poller {name} failed", failure, name=name)
 
 
 __all__ = ["PollerOptions", "PollingHandler", "polling_sources"]

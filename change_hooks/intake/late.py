@@ -229,7 +229,7 @@ class PendingDeliveries:
 
 
 def _broken(failure: Failure) -> None:
-    log.failure("a pending delivery could not be recorded", failure)
+    report("a pending delivery could not be recorded", failure)
 
 
 __all__ = ["PendingDeliveries"]

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
+from change_hooks.incidents import report
 from change_hooks.journal.records import Trace
 from change_hooks.journal.schema import IS_TRACE
 from change_hooks.journal.session import Operation, Session, storable
@@ -31,8 +31,6 @@ AGAIN = 10.0
 WINDOW = 3600.0
 
 T = TypeVar("T")
-
-log = Logger()
 
 
 class Limit(NamedTuple):
@@ -156,7 +154,7 @@ class Traces:
     def _not_stored(self, failure: Failure, new: list[tuple[Kind, Trace]], more: Counter[Kind]) -> None:
         self._storing = False
         if not failure.check(Unavailable):
-            log.failure("traces could not be stored", failure)
+            report("traces could not be stored", failure)
             return
         # The limits of the window hold for what waits, too.
         self._new[:0] = new

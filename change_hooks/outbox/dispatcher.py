@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from change_hooks.alarm import Alarm
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
+from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import LEASE, Claimed, Outcome, Routes, Work
 from change_hooks.observer import NOBODY, Observer
@@ -161,12 +162,12 @@ class Dispatcher:
         self._look_idle()
 
     def _broke(self, failure: Failure, work: Work) -> Any:
-        log.failure("the dispatcher broke", failure)
+        report("the dispatcher broke", failure)
         later = Outcome(
             work.sink, work.repository, [], [], work.attempts, LONGEST_RETRY, "the dispatcher broke"
         )
         return self._journal.record([later]).addErrback(
-            lambda again: log.failure("could not record the failure either", again)
+            lambda again: report("could not record the failure either", again)
         )
 
     def _handed_over(self, _: Any, work: Work) -> None:

@@ -137,7 +137,7 @@ class Replays:
 def _not_now(failure: Failure) -> None:
     """There is a next time."""
     if not failure.check(Unavailable):
-        log.failure("replays that were asked for could not be done", failure)
+        report("replays that were asked for could not be done", failure)
 
 
 __all__ = ["LOOK", "NOTHING_KEPT", "STILL", "Replays", "chosen"]

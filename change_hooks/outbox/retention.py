@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from change_hooks.alarm import Alarm
 from change_hooks.core.errors import Unavailable
+from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal
 
 #: How often to look, in seconds.
@@ -79,7 +80,7 @@ class Retention:
 def _not_now(failure: Failure) -> Deferred[None]:
     """There is a next time."""
     if not failure.check(Unavailable):
-        log.failure("old deliveries could not be deleted", failure)
+        report("old deliveries could not be deleted", failure)
     return succeed(None)
 
 

@@ -27,6 +27,7 @@ from zope.interface import implementer
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
+from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal, IPoller
 from change_hooks.pollers.base import Found, Looked, Poller
 from change_hooks.vcs.tools import Interruption, ToolError
@@ -144,7 +145,7 @@ class Running:
         elif isinstance(error, (ToolError, Unavailable)):
             self._say([str(error)])
         else:
-            log.failure("the poller {name} broke", failure, name=self.name)
+            report(f"the poller {self.name} broke", failure, name=self.name)
 
     def _over(self, _: None) -> None:
         self._look = None

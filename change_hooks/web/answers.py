@@ -64,7 +64,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def write_answer(request: Any, answer: Answer) -> bytes:
-    """Set status and headers of *request*, and return the body."""
+    """Set status and headers of *request*, and return the body.
+
+    To a HEAD there is none: Twisted would log the request, with what its URL holds.
+    """
     request.setResponseCode(answer.status)
     headers = request.responseHeaders
     headers.setRawHeaders(b"x-content-type-options", _NOSNIFF)
@@ -76,9 +79,9 @@ def write_answer(request: Any, answer: Answer) -> bytes:
         fields: dict[str, Any] = {"changes": answer.changes, "message": answer.text}
         if answer.delivery is not None:
             fields["delivery"] = answer.delivery
-        return _encode(fields) + b"\n"
+        return b"" if request.method == b"HEAD" else _encode(fields) + b"\n"
     headers.setRawHeaders(b"content-type", _PLAIN)
-    return answer.text.encode("utf-8", "replace") + b"\n"
+    return b"" if request.method == b"HEAD" else answer.text.encode("utf-8", "replace") + b"\n"
 
 
 class Refusal(Resource):

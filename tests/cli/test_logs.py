@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
-from twisted.logger import Logger, LogPublisher
+import pytest
+from twisted.logger import Logger, LogPublisher, globalLogBeginner
 from twisted.python.failure import Failure
 
-from change_hooks.cli.logs import JSONLines
+from change_hooks.cli.logs import JSONLines, begin_logging
 
 
 def test_an_event_is_one_json_object_on_one_line() -> None:
@@ -25,3 +27,24 @@ def test_an_event_is_one_json_object_on_one_line() -> None:
     assert isinstance(first["time"], float)
     assert "other" not in first
     assert "RuntimeError" in second["traceback"]
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_others_log_is_without_lines_of_source(monkeypatch: pytest.MonkeyPatch, log_format: str) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr("sys.stderr", file)
+    begun: list[Any] = []
+    monkeypatch.setattr(globalLogBeginner, "beginLoggingTo", lambda to, **_: begun.extend(to))
+    begin_logging(log_format)
+    log = Logger(namespace="test", observer=LogPublisher(*begun))
+    try:
+        raise RuntimeError("why\nnot")  # a line of source
+    except RuntimeError:
+        log.failure("broke")
+    log.info("more")
+    log.info("")
+    written = file.getvalue()
+    assert "RuntimeError: 'why\\" in written
+    assert "test_logs.py" in written
+    assert "a line of source" not in written
+    assert "more" in written

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from treq.testing import StubTreq
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import LogLevel, eventAsText, globalLogPublisher
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
@@ -526,3 +527,19 @@ def test_nothing_that_was_sent_comes_back(fields: dict[str, str], in_query: bool
         assert value.strip() == "" or value not in shown
     assert "<script>" not in shown
     assert "Set-Cookie" not in shown
+
+
+@pytest.mark.parametrize("path", ["/base", "/nothing", "/base/deeper", "/late", "/locked", ""])
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+def test_no_request_gets_its_url_into_the_log(path: str, accept: str, events: list[Any]) -> None:
+    dialects = {
+        "base": {"allow_get": True},
+        "late": {"custom_class": handler_class(lambda _: succeed(([{}], None)))},
+        "locked": {"dialect": "base", "auth": [InMemoryUsernamePasswordDatabaseDontUse(u=b"p")]},
+    }
+    client = Client(make_resource({"change_hook_dialects": dialects}, sink=lambda change: None))
+    for method in ("HEAD", "GET", "PUT", "OPTIONS", "POST", "BREW"):
+        reply = client(method, f"{path}?token=s3cr3t", headers={"Accept": accept})
+        assert reply.status != 500
+        assert "s3cr3t" not in reply.text
+    assert not [event for event in events if "s3cr3t" in f"{eventAsText(event)} {event}"]
