@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from change_hooks.configured_sinks import read_sinks
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.options import nearest, option_names, texts
 from change_hooks.dialects.handler import HookHandler, check_options
+from change_hooks.journal.address import is_valid
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.plugins import PluginError, Registry, installed
 from change_hooks.references import resolved
@@ -52,7 +53,7 @@ class EndpointConfig:
 
     name: str
     handler: Any
-    options: Any
+    options: Any = field(repr=False)
     auth: tuple[Any, ...] | None
 
 
@@ -79,7 +80,7 @@ class HooksConfig:
     max_body: int
     max_in_flight: int | None
     hosts: tuple[str, ...]
-    journal: Path | str | None
+    journal: Path | str | None = field(repr=False)
     attempts: int
     answer_within: float
     keep: float | None
@@ -184,6 +185,11 @@ class _Reader:
             if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
                 return self.base / url[len("sqlite:///") :]
             if url.startswith(("postgresql://", "postgres://")):
+                if not is_valid(url):
+                    self.problems.append(
+                        "change_hook_journal is not a valid PostgreSQL URL: what is special in its user and"
+                        " password is written as %XX (urllib.parse.quote(password, safe=''))"
+                    )
                 return url
         self.problems.append(
             "change_hook_journal must be 'sqlite:///path' (relative to the configuration's folder),"
@@ -334,7 +340,7 @@ class FileConfig:
     """
 
     path: Path
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(repr=False)
     port: int | str
 
     @property

@@ -122,6 +122,9 @@ class Settings(msgspec.Struct, frozen=True):
     port: str
     pollers: tuple[Poller, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Settings(base={self.base!r}, port={self.port!r})"
+
 
 def standalone_settings(path: Path | None) -> Settings:
     """The settings in a file; None: the embedded default.

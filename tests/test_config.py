@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ from change_hooks import Change, ConfigurationError, HookHandler
 from change_hooks.config import DEFAULT_PORT, load_file, read_www
 from change_hooks.dialects.base import BaseHookHandler
 from change_hooks.plugins import Registry
+from change_hooks.pollers import GitPoller, SVNPoller
+from change_hooks.service import ChangeHookService
 from change_hooks.sinks import Command, Http
+from change_hooks.standalone import standalone_settings
 
 
 class Custom(BaseHookHandler):
@@ -343,3 +347,42 @@ def test_what_a_sink_gets_stands_beside_its_own_options(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_with_a_sink_is_said(sink: Any, message: str) -> None:
     assert message in problems_of({"change_hook_sinks": {"a": sink}})
+
+
+def test_no_repr_shows_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_OF_GITLAB", "s3cr3t-of-gitlab")
+    www: dict[str, Any] = {
+        "change_hook_dialects": {
+            "github": {"secret": "s3cr3t-of-github", "token": "s3cr3t"},
+            "gitlab": {"secret": {"env": "SECRET_OF_GITLAB"}},
+            "gitea": {"secret": "s3cr3t-of-gitea!", "authorization": "Bearer s3cr3t"},
+            "base": {"secret": [b"s3cr3t-of-base-1"]},
+        },
+        "change_hook_journal": "postgresql://me:s3cr3t@db.example/x",
+        "change_hook_sinks": {
+            "http": {"sink": "http", "url": "https://me:s3cr3t@ci.example/x", "secret": "s3cr3t-of-the-sink"},
+            "forward": {"sink": "forward", "url": "https://me:s3cr3t@ci.example/x"},
+            "amqp": {"sink": "amqp", "url": "amqp://me:s3cr3t@ci.example/x"},
+            "pb": {"sink": "buildbot_pb", "master": "ci.example:9989", "passwd": "s3cr3t"},
+            "command": {"sink": "command", "argv": ["true"], "env": {"TOKEN": "s3cr3t"}},
+        },
+    }
+    path = tmp_path / "hooks.cfg"
+    path.write_text(f"c = {{'www': {www!r}}}")
+    service = ChangeHookService(www)
+    pollers = [
+        GitPoller("https://me:s3cr3t@ci.example/x"),
+        SVNPoller("https://h/x", svnuser="u", svnpasswd="s3cr3t"),
+    ]
+    known: dict[int, Any] = {}
+    todo: list[Any] = [service, pollers, load_file(path), standalone_settings(path)]
+    while todo:
+        each = todo.pop()
+        if id(each) not in known and not isinstance(each, (type, ModuleType)):
+            known[id(each)] = each
+            todo += gc.get_referents(each)
+    ours = [each for each in known.values() if type(each).__module__.startswith("change_hooks")]
+    assert {"GitHubOptions", "HooksConfig", "FileConfig", "Settings"} <= {
+        type(each).__name__ for each in ours
+    }
+    assert [each for each in ours if "s3cr3t" in f"{each!r} {each}"] == []

@@ -162,9 +162,9 @@ def cleaned(text: str) -> str:
 
 
 def _without_login(url: str) -> str:
-    scheme, separator, rest = url.rpartition("://")
-    authority, slash, path = rest.partition("/")
-    return cleaned(f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}")
+    """The URL without what stands before its last ``@``: there a password ends, encoded or not."""
+    scheme, separator, rest = url.partition("://")
+    return cleaned(f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url.rpartition("@")[2])
 
 
 def hook(ui: Any, repo: Any, hooktype: Any, node: Any = None, **more: Any) -> None:

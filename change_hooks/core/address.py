@@ -7,7 +7,7 @@ One repository has many addresses: ``https://host/a/b``, ``https://user:password
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -44,7 +44,10 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def parse_address(written: str) -> Address:
-    """Take an address apart: a URL, ``user@host:path``, or a path."""
+    """Take an address apart: a URL, ``user@host:path``, or a path.
+
+    :raises AmbiguousAddress: nobody can say where its password ends.
+    """
     url = _URL.fullmatch(written)
     if url is not None:
         return _of_url(url)
@@ -55,11 +58,35 @@ def parse_address(written: str) -> Address:
     return Address("file", None, None, "", None, written)
 
 
+class AmbiguousAddress(ValueError):
+    """Part of an address may be a password or not."""
+
+
+def _parts(url: re.Match[str]) -> tuple[str, str, str, str]:
+    """The scheme, the login with its ``@``, host and port, and the rest. A password may hold a ``/``, ``?``
+    or ``#`` that should have been encoded; then what stands before it looks like a host with a strange port.
+    """
+    scheme, authority, rest = url["scheme"], url["authority"], url["rest"]
+    port = authority.rpartition(":")[2]
+    if "@" in rest and "@" not in authority and ":" in authority and not port.endswith("]"):
+        if port.isdigit() or not port:
+            raise AmbiguousAddress(
+                "has an '@' that may end a password or not: write one in a path as %40, and what is special"
+                " in a password as urllib.parse.quote(password, safe='') writes it"
+            )
+        login, _, rest = f"{authority}{rest}".rpartition("@")
+        place = re.match(r"[^/?#]*", rest)[0]  # type: ignore[index]
+        return scheme, f"{login}@", place, rest[len(place) :]
+    login, at, place = authority.rpartition("@")
+    return scheme, login + at, place, rest
+
+
 def _of_url(url: re.Match[str]) -> Address:
-    scheme = url["scheme"].lower()
+    scheme, login, place, rest = _parts(url)
+    scheme = scheme.lower()
     for wrapped in ("git+", "+git", "+git2"):
         scheme = scheme.removeprefix(wrapped).removesuffix(wrapped)
-    login, at, place = url["authority"].rpartition("@")
+    login, at, _ = login.rpartition("@")
     user, colon, password = login.partition(":")
     host, port = _host_and_port(place)
     return Address(
@@ -68,7 +95,7 @@ def _of_url(url: re.Match[str]) -> Address:
         unquote(password) if colon else None,
         host,
         None if port == _DEFAULT_PORTS.get(scheme) else port,
-        url["rest"],
+        rest,
     )
 
 
@@ -83,13 +110,39 @@ def _host_and_port(place: str) -> tuple[str, int | None]:
 def without_password(written: str) -> str:
     """*written* without the password in it: of ``https://user:password@host/`` also without the user, who
     may be a token; of other addresses with the user, whom they need.
+
+    :raises AmbiguousAddress: nobody can say where the password ends.
     """
     url = _URL.fullmatch(written)
-    if url is None or "@" not in url["authority"]:
+    if url is None:
         return written
-    login, _, place = url["authority"].rpartition("@")
-    user = "" if url["scheme"].lower() in _HTTP else f"{login.partition(':')[0]}@"
-    return f"{url['scheme']}://{user}{place}{url['rest']}"
+    scheme, login, place, rest = _parts(url)
+    if not login:
+        return written
+    user = "" if scheme.lower() in _HTTP else f"{login[:-1].partition(':')[0]}@"
+    return f"{scheme}://{user}{place}{rest}"
+
+
+def server_url(written: object, *schemes: str) -> str:
+    """The URL of a server, as a user wrote it.
+
+    :param schemes: those that it may have.
+    :raises ValueError: it is not one. The message quotes nothing of it, since it may hold a password.
+    """
+    if not isinstance(written, str) or not written.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise ValueError(f"url must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    try:
+        parse_address(written)
+        parts = urlsplit(written)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(
+            "url is not valid: what is special in its user and password is written as %XX"
+            " (urllib.parse.quote(password, safe=''))"
+        ) from None
+    if not host:
+        raise ValueError(f"url must name a host, for instance {schemes[-1]}://ci.example.com/changes")
+    return written
 
 
 def web_page(written: str) -> str | None:
@@ -97,7 +150,10 @@ def web_page(written: str) -> str | None:
 
     The port of SSH says nothing about the page's.
     """
-    address = parse_address(written)
+    try:
+        address = parse_address(written)
+    except AmbiguousAddress:
+        return None
     if not address.host:
         return None
     path = _bare(address.path)
@@ -146,4 +202,12 @@ _SAME_HOSTS = {
 }
 
 
-__all__ = ["Address", "parse_address", "repository_key", "web_page", "without_password"]
+__all__ = [
+    "Address",
+    "AmbiguousAddress",
+    "parse_address",
+    "repository_key",
+    "server_url",
+    "web_page",
+    "without_password",
+]

@@ -19,14 +19,14 @@ O = TypeVar("O", bound="Options")  # noqa: E741 (O as in Options)
 
 
 def option(default: Any, check: Callable[[Any], Any], name: str | None = None) -> Any:
-    """Declare an option.
+    """Declare an option. Its value is in no ``repr``: it may be a secret.
 
     :param default: its value when the user wrote none, or None.
     :param check: makes the value to use of what the user wrote, or raises TypeError or ValueError with
         a message that follows the option's name.
     :param name: what the user writes, where it cannot be the attribute's name.
     """
-    return field(default=default, metadata={"check": check, "name": name})
+    return field(default=default, repr=False, metadata={"check": check, "name": name})
 
 
 # Checks -------------------------------------------------------------------------------------------

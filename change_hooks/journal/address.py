@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.journal.facade import SQLJournal
@@ -102,8 +101,28 @@ def shown(address: Address | None) -> str:
         return "none"
     if isinstance(address, Path):
         return str(address)
-    parts = urlsplit(address)
-    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    place, _, query = address.partition("://")[2].partition("?")
+    # What stands before the last "@" is a password, encoded or not.
+    return "postgresql://..." if "@" in query else f"postgresql://{place.rpartition('@')[2]}"
 
 
-__all__ = ["Address", "check_journal", "make_journal", "open_reader", "shown"]
+def is_valid(url: str) -> bool:
+    """Whether PostgreSQL's library understands a URL. It would quote it in its errors, with its password; one
+    that it misunderstands, because something special in a password is not encoded, it would show too.
+    """
+    login = url.partition("://")[2].partition("?")[0].rpartition("@")[0]
+    if "/" in login or "@" in login:
+        return False
+    try:
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        return True  # What uses it says that it is missing.
+    try:
+        ports = str(conninfo_to_dict(url).get("port", ""))
+    except ProgrammingError:
+        return False
+    return ports.replace(",", "").isdigit() or not ports
+
+
+__all__ = ["Address", "check_journal", "is_valid", "make_journal", "open_reader", "shown"]

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from twisted.web.http_headers import Headers
 
-from change_hooks.core.address import parse_address, without_password
+from change_hooks.core.address import AmbiguousAddress, parse_address, without_password
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 
@@ -78,8 +78,11 @@ class Poller:
         if isinstance(pollInterval, bool) or not isinstance(pollInterval, (int, float)) or pollInterval < 0:
             raise ValueError("pollInterval must be a number of seconds")
         self.repourl = repourl
-        #: The same without a password: what is shown, logged and stored.
-        self.address = without_password(repourl)
+        try:
+            #: The same without a password: what is shown, logged and stored.
+            self.address = without_password(repourl)
+        except AmbiguousAddress as error:
+            raise ValueError(f"repourl {error}") from None
         self.interval = float(pollInterval)
         self.at_launch = pollAtLaunch
         self.name = name or self.address

@@ -21,6 +21,7 @@ from twisted.internet.endpoints import (
 )
 from zope.interface import implementer
 
+from change_hooks.core.address import server_url
 from change_hooks.core.change import Change
 from change_hooks.interfaces import IChangeSink, SinkError, SinkRefused
 from change_hooks.sinks.link import Link
@@ -63,8 +64,7 @@ class Amqp:
         time_limit: float = 30.0,
         reactor: Any = None,
     ) -> None:
-        if not isinstance(url, str) or not url.startswith(("amqp://", "amqps://")):
-            raise ValueError("url must begin with amqp:// or amqps://")
+        server_url(url, "amqp", "amqps")
         self.name = name
         self.time_limit = time_limit
         self._exchange = exchange

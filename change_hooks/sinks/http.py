@@ -5,12 +5,12 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
-from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
+from change_hooks.core.address import server_url
 from change_hooks.core.change import Change
 from change_hooks.core.verification import as_secrets, sign_standard_webhook
 from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, ask
@@ -38,11 +38,7 @@ class Poster:
     """
 
     def __init__(self, url: str, *, time_limit: float, verify: bool, http: Any, clock: Any) -> None:
-        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https"):
-            raise ValueError("url must begin with http:// or https://")
-        if not urlsplit(url).hostname:
-            raise ValueError("url must name a host, for instance https://ci.example.com/changes")
-        self._url = url
+        self._url = server_url(url, "http", "https")
         self._time_limit = time_limit
         self._verify = verify
         self._http = http

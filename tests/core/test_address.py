@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from change_hooks.core.address import parse_address, repository_key, web_page, without_password
+from change_hooks.core.address import (
+    AmbiguousAddress,
+    parse_address,
+    repository_key,
+    server_url,
+    web_page,
+    without_password,
+)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +85,71 @@ def test_an_address_is_taken_apart() -> None:
     assert (address.authority, address.path) == ("host:8443", "/x%20y")
 
 
-@given(st.text())
-def test_every_text_is_an_address(written: str) -> None:
-    parse_address(written)
-    repository_key(written)
+@given(st.text() | st.text("a1:@/?#[]").map(lambda text: f"https://{text}"))
+def test_every_text_is_an_address_or_ambiguous(written: str) -> None:
     web_page(written)
-    assert without_password(without_password(written)) == without_password(written)
+    try:
+        parse_address(written)
+        repository_key(written)
+        without_password(written)
+    except AmbiguousAddress as error:
+        assert "%40" in str(error)
+
+
+#: Passwords that nobody has encoded.
+ODD = [
+    "p/w",
+    "p?w",
+    "p#w",
+    "p@w",
+    "p:w",
+    "/",
+    "p//w",
+    "p/w@x",
+    "p[w",
+    "[p]",
+    "p w",
+    "p\nw",
+    "%zz",
+    "a/1",
+]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "ssh", "svn", "svn+ssh", "git+https"])
+@pytest.mark.parametrize("password", ODD)
+def test_a_password_that_is_not_encoded_is_not_shown(scheme: str, password: str) -> None:
+    marked = f"s3cr3t{password}s3cr3t"
+    shown = without_password(f"{scheme}://me:{marked}@host.example/x")
+    assert shown in (f"{scheme}://host.example/x", f"{scheme}://me@host.example/x")
+    assert parse_address(f"{scheme}://me:{marked}@host.example/x").host == "host.example"
+    assert "s3cr3t" not in str(web_page(f"{scheme}://me:{marked}@host.example/x"))
+
+
+def test_what_may_be_a_password_or_not_is_refused_without_being_quoted() -> None:
+    for written in ("https://me:12/34@host/x", "https://host.example:8443/x@y", "https://me:/12@host/x"):
+        with pytest.raises(AmbiguousAddress) as error:
+            without_password(written)
+        assert "12" not in str(error.value)
+        assert web_page(written) is None
+    assert without_password("https://host.example/x@y") == "https://host.example/x@y"
+    assert without_password("https://[::1]/x@y") == "https://[::1]/x@y"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(f"https://me:s3cr3t{password}s3cr3t@host:x/y" for password in ODD),
+        *("https://me:s3cr3t@[host/y", "https://me:s3cr3t\u2100@host/", "https://me:12/34@host/x"),
+        *("ftp://me:s3cr3t@host/", "https://me:s3cr3t@/x", "", 7, None, b"https://host/"),
+    ],
+)
+def test_the_url_of_a_server_is_refused_without_being_quoted(written: object) -> None:
+    with pytest.raises(ValueError, match=r"^url ") as error:
+        server_url(written, "http", "https")
+    assert "s3cr3t" not in str(error.value)
+    assert "34" not in str(error.value)
+
+
+def test_the_url_of_a_server() -> None:
+    written = "https://me:s3cr3t%2F@host.example:8443/x?y"
+    assert server_url(written, "http", "https") == written
