@@ -6,7 +6,7 @@ options Buildbot has yet to render is off until that is done.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -21,6 +21,7 @@ from change_hooks.config import EndpointConfig, HooksConfig
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ConfigurationError, EndpointOff, UnknownDialect
 from change_hooks.core.found import Found
+from change_hooks.core.screening import Verdict
 from change_hooks.dialects.handler import Context, making_handler
 from change_hooks.flow import Steps, called, followed, reactor_unless
 from change_hooks.incidents import report
@@ -194,10 +195,15 @@ def _problems(failure: Failure) -> tuple[str, ...]:
     return (f"its handler cannot be made: {type(failure.value).__name__}: {failure.getErrorMessage()}",)
 
 
-def replaying(config: HooksConfig, clock: IReactorTime) -> Process:
-    """What gives the changes of a stored delivery, from the handlers of a configuration as they are now."""
+def replaying(
+    config: HooksConfig, clock: IReactorTime, *, judged: Callable[[Sequence[Verdict]], object] | None = None
+) -> Process:
+    """What gives the changes of a stored delivery, from the handlers of a configuration as they are now.
+
+    :param judged: see :class:`~change_hooks.dialects.handler.Context`.
+    """
     nowhere = InlineIntake(lambda change: None)
-    return Tree(config, Context(clock=clock), nowhere, Gate()).found_again
+    return Tree(config, Context(clock=clock, judged=judged), nowhere, Gate()).found_again
 
 
 __all__ = ["Standing", "Tree", "replaying", "unmade"]

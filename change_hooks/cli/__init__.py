@@ -11,9 +11,11 @@ import click
 
 from change_hooks.cli.capture import capture
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, read_config
+from change_hooks.cli.explaining import explain
 from change_hooks.cli.init import init
-from change_hooks.cli.logs import begin_logging
+from change_hooks.cli.logs import LEVELS, begin_logging
 from change_hooks.cli.operate import changes, deliveries, prune, show
+from change_hooks.cli.overview import status
 from change_hooks.cli.recover import recover
 from change_hooks.cli.replaying import replay
 from change_hooks.cli.send import notify, send, simulate_command
@@ -40,6 +42,8 @@ for command in (
     changes,
     deliveries,
     show,
+    explain,
+    status,
     capture,
     replay,
     recover,
@@ -54,8 +58,17 @@ for command in (
 @main.command()
 @config_argument
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--workers", type=click.IntRange(1), default=1, help="So many processes; one.")
-def serve(config: Path | None, log_format: str, workers: int) -> None:
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS),
+    default="info",
+    show_default=True,
+    help="The least that is logged.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Number of worker processes."
+)
+def serve(config: Path | None, *, log_format: str, log_level: str, workers: int) -> None:
     """Run the server.
 
     SIGTERM and SIGINT end it when everything in flight is answered. SIGHUP reads CONFIG again.
@@ -66,7 +79,7 @@ def serve(config: Path | None, log_format: str, workers: int) -> None:
         return
     from twisted.internet import reactor
 
-    begin_logging(log_format)
+    begin_logging(log_format, log_level)
     make_steady(reactor)
     try:
         if worker is None:

@@ -22,6 +22,8 @@ from zope.interface import implementer
 
 from change_hooks.incidents import frames
 
+#: The levels, as the command line calls them, with their names in the log.
+LEVELS = {"debug": "debug", "info": "info", "warning": "warn", "error": "error"}
 _PLAIN = (str, int, float, bool)
 
 
@@ -66,18 +68,17 @@ def _as_text(event: LogEvent) -> str | None:
     return text.replace("\n", "\n\t") + "\n" if text else None
 
 
-def begin_logging(log_format: str) -> None:
+def begin_logging(log_format: str, least: str = "info") -> None:
     """Send the log to standard error.
 
     :param log_format: ``text`` or ``json``.
+    :param least: of :data:`LEVELS`.
     """
     observer: ILogObserver = (
         JSONLines(sys.stderr) if log_format == "json" else FileLogObserver(sys.stderr, _as_text)
     )
-    informative = LogLevelFilterPredicate(LogLevel.info)
-    globalLogBeginner.beginLoggingTo(
-        [FilteringLogObserver(observer, [informative])], redirectStandardIO=False
-    )
+    predicate = LogLevelFilterPredicate(LogLevel.levelWithName(LEVELS[least]))
+    globalLogBeginner.beginLoggingTo([FilteringLogObserver(observer, [predicate])], redirectStandardIO=False)
 
 
-__all__ = ["JSONLines", "begin_logging"]
+__all__ = ["LEVELS", "JSONLines", "begin_logging"]

@@ -11,8 +11,9 @@ import msgspec
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import react
 
+from change_hooks.cli.choosing import Moment, open_journal, reader_of
 from change_hooks.cli.common import config_argument, json_option, print_json, printable, read_config
-from change_hooks.cli.operate import Moment, open_journal, reader_of, shown_time
+from change_hooks.cli.showing import shown_time
 from change_hooks.config import EndpointConfig, HooksConfig
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.options import Source

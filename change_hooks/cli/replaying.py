@@ -12,8 +12,17 @@ import click
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.task import deferLater, react
 
-from change_hooks.cli.common import json_option, print_json, printable, read_config
-from change_hooks.cli.operate import choosing, config_and_ids, found_by, open_journal, reader_of
+from change_hooks.cli.choosing import (
+    choosing,
+    config_and_ids,
+    found_by,
+    hooks_of,
+    journal_option,
+    open_journal,
+    reader_of,
+)
+from change_hooks.cli.common import json_option, print_json, printable
+from change_hooks.cli.showing import counted
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
 from change_hooks.intake.late import Process
@@ -70,7 +79,9 @@ class _Tally:
         for problem in self._problems:
             click.echo(f"error: {problem}", err=True)
         if not self._as_json:
-            click.echo(f"{self._all - len(self._problems)} replayed, {len(self._problems)} not")
+            done = self._all - len(self._problems)
+            failed = len(self._problems) or "none"
+            click.echo(f"Replayed {counted(done, 'delivery', 'deliveries')}; {failed} failed.")
         if self._problems:
             sys.exit(1)
 
@@ -84,6 +95,7 @@ class _Tally:
 @click.option(
     "--dry-run", is_flag=True, help="Only print which deliveries are meant, and what the sinks have."
 )
+@journal_option
 @choosing
 def replay(
     words: tuple[str, ...],
@@ -93,6 +105,7 @@ def replay(
     sinks: tuple[str, ...],
     all_sinks: bool,
     dry_run: bool,
+    journal: str | None,
     **wanted: Any,
 ) -> None:
     """Send deliveries through the handlers again, as they are now, and deliver the changes again: to the
@@ -103,8 +116,8 @@ def replay(
     the configuration but in a program (an embedded service, a Buildbot master), that program is asked to do
     it. The changes keep their keys.
     """
-    config, names = config_and_ids(words)
-    hooks = read_config(config)
+    config, names = config_and_ids(words, journal)
+    hooks = hooks_of(config, journal)
     reader = reader_of(hooks)
     if names:
         seqs = [seq for name in names for seq in found_by(reader, name)]
@@ -116,7 +129,9 @@ def replay(
     unknown = sorted(set(sinks) - set(hooks.sinks)) if hooks.sinks else []
     if unknown:
         known = ", ".join(sorted(hooks.sinks))
-        raise click.ClickException(f"there is no sink {unknown[0]!r} in the configuration; there are {known}")
+        raise click.ClickException(
+            f"there is no sink {unknown[0]!r} in the configuration; valid names are {known}"
+        )
     if dry_run:
         _print(reader.lines(seqs), as_json=as_json)
         return
@@ -135,7 +150,7 @@ def _print(lines: Sequence[StoredDelivery], *, as_json: bool) -> None:
             sinks = ", ".join(f"{name} {state}" for name, state in line.sinks.items())
             click.echo(printable(f"{line.dialect}/{line.delivery}  {sinks}".rstrip()))
     if not as_json:
-        click.echo(f"{len(lines)} would be replayed")
+        click.echo(f"{counted(len(lines), 'delivery', 'deliveries')} would be replayed")
 
 
 class _Run:

@@ -1,14 +1,14 @@
 """What the options say about an event: the one place that turns events into changes, for all dialects.
 
-Strategy: :meth:`Policy.refusal` asks, from the cheapest question to the dearest, whether an event is wanted
-at all; it is asked before anything is looked up at the forge, and again afterwards, when more is known. What
-is wanted becomes changes in the dialect's :class:`~change_hooks.core.style.Style`. At last, what is the same
-for all changes of a delivery (project, codebase, listed properties, a callable's address) is put on them.
+Strategy: the :class:`~change_hooks.core.screening.Screen` is asked whether an event is wanted at all, before
+anything is looked up at the forge, and again afterwards, when more is known. What is wanted becomes changes
+in the dialect's :class:`~change_hooks.core.style.Style`. At last, what is the same for all changes of a
+delivery (project, codebase, listed properties, a callable's address) is put on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -18,7 +18,7 @@ from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Comment, Commit, Event, PullRequest, RefUpdate, Repository
 from change_hooks.core.found import About, Found, about_change
 from change_hooks.core.options import Command, ForgeOptions
-from change_hooks.core.select import is_skipped, matches
+from change_hooks.core.screening import NOT_PERMITTED, SKIPPED_COMMIT, Screen, Verdict
 from change_hooks.core.style import Style
 
 #: More changes than any forge puts into one delivery; a delivery with more is refused, because
@@ -26,8 +26,6 @@ from change_hooks.core.style import Style
 MAX_CHANGES = 20_000
 #: The property of a change that comes from another repository than it is for: the full name of that one.
 FORK = "change_hook_fork"
-
-NOT_PERMITTED = "the forge does not say that the comment's author may do this (option 'commands')"
 
 _replace = msgspec.structs.replace
 
@@ -57,14 +55,7 @@ class Policy:
     def __init__(self, options: ForgeOptions, style: Style) -> None:
         self._options = options
         self._style = style
-        actions = options.actions or style.pull_actions
-        self._actions = actions if options.drafts else (*actions, "ready")
-        # With commands, a comment gives a change as a command and not otherwise.
-        self._talks = style.comments and not options.commands
-        self._filters = options.repositories is not None or options.branches is not None
-        self._same_for_all = (
-            options.project is not None or options.codebase is not None or callable(options.repository_url)
-        )
+        self._screen = Screen(options, style)
 
     # Is it wanted?
 
@@ -73,78 +64,28 @@ class Policy:
 
         Pull requests are asked once more after their head commit's message has been looked up.
         """
-        if isinstance(event, RefUpdate):
-            return self._refuse_ref(event)
-        if isinstance(event, PullRequest):
-            return self._refuse_action(event) or self._refuse_pull(event)
-        if isinstance(event, Comment):
-            return self._refuse_comment(event)
-        return event.reason
-
-    def _refuse_ref(self, event: RefUpdate) -> str | None:
-        if event.ref.startswith("refs/") and not event.ref.startswith(("refs/heads/", "refs/tags/")):
-            return "the ref is neither a branch nor a tag"
-        if event.after is None and self._style.deleted is None:
-            return "the branch or tag was deleted"
-        if self._options.ignore_senders and matches(event.sender.login, self._options.ignore_senders):
-            return "the sender is to be ignored (option 'ignore_senders')"
-        if event.after is not None:
-            if event.unwanted is not None:
-                return event.unwanted
-            if is_skipped(head_message(event), self._options.skips):
-                return "the commit message asks to skip it (option 'skips')"
-        if not self._filters:
-            return None
-        return self._refuse_place(event.repository, (event.ref, event.short))
-
-    def _refuse_place(self, repository: Repository, branches: Iterable[str | None]) -> str | None:
-        wanted = self._options.repositories
-        if wanted is not None and not any(matches(name, wanted) for name in _names(repository)):
-            return "the repository matches none of the option 'repositories'"
-        wanted = self._options.branches
-        if wanted is not None and not any(matches(name, wanted) for name in branches):
-            return "the branch matches none of the option 'branches'"
-        return None
-
-    def _refuse_action(self, event: PullRequest) -> str | None:
-        if event.action not in self._actions:
-            return "this action of a pull request gives no change (option 'actions')"
-        if event.draft and not self._options.drafts and event.action != "ready":
-            return "the pull request is a draft (option 'drafts')"
-        return None
-
-    def _refuse_pull(self, event: PullRequest) -> str | None:
-        options = self._options
-        if options.labels is not None and not any(
-            matches(label, options.labels) for label in event.labels or ()
-        ):
-            return "the pull request has none of the labels (option 'labels')"
-        if options.ignore_senders and matches(event.sender.login, options.ignore_senders):
-            return "the sender is to be ignored (option 'ignore_senders')"
-        head = event.head_commit
-        for text in (event.title, event.body, head.message if head is not None else None):
-            if is_skipped(text, options.skips):
-                return "the pull request or its head commit asks to skip it (option 'skips')"
-        if not self._filters:
-            return None
-        branch = self._style.pull(event, options).get("branch")
-        return self._refuse_place(event.repository, (event.base.branch, branch, _short(branch)))
-
-    def _refuse_comment(self, event: Comment) -> str | None:
-        if not event.is_new:
-            return "the comment is not a new one of a person"
-        if not self._talks and self.command(event) is None:
-            if not self._options.commands:
-                return "comments give no change (option 'commands')"
-            return "the comment matches none of the option 'commands'"
-        return self._refuse_pull(event.pull_request)
+        return self._screen.refusal(event)
 
     def command(self, event: Comment) -> Command | None:
         """The first of the option ``commands`` that a comment matches."""
-        for command in self._options.commands if event.is_new else ():
-            if command.pattern.search(event.text.strip()):
-                return command
-        return None
+        return self._screen.command(event)
+
+    def verdicts(self, event: Event) -> list[Verdict]:
+        """Every test of an event, and what came of it."""
+        verdicts = self._screen.verdicts(event)
+        if isinstance(event, Comment) and self._options.commands:
+            permitted = self._is_permitted(event)
+            wanted = tuple(sorted({command.permission for command in self._options.commands}))
+            reason = "" if permitted else NOT_PERMITTED
+            verdicts.append(Verdict("permission", wanted, (), permitted, reason))
+        return verdicts
+
+    def verdicts_of_changes(self, changes: Sequence[Change]) -> list[list[Verdict]]:
+        """Every test of each of the changes that a method made by itself."""
+        return self._screen.verdicts_of_changes(changes)
+
+    def _is_permitted(self, event: Comment) -> bool:
+        return event.permitted or self._screen.talks
 
     # What comes of it?
 
@@ -158,7 +99,7 @@ class Policy:
         reason = ""
         for event in events:
             refused = self.refusal(event)
-            if refused is None and isinstance(event, Comment) and not (event.permitted or self._talks):
+            if refused is None and isinstance(event, Comment) and not self._is_permitted(event):
                 refused = NOT_PERMITTED
             if refused is not None:
                 reason = reason or refused
@@ -208,23 +149,11 @@ class Policy:
             return Found()
         if len(changes) > MAX_CHANGES:
             raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
-        options = self._options
-        if is_skipped(changes[-1].comments, options.skips):
-            return Found((), "the commit message asks to skip it (option 'skips')", about_change(changes[-1]))
-        kept = changes
-        if options.repositories is not None:
-            wanted = options.repositories
-            kept = [c for c in kept if matches(c.repository, wanted) or matches(c.project, wanted)]
-            if not kept:
-                reason = "the repository matches none of the option 'repositories'"
-                return Found((), reason, about_change(changes[-1]))
-        if options.branches is not None:
-            wanted = options.branches
-            kept = [c for c in kept if matches(c.branch, wanted) or matches(_short(c.branch), wanted)]
-            if not kept:
-                return Found(
-                    (), "the branch matches none of the option 'branches'", about_change(changes[-1])
-                )
+        if self._screen.skips(changes):
+            return Found((), SKIPPED_COMMIT, about_change(changes[-1]))
+        kept, reason = self._screen.select(changes)
+        if not kept:
+            return Found((), reason, about_change(changes[-1]))
         return Found(self.finish(kept, source), "", about_change(kept[-1]))
 
     def _changes(self, event: Event) -> list[Change]:
@@ -344,34 +273,8 @@ def _commit_change(commit: Commit, common: Change, properties: dict[str, Any]) -
     return change if commit.branch is None else _replace(change, branch=commit.branch)
 
 
-def head_message(event: RefUpdate) -> str | None:
-    """The message of the commit that a branch or tag is on now; None: not known."""
-    if event.head is not None:
-        return event.head.message
-    if not event.commits:
-        return None
-    for commit in (event.commits[-1], event.commits[0]):
-        if commit.id == event.after:
-            return commit.message
-    return event.commits[-1].message
-
-
 def _project(repository: Repository) -> str:
     return (repository.full_name if repository.project is None else repository.project) or ""
 
 
-def _names(repository: Repository) -> tuple[str | None, ...]:
-    return (
-        repository.full_name,
-        repository.name,
-        repository.project,
-        *repository.urls.values(),
-        *repository.names,
-    )
-
-
-def _short(branch: str | None) -> str | None:
-    return (branch or "").removeprefix("refs/heads/").removeprefix("refs/tags/") or None
-
-
-__all__ = ["FORK", "MAX_CHANGES", "NOT_PERMITTED", "Policy", "Source", "head_message"]
+__all__ = ["FORK", "MAX_CHANGES", "Policy", "Source"]

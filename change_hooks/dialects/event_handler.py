@@ -28,7 +28,8 @@ from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUp
 from change_hooks.core.found import Found, normal_changes
 from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import convert, decode, expect_mapping, json_text
-from change_hooks.core.policy import NOT_PERMITTED, Policy
+from change_hooks.core.policy import Policy
+from change_hooks.core.screening import NOT_PERMITTED
 from change_hooks.core.select import listed_properties
 from change_hooks.core.style import Style
 from change_hooks.dialects.handler import HookHandler
@@ -265,6 +266,9 @@ class EventHandler(HookHandler[Forge]):
         source = _Source(self, delivery, document, name)
         if result.__class__ is tuple:
             changes = normal_changes(result)
+            if self.context.judged is not None:
+                for verdicts in self._policy.verdicts_of_changes(changes):
+                    self.context.judged(verdicts)
             return self._policy.select(changes, source) if changes else changes
         events: Sequence[Event] = result if isinstance(result, (list, tuple)) else [result]
         for event in events:
@@ -273,6 +277,9 @@ class EventHandler(HookHandler[Forge]):
                 break
         if self.context.reported is not None:
             self.context.reported(events)
+        if self.context.judged is not None:
+            for event in events:
+                self.context.judged(self._policy.verdicts(event))
         return self._policy.decide(events, source, name)
 
     def _lacks(self, event: Event) -> bool:

@@ -24,6 +24,7 @@ from change_hooks.core.errors import (
 )
 from change_hooks.core.events import Event
 from change_hooks.core.options import Options, read_options
+from change_hooks.core.screening import Verdict
 from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac
 from change_hooks.dialects.written import check_written, readable, rendered, rendered_now
 from change_hooks.flow import Steps
@@ -45,6 +46,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     :param pollers: the pollers of the host.
     :param protected: HTTP Basic authentication stands before the endpoint.
     :param reported: told of the events of each delivery before the options decide about them; for tests.
+    :param judged: told of every test that the options make, once for each event, or for each change that a
+        method made by itself; for whoever asks why.
     """
 
     name: str = ""
@@ -54,6 +57,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     pollers: Iterable[IPoller] = ()
     protected: bool = False
     reported: Callable[[Sequence[Event]], object] | None = None
+    judged: Callable[[Sequence[Verdict]], object] | None = None
 
 
 ALONE = Context()

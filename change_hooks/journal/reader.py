@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from itertools import islice
 from time import monotonic, time
 from typing import Any
@@ -44,8 +43,6 @@ COLUMNS = (
 #: After any place.
 _FAR = 2**62
 _LAST_CHARACTER = "\U0010ffff"
-_PATTERNS = ("event", "repository", "branch", "author")
-_TEXTS = ("id", *_PATTERNS, "reason", "client")
 _WILD = frozenset("*?[")
 
 SELECT_WITH_CHANGES = (
@@ -138,7 +135,7 @@ class Reader:
             if not rows:
                 return
             place = rows[-1]["seq"]
-            yield place, [row for row in rows if _matches(row, wanted)]
+            yield place, [row for row in rows if wanted.names(row.__getitem__, _routes(row))]
             if len(rows) < PAGE:
                 return
 
@@ -328,18 +325,6 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
     if wanted.state in TRACES:
         conditions.append(IS_TRACE)
     return conditions, parameters
-
-
-def _matches(row: Row, wanted: Wanted) -> bool:
-    for name in _PATTERNS:
-        pattern = getattr(wanted, name)
-        if pattern is not None and not fnmatchcase(row[name], pattern):
-            return False
-    if wanted.text is not None:
-        text = wanted.text.casefold()
-        if not any(text in row[name].casefold() for name in _TEXTS):
-            return False
-    return wanted.sink is None or wanted.sink in _routes(row)
 
 
 def _routes(row: Row) -> dict[str, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
+from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -195,6 +197,11 @@ class Trace(msgspec.Struct, frozen=True):
     verification: str = "none"
 
 
+#: The columns that patterns are for, and those that a text is looked for in.
+_NAMED = ("event", "repository", "branch", "author")
+_TEXTS = ("id", *_NAMED, "reason", "client")
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """Which deliveries to list; None: all of them.
 
@@ -216,6 +223,31 @@ class Wanted(msgspec.Struct, frozen=True):
     text: str | None = None
     since: float | None = None
     until: float | None = None
+
+    def matches(self, line: StoredDelivery) -> bool:
+        """Whether a delivery is one of them."""
+        return (
+            self.state in (None, line.state)
+            and self.dialect in (None, line.dialect)
+            and (self.since is None or line.received >= self.since)
+            and (self.until is None or line.received < self.until)
+            and self.names(lambda name: line.delivery if name == "id" else getattr(line, name), line.sinks)
+        )
+
+    def names(self, value_of: Callable[[str], str], sinks: Container[str]) -> bool:
+        """Whether the patterns and the text match, and the sink is one of those that it was for.
+
+        :param value_of: gives what a delivery has in a column.
+        """
+        for name in _NAMED:
+            pattern = getattr(self, name)
+            if pattern is not None and not fnmatchcase(value_of(name), pattern):
+                return False
+        if self.text is not None:
+            text = self.text.casefold()
+            if not any(text in value_of(name).casefold() for name in _TEXTS):
+                return False
+        return self.sink is None or self.sink in sinks
 
 
 class StoredDelivery(msgspec.Struct, frozen=True):

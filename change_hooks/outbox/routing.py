@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from change_hooks.core.change import MISSING, Change
 from change_hooks.core.push import Push, pushes
+from change_hooks.core.screening import Verdict
 from change_hooks.journal import Routes
 from change_hooks.outbox.coalescing import Quiet
 
@@ -40,6 +41,22 @@ class Unit(NamedTuple):
     group: str = ""
 
 
+class Routing(NamedTuple):
+    """Why a sink gets a unit, or does not.
+
+    :param changes: their indexes, ascending.
+    :param group: see :class:`Unit`.
+    :param verdicts: of each condition's fields, and of ``when``. A verdict of ``unless`` that passed says
+        that the field matches.
+    """
+
+    sink: str
+    changes: tuple[int, ...]
+    wanted: bool
+    group: str
+    verdicts: list[Verdict]
+
+
 class Patterns:
     """fnmatch patterns, with regard to case.
 
@@ -47,7 +64,8 @@ class Patterns:
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._match = re.compile("|".join(f"(?:{translate(pattern)})" for pattern in patterns)).match
+        self.written = tuple(patterns)
+        self._match = re.compile("|".join(f"(?:{translate(pattern)})" for pattern in self.written)).match
 
     def any_of(self, texts: Iterable[str]) -> bool:
         """Whether one of *texts* matches."""
@@ -70,11 +88,29 @@ class Condition:
 
     def holds(self, change: Change, dialect: str) -> bool:
         """Whether it holds for a change of an endpoint. Of files that are not known, nothing is said."""
-        return all(
+        return all(self._field(name, change, dialect) for name in self.patterns)
+
+    def verdicts(self, option: str, change: Change, dialect: str) -> list[Verdict]:
+        """Every field of it, and whether it matches.
+
+        :param option: what it stands in, ``only`` or ``unless``.
+        """
+        return [
+            Verdict(
+                f"{option} {name}",
+                patterns.written,
+                tuple(dict.fromkeys(text for text in _texts(name, change, dialect) if text)),
+                self._field(name, change, dialect),
+            )
+            for name, patterns in self.patterns.items()
+        ]
+
+    def _field(self, name: str, change: Change, dialect: str) -> bool:
+        patterns = self.patterns[name]
+        return (
             self._files(change, patterns)
             if name == "files"
             else patterns.any_of(_texts(name, change, dialect))
-            for name, patterns in self.patterns.items()
         )
 
     def _files(self, change: Change, patterns: Patterns) -> bool:
@@ -85,7 +121,9 @@ class Condition:
         return patterns.any_of(change.files)
 
 
-def _texts(name: str, change: Change, dialect: str) -> tuple[str, ...]:
+def _texts(name: str, change: Change, dialect: str) -> Sequence[str]:
+    if name == "files":
+        return change.files
     if name == "repositories":
         return repository_names(change.repository)
     if name == "branches":
@@ -199,6 +237,30 @@ class RoutedSink:
             return False
         return not any(condition.holds(change, dialect) for condition in self.unless)
 
+    def verdicts(self, name: str, changes: Sequence[Change], dialect: str) -> list[Routing]:
+        """Every test of each unit that a delivery gives this sink, and whether the unit is wanted.
+
+        :param name: the sink's.
+        :param dialect: the endpoint's name.
+        """
+        return [self._routing(name, indexes, changes, dialect) for indexes in self._units(changes)]
+
+    def _routing(self, name: str, indexes: Sequence[int], changes: Sequence[Change], dialect: str) -> Routing:
+        unit = [changes[index] for index in indexes]
+        verdicts = [
+            verdict
+            for change in unit
+            for option, conditions in (("only", self.only), ("unless", self.unless))
+            for condition in conditions
+            for verdict in condition.verdicts(option, change, dialect)
+        ]
+        wanted = self._wants(name, unit, dialect)
+        if self.when is not None:
+            let_through = any(self._lets_through(change, dialect) for change in unit)
+            asked = ("yes" if wanted else "no",) if let_through else ("not asked",)
+            verdicts.append(Verdict("when", ("true",), asked, wanted or not let_through))
+        return Routing(name, tuple(indexes), wanted, self._group(unit[-1], dialect), verdicts)
+
     def item(self, changes: Sequence[Change]) -> Change:
         """What the sink is given: a change, or a push."""
         return Push.of(changes) if self.per == "push" else changes[-1]
@@ -220,6 +282,8 @@ __all__ = [
     "Condition",
     "Patterns",
     "RoutedSink",
+    "Routing",
+    "Unit",
     "repository_names",
     "routes",
 ]

@@ -78,7 +78,7 @@ def test_following_goes_on_with_what_comes(
 
 def test_deliveries(config: str, tmp_path: Path) -> None:
     fill(tmp_path / "j.sqlite", CHANGE)
-    assert run("deliveries", config).stdout == "1970-01-01T00:00:05Z  stored     base/1  1 changes, 2 bytes\n"
+    assert run("deliveries", config).stdout == "1970-01-01T00:00:05Z  stored     base/1  1 change, 2 bytes\n"
     (line,) = run("deliveries", config, "--json").stdout.splitlines()
     assert json.loads(line) == {
         "seq": 1, "dialect": "base", "delivery": "1", "event": "", "repository": "", "branch": "", "author": "",
@@ -140,7 +140,7 @@ def test_the_version() -> None:
 
 
 def test_serve_refuses_a_wrong_configuration(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "begin_logging", lambda log_format: None)
+    monkeypatch.setattr(cli, "begin_logging", lambda *_: None)
     Path(config).write_text("c = {'www': {'change_hook_dialects': {'bas': True}}}")
     result = run("serve", config)
     assert (result.exit_code, "error: dialect 'bas'" in result.stderr) == (1, True)

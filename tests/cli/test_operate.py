@@ -6,109 +6,17 @@ from time import time
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from twisted.internet import reactor
+from click.testing import CliRunner
 from twisted.internet.defer import Deferred, fail, succeed
 
 import change_hooks.cli as cli
-import change_hooks.cli.operate as operate
 import change_hooks.cli.replaying as replaying
-from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.journal import DeadLetter, Outcome, Trace, Wish
 from change_hooks.journal.reader import Reader
-from change_hooks.journal.sqlite import sqlite_journal
 
-from ..conftest import delivery, result_of
-
-
-def call(function: Any, *arguments: Any) -> Any:
-    return function(*arguments)
-
-
-class Rig:
-    """A configuration, its journal, and the command in this process, without a running reactor."""
-
-    def __init__(self, folder: Path) -> None:
-        self.config = folder / "hooks.cfg"
-        self.path = folder / "j.sqlite"
-        self.configure()
-
-    def configure(self, **more: Any) -> None:
-        www = {
-            "change_hook_journal": "sqlite:///j.sqlite",
-            "change_hook_dialects": {"base": True},
-            "change_hook_sinks": {"a": {"sink": "command", "argv": ["true"]}},
-            **more,
-        }
-        self.config.write_text(f"c = {{'www': {www!r}}}")
-
-    def journal(self) -> Any:
-        return sqlite_journal(self.path, call)
-
-    def write(self, *operations: Any) -> None:
-        journal = self.journal()
-        done = [operation(journal) for operation in operations]
-        journal.writer.run_group()
-        while not journal.writer._queue.empty():
-            journal.writer.run_group()
-        for each in done:
-            result_of(each)
-        journal.writer._store.close()
-
-    def fill(
-        self, name: str, body: bytes = b"revision=1", sinks: tuple[str, ...] = ("a",), **more: Any
-    ) -> None:
-        received = delivery(
-            body,
-            id=name,
-            content_type=b"application/x-www-form-urlencoded",
-            **{"dialect": "base", "received": 5.0, **more},
-        )
-        self.write(lambda journal: journal.append(received, [Change(revision="old")], sinks))
-
-    def deliver(self, seq: int, *dead: DeadLetter) -> None:
-        self.write(lambda journal: journal.record([Outcome("a", "", [(seq, None)], list(dead))]))
-
-    def run(self, command: str, *arguments: str) -> Result:
-        return CliRunner().invoke(cli.main, [command, str(self.config), *arguments])
-
-    def lines(self, command: str, *arguments: str) -> list[Any]:
-        result = self.run(command, *arguments, "--json")
-        assert result.exit_code == 0, result.output
-        return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-@pytest.fixture
-def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
-    monkeypatch.chdir(tmp_path)
-
-    def run_at_once(main: Any, arguments: Any = ()) -> None:
-        """What ``react`` does, in one thread."""
-        clock: Any = reactor
-        result = main(clock, *arguments)
-        assert result.called
-        result_of(result)
-
-    def make_journal(address: Any, to_reactor: Any) -> Any:
-        journal = sqlite_journal(address, call)
-        submit = journal.writer.submit
-
-        def at_once(operation: Any) -> Any:
-            deferred = submit(operation)
-            journal.writer.run_group()
-            return deferred
-
-        journal.writer.submit = at_once  # type: ignore[method-assign]
-        journal.writer.start = lambda: None  # type: ignore[method-assign]
-        journal.writer.stop = lambda: succeed(None)  # type: ignore[method-assign]
-        return journal
-
-    for module in (operate, replaying):
-        monkeypatch.setattr(module, "react", run_at_once)
-        monkeypatch.setattr(module, "make_journal", make_journal)
-    return Rig(tmp_path)
+from ..support.command import Rig
 
 
 def names(lines: list[Any]) -> list[str]:
@@ -128,7 +36,7 @@ def test_deliveries_are_chosen(rig: Rig) -> None:
     assert names(rig.lines("deliveries", "--since", "1d")) == []
     refused = rig.run("deliveries", "--since", "yesterday")
     assert refused.exit_code == 2
-    assert "is no time" in refused.stderr
+    assert "is not a valid time" in refused.stderr
 
 
 def test_a_delivery_is_shown_whole_and_without_secrets(rig: Rig) -> None:
@@ -187,7 +95,7 @@ def test_a_failed_delivery_is_replayed_through_the_handler(rig: Rig) -> None:
     rig.deliver(1, DeadLetter(1, 0, "gone"))
     rig.deliver(2)
     result = rig.run("replay", "--failed")
-    assert (result.exit_code, result.output) == (0, "1 replayed, 0 not\n")
+    assert (result.exit_code, result.output) == (0, "Replayed 1 delivery; none failed.\n")
     states = {line["delivery"]: line["state"] for line in rig.lines("deliveries")}
     assert states == {"1": "waiting", "2": "delivered", "3": "waiting"}
     assert [line["revision"] for line in rig.lines("changes")] == ["1", "old", "old"]
@@ -198,7 +106,7 @@ def test_a_dry_run_says_what_would_be_replayed_and_replays_nothing(rig: Rig) -> 
     rig.fill("2")
     before = rig.run("deliveries", "--json").output
     result = rig.run("replay", "1", "2", "--dry-run")
-    assert result.output == "base/1  a waiting\nbase/2  a waiting\n2 would be replayed\n"
+    assert result.output == "base/1  a waiting\nbase/2  a waiting\n2 deliveries would be replayed\n"
     assert json.loads(rig.run("replay", "2", "--dry-run", "--json").output) == {
         "dialect": "base",
         "delivery": "2",
@@ -237,7 +145,7 @@ def sinks_of(rig: Rig) -> dict[str, str]:
 
 def test_only_the_sinks_that_have_not_taken_it_get_it_again(rig: Rig) -> None:
     two_sinks(rig)
-    assert rig.run("replay", "1").output == "1 replayed, 0 not\n"
+    assert rig.run("replay", "1").output == "Replayed 1 delivery; none failed.\n"
     assert sinks_of(rig) == {"a": "taken", "b": "waiting"}
 
 
@@ -258,7 +166,7 @@ def test_a_sink_that_is_not_there_is_an_error(rig: Rig) -> None:
     two_sinks(rig)
     result = rig.run("replay", "1", "--sink", "c")
     assert result.exit_code == 1
-    assert "there is no sink 'c' in the configuration; there are a, b" in result.stderr
+    assert "there is no sink 'c' in the configuration; valid names are a, b" in result.stderr
     assert sinks_of(rig) == {"a": "taken", "b": "failed"}
 
 
@@ -288,7 +196,7 @@ def test_the_program_that_has_the_sinks_is_asked_and_waited_for(
         return None
 
     monkeypatch.setattr(Reader, "wish", look)
-    assert rig.run("replay", "1", "--sink", "elsewhere").output == "1 replayed, 0 not\n"
+    assert rig.run("replay", "1", "--sink", "elsewhere").output == "Replayed 1 delivery; none failed.\n"
     assert rig.run("replay", "1", "--all-sinks", "--json").output == '{"dialect":"base","delivery":"1"}\n'
     assert [each.sinks for each in asked] == [("elsewhere",), ("a", "b")]
 
@@ -313,7 +221,7 @@ def test_what_the_handler_refuses_now_stays_as_it_is(rig: Rig, monkeypatch: pyte
     assert result.exit_code == 1
     assert "gone/1: its dialect is not enabled any more" in result.stderr
     assert "base/2: " in result.stderr
-    assert result.stdout.endswith("0 replayed, 2 not\n")
+    assert result.stdout.endswith("Replayed 0 deliveries; 2 failed.\n")
 
     def broken(self: Any, request: Any) -> Any:
         raise RuntimeError("boom\n")
@@ -329,7 +237,7 @@ def test_a_progress_bar_for_people(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
     result = rig.run("replay", "1")
     assert result.exit_code == 0
     assert "replaying" in result.stderr
-    assert result.stdout == "1 replayed, 0 not\n"
+    assert result.stdout == "Replayed 1 delivery; none failed.\n"
 
 
 def test_a_journal_that_cannot_be_written_now_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,8 +259,8 @@ def test_old_deliveries_are_pruned(rig: Rig) -> None:
     rig.fill("3")
     rig.deliver(1)
     rig.deliver(2, DeadLetter(2, 0, "no"))
-    assert rig.run("prune", "--older-than", "100000").output == "0 deliveries deleted\n"
-    assert rig.run("prune").output == "1 deliveries deleted\n"
+    assert rig.run("prune", "--older-than", "100000").output == "pruned 0 deliveries\n"
+    assert rig.run("prune").output == "pruned 1 delivery\n"
     assert rig.lines("prune", "--failed") == [{"pruned": 1}]
     assert names(rig.lines("deliveries")) == ["3"]
     rig.configure(change_hook_keep=None)
@@ -376,3 +284,40 @@ def test_what_a_handler_cannot_do_now_is_said(rig: Rig, monkeypatch: pytest.Monk
     rig.deliver(1)
     monkeypatch.setattr("change_hooks.dialects.base.BaseHookHandler.getChanges", later)
     assert "base/1: not now" in rig.run("replay", "1").stderr
+
+
+def test_so_many_at_most(rig: Rig) -> None:
+    for name in ("1", "2", "3"):
+        rig.fill(name)
+    assert names(rig.lines("deliveries", "--limit", "2")) == ["3", "2"]
+    assert rig.run("deliveries", "--limit", "0").exit_code == 2
+    assert "  1 change, 10 bytes" in rig.run("deliveries", "--limit", "1").output
+
+
+def test_the_journal_can_be_named_instead_of_a_configuration(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a program whose configuration only it can read: a Buildbot master's with ``util.Secret``."""
+    rig.fill("1")
+    rig.deliver(1, DeadLetter(1, 0, "gone"))
+    rig.config.write_text("from nowhere import secrets")
+    assert rig.run("deliveries").exit_code == 1
+    named = ["--journal", "sqlite:///j.sqlite"]
+
+    def run(command: str, *arguments: str) -> Any:
+        return CliRunner().invoke(cli.main, [command, *named, *arguments])
+
+    assert "base/1" in run("deliveries").output
+    assert "revision=1" in run("show", "1").output
+    assert "old" in run("changes").output
+    assert "1 dead letter" in run("status").output
+    monkeypatch.setattr(replaying, "PATIENCE", 0.0)
+    assert "no program that has the sinks has taken this up" in run("replay", "--failed").stderr
+    assert "give --older-than DAYS" in run("prune").stderr
+    for name in ("2", "3"):
+        rig.fill(name, sinks=())
+    assert run("prune", "--older-than", "1").output == "pruned 1 delivery\n"
+    assert "give CONFIG or --journal, not both" in rig.run("deliveries", *named).stderr
+    wrong = CliRunner().invoke(cli.main, ["deliveries", "--journal", "mysql://x"])
+    assert wrong.exit_code == 2
+    assert "change_hook_journal must be 'sqlite:///path'" in wrong.stderr

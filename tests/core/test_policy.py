@@ -25,7 +25,8 @@ from change_hooks.core.events import (
 )
 from change_hooks.core.found import About, Found
 from change_hooks.core.options import ForgeOptions, read_options
-from change_hooks.core.policy import FORK, MAX_CHANGES, Policy, head_message
+from change_hooks.core.policy import FORK, MAX_CHANGES, Policy
+from change_hooks.core.screening import head_message
 from change_hooks.core.style import Style
 
 REPOSITORY = Repository(

@@ -7,8 +7,9 @@ from zope.interface import implementer
 
 from change_hooks.core.change import MISSING, Change
 from change_hooks.core.push import Push
+from change_hooks.core.screening import Verdict
 from change_hooks.interfaces import IDeliverySink
-from change_hooks.outbox.routing import Unit, repository_names, routes
+from change_hooks.outbox.routing import Routing, Unit, repository_names, routes
 from change_hooks.outbox.sink_options import routed
 
 
@@ -163,3 +164,48 @@ def test_a_sink_of_deliveries_gets_them_whole_when_one_change_is_wanted() -> Non
 )
 def test_a_repository_has_several_names(address: str, names: set[str]) -> None:
     assert names | {address} == set(repository_names(address))
+
+
+def verdicts(changes: list[Change], written: dict[str, Any]) -> list[Routing]:
+    read, problems = routed(print, written, 100)
+    assert problems == []
+    return read.verdicts("s", changes, "github")
+
+
+def test_each_test_of_a_sink_can_be_seen() -> None:
+    changes = [Change(branch="main", repository=API, files=["a", "b"])]
+    (routing,) = verdicts(
+        changes,
+        {"only": [{"branches": ["x"]}, {"repositories": ["octo-org/*"]}], "unless": {"files": ["a"]}},
+    )
+    assert (routing.sink, routing.changes, routing.wanted, routing.group) == ("s", (0,), True, "")
+    assert routing.verdicts == [
+        Verdict("only branches", ("x",), ("main",), passed=False),
+        Verdict(
+            "only repositories",
+            ("octo-org/*",),
+            (API, "github.com/octo-org/api", "octo-org/api"),
+            passed=True,
+        ),
+        Verdict("unless files", ("a",), ("a", "b"), passed=False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("branch", "answer", "value", "wanted"),
+    [("main", 1, "yes", True), ("main", 0, "no", False), ("x", 1, "not asked", False)],
+)
+def test_and_what_when_says(branch: str, answer: int, value: str, wanted: bool) -> None:
+    written = {"only": {"branches": ["main"]}, "when": lambda change: answer, "latest_per": ["branch"]}
+    (routing,) = verdicts([Change(branch=branch)], written)
+    assert (routing.wanted, routing.group) == (wanted, branch)
+    assert routing.verdicts[-1] == Verdict("when", ("true",), (value,), passed=value != "no")
+
+
+@pytest.mark.parametrize("per", ["change", "push"])
+def test_what_is_seen_is_what_is_done(per: str) -> None:
+    changes = [Change(branch=branch, files=[branch]) for branch in ("a", "a", "b")]
+    for written in ({}, {"only": {"branches": ["a"]}}, {"unless": {"files": ["b"]}}):
+        read, _ = routed(print, {**written, "per": per}, 100)
+        done = {unit.changes for unit in read.wanted("s", changes, "github")}
+        assert {each.changes for each in read.verdicts("s", changes, "github") if each.wanted} == done

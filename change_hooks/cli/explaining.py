@@ -1,0 +1,162 @@
+"""Why a delivery gives the changes that it gives, and where they go: every test, its value, its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+import msgspec
+from twisted.internet.defer import inlineCallbacks
+from twisted.internet.task import react
+
+from change_hooks.cli.choosing import config_and_ids, found_by, reader_of
+from change_hooks.cli.common import json_option, print_json, printable, read_config
+from change_hooks.cli.showing import counted, delivery_line
+from change_hooks.config import HooksConfig
+from change_hooks.core.errors import DeliveryError
+from change_hooks.core.found import Found
+from change_hooks.core.screening import Verdict
+from change_hooks.journal import StoredDelivery, Whole
+from change_hooks.outbox.routing import Routing
+from change_hooks.tree import replaying
+
+#: The longest value that is printed for people, in characters, and the most values.
+LONGEST = 120
+MOST = 8
+NOT_KEPT = (
+    "its body is not kept, so it cannot be tested again; the reason above is what the configuration said"
+    " then. Have the forge send it again to see what it says now"
+)
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """Why a delivery gives what it gives, for the configuration as it is now.
+
+    :param changes: how many it gives.
+    :param reason: why there are none.
+    :param tests: for each event, or each change that a handler makes by itself, every test of the options.
+    :param routing: for each sink, and each thing that it would be handed, every test.
+    """
+
+    dialect: str
+    delivery: str
+    state: str
+    changes: int = 0
+    reason: str = ""
+    tests: list[list[Verdict]] = []
+    routing: list[Routing] = []
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain objects."""
+        return {
+            **msgspec.structs.asdict(self),
+            "tests": [[msgspec.structs.asdict(test) for test in tests] for tests in self.tests],
+            "routing": [
+                {**routing._asdict(), "verdicts": [msgspec.structs.asdict(test) for test in routing.verdicts]}
+                for routing in self.routing
+            ],
+        }
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="[CONFIG] ID")
+@json_option
+def explain(words: tuple[str, ...], *, as_json: bool) -> None:
+    """Print every test that the options and the sinks make of a delivery, for the configuration as it is now.
+
+    ID is a delivery's id, its beginning, or DIALECT/ID. Nothing is stored, and no sink is called.
+    """
+    config, names = config_and_ids(words)
+    if not names:
+        raise click.UsageError("which delivery? Give its id; 'change-hooks deliveries' lists them")
+    hooks = read_config(config)
+    reader = reader_of(hooks)
+    wholes = [reader.whole(seq) for name in names for seq in found_by(reader, name)]
+
+    @inlineCallbacks
+    def run(reactor: Any) -> Any:
+        for whole in wholes:
+            explained = yield _explained(hooks, whole, reactor)
+            if as_json:
+                print_json(explained.as_json())
+            else:
+                for line in _lines(hooks, whole.stored, explained):
+                    click.echo(printable(line))
+
+    react(run)
+
+
+@inlineCallbacks
+def _explained(hooks: HooksConfig, whole: Whole, reactor: Any) -> Any:
+    stored = whole.stored
+    begun = Explained(stored.dialect, stored.delivery, stored.state)
+    if whole.delivery is None:
+        return msgspec.structs.replace(begun, reason=stored.reason)
+    tests: list[list[Verdict]] = []
+    try:
+        found: Found = yield replaying(hooks, reactor, judged=lambda made: tests.append(list(made)))(
+            whole.delivery
+        )
+    except DeliveryError as error:
+        return msgspec.structs.replace(begun, reason=error.message, tests=tests)
+    except Exception as error:
+        reason = f"the handler broke: {type(error).__name__}: {str(error)[:500]!a}"
+        return msgspec.structs.replace(begun, reason=reason, tests=tests)
+    routing = [
+        routing
+        for name, sink in hooks.sinks.items()
+        for routing in sink.verdicts(name, found, stored.dialect)
+    ]
+    return msgspec.structs.replace(
+        begun, changes=len(found), reason=found.reason, tests=tests, routing=routing
+    )
+
+
+def _lines(hooks: HooksConfig, stored: StoredDelivery, explained: Explained) -> Iterator[str]:
+    yield delivery_line(stored)
+    if stored.state in ("ignored", "refused"):
+        yield f"  {NOT_KEPT}"
+        return
+    reason = f": {explained.reason}" if explained.reason else ""
+    yield f"  now: {counted(explained.changes, 'change') if explained.changes else 'no change'}{reason}"
+    for number, tests in enumerate(explained.tests):
+        yield f"  options, event {number}:"
+        yield from map(_test, tests)
+    if not explained.tests:
+        yield "  options: the handler makes its changes by itself, without the tests of the forges' options"
+    for routing in explained.routing:
+        which = ", ".join(map(str, routing.changes))
+        group = f", the latest of {routing.group}" if routing.group else ""
+        yield f"  sink {routing.sink}, change {which}: {'wanted' if routing.wanted else 'not wanted'}{group}"
+        yield from map(_match, routing.verdicts)
+    if not hooks.sinks:
+        yield "  sinks: none in the configuration; a program that has them decides there"
+
+
+def _test(verdict: Verdict) -> str:
+    word = "passes " if verdict.passed else "REFUSES"
+    reason = f" -- {verdict.reason}" if verdict.reason else ""
+    return f"    {word}  {_asked(verdict)}{reason}"
+
+
+def _match(verdict: Verdict) -> str:
+    return f"    {'matches       ' if verdict.passed else 'does not match'}  {_asked(verdict)}"
+
+
+def _asked(verdict: Verdict) -> str:
+    wanted = f"wants {_some(verdict.wanted)}" if verdict.wanted else "not set"
+    return f"{verdict.test}: {_some(verdict.value) or '-'} ({wanted})"
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - MOST} more" if len(texts) > MOST else ""
+    return ", ".join(_short(text) for text in texts[:MOST]) + more
+
+
+def _short(text: str) -> str:
+    line = text.partition("\n")[0]
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+
+
+__all__ = ["explain"]

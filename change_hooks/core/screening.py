@@ -1,0 +1,374 @@
+"""Whether an event is wanted: each test that the options make, in order, from the cheapest to the dearest.
+
+Strategy: a test is an object that knows what it asks, what the configuration says, and what an event says to
+that. The way of a delivery asks only those that the configuration sets, and stops at the first that refuses;
+whoever wants to know why is told of all of them, by the same objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+import msgspec
+from typing_extensions import TypeVar
+
+from change_hooks.core.change import Change
+from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate, Repository
+from change_hooks.core.options import Command, ForgeOptions
+from change_hooks.core.select import is_skipped, matches
+from change_hooks.core.style import Style
+
+NOT_PERMITTED = "the forge does not say that the comment's author may do this (option 'commands')"
+IGNORED_SENDER = "the sender is to be ignored (option 'ignore_senders')"
+OTHER_REPOSITORY = "the repository matches none of the option 'repositories'"
+OTHER_BRANCH = "the branch matches none of the option 'branches'"
+SKIPPED_COMMIT = "the commit message asks to skip it (option 'skips')"
+SKIPPED_PULL = "the pull request or its head commit asks to skip it (option 'skips')"
+
+#: The test that a handler makes by itself.
+HANDLER = "what the handler says"
+
+#: An event, or a change that a method made by itself.
+Subject = TypeVar("Subject")
+#: What is asked, as text, and its answers.
+Texts = Iterable["str | None"]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One test, as it was made.
+
+    :param test: what was asked: an option's name, or a few words.
+    :param wanted: what the configuration says; empty: nothing, so everything passes.
+    :param value: what the delivery says; several are several names of the same.
+    :param passed: whether it is wanted as far as this test goes.
+    :param reason: why not.
+    """
+
+    test: str
+    wanted: tuple[str, ...] = ()
+    value: tuple[str, ...] = ()
+    passed: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Test(Generic[Subject]):
+    """One test.
+
+    :param name: what is asked: an option's name, or a few words.
+    :param wanted: what the configuration says; None: nothing, and the test refuses nothing.
+    :param value: what the subject says.
+    :param refuses: why the subject is not wanted; None: it is, as far as this goes.
+    """
+
+    name: str
+    wanted: Sequence[object] | None
+    value: Callable[[Subject], Texts]
+    refuses: Callable[[Subject], str | None]
+
+    def verdict(self, subject: Subject) -> Verdict:
+        """Make the test, and say all about it."""
+        reason = None if self.wanted is None else self.refuses(subject)
+        value = dict.fromkeys(text for text in self.value(subject) if text)
+        wanted = tuple(map(str, self.wanted or ()))
+        return Verdict(self.name, wanted, tuple(value), reason is None, reason or "")
+
+
+class _Tests:
+    """The tests of one kind of event: all, and those that the configuration sets."""
+
+    def __init__(self, tests: Sequence[Test[Any]]) -> None:
+        self.all = tests
+        self.set = tuple(test for test in tests if test.wanted is not None)
+
+
+def _ignored(event: Ignored) -> str:
+    return event.reason
+
+
+_OF_IGNORED = _Tests([Test[Ignored](HANDLER, ("wanted",), lambda event: (event.reason,), _ignored)])
+
+
+class Screen:
+    """All tests of one endpoint.
+
+    :param options: what the user wrote.
+    :param style: how changes of the dialect look.
+    """
+
+    def __init__(self, options: ForgeOptions, style: Style) -> None:
+        self._options = options
+        self._style = style
+        actions = options.actions or style.pull_actions
+        self._actions = actions if options.drafts else (*actions, "ready")
+        #: With commands, a comment gives a change as a command and not otherwise.
+        self.talks = style.comments and not options.commands
+        pull = self._pull_tests()
+        self._of_ref = _Tests(self._ref_tests())
+        self._of_pull = _Tests((*self._action_tests(), *pull))
+        self._of_comment = _Tests((*self._comment_tests(), *map(_of_its_pull, pull)))
+        self._of_changes = _Tests(self._change_tests())
+
+    def refusal(self, event: Event) -> str | None:
+        """Why an event gives no change; None: it gives one, as far as is known.
+
+        Pull requests are asked once more after their head commit's message has been looked up.
+        """
+        for test in self._tests_of(event).set:
+            reason = test.refuses(event)
+            if reason is not None:
+                return reason
+        return None
+
+    def verdicts(self, event: Event) -> list[Verdict]:
+        """Every test of an event, also those after the first that refuses it."""
+        return [test.verdict(event) for test in self._tests_of(event).all]
+
+    def _tests_of(self, event: Event) -> _Tests:
+        if isinstance(event, RefUpdate):
+            return self._of_ref
+        if isinstance(event, PullRequest):
+            return self._of_pull
+        return self._of_comment if isinstance(event, Comment) else _OF_IGNORED
+
+    def skips(self, changes: Sequence[Change]) -> bool:
+        """Whether the last of the changes that a method made asks to skip all of them."""
+        return is_skipped(changes[-1].comments, self._options.skips)
+
+    def select(self, changes: list[Change]) -> tuple[list[Change], str]:
+        """Those of the changes that a method made which are wanted; when there are none, why."""
+        for test in self._of_changes.set:
+            kept = [change for change in changes if test.refuses(change) is None]
+            if not kept:
+                return [], test.refuses(changes[-1]) or ""
+            changes = kept
+        return changes, ""
+
+    def verdicts_of_changes(self, changes: Sequence[Change]) -> list[list[Verdict]]:
+        """Every test of each of the changes that a method made."""
+        if not changes:
+            return []
+        skipped = self._skip_test().verdict(changes)
+        return [[skipped, *(test.verdict(change) for test in self._of_changes.all)] for change in changes]
+
+    def command(self, event: Comment) -> Command | None:
+        """The first of the option ``commands`` that a comment matches."""
+        for command in self._options.commands if event.is_new else ():
+            if command.pattern.search(event.text.strip()):
+                return command
+        return None
+
+    # The tests.
+
+    def _ref_tests(self) -> tuple[Test[RefUpdate], ...]:
+        options = self._options
+
+        def refuse_kind(event: RefUpdate) -> str | None:
+            if event.ref.startswith("refs/") and not event.ref.startswith(("refs/heads/", "refs/tags/")):
+                return "the ref is neither a branch nor a tag"
+            return None
+
+        def refuse_deleted(event: RefUpdate) -> str | None:
+            return "the branch or tag was deleted" if event.after is None else None
+
+        def refuse_unwanted(event: RefUpdate) -> str | None:
+            return event.unwanted if event.after is not None else None
+
+        def refuse_message(event: RefUpdate) -> str | None:
+            asked = event.after is not None and is_skipped(head_message(event), options.skips)
+            return SKIPPED_COMMIT if asked else None
+
+        return (
+            Test("ref", ("a branch", "a tag"), lambda event: (event.ref,), refuse_kind),
+            Test(
+                "deleted",
+                ("no",) if self._style.deleted is None else None,
+                lambda event: ("yes" if event.after is None else "no",),
+                refuse_deleted,
+            ),
+            self._sender_test(),
+            Test(
+                "what the handler says",
+                ("wanted",),
+                lambda event: (event.unwanted or "wanted",),
+                refuse_unwanted,
+            ),
+            Test("skips", _patterns(options), lambda event: (head_message(event),), refuse_message),
+            *self._place_tests(lambda event: event.repository, lambda event: (event.ref, event.short)),
+        )
+
+    def _sender_test(self) -> Test[Any]:
+        ignored = self._options.ignore_senders
+
+        def refuse(event: RefUpdate | PullRequest) -> str | None:
+            return IGNORED_SENDER if matches(event.sender.login, ignored) else None
+
+        return Test("ignore_senders", ignored or None, lambda event: (event.sender.login,), refuse)
+
+    def _place_tests(
+        self, repository: Callable[[Any], Repository], branches: Callable[[Any], Texts]
+    ) -> tuple[Test[Any], Test[Any]]:
+        options = self._options
+
+        def repositories(event: Event) -> Texts:
+            return _names(repository(event))
+
+        return (
+            _named("repositories", options.repositories, repositories, OTHER_REPOSITORY),
+            _named("branches", options.branches, branches, OTHER_BRANCH),
+        )
+
+    def _action_tests(self) -> tuple[Test[PullRequest], ...]:
+        def refuse_action(event: PullRequest) -> str | None:
+            if event.action not in self._actions:
+                return "this action of a pull request gives no change (option 'actions')"
+            return None
+
+        def refuse_draft(event: PullRequest) -> str | None:
+            return (
+                "the pull request is a draft (option 'drafts')"
+                if event.draft and event.action != "ready"
+                else None
+            )
+
+        return (
+            Test("actions", self._actions, lambda event: (event.action,), refuse_action),
+            Test(
+                "drafts",
+                None if self._options.drafts else ("no",),
+                lambda event: ("yes" if event.draft else "no",),
+                refuse_draft,
+            ),
+        )
+
+    def _pull_tests(self) -> tuple[Test[PullRequest], ...]:
+        options = self._options
+
+        def refuse_labels(event: PullRequest) -> str | None:
+            if any(matches(label, options.labels or ()) for label in event.labels or ()):
+                return None
+            return "the pull request has none of the labels (option 'labels')"
+
+        def texts(event: PullRequest) -> tuple[str | None, ...]:
+            head = event.head_commit
+            return event.title, event.body, head.message if head is not None else None
+
+        def refuse_texts(event: PullRequest) -> str | None:
+            skipped = any(is_skipped(text, options.skips) for text in texts(event))
+            return SKIPPED_PULL if skipped else None
+
+        def branches(event: PullRequest) -> Texts:
+            branch = self._style.pull(event, options).get("branch")
+            return event.base.branch, branch, _short(branch)
+
+        return (
+            Test("labels", options.labels, lambda event: event.labels or (), refuse_labels),
+            self._sender_test(),
+            Test("skips", _patterns(options), texts, refuse_texts),
+            *self._place_tests(lambda event: event.repository, branches),
+        )
+
+    def _comment_tests(self) -> tuple[Test[Comment], ...]:
+        commands = self._options.commands
+
+        def refuse_old(event: Comment) -> str | None:
+            return None if event.is_new else "the comment is not a new one of a person"
+
+        def refuse_text(event: Comment) -> str | None:
+            if self.talks or self.command(event) is not None:
+                return None
+            if not commands:
+                return "comments give no change (option 'commands')"
+            return "the comment matches none of the option 'commands'"
+
+        return (
+            Test("new comment", ("yes",), lambda event: ("yes" if event.is_new else "no",), refuse_old),
+            Test(
+                "commands",
+                None if self.talks else [command.pattern.pattern for command in commands],
+                lambda event: (event.text,),
+                refuse_text,
+            ),
+        )
+
+    def _skip_test(self) -> Test[Sequence[Change]]:
+        return Test(
+            "skips",
+            _patterns(self._options),
+            lambda changes: (changes[-1].comments,),
+            lambda changes: SKIPPED_COMMIT if self.skips(changes) else None,
+        )
+
+    def _change_tests(self) -> tuple[Test[Change], ...]:
+        options = self._options
+        return (
+            _named(
+                "repositories",
+                options.repositories,
+                lambda change: (change.repository, change.project),
+                OTHER_REPOSITORY,
+            ),
+            _named(
+                "branches",
+                options.branches,
+                lambda change: (change.branch, _short(change.branch)),
+                OTHER_BRANCH,
+            ),
+        )
+
+
+def _named(
+    name: str, wanted: Sequence[str] | None, value: Callable[[Subject], Texts], reason: str
+) -> Test[Subject]:
+    """One of the names must match one of the patterns."""
+
+    def refuse(subject: Subject) -> str | None:
+        patterns = wanted or ()
+        return None if any(matches(each, patterns) for each in value(subject)) else reason
+
+    return Test(name, wanted, value, refuse)
+
+
+def _of_its_pull(test: Test[PullRequest]) -> Test[Comment]:
+    """The same test, of the pull request that a comment is on."""
+    return Test(
+        test.name,
+        test.wanted,
+        lambda comment: test.value(comment.pull_request),
+        lambda comment: test.refuses(comment.pull_request),
+    )
+
+
+def _patterns(options: ForgeOptions) -> list[str] | None:
+    return [skip.pattern for skip in options.skips] or None
+
+
+def head_message(event: RefUpdate) -> str | None:
+    """The message of the commit that a branch or tag is on now; None: not known."""
+    if event.head is not None:
+        return event.head.message
+    if not event.commits:
+        return None
+    for commit in (event.commits[-1], event.commits[0]):
+        if commit.id == event.after:
+            return commit.message
+    return event.commits[-1].message
+
+
+def _names(repository: Repository) -> tuple[str | None, ...]:
+    return (
+        repository.full_name,
+        repository.name,
+        repository.project,
+        *repository.urls.values(),
+        *repository.names,
+    )
+
+
+def _short(branch: str | None) -> str | None:
+    return (branch or "").removeprefix("refs/heads/").removeprefix("refs/tags/") or None
+
+
+__all__ = ["NOT_PERMITTED", "Screen", "Test", "Verdict", "head_message"]

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet import reactor
+from twisted.internet.defer import succeed
+
+import change_hooks.cli.explaining as explaining
+import change_hooks.cli.operate as operate
+import change_hooks.cli.replaying as replaying
+from change_hooks.journal.sqlite import sqlite_journal
+
+from ..conftest import result_of
+from ..support.command import Rig, call
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    monkeypatch.chdir(tmp_path)
+
+    def run_at_once(main: Any, arguments: Any = ()) -> None:
+        """What ``react`` does, in one thread."""
+        clock: Any = reactor
+        result = main(clock, *arguments)
+        assert result.called
+        result_of(result)
+
+    def make_journal(address: Any, to_reactor: Any) -> Any:
+        journal = sqlite_journal(address, call)
+        submit = journal.writer.submit
+
+        def at_once(operation: Any) -> Any:
+            deferred = submit(operation)
+            journal.writer.run_group()
+            return deferred
+
+        journal.writer.submit = at_once  # type: ignore[method-assign]
+        journal.writer.start = lambda: None  # type: ignore[method-assign]
+        journal.writer.stop = lambda: succeed(None)  # type: ignore[method-assign]
+        return journal
+
+    for module in (operate, replaying):
+        monkeypatch.setattr(module, "make_journal", make_journal)
+    for module in (explaining, operate, replaying):
+        monkeypatch.setattr(module, "react", run_at_once)
+    return Rig(tmp_path)

@@ -1,0 +1,169 @@
+"""``explain``: every test of the options and of the sinks, its value and its verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import succeed
+
+from change_hooks.core.change import Change
+from change_hooks.journal import Trace
+from change_hooks.testing import build
+
+from ..support.command import Rig
+
+PUSH = {
+    "ref": "refs/heads/topic",
+    "before": "1" * 40,
+    "after": "2" * 40,
+    "created": False,
+    "deleted": False,
+    "forced": False,
+    "compare": "https://github.com/o/r/compare/1...2",
+    "commits": [
+        {
+            "id": "2" * 40,
+            "message": "Fix it",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "url": "https://github.com/o/r/commit/2",
+            "author": {"name": "Ann", "email": "ann@example.com"},
+            "committer": {"name": "Ann", "email": "ann@example.com"},
+            "added": [],
+            "removed": [],
+            "modified": ["docs/a\x1b"],
+            "distinct": True,
+        }
+    ],
+    "repository": {
+        "name": "r",
+        "full_name": "o/r",
+        "html_url": "https://github.com/o/r",
+        "clone_url": "https://github.com/o/r.git",
+    },
+    "pusher": {"name": "ann", "email": "ann@example.com"},
+    "sender": {"login": "ann"},
+}
+PUSH["head_commit"] = PUSH["commits"][0]  # type: ignore[index]
+
+
+def stored(rig: Rig, **options: Any) -> None:
+    dialects = {"github": {"secret": "s3cret-that-is-long-enough", **options}}
+    rig.configure(
+        change_hook_dialects=dialects,
+        change_hook_sinks={
+            "all": {"sink": "command", "argv": ["true"], "per": "change"},
+            "docs": {
+                "sink": "command",
+                "argv": ["true"],
+                "only": {"files": ["docs/*"], "branches": ["main"]},
+                "latest_per": ["branch"],
+            },
+        },
+    )
+    delivery = build({"change_hook_dialects": dialects}, "github", "push", PUSH, id="7")
+    kept = delivery.replace(id="7", verification="signature")
+    rig.write(lambda journal: journal.append(kept, [Change()], ("all",)))
+
+
+def test_each_test_is_shown_with_what_is_set_and_what_was_sent(rig: Rig) -> None:
+    stored(rig, branches=["main", "release/*"])
+    (explained,) = rig.lines("explain", "7")
+    assert (explained["changes"], explained["reason"]) == (
+        0,
+        "the branch matches none of the option 'branches'",
+    )
+    (tests,) = explained["tests"]
+    by_name = {test["test"]: test for test in tests}
+    assert by_name["branches"] == {
+        "test": "branches",
+        "wanted": ["main", "release/*"],
+        "value": ["refs/heads/topic", "topic"],
+        "passed": False,
+        "reason": "the branch matches none of the option 'branches'",
+    }
+    assert by_name["ignore_senders"] == {
+        "test": "ignore_senders",
+        "wanted": [],
+        "value": ["ann"],
+        "passed": True,
+        "reason": "",
+    }
+    assert "o/r" in by_name["repositories"]["value"]
+    text = rig.run("explain", "7").output
+    assert "now: no change: the branch matches none of the option 'branches'" in text
+    assert "REFUSES  branches: refs/heads/topic, topic (wants main, release/*)" in text
+    assert "passes   skips: Fix it (wants " in text
+
+
+def test_and_each_test_of_each_sink(rig: Rig) -> None:
+    stored(rig)
+    (explained,) = rig.lines("explain", "7")
+    assert (explained["changes"], explained["reason"]) == (1, "")
+    everything, docs = explained["routing"]
+    assert everything == {"sink": "all", "changes": [0], "wanted": True, "group": "", "verdicts": []}
+    assert (docs["sink"], docs["wanted"], docs["group"]) == ("docs", False, "topic")
+    assert [(test["test"], test["value"], test["passed"]) for test in docs["verdicts"]] == [
+        ("only files", ["docs/a\x1b"], True),
+        ("only branches", ["topic"], False),
+    ]
+    text = rig.run("explain", "7").output
+    assert "sink all, change 0: wanted\n" in text
+    assert "sink docs, change 0: not wanted, the latest of topic\n" in text
+    assert "does not match  only branches: topic (wants main)" in text
+    assert "\x1b" not in text
+
+
+def test_nothing_is_stored_by_it(rig: Rig) -> None:
+    stored(rig)
+    before = rig.run("deliveries", "--json").output
+    rig.run("explain", "7")
+    assert rig.run("deliveries", "--json").output == before
+
+
+def test_of_what_was_not_kept_the_reason_of_then_is_shown(rig: Rig) -> None:
+    rig.write(
+        lambda journal: succeed(journal.trace(Trace("base", 5.0, 202, "ignored", "a ping", delivery="9")))
+    )
+    (explained,) = rig.lines("explain", "9")
+    assert (explained["state"], explained["reason"], explained["tests"]) == ("ignored", "a ping", [])
+    text = rig.run("explain", "9").output
+    assert "a ping" in text
+    assert "its body is not kept" in text
+
+
+def test_a_handler_that_refuses_or_breaks_now_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.fill("1", dialect="gone")
+    assert "no change: its dialect is not enabled any more" in rig.run("explain", "1").output
+
+    def broken(self: Any, request: Any) -> Any:
+        raise RuntimeError("boom\n")
+
+    rig.fill("2")
+    monkeypatch.setattr("change_hooks.dialects.base.BaseHookHandler.getChanges", broken)
+    assert "the handler broke: RuntimeError: 'boom\\n'" in rig.run("explain", "2").output
+
+
+def test_a_handler_without_these_options_and_a_program_that_has_the_sinks_are_said(rig: Rig) -> None:
+    rig.fill("1", b"revision=1&files=" + b'["' + b"x" * 200 + b'"]')
+    rig.configure(change_hook_sinks=None)
+    text = rig.run("explain", "1").output
+    assert "now: 1 change\n" in text
+    assert "the handler makes its changes by itself" in text
+    assert "a program that has them decides there" in text
+
+
+def test_long_values_are_shortened_for_people(rig: Rig) -> None:
+    rig.fill("1", b"revision=1&comments=" + b"x" * 200)
+    rig.configure(
+        change_hook_sinks={
+            "a": {"sink": "command", "argv": ["true"], "unless": {"files": [str(i) for i in range(20)]}}
+        }
+    )
+    assert "wants 0, 1, 2, 3, 4, 5, 6, 7 and 12 more" in rig.run("explain", "1").output
+
+
+def test_which_delivery_has_to_be_said(rig: Rig) -> None:
+    result = rig.run("explain")
+    assert result.exit_code == 2
+    assert "which delivery?" in result.stderr
