@@ -86,6 +86,7 @@ class Durable:
         idle = self._dispatcher.stop()
         yield first(idle, self._clock)
         yield close_sinks(self._sinks)
+        self._dispatcher.break_off()
         yield idle
         yield self.journal.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from twisted.logger import Logger
 
 from change_hooks.admin.settings import DEFAULT_PORT as ADMIN_PORT
 from change_hooks.config import DEFAULT_PORT, FileConfig, load_file
-from change_hooks.core.errors import ConfigurationError
+from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal.address import check_journal
 from change_hooks.pollers.base import Poller
 from change_hooks.pollers.polling import Polling
@@ -63,11 +64,12 @@ class StandaloneService(MultiService):
     def check_journal(self) -> None:
         """Open the journal once, to find out now what would be found out with the first delivery.
 
-        :raises ConfigurationError: it cannot be written.
+        :raises ConfigurationError: it cannot be written. One that only cannot be used now is waited for.
         """
         journal = self.hooks.config.journal
         if journal is not None:
-            check_journal(journal)
+            with suppress(Unavailable):
+                check_journal(journal)
 
     @inlineCallbacks
     def listen(self) -> Any:

@@ -567,6 +567,18 @@ def test_a_sink_is_closed_without_a_journal_too(tmp_path: Path) -> None:
 
 
 def test_a_sink_that_hangs_does_not_keep_the_service_from_stopping(tmp_path: Path) -> None:
+    rig = Rig(BASE, tmp_path, sink=lambda change: Deferred())
+    rig.start()
+    assert rig.post(data={"revision": "1"}).status == 202
+    rig.run()
+    stopped = rig.service.stopService()
+    rig.reactor.advance(GRACE)
+    rig.run()
+    rig.run()
+    assert has_fired(stopped)
+
+
+def test_a_sink_that_hangs_does_not_keep_it_from_stopping_without_a_journal(tmp_path: Path) -> None:
     rig = Rig({**BASE, "change_hook_journal": None}, tmp_path, sink=lambda change: Deferred())
     rig.service.startService()
     rig.client.start("POST", "/base", data={"revision": "1"})

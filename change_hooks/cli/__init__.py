@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from change_hooks.cli.replaying import replay
 from change_hooks.cli.send import notify, send, simulate_command
 from change_hooks.cli.steady import make_steady
 from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place, take_part
-from change_hooks.core.errors import ConfigurationError
+from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal.address import check_journal, shown
 from change_hooks.standalone import StandaloneService, standalone_settings
 from change_hooks.tree import unmade
@@ -118,7 +119,8 @@ def _supervise(config: Path | None, workers: int) -> None:
     try:
         if hooks.journal is None:
             raise ConfigurationError(["--workers needs a journal that they share (change_hook_journal)"])
-        check_journal(hooks.journal)
+        with suppress(Unavailable):  # The workers wait for it, and say so.
+            check_journal(hooks.journal)
         opened = open_socket(standalone_settings(config).port)
     except ConfigurationError as error:
         fail(error)

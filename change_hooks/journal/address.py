@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import Error as SQLiteError
 from types import ModuleType
 from typing import Any
 
-from change_hooks.core.errors import ConfigurationError
+from change_hooks.core.errors import ConfigurationError, Unavailable
+from change_hooks.journal import sqlite
 from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.files import require_locks
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.schema import SchemaError
-from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
 from change_hooks.observer import NOBODY, Observer
 
 #: A file for SQLite, or the URL of a PostgreSQL database.
@@ -37,7 +38,7 @@ def make_journal(
     :raises ConfigurationError: the package for it is not installed.
     """
     if isinstance(address, Path):
-        return sqlite_journal(address, to_reactor, later, observer, service=service)
+        return sqlite.sqlite_journal(address, to_reactor, later, observer, service=service)
     journal: SQLJournal = _postgresql().postgresql_journal(
         address, to_reactor, later, observer, service=service
     )
@@ -48,12 +49,20 @@ def check_journal(address: Address) -> None:
     """Open the journal once, and make its tables or bring them up to date.
 
     :raises ConfigurationError: it cannot be used.
+    :raises Unavailable: it cannot be used now, and that may pass by itself.
     """
     with _told(address):
-        if isinstance(address, Path):
-            connect(address).close()
-        else:
-            _postgresql().connect(address).close()
+        try:
+            if isinstance(address, Path):
+                sqlite.connect(address).close()
+                require_locks(address)
+            else:
+                _postgresql().connect(address).close()
+        except Exception as error:
+            may_pass = sqlite.may_pass if isinstance(address, Path) else _postgresql().may_pass
+            if may_pass(error):
+                raise Unavailable(f"{shown(address)}: {error}") from error
+            raise
 
 
 def open_reader(address: Address) -> Reader:
@@ -64,7 +73,7 @@ def open_reader(address: Address) -> Reader:
     """
     with _told(address, but=FileNotFoundError):
         if isinstance(address, Path):
-            return Reader(connect_to_read(address))
+            return Reader(sqlite.connect_to_read(address))
         return Reader(_postgresql().connect_to_read(address))
 
 
@@ -74,7 +83,7 @@ def _told(address: Address, but: type[Exception] | tuple[()] = ()) -> Iterator[N
 
     :param but: an error that is passed on as it is.
     """
-    errors: tuple[type[Exception], ...] = (OSError, sqlite3.Error, SchemaError)
+    errors: tuple[type[Exception], ...] = (OSError, SQLiteError, SchemaError)
     if not isinstance(address, Path):
         errors = (*errors, _postgresql().psycopg.Error)
     try:

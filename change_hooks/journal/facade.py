@@ -67,9 +67,8 @@ class SQLJournal:
     ) -> None:
         self._service = service
         self.owner = token_hex(8)
-        soon = None if later is None else partial(later, 0)
-        self.writer = writer(store, to_reactor, soon, observer)
-        self._reading = ReadingThread(store, to_reactor)
+        self.writer = writer(store, to_reactor, later, observer)
+        self._reading = ReadingThread(store, to_reactor, later)
         self._traces = Traces(lambda operation: self.writer.submit(operation), later, service)
         # One piece of what is large is in a commit, and no more.
         self._large = DeferredLock()

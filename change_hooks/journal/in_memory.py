@@ -68,6 +68,9 @@ class MemoryStore:
     def close(self) -> None:
         """Keep everything: a test starts its receiver again."""
 
+    def break_off(self) -> None:
+        """Nothing takes long."""
+
 
 class WriterAtOnce(Writer):
     """Runs what is submitted before :meth:`submit` returns."""

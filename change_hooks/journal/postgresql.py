@@ -10,8 +10,11 @@ one: settings are local to the transaction, and no statement is prepared.
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from threading import Lock
 from typing import Any
 
 import psycopg
@@ -33,8 +36,8 @@ _SCHEMA = "SET LOCAL search_path = change_hooks"
 #: hangs from stopping the others, and a commit durable.
 _BEGIN = f"""
     BEGIN;
-    SET LOCAL idle_in_transaction_session_timeout = '15s';
-    SET LOCAL lock_timeout = '20s';
+    SET LOCAL idle_in_transaction_session_timeout = '5s';
+    SET LOCAL lock_timeout = '3s';
     SET LOCAL statement_timeout = '30s';
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
     {_SCHEMA};
@@ -42,7 +45,7 @@ _BEGIN = f"""
 """
 #: How to notice a server, or a way to it, that is gone without a word; seconds, and milliseconds at the end.
 _ALIVE = {
-    "connect_timeout": 5,
+    "connect_timeout": 3,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -57,6 +60,7 @@ class Session:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._closing = Lock()
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Run a statement."""
@@ -92,9 +96,24 @@ class Session:
         ).fetchone()
         return int(row["size"])
 
+    def commit(self) -> None:
+        """See :func:`commit`."""
+        commit(self._connection)
+
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection; what was not committed is gone."""
+        with self._closing:
+            self._connection.close()
+
+    def break_off(self) -> None:
+        """See :meth:`change_hooks.journal.session.Session.break_off`."""
+        # The descriptor may belong to something else as soon as it is closed.
+        with (
+            self._closing,
+            suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(self._connection.fileno())) as connection,
+        ):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 class ReadingSession(Session):
@@ -116,17 +135,19 @@ class PostgreSQLStore:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._connection: Connection | None = None
+        self._session: Session | None = None
 
     def transact(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """Run the operations in one transaction; after any error, connect again for the next one."""
         try:
-            if self._connection is None:
-                self._connection = connect(self._url)
-            connection = self._connection
-            connection.execute(_BEGIN)
-            results = run_operations(Session(connection), operations)
-            connection.execute("COMMIT")
+            if self._session is None:
+                connection = _connect(self._url)
+                self._session = Session(connection)
+                _migrate(connection)
+            session = self._session
+            session.execute(_BEGIN)
+            results = run_operations(session, operations)
+            session.commit()
         except BaseException:
             self.close()
             raise
@@ -151,9 +172,39 @@ class PostgreSQLStore:
 
     def close(self) -> None:
         """Close the connection; what was not committed is gone."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def break_off(self) -> None:
+        """See :meth:`change_hooks.journal.writer.Store.break_off`."""
+        session = self._session
+        if session is not None:
+            session.break_off()
+
+
+class NotCommitted(psycopg.OperationalError):
+    """The server says that a transaction is committed, but not as it should be."""
+
+
+def commit(connection: Connection) -> None:
+    """Commit, as durably as the server is set up to.
+
+    :raises NotCommitted: it has not happened; or the server did not wait for its standby, and says so in a
+        warning only.
+    """
+    warnings: list[str] = []
+
+    def hear(notice: psycopg.errors.Diagnostic) -> None:
+        warnings.append(notice.message_primary or "")
+
+    connection.add_notice_handler(hear)
+    try:
+        done = connection.execute("COMMIT")
+    finally:
+        connection.remove_notice_handler(hear)
+    if warnings or done.statusmessage != "COMMIT":
+        raise NotCommitted("; ".join(warnings) or f"the transaction ended with {done.statusmessage}")
 
 
 def _connect(url: str) -> Connection:
@@ -194,7 +245,7 @@ def _migrate(connection: Connection) -> None:
         connection.execute(
             _translated(schema.INSERT_VERSION), (migration.version.number, migration.version.compatible)
         )
-    connection.execute("COMMIT")
+    commit(connection)
 
 
 def _version(connection: Connection) -> schema.Version:
@@ -207,6 +258,11 @@ def _version(connection: Connection) -> schema.Version:
     except errors.UndefinedColumn:
         raise schema.SchemaError(schema.UNRELEASED) from None
     return schema.Version(row["version"], row["compatible"]) if row else schema.Version()
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether what stands in the way of connecting may go away by itself: a server that is not there yet."""
+    return isinstance(error, (psycopg.OperationalError, OSError))
 
 
 def connect_to_read(url: str) -> ReadingSession:
@@ -241,4 +297,13 @@ def postgresql_journal(
     return SQLJournal(PostgreSQLStore(url), to_reactor, later, observer, service=service)
 
 
-__all__ = ["LOCK", "PostgreSQLStore", "Session", "connect", "connect_to_read", "postgresql_journal"]
+__all__ = [
+    "LOCK",
+    "NotCommitted",
+    "PostgreSQLStore",
+    "Session",
+    "connect",
+    "connect_to_read",
+    "may_pass",
+    "postgresql_journal",
+]

@@ -18,11 +18,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
+from change_hooks.journal.patience import Patience
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.writer import Store
 
 #: After how long the journal is opened again, in seconds: another file may stand in its place.
 REOPEN = 60.0
+
+#: How long a look-up may take, in seconds.
+READ_WITHIN = 10.0
 
 T = TypeVar("T")
 #: What is looked up, and gives a T.
@@ -36,14 +40,19 @@ class ReadingThread:
 
     :param store: the database.
     :param to_reactor: runs a function in the reactor's thread: ``reactor.callFromThread``.
+    :param later: runs a function in the reactor's thread after so many seconds; None: however long a look-up
+        takes, it is waited for.
     """
 
-    def __init__(self, store: Store, to_reactor: Callable[..., Any]) -> None:
+    def __init__(
+        self, store: Store, to_reactor: Callable[..., Any], later: Callable[..., Any] | None = None
+    ) -> None:
         self._store = store
         self._to_reactor = to_reactor
         self._queue: SimpleQueue[tuple[LookUp[Any] | None, Deferred[Any]]] = SimpleQueue()
         self._thread: Thread | None = None
         self._session: Any = None
+        self._patience = Patience(later, _overdue, self._hangs, READ_WITHIN)
         self._opened = 0.0
         self._ended = False
 
@@ -59,32 +68,51 @@ class ReadingThread:
         """
         if self._ended:
             return fail(Unavailable("the journal is closed"))
+        if self._patience.exhausted:
+            return fail(_cannot_be_read())
         if self._thread is None:
             self._thread = Thread(target=self._run, name="change_hooks reader", daemon=True)
             self._thread.start()
         deferred: Deferred[T] = Deferred()
-        self._queue.put((look_up, deferred))
+        self._give(look_up, deferred)
         return deferred
 
+    def _give(self, look_up: LookUp[Any] | None, deferred: Deferred[Any]) -> None:
+        self._patience.give([deferred])
+        self._queue.put((look_up, deferred))
+
+    def _hangs(self) -> None:
+        session = self._session
+        if session is not None:
+            session.break_off()
+
     def stop(self) -> Deferred[None]:
-        """Finish what was submitted, and end the thread. Fires when that is done."""
+        """Finish what was submitted, and end the thread. Fires when that is done, or has taken too long."""
         self._ended = True
         if self._thread is None:
             return succeed(None)
         self._thread = None
         ended: Deferred[None] = Deferred()
-        self._queue.put((None, ended))
-        return ended
+        self._give(None, ended)
+        return ended.addErrback(lambda failure: failure.trap(Unavailable) and None)
 
     def _run(self) -> None:
         while True:
             look_up, deferred = self._queue.get()
-            result = None if look_up is None else self._result(look_up)
+            # Nobody waits any longer for what has been told already that it cannot be had.
+            result = None if look_up is None or deferred.called else self._result(look_up)
             if look_up is None:
                 self._disconnect()
-            self._to_reactor(deferred.callback, result)
+            self._to_reactor(self._fire, deferred, result)
             if look_up is None:
                 return
+
+    def _fire(self, deferred: Deferred[Any], result: Any) -> None:
+        self._patience.take_back(1)
+        if self._ended:
+            self._patience.end()
+        if not deferred.called:
+            deferred.callback(result)
 
     def _result(self, look_up: LookUp[Any]) -> Any:
         try:
@@ -98,13 +126,23 @@ class ReadingThread:
             self._disconnect()
             if isinstance(error, FileNotFoundError) or self._store.is_failure(error):
                 log.error("the journal cannot be read: {error}", error=error)
-                return Failure(Unavailable("the journal cannot be read now"))
+                return Failure(_cannot_be_read())
             return Failure(error)
 
     def _disconnect(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             session.close()
+
+
+def _overdue(deferreds: list[Deferred[Any]]) -> None:
+    log.error("the journal cannot be read: it does not answer")
+    for deferred in deferreds:
+        deferred.errback(_cannot_be_read())
+
+
+def _cannot_be_read() -> Unavailable:
+    return Unavailable("the journal cannot be read now")
 
 
 __all__ = ["LookUp", "ReadingThread"]

@@ -59,6 +59,9 @@ class Session(Protocol):
     def bytes(self) -> int:
         """How large the journal is."""
 
+    def break_off(self) -> None:
+        """Let fail what does not end, if that is possible. Called in another thread."""
+
 
 #: What is run in a transaction, and gives a T. It may have a ``size``: about how many bytes it writes.
 Operation = Callable[[Session], T]

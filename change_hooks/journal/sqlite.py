@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from errno import EDQUOT, EIO, ENOSPC, ESTALE
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
 from threading import Thread
@@ -20,13 +21,14 @@ from change_hooks.journal import leases, outbox, schema
 from change_hooks.journal.chunks import sweep
 from change_hooks.journal.deliveries import is_one_statement, run_operations, size
 from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.files import Lost, Seen, log_of, look, refuse_another, refuse_changed
 from change_hooks.journal.session import Name, Operation
 from change_hooks.observer import NOBODY, Observer
 
 #: What the schema's files call it.
 DATABASE = "sqlite"
-#: How long to wait for another process that writes, in seconds: forges wait five for an answer.
-BUSY = 4.0
+#: How long to wait for another process that writes, in seconds: who asked is answered within five.
+BUSY = 3.0
 #: The size of a new file's pages, in bytes: a payload takes several.
 PAGE_SIZE = 8192
 #: After how many written bytes the log is copied into the database, in a thread beside the writer.
@@ -48,6 +50,10 @@ class Connection(sqlite3.Connection):
         ((_, _, file),) = self.execute("PRAGMA database_list").fetchall()
         there = (Path(f"{file}{end}") for end in ("", "-wal"))
         return sum(each.stat().st_size for each in there if each.exists())
+
+    def break_off(self) -> None:
+        """See :meth:`change_hooks.journal.session.Session.break_off`."""
+        self.interrupt()
 
     def insert(self, statement: str, names: Sequence[Name], parameters: Sequence[Any]) -> dict[Name, int]:
         """See :meth:`change_hooks.journal.session.Session.insert`. The places of one statement follow one
@@ -90,7 +96,8 @@ class SQLiteStore:
         self._path = path
         self._clock = clock
         self._connection: Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._seen: Seen | None = None
+        self._is_doubtful = False
         self._presence: int | None = None
         self._written = 0
         self._checkpoint: Thread | None = None
@@ -99,12 +106,11 @@ class SQLiteStore:
         """Run the operations in one transaction.
 
         After any error the file is opened anew for the next one, so that a full or broken disk that
-        has recovered needs no restart. So it is when another file stands in its place: nothing is
-        written into one that nobody will find.
+        has recovered needs no restart.
+
+        :raises Lost: the file is not where it was, so nobody will find there what was written.
         """
         try:
-            if self._connection is not None and _identity(self._path) != self._file:
-                self._disconnect()
             connection = self._opened()
             if is_one_statement(operations):
                 # Which is a transaction by itself. Each statement lets go of Python, and has to wait for it.
@@ -112,6 +118,7 @@ class SQLiteStore:
             else:
                 with connection.together():
                     results = run_operations(connection, operations)
+            self._look(connection)
         except BaseException:
             self._disconnect()
             raise
@@ -119,6 +126,26 @@ class SQLiteStore:
         if self._written > CHECKPOINT:
             self._begin_checkpoint()
         return results
+
+    def _look(self, connection: Connection) -> None:
+        """Make sure that the files are where the next process will look for them, and whole.
+
+        :raises Lost: they are not.
+        """
+        before, now = self._seen, look(self._path)
+        self._seen = now
+        if before is None or before == now:
+            return
+        try:
+            refuse_changed(self._path, before, now)
+        except Lost:
+            if now.database.place == before.database.place and now.log.place is None:
+                # What stands in the log that was removed is still to be had by this connection.
+                connection.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+            elif now.database.place == before.database.place and _is_whole(connection):
+                return  # VACUUM makes it smaller, too.
+            self._seen, self._is_doubtful = before, True
+            raise
 
     @staticmethod
     def is_failure(error: Exception) -> bool:
@@ -137,7 +164,7 @@ class SQLiteStore:
         if self._checkpoint is not None and self._checkpoint.is_alive():
             return
         self._written = 0
-        thread = Thread(target=checkpoint, args=(self._path,), daemon=True)
+        thread = Thread(target=checkpoint, args=(self._path, self._seen), daemon=True)
         # What is committed is committed. When there can be no more threads, the writer does it later.
         with suppress(RuntimeError):
             thread.start()
@@ -148,9 +175,13 @@ class SQLiteStore:
         if self._checkpoint is not None:
             self._checkpoint.join()
         self._disconnect()
+        self._seen = None
         presence, self._presence = self._presence, None
         if presence is not None:
             os.close(presence)
+
+    def break_off(self) -> None:
+        """A disk that hangs lets go of nobody."""
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -159,26 +190,32 @@ class SQLiteStore:
 
     def _opened(self) -> Connection:
         if self._connection is None:
-            connection = connect(self._path)
+            refuse_another(self._path, self._seen)
+            connection = self._connection = connect(self._path)
             connection.clock = self._clock
+            if self._is_doubtful and not _is_whole(connection):
+                raise Lost(f"{self._path} is damaged; move it and {log_of(self._path)} out of the way")
+            self._is_doubtful = False
             if self._presence is None:
                 self._presence = _be_present(connection, self._path)
-            self._connection, self._file = connection, _identity(self._path)
+            self._seen = look(self._path)
         return self._connection
 
 
-def checkpoint(path: Path) -> None:
-    """Copy what is in the log into the database, while others write. An error is left to the writer."""
-    with suppress(sqlite3.Error), closing(_connect_by_uri(path, "rw")) as connection:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+def _is_whole(connection: Connection) -> bool:
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return bool(found == "ok")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+def checkpoint(path: Path, seen: Seen | None = None) -> None:
+    """Copy what is in the log into the database, while others write. An error is left to the writer.
+
+    :param seen: the files as they were when they were last looked at.
+    """
+    with suppress(sqlite3.Error, Lost):
+        refuse_another(path, seen)
+        with closing(_connect_by_uri(path, "rw")) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _be_present(connection: Connection, path: Path) -> int:
@@ -206,7 +243,9 @@ def connect(path: Path) -> Connection:
     """Open the file for writing, made readable for its owner only, and bring its tables up to date.
 
     :raises SchemaError: a newer version wrote it.
+    :raises Lost: it is not the one that the log beside it belongs to.
     """
+    refuse_another(path)
     # A file that is there must be opened by SQLite alone: closing any descriptor of it would drop all locks
     # that this process has on it (POSIX).
     with suppress(FileExistsError):
@@ -226,6 +265,13 @@ def connect(path: Path) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether what keeps a file from being opened may go away by itself: another process, a full disk."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error) in ("database is locked", "database or disk is full", "disk I/O error")
+    return isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EIO, ESTALE)
 
 
 def migrate(connection: Connection) -> None:
@@ -261,7 +307,9 @@ def connect_to_read(path: Path) -> Connection:
 
     :raises FileNotFoundError: there is no such file.
     :raises SchemaError: another version wrote it.
+    :raises Lost: it is not the one that the log beside it belongs to.
     """
+    refuse_another(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no journal at {path}; 'change-hooks serve' makes it")
     connection = _connect_by_uri(path, "ro")
@@ -307,6 +355,7 @@ __all__ = [
     "checkpoint",
     "connect",
     "connect_to_read",
+    "may_pass",
     "migrate",
     "sqlite_journal",
 ]

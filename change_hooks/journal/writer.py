@@ -2,7 +2,8 @@
 
 Strategy: a commit waits for the disk, so it is shared. What the reactor's thread submits in two turns goes to
 the writer in one piece, and what arrives while one commit runs goes into the next one, as a single
-transaction. The reactor's thread gets the results of a whole group in one call.
+transaction. The reactor's thread gets the results of a whole group in one call. It does not wait for them for
+ever: see ``patience``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
+from change_hooks.journal.patience import HANGS, Patience
 from change_hooks.journal.session import Operation, Session
 from change_hooks.observer import NOBODY, Observer
 
@@ -54,13 +56,17 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of the database; the next transaction opens it again."""
 
+    def break_off(self) -> None:
+        """Let a transaction fail that does not end, if that is possible. Called in another thread."""
+
 
 class Writer:
     """Runs operations on a store in a thread of its own, in the order they came.
 
     :param store: the database.
     :param to_reactor: runs a function in the reactor's thread: ``reactor.callFromThread``.
-    :param soon: runs a function at the end of the reactor's turn; at once when it is None.
+    :param later: runs a function in the reactor's thread after so many seconds: ``reactor.callLater``. None:
+        what is submitted is passed on at once, and waited for however long it takes.
     :param observer: told of each group.
     """
 
@@ -68,17 +74,20 @@ class Writer:
         self,
         store: Store,
         to_reactor: Callable[..., Any],
-        soon: Callable[[Callable[[], None]], Any] | None = None,
+        later: Callable[..., Any] | None = None,
         observer: Observer = NOBODY,
     ) -> None:
         self._store = store
         self._to_reactor = to_reactor
-        self._soon = soon
+        self._later = later
         self._observer = observer
+        self._patience = Patience(later, self._overdue, self._hangs)
         self._submitted: list[Submitted] = []
         self._queue: SimpleQueue[list[Submitted] | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._closing: list[Deferred[None]] = []
         self._ended = False
+        self._is_down = False
 
     def start(self) -> None:
         """Start the thread."""
@@ -90,29 +99,49 @@ class Writer:
         """Have *operation* run in the next transaction.
 
         :returns: fires with its result when it is durable; fails with
-            :class:`~change_hooks.core.errors.Unavailable` when the database cannot be used, and after
-            :meth:`stop`; with the operation's own error when it is to blame.
+            :class:`~change_hooks.core.errors.Unavailable` when the database cannot be used or does not answer
+            in time, and after :meth:`stop`; with the operation's own error when it is to blame.
         """
         if self._ended:
             return fail(Unavailable("the journal is closed"))
+        if self._patience.exhausted:
+            return fail(_cannot_be_written())
         deferred: Deferred[T] = Deferred()
         self._submitted.append((operation, deferred))
-        if self._soon is None:
+        if self._later is None:
             self._pass_on()
         elif len(self._submitted) == 1:
             # When deliveries come thick and fast, the next turn brings more for the same commit.
-            self._soon(partial(self._soon, self._pass_on))
+            self._later(0, partial(self._later, 0, self._pass_on))
         return deferred
 
     def _pass_on(self) -> None:
         submitted, self._submitted = self._submitted, []
         if submitted:
+            self._patience.give([deferred for _, deferred in submitted])
             self._queue.put(submitted)
 
+    def _overdue(self, deferreds: list[Deferred[Any]]) -> None:
+        if not self._patience.exhausted:
+            log.error("the journal does not answer; deliveries are answered 503 until it does")
+            self._is_down = True
+            self._observer.journal_unavailable()
+        for deferred in deferreds:
+            if deferred in self._closing:
+                log.error("the journal was not closed in time; what it was told last may not be stored")
+                deferred.callback(None)
+            else:
+                deferred.errback(_cannot_be_written())
+
+    def _hangs(self) -> None:
+        log.error("the journal has not answered for {seconds:.0f} s", seconds=HANGS)
+        self._store.break_off()
+
     def stop(self) -> Deferred[None]:
-        """Finish what was submitted, and end the thread. Fires when that is done."""
+        """Finish what was submitted, and end the thread. Fires when that is done, or has taken too long."""
         self._ended = True
         closed: Deferred[None] = Deferred()
+        self._closing.append(closed)
         self._submitted.append((_CLOSE, closed))
         self._pass_on()
         self._queue.put(None)
@@ -127,19 +156,21 @@ class Writer:
         first = self._queue.get()
         if first is None:
             return False
-        group = first
-        while len(group) < GROUP and not self._queue.empty():
+        group, pieces, goes_on = list(first), 1, True
+        while goes_on and len(group) < GROUP and not self._queue.empty():
             following = self._queue.get()
             if following is None:
-                self._run_operations(group)
-                return False
-            group += following
-        self._run_operations(group)
-        return True
+                goes_on = False
+            else:
+                group += following
+                pieces += 1
+        self._run_operations(group, pieces)
+        return goes_on
 
-    def _run_operations(self, group: list[Submitted]) -> None:
+    def _run_operations(self, group: list[Submitted], pieces: int) -> None:
         closing = [deferred for operation, deferred in group if operation is _CLOSE]
-        group = [(operation, deferred) for operation, deferred in group if operation is not _CLOSE]
+        # Nobody waits any longer for what has been told already that it cannot be done.
+        group = [each for each in group if each[0] is not _CLOSE and not each[1].called]
         began = perf_counter()
         results = self._transact([operation for operation, _ in group])
         seconds = perf_counter() - began
@@ -147,7 +178,7 @@ class Writer:
             self._store.close()
         fired = [(deferred, result) for (_, deferred), result in zip(group, results, strict=True)]
         fired += [(deferred, None) for deferred in closing]
-        self._to_reactor(self._fire, fired, results, seconds)
+        self._to_reactor(self._fire, fired, results, seconds, pieces)
 
     def _transact(self, operations: list[Operation[Any]]) -> list[Any]:
         if not operations:
@@ -171,19 +202,36 @@ class Writer:
                 results.append(Failure(error))
         return results
 
-    def _fire(self, fired: list[tuple[Deferred[Any], Any]], results: list[Any], seconds: float) -> None:
-        """In the reactor's thread: say how the group went, and hand out its results."""
+    def _fire(
+        self, fired: list[tuple[Deferred[Any], Any]], results: list[Any], seconds: float, pieces: int
+    ) -> None:
+        """In the reactor's thread: say how the group went, and hand out its results.
+
+        :param pieces: how often something was passed on for it.
+        """
+        self._patience.take_back(pieces)
+        if self._ended:
+            self._patience.end()
         if results and all(isinstance(result, Failure) and result.check(Unavailable) for result in results):
+            self._is_down = True
             self._observer.journal_unavailable()
         elif results:
+            if self._is_down:
+                log.info("the journal can be written again")
+                self._is_down = False
             self._observer.journal_committed(seconds)
         for deferred, result in fired:
-            deferred.callback(result)
+            if not deferred.called:
+                deferred.callback(result)
 
 
 def _unavailable(error: Exception, operations: int) -> list[Failure]:
     log.error("the journal cannot be written: {error}", error=error)
-    return [Failure(Unavailable("the journal cannot be written now")) for _ in range(operations)]
+    return [Failure(_cannot_be_written()) for _ in range(operations)]
+
+
+def _cannot_be_written() -> Unavailable:
+    return Unavailable("the journal cannot be written now")
 
 
 def _CLOSE(cursor: Any) -> None:

@@ -110,6 +110,11 @@ class Dispatcher:
         self._idle.append(idle)
         return idle
 
+    def break_off(self) -> None:
+        """Wait no longer for sinks: what is being handed over has failed."""
+        for worker in self._workers.values():
+            worker.break_off()
+
     def wake(self) -> None:
         """There may be work."""
         if self._stopped or not self._routed:

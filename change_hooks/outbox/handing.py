@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from time import time
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks  # noqa: A004
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, inlineCallbacks  # noqa: A004
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.push import push_key
 from change_hooks.flow import as_deferred
-from change_hooks.interfaces import SinkBusy, SinkOutput, SinkRefused
+from change_hooks.interfaces import SinkBusy, SinkError, SinkOutput, SinkRefused
 from change_hooks.journal import Entry
 from change_hooks.observer import NOBODY, AttemptOutcome, Observer
 from change_hooks.outbox.coalescing import Given, Queued, Unit
@@ -82,6 +83,7 @@ class Handing:
         self._clock = clock
         self._stored = stored
         self._observer = observer
+        self._running: set[Deferred[Any]] = set()
         self._call = None if routed.per == "delivery" else sink_call(routed.sink)
 
     def queued(self, entry: Entry) -> Queued:
@@ -99,7 +101,7 @@ class Handing:
         """
         began, at = self._clock.seconds(), time()
         try:
-            result = yield self._within(as_deferred(self._start(seq, unit)))
+            result = yield self._watched(as_deferred(self._start(seq, unit)))
         except Exception as error:
             asked = min(getattr(error, "retry_after", 0.0), LONGEST_WAIT)
             kind = "" if isinstance(error, SinkRefused) else f"{type(error).__name__}: "
@@ -122,9 +124,24 @@ class Handing:
         self._log(unit, attempted, seconds)
         return attempted
 
-    def _within(self, result: Deferred[Any]) -> Deferred[Any]:
+    def break_off(self) -> None:
+        """Wait no longer for what is being handed over: it has failed."""
+        for running in list(self._running):
+            running.cancel()
+
+    def _watched(self, result: Deferred[Any]) -> Deferred[Any]:
         limit = self.routed.time_limit
-        return result if limit is None else result.addTimeout(limit, self._clock, onTimeoutCancel=_late)
+        if limit is not None:
+            result.addTimeout(limit, self._clock, onTimeoutCancel=_late)
+        self._running.add(result)
+
+        def ended(outcome: Any) -> Any:
+            self._running.discard(result)
+            if isinstance(outcome, Failure) and outcome.check(CancelledError):
+                raise SinkError("the server was shutting down")
+            return outcome
+
+        return result.addBoth(ended)
 
     def _start(self, seq: int, unit: Sequence[Given]) -> Any:
         key, newest = unit[-1]

@@ -115,6 +115,10 @@ class QueueWorker:
         #: The place and the first change of what failed last, of each queue.
         self._failed: dict[str, tuple[int, int]] = {}
 
+    def break_off(self) -> None:
+        """Wait no longer for the sink."""
+        self._handing.break_off()
+
     @inlineCallbacks
     def work_on(self, work: Work) -> Any:
         """Hand over what is to be handed over now. Fires when what came of it has been recorded."""

@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.journal import reading
+from change_hooks.journal.patience import LOOK
 from change_hooks.journal.reader import Reader
-from change_hooks.journal.reading import ReadingThread
+from change_hooks.journal.reading import READ_WITHIN, ReadingThread
 from change_hooks.journal.sqlite import SQLiteStore, connect, sqlite_journal
+
+from ..conftest import has_fired, result_of
 
 
 class Reactor:
@@ -131,3 +135,53 @@ def test_a_journal_ends_its_thread(path: Path, reactor: Reactor) -> None:
     assert threading.active_count() <= before
     with pytest.raises(Unavailable):
         reactor.wait_for(journal.read(Reader.newest))
+
+
+def test_nobody_waits_longer_for_a_journal_that_says_nothing(path: Path, reactor: Reactor) -> None:
+    clock = Clock()
+    thread = ReadingThread(SQLiteStore(path), reactor.callFromThread, clock.callLater)
+    goes_on, hangs = threading.Event(), Queue[Any]()
+
+    def look_up(reader: Reader) -> None:
+        hangs.put(reader)
+        goes_on.wait()
+
+    slow = thread.submit(look_up)
+    hangs.get(timeout=60)
+    waits = thread.submit(lambda reader: 1)
+    clock.pump([LOOK] * int(READ_WITHIN / LOOK))
+    for late in (slow, waits, thread.submit(lambda reader: 2)):
+        with pytest.raises(Unavailable, match="read now"):
+            result_of(late)
+    stopped = thread.stop()
+    clock.pump([LOOK] * int(READ_WITHIN / LOOK))
+    assert has_fired(stopped)
+    goes_on.set()
+    for _ in range(3):
+        function, arguments = reactor.calls.get(timeout=60)
+        function(*arguments)
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_look_up_that_does_not_end_is_broken_off(path: Path, reactor: Reactor) -> None:
+    clock = Clock()
+    thread = ReadingThread(SQLiteStore(path), reactor.callFromThread, clock.callLater)
+    begins = Queue[Any]()
+
+    def endless(reader: Reader) -> None:
+        begins.put(None)
+        session = reader._session
+        session.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+        )
+
+    slow = thread.submit(endless)
+    begins.get(timeout=60)
+    while reactor.calls.empty():
+        clock.advance(LOOK)
+    with pytest.raises(Unavailable):
+        result_of(slow)
+    function, arguments = reactor.calls.get(timeout=60)
+    function(*arguments)
+    assert reactor.wait_for(thread.submit(lambda reader: reader.newest())) == 0
+    assert reactor.wait_for(thread.stop()) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal import Appended
 from change_hooks.journal.address import open_reader
 from change_hooks.journal.chunks import Piece, store
+from change_hooks.journal.pruning import prune
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.schema import Migration, SchemaError, Version, migrations
 from change_hooks.journal.sqlite import (
@@ -214,8 +216,101 @@ def test_a_corrupt_file_is_503_until_it_is_out_of_the_way(journal: Journal) -> N
     for _ in range(2):
         with pytest.raises(Unavailable):
             journal.append("2", API)
-    path.rename(path.with_suffix(".corrupt"))
+    move_away(path)
     assert not journal.append("2", API).duplicate
+
+
+def move_away(path: Path) -> Path:
+    """Move a journal with its log, as it should be done; to where."""
+    folder = path.parent / "away"
+    folder.mkdir()
+    for each in path.parent.glob(f"{path.name}*"):
+        each.rename(folder / each.name)
+    return folder / path.name
+
+
+def stored_in(path: Path) -> list[str]:
+    return [stored.delivery for stored in Reader(connect_to_read(path)).after(0)]
+
+
+def test_a_file_that_was_moved_away_is_503_and_then_begun_anew(journal: Journal) -> None:
+    journal.append("1", API)
+    path = path_of(journal)
+    away = move_away(path)
+    with pytest.raises(Unavailable):
+        journal.append("2", API)
+    assert not journal.append("2", API).duplicate
+    assert stored_in(path) == ["2"]
+    assert "1" in stored_in(away)
+
+
+def test_a_file_that_was_moved_without_its_log_is_503_until_it_is_back(journal: Journal) -> None:
+    journal.append("1", API)
+    path = path_of(journal)
+    away = path.rename(path.with_suffix(".away"))
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            journal.append("2", API)
+    with pytest.raises(ConfigurationError, match="is not the database that its log"):
+        open_reader(path)
+    checkpoint(path)
+    assert not path.exists()
+    away.rename(path)
+    journal.append("3", API)
+    assert stored_in(path)[0] == "1"
+    assert "3" in stored_in(path)
+
+
+def test_a_file_in_the_place_of_another_is_not_given_its_log(journal: Journal, tmp_path: Path) -> None:
+    journal.append("1", API)
+    path = path_of(journal)
+    other = tmp_path / "other.sqlite"
+    connect(other).close()
+    away = path.rename(path.with_suffix(".away"))
+    other.rename(path)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            journal.append("2", API)
+    away.rename(path)
+    journal.append("3", API)
+    assert stored_in(path)[0] == "1"
+
+
+def test_a_log_that_was_removed_loses_nothing(journal: Journal) -> None:
+    journal.append("1", API)
+    path = path_of(journal)
+    Path(f"{path}-wal").unlink()
+    with pytest.raises(Unavailable):
+        journal.append("2", API)
+    journal.append("3", API)
+    assert {"1", "3"} <= set(stored_in(path))
+
+
+@pytest.mark.parametrize("size", [0, 20_000])
+def test_a_file_that_was_truncated_is_503_until_it_is_out_of_the_way(journal: Journal, size: int) -> None:
+    journal.append("1", Change(comments=NOISE))
+    journal.journal.writer._store.close()
+    journal.append("2", API)
+    path = path_of(journal)
+    os.truncate(path, size)
+    for number in range(3):
+        with pytest.raises(Unavailable):
+            journal.append(str(number), API)
+    move_away(path)
+    assert not journal.append("4", API).duplicate
+
+
+def test_a_file_that_vacuum_makes_smaller_is_whole(journal: Journal) -> None:
+    journal.append("1", Change(comments=NOISE), sinks=())
+    journal.append("2", API)
+    path = path_of(journal)
+    journal.run(journal.journal.writer.submit(lambda session: prune(session, 1e12)))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        journal.append("3", API)
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert not journal.append("4", API).duplicate
 
 
 def test_nothing_is_written_into_a_file_that_was_deleted(journal: Journal) -> None:
@@ -223,6 +318,8 @@ def test_nothing_is_written_into_a_file_that_was_deleted(journal: Journal) -> No
     path = path_of(journal)
     for each in path.parent.glob("journal.sqlite*"):
         each.unlink()
+    with pytest.raises(Unavailable):
+        journal.append("2", API)
     assert not journal.append("2", API).duplicate
     assert [stored.delivery for stored in Reader(connect_to_read(path)).deliveries()] == ["2"]
 

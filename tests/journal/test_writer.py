@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
 from change_hooks.core.errors import Unavailable
+from change_hooks.journal.patience import HANGS, LOOK, PATIENCE
 from change_hooks.journal.writer import GROUP, Writer
+from change_hooks.observer import Observer
 
 from ..conftest import has_fired, result_of
 
@@ -16,7 +19,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.groups: list[int] = []
-        self.closed = 0
+        self.closed = self.broken_off = 0
         self.broken = False
 
     def transact(self, operations: Sequence[Any]) -> list[Any]:
@@ -31,6 +34,9 @@ class MemoryStore:
 
     def close(self) -> None:
         self.closed += 1
+
+    def break_off(self) -> None:
+        self.broken_off += 1
 
 
 def call(function: Any, *arguments: Any) -> None:
@@ -134,7 +140,7 @@ def test_a_store_that_breaks_is_tried_again(store: MemoryStore, writer: Writer) 
 
 def test_what_is_submitted_in_two_turns_goes_in_one_piece(store: MemoryStore) -> None:
     turns: list[Any] = []
-    writer = Writer(store, call, turns.append)
+    writer = Writer(store, call, lambda seconds, turn: turns.append(turn) if seconds == 0 else None)
     results = [writer.submit(lambda _, number=number: number) for number in range(3)]
     turns.pop()()
     results.append(writer.submit(lambda _: 3))
@@ -155,6 +161,95 @@ def test_what_is_submitted_in_two_turns_goes_in_one_piece(store: MemoryStore) ->
     assert turns == []
     assert not writer.run_group()
     assert (result_of(last), has_fired(stopped)) == (5, True)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+class Unavailables(Observer):
+    """Counts how often the journal was unavailable."""
+
+    count = 0
+
+    def journal_unavailable(self) -> None:
+        self.count += 1
+
+
+def stand_still(clock: Clock, seconds: float) -> None:
+    clock.pump([0, 0, *[LOOK] * int(seconds / LOOK)])
+
+
+def test_nobody_waits_longer_for_a_store_that_says_nothing(store: MemoryStore, clock: Clock) -> None:
+    observer = Unavailables()
+    writer = Writer(store, call, clock.callLater, observer)
+    done: list[int] = []
+    first = writer.submit(lambda _: done.append(1))
+    stand_still(clock, PATIENCE - 1)
+    second = writer.submit(lambda _: done.append(2))
+    assert not has_fired(first)
+    stand_still(clock, 1.5)
+    with pytest.raises(Unavailable, match="now"):
+        result_of(first)
+    assert not has_fired(second)
+    # Whoever comes now need not wait.
+    with pytest.raises(Unavailable, match="now"):
+        result_of(writer.submit(lambda _: done.append(3)))
+    assert (observer.count, store.broken_off) == (1, 0)
+    # What nobody waits for is not done any more.
+    writer.run_group()
+    assert (done, result_of(second)) == ([2], None)
+    last = writer.submit(lambda _: done.append(4))
+    clock.pump([0, 0])
+    writer.run_group()
+    assert (done, result_of(last)) == ([2, 4], None)
+    # And there is nothing left to look at.
+    clock.advance(LOOK)
+    assert clock.getDelayedCalls() == []
+
+
+def test_what_comes_back_too_late_is_nobodys(store: MemoryStore, clock: Clock) -> None:
+    writer = Writer(store, call, clock.callLater)
+
+    def takes_long(_: object) -> str:
+        stand_still(clock, PATIENCE + 1)
+        return "done"
+
+    slow = writer.submit(takes_long)
+    clock.pump([0, 0])
+    writer.run_group()
+    with pytest.raises(Unavailable):
+        result_of(slow)
+    again = writer.submit(lambda _: 1)
+    clock.pump([0, 0])
+    writer.run_group()
+    assert result_of(again) == 1
+
+
+def test_a_transaction_that_does_not_end_is_broken_off(store: MemoryStore, clock: Clock) -> None:
+    writer = Writer(store, call, clock.callLater)
+    writer.submit(lambda _: 1).addErrback(lambda _: None)
+    stand_still(clock, HANGS - 1)
+    assert store.broken_off == 0
+    stand_still(clock, 2)
+    assert store.broken_off == 1
+    stand_still(clock, HANGS)
+    assert store.broken_off == 2
+
+
+def test_a_store_that_says_nothing_stops_no_end(store: MemoryStore, clock: Clock) -> None:
+    writer = Writer(store, call, clock.callLater)
+    writer.submit(lambda _: 1).addErrback(lambda _: None)
+    stopped = writer.stop()
+    stand_still(clock, PATIENCE - 1)
+    assert not has_fired(stopped)
+    stand_still(clock, 2)
+    assert has_fired(stopped)
+    # Its own end comes later.
+    assert not writer.run_group()
+    assert store.closed == 1
+    assert clock.getDelayedCalls() == []
 
 
 def test_it_finishes_what_was_submitted_and_ends(store: MemoryStore, writer: Writer) -> None:

@@ -537,6 +537,27 @@ def test_a_shutdown_begins_nothing_more_within_a_queue(tmp_path: Path) -> None:
     assert len(waiting) == 1
 
 
+def test_a_shutdown_breaks_off_what_hangs(tmp_path: Path) -> None:
+    waiting: list[Deferred[None]] = []
+
+    def hangs(change: Change) -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    rig = routed_rig(tmp_path, hangs)
+    rig.append("1", "api")
+    stopped = rig.dispatcher.stop()
+    rig.run()
+    assert not has_fired(stopped)
+    rig.dispatcher.break_off()
+    rig.run()
+    assert has_fired(stopped)
+    # It has failed, and is handed over again.
+    assert rig.states() == ["waiting"]
+    (line,) = Reader(connect_to_read(rig.path)).whole(1).sinks
+    assert line.error == "SinkError: 'the server was shutting down'"
+
+
 def test_a_sink_of_deliveries_gets_them_as_they_came(tmp_path: Path) -> None:
     given: list[Delivery] = []
 
