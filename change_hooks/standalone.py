@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
 from change_hooks.admin.settings import DEFAULT_PORT as ADMIN_PORT
-from change_hooks.config import DEFAULT_PORT, FileConfig, load_file
+from change_hooks.config import DEFAULT_JOURNAL, DEFAULT_PORT, FileConfig, load_file
 from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal.address import check_journal
 from change_hooks.pollers.base import Poller
 from change_hooks.pollers.polling import Polling
 from change_hooks.service import ChangeHookService
+
+#: How the address of a journal in a file begins; its path follows.
+SQLITE = "sqlite:///"
 
 log = Logger()
 
@@ -46,7 +50,7 @@ class StandaloneService(MultiService):
         settings = standalone_settings(path)
         self._endpoint = serverFromString(reactor if listener is None else listener, settings.port)
         self.port = settings.port
-        self._polling = Polling(settings.base, reactor, by_itself=first)
+        self._polling = Polling(settings.state, reactor, by_itself=first)
         self._first = first
         self.hooks = ChangeHookService(
             self._www(settings), pollers=self._polling, clock=reactor, base=settings.base
@@ -117,12 +121,20 @@ class Settings(msgspec.Struct, frozen=True):
 
     :param base: the folder for relative paths.
     :param port: an endpoint string.
+    :param state: the folder for what is kept: ``$STATE_DIRECTORY``, or *base*.
+    :param path: the file; None: the embedded default.
+    :param is_master: the file is a Buildbot master's.
+    :param doubts: what may not be meant, each a sentence.
     """
 
     www: Mapping[str, Any]
     base: Path
     port: str
+    state: Path
     pollers: tuple[Poller, ...] = ()
+    path: Path | None = None
+    is_master: bool = False
+    doubts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Settings(base={self.base!r}, port={self.port!r})"
@@ -139,10 +151,42 @@ def standalone_settings(path: Path | None) -> Settings:
             "change_hook_admin": {"port": ADMIN_PORT},
             "change_hook_hosts": ["localhost"],
         }
-        return Settings(www, Path.cwd(), f"tcp:{DEFAULT_PORT}:interface=127.0.0.1")
+        base = Path.cwd()
+        state = _state()
+        return Settings(_kept_in(state, www), base, f"tcp:{DEFAULT_PORT}:interface=127.0.0.1", state or base)
     config = load_file(path)
-    port = f"tcp:{config.port}" if isinstance(config.port, int) else config.port
-    return Settings(config.www, config.path.parent, port, _pollers(config))
+    base = config.path.parent
+    state = _state()
+    return Settings(
+        _kept_in(state, config.www),
+        base,
+        f"tcp:{config.port}" if isinstance(config.port, int) else config.port,
+        state or base,
+        _pollers(config),
+        config.path,
+        is_master="builders" in config.settings,
+        doubts=tuple(_doubts(config)),
+    )
+
+
+def _state() -> Path | None:
+    """Source: systemd.exec(5), "StateDirectory="; of several the first one."""
+    first = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(first) if first else None
+
+
+def _kept_in(state: Path | None, www: Mapping[str, Any]) -> Mapping[str, Any]:
+    """*www* with a journal in *state*, when its path is relative."""
+    journal = www.get("change_hook_journal", DEFAULT_JOURNAL)
+    if state is None or not isinstance(journal, str) or not journal.startswith(SQLITE) or journal == SQLITE:
+        return www
+    return {**www, "change_hook_journal": f"{SQLITE}{state / journal.removeprefix(SQLITE)}"}
+
+
+def _doubts(config: FileConfig) -> Iterator[str]:
+    for written, meant in (("change_sources", "change_source"), ("pollers", "change_source")):
+        if written in config.settings:
+            yield f"c[{written!r}] is not read; pollers stand in c[{meant!r}]"
 
 
 def _pollers(config: FileConfig) -> tuple[Poller, ...]:
@@ -162,4 +206,28 @@ def _pollers(config: FileConfig) -> tuple[Poller, ...]:
     return sources
 
 
-__all__ = ["StandaloneService", "standalone_settings"]
+@contextmanager
+def inside(path: Path | None) -> Iterator[Path | None]:
+    """What is inside runs as after :func:`enter`."""
+    before = Path.cwd()
+    try:
+        yield enter(path)
+    finally:
+        os.chdir(before)
+
+
+def enter(path: Path | None) -> Path | None:
+    """Make the folder of a configuration file the current one, so that relative paths start there wherever
+    they stand: in options, in endpoint strings, in objects of other packages.
+
+    :returns: the file's absolute path.
+    """
+    if path is None:
+        return None
+    path = path.resolve()
+    if path.is_file():
+        os.chdir(path.parent)
+    return path
+
+
+__all__ = ["Settings", "StandaloneService", "enter", "inside", "standalone_settings"]

@@ -390,7 +390,7 @@ CONFIG = (
 def test_the_embedded_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     www = {**BASE, "change_hook_hosts": ["localhost"], "change_hook_admin": {"port": 8011}}
-    assert standalone_settings(None) == Settings(www, tmp_path, "tcp:8010:interface=127.0.0.1")
+    assert standalone_settings(None) == Settings(www, tmp_path, "tcp:8010:interface=127.0.0.1", tmp_path)
 
 
 def test_a_port_is_a_number_or_an_endpoint(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from change_hooks.cli.capture import capture
-from change_hooks.cli.common import config_argument, fail, json_option, print_json, read_config
+from change_hooks.cli.check import check
+from change_hooks.cli.common import config_argument, fail, read_config
 from change_hooks.cli.explaining import explain
 from change_hooks.cli.init import init
 from change_hooks.cli.logs import LEVELS, begin_logging
@@ -23,9 +24,8 @@ from change_hooks.cli.send import notify, send, simulate_command
 from change_hooks.cli.steady import make_steady
 from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place, take_part
 from change_hooks.core.errors import ConfigurationError, Unavailable
-from change_hooks.journal.address import check_journal, shown
-from change_hooks.standalone import StandaloneService, standalone_settings
-from change_hooks.tree import unmade
+from change_hooks.journal.address import check_journal
+from change_hooks.standalone import StandaloneService, enter, standalone_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,6 +40,7 @@ def main() -> None:
 
 for command in (
     init,
+    check,
     changes,
     deliveries,
     show,
@@ -80,6 +81,7 @@ def serve(config: Path | None, *, log_format: str, log_level: str, workers: int)
         return
     from twisted.internet import reactor
 
+    config = enter(config)
     begin_logging(log_format, log_level)
     make_steady(reactor)
     try:
@@ -127,38 +129,3 @@ def _supervise(config: Path | None, workers: int) -> None:
         return
     command = [sys.executable, "-c", "from change_hooks.cli import main; main()", *sys.argv[1:]]
     sys.exit(Supervisor(command, workers, opened).run())
-
-
-def _name_of(handler: Any) -> str:
-    named = handler if hasattr(handler, "__qualname__") else type(handler)
-    return f"{named.__module__}.{named.__qualname__}"
-
-
-@main.command()
-@config_argument
-@json_option
-def check(config: Path | None, as_json: bool) -> None:
-    """Check a configuration: errors (exit status 1), and warnings of open doors."""
-    hooks = read_config(config)
-    broken = tuple(unmade(hooks))
-    if broken:
-        fail(ConfigurationError(broken))
-    handlers = {entry.name: _name_of(entry.handler) for entry in hooks.endpoints}
-    if as_json:
-        print_json(
-            {
-                "endpoints": handlers,
-                "journal": shown(hooks.journal),
-                "admin": None if hooks.admin is None else hooks.admin.port,
-                "warnings": hooks.warnings,
-            }
-        )
-        return
-    for warning in hooks.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    for name, handler in handlers.items():
-        click.echo(f"/change_hook/{name}  {handler}")
-    click.echo(f"journal: {shown(hooks.journal)}")
-    click.echo(
-        f"admin page: {'none' if hooks.admin is None else hooks.admin.port or 'on no port of its own'}"
-    )

@@ -61,6 +61,8 @@ class Poller:
 
     #: The dialect of its deliveries.
     dialect = "poller"
+    #: The version control system's program.
+    program = ""
 
     def __init__(
         self,

@@ -51,6 +51,7 @@ class GitPoller(Poller):
     """
 
     dialect = "gitpoller"
+    program = "git"
 
     def __init__(
         self,

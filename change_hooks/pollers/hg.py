@@ -22,6 +22,7 @@ class HgPoller(Poller):
     """
 
     dialect = "hgpoller"
+    program = "hg"
 
     def __init__(self, repourl: str, *, branches: Any = None, branch: str | None = None, **more: Any) -> None:
         super().__init__(repourl, **more)

@@ -27,6 +27,7 @@ class SVNPoller(Poller):
     """
 
     dialect = "svnpoller"
+    program = "svn"
 
     def __init__(
         self,

@@ -93,7 +93,7 @@ class Command:
         self.concurrency = concurrency
         base = base or Path()
         self._cwd = None if cwd is None else str(base / cwd)
-        self._env = env
+        self.env = env
         self._limit = time_limit
         self._log = output == "log"
         self._file = None if output is None or output == "log" else base / output
@@ -132,7 +132,7 @@ class Command:
             run.fail(SinkError(f"cannot run {self.argv[0]!r}: {error.strerror}{what}"))
 
     def _environment(self, fields: Mapping[str, Any]) -> dict[str, str]:
-        return {**os.environ, **environment_of(fields), **self._env}
+        return {**os.environ, **environment_of(fields), **self.env}
 
     def has_ended(self, run: _Run, ended: Ended) -> None:
         """The program of a run has ended."""

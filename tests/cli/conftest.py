@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import succeed
+from twisted.internet.testing import MemoryReactorClock
 
 import change_hooks.cli.explaining as explaining
 import change_hooks.cli.operate as operate
@@ -46,3 +48,17 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     for module in (explaining, operate, replaying):
         monkeypatch.setattr(module, "react", run_at_once)
     return Rig(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def no_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``check`` tries ports in memory."""
+    checking: Any = import_module("change_hooks.cli.check")
+    inspect = checking.inspect
+    monkeypatch.setattr(
+        checking,
+        "inspect",
+        lambda settings, hooks, used: inspect(
+            settings, hooks, MemoryReactorClock() if used is reactor else used
+        ),
+    )

@@ -271,9 +271,12 @@ def test_check_as_json(rig: Rig) -> None:
     (checked,) = rig.lines("check")
     assert checked["endpoints"] == {"base": "change_hooks.dialects.base.BaseHookHandler"}
     assert checked["journal"].endswith("j.sqlite")
-    rig.configure(change_hook_journal="postgresql://me:s3cret@db:5433/hooks")
-    (checked,) = rig.lines("check")
-    assert checked["journal"] == "postgresql://db:5433/hooks"
+    assert (checked["sinks"], checked["admin"]) == (["a"], None)
+    rig.configure(change_hook_journal="postgresql://me:s3cret@127.0.0.1:1/hooks")
+    refused = rig.run("check", "--json")
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("error: change_hook_journal: postgresql://127.0.0.1:1/hooks: ")
+    assert "s3cret" not in refused.output
 
 
 def test_what_a_handler_cannot_do_now_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
