@@ -8,6 +8,7 @@ that is never stored.
 
 from __future__ import annotations
 
+import re
 from binascii import a2b_base64
 from io import BytesIO
 from typing import TYPE_CHECKING, AnyStr, Literal, NoReturn
@@ -18,7 +19,7 @@ from twisted.web.http_headers import Headers
 from change_hooks.core.forms import Arguments, parse_multipart, parse_urlencoded, unquoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from twisted.web.iweb import IRequest
 
@@ -58,41 +59,60 @@ class ClientAddress(msgspec.Struct, frozen=True):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What of a delivery's headers and query is stored.
+    """What of a delivery's headers and query is stored: what the handler declares. Of one that declares
+    nothing, what it reads, unless that looks like a secret. Proxies add tokens under many names.
 
-    :param headers: the names, in lower case, of the headers to keep beside :data:`COMMON_HEADERS`; None: all
-        that do not look like a secret.
+    :param headers: the names, in lower case, of the headers to keep beside :data:`COMMON_HEADERS`; None:
+        those that have been read.
     :param secret_headers: are never kept.
-    :param secret_arguments: the names of arguments in the query whose values are not kept.
-    :param signatures: signatures over the body are kept; for sinks that send a delivery on as it came.
+    :param arguments: the names of the arguments in the query whose values are kept; None: all that do not
+        look like a secret.
+    :param secret_arguments: are never kept.
+    :param signatures: signatures over the body are kept, and all headers that do not look like a secret; for
+        sinks that send a delivery on as it came.
     """
 
     headers: frozenset[bytes] | None = None
     secret_headers: frozenset[bytes] = frozenset()
+    arguments: frozenset[bytes] | None = None
     secret_arguments: frozenset[bytes] = frozenset()
     signatures: bool = False
 
-    def keeps(self, name: bytes) -> bool:
-        """True for a header that is stored."""
+    def keeps(self, name: bytes, read: Collection[bytes] = ()) -> bool:
+        """True for a header that is stored.
+
+        :param name: in lower case.
+        :param read: the names of those that have been read; :data:`EVERY` among them: all.
+        """
         if name in CREDENTIAL_HEADERS or name in self.secret_headers:
             return False
         if b"signature" in name:
             return self.signatures
-        if self.headers is not None:
-            return name in COMMON_HEADERS or name in self.headers
-        return not any(part in name for part in _SECRETIVE)
+        if name in COMMON_HEADERS or (self.headers is not None and name in self.headers):
+            return True
+        wanted = self.signatures or (self.headers is None and (name in read or EVERY in read))
+        return wanted and not looks_secret(name)
+
+    def keeps_argument(self, name: bytes) -> bool:
+        """True for an argument of the query whose value is stored."""
+        if name in self.secret_arguments:
+            return False
+        return not looks_secret(name.lower()) if self.arguments is None else name in self.arguments
 
 
-_SECRETIVE = (
-    b"token",
-    b"secret",
-    b"password",
-    b"auth",
-    b"api-key",
-    b"apikey",
-    b"credential",
-    b"session",
+#: Stands for all headers among those that have been read.
+EVERY = b"*"
+_SECRETIVE = re.compile(
+    rb"token|secret|passw|auth|api.?key|credential|session|cookie|jwt|assertion|principal|oidc|saml|cert"
+    rb"|identity|private|signature|^(key|sig|pw|code)$"
 )
+
+
+def looks_secret(name: bytes) -> bool:
+    """True when the name of a header or argument, in lower case, says that its value may be a secret."""
+    return _SECRETIVE.search(name) is not None
+
+
 ALL = Stored()
 
 
@@ -132,6 +152,7 @@ class Delivery:
     __slots__ = (
         "_content",
         "_headers",
+        "_read",
         "body",
         "client",
         "dialect",
@@ -156,6 +177,7 @@ class Delivery:
     digest: str
     _headers: Headers
     _content: BytesIO
+    _read: set[bytes]
 
     def __init__(
         self,
@@ -175,6 +197,7 @@ class Delivery:
         _set(self, "method", method)
         _set(self, "uri", uri)
         _set(self, "_headers", headers)
+        _set(self, "_read", set())
         _set(self, "body", body)
         _set(self, "client", ClientAddress.of(client))
         _set(self, "id", id)
@@ -257,6 +280,7 @@ class Delivery:
     @property
     def requestHeaders(self) -> Headers:
         """A copy of the headers."""
+        self._read.add(EVERY)
         return self._headers.copy()
 
     @property
@@ -283,6 +307,7 @@ class Delivery:
         """The last value of a header, bytes for bytes and str for str; None when it was not sent."""
         if isinstance(name, str):
             return self.header(name)
+        self._read.add(name.lower())
         values = self._headers.getRawHeaders(name)
         return None if values is None else values[-1]
 
@@ -330,7 +355,9 @@ class Delivery:
 
     def header(self, name: str) -> str | None:
         """The last value of a header as text (undecodable bytes replaced); None when not sent."""
-        values = self._headers.getRawHeaders(name.encode("ascii"))
+        raw = name.encode("ascii").lower()
+        self._read.add(raw)
+        values = self._headers.getRawHeaders(raw)
         return None if values is None else values[-1].decode("utf-8", "replace")
 
     @property
@@ -340,6 +367,9 @@ class Delivery:
 
     def dump(self) -> tuple[bytes, bytes]:
         """What to store: a head without anything secret, and the body byte for byte."""
+        return self._dump(self._read)
+
+    def _dump(self, read: Collection[bytes]) -> tuple[bytes, bytes]:
         keeps = self.stored.keeps
         head = _Head(
             self.method,
@@ -347,7 +377,7 @@ class Delivery:
             [
                 (name, list(values))
                 for name, values in self._headers.getAllRawHeaders()
-                if keeps(name.lower())
+                if keeps(name.lower(), read)
             ],
             (self.client.type, self.client.host, self.client.port),
             self.verification or "none",
@@ -355,14 +385,16 @@ class Delivery:
         return _encoder.encode(head), self.body
 
     def _stored_uri(self) -> bytes:
-        secret = self.stored.secret_arguments
-        if not secret or not self.has_query:
+        if not self.has_query:
             return self.uri
         path, _, query = self.uri.partition(b"?")
         kept = []
         for item in query.split(b"&"):
-            name = item.partition(b"=")[0]
-            kept.append(name + b"=" if unquoted(name) in secret else item)
+            name, equals, _ = item.partition(b"=")
+            if self.stored.keeps_argument(unquoted(name)):
+                kept.append(item)
+            elif equals:
+                kept.append(name + equals)
         return path + b"?" + b"&".join(kept)
 
     @classmethod
@@ -395,8 +427,8 @@ class Delivery:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Delivery):
             return NotImplemented
-        return (self.dump(), self.id, self.dialect, self.received) == (
-            other.dump(),
+        return (self._dump((EVERY,)), self.id, self.dialect, self.received) == (
+            other._dump((EVERY,)),
             other.id,
             other.dialect,
             other.received,

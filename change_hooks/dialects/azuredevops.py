@@ -38,6 +38,7 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
     verified_by = "a header with the secret, or HTTP Basic"
     Options: ClassVar[type[Options] | None] = AzureDevOpsOptions
     forge = "azuredevops"
+    headers = ()
     broken = 503
 
     def __init__(self, master: Any, options: Any) -> None:

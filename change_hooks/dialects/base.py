@@ -81,6 +81,8 @@ class BaseHookHandler(HookHandler[BaseOptions]):
     verified_by = "HMAC-SHA256, or HTTP Basic"
     Options: ClassVar[type[Options] | None] = BaseOptions
     signature_header: ClassVar[str] = "X-Hub-Signature-256"
+    headers = ()
+    arguments = (*(name for names in TEXT_FIELDS.values() for name in names), *WHEN, "files", "properties")
 
     @property
     def methods(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -69,6 +69,7 @@ class BitBucketHandler(EventHandler[BitBucketOptions]):
     Options: ClassVar[type[Options] | None] = BitBucketOptions
     forge = "bitbucket"
     event_header = "X-Event-Key"
+    headers = ()
     takes_form = True
     takes_json = False
     style = BitBucketStyle()

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from typing_extensions import TypeVar
 
 from change_hooks.core.change import Change
-from change_hooks.core.delivery import Delivery
+from change_hooks.core.delivery import Delivery, Stored
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.found import Found, normal_changes
@@ -106,6 +106,8 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]")
 _NOT_ECHOED = re.compile(r"[^A-Za-z0-9_.: /-]")
 _PREFIX = "handle_"
+#: The steps that see the request.
+_LOOKING = ("getChanges", "find", "document", "event", "delivery_id")
 
 
 def method_name(event: str) -> str:
@@ -144,6 +146,8 @@ class EventHandler(HookHandler[Forge]):
     takes_json: ClassVar[bool] = True
     #: The version control system when a method does not say.
     src: ClassVar[str | None] = "git"
+    #: Those of every forge.
+    arguments: ClassVar[tuple[str, ...] | None] = ("project", "codebase")
     #: How the changes look.
     style: ClassVar[Style] = Style()
     #: What a pull request lacks is looked up without the option ``complete``.
@@ -183,6 +187,17 @@ class EventHandler(HookHandler[Forge]):
             if options.get(name) and cls.forge not in installed(FORGE_GROUPS).names():
                 doubts.append(f"{name!r} has no effect: there is no client for the API of {cls.forge!r}")
         return doubts
+
+    def stored(self) -> Stored:
+        """What names the event and the delivery, and what a class declares beside that. Of one that looks
+        into the request itself, and declares nothing, what it has read.
+        """
+        declared = super().stored()
+        own = (getattr(type(self), name) is not getattr(EventHandler, name) for name in _LOOKING)
+        if self.headers is None and any(own):
+            return declared
+        named = {name.lower().encode() for name in (self.event_header, *self.id_headers) if name}
+        return replace(declared, headers=frozenset(named | (declared.headers or set())))
 
     # The steps, in order. A dialect overrides what is different there.
 

@@ -28,6 +28,7 @@ class GerritHandler(EventHandler[GerritOptions]):
     verified_by = "token in the URL, or HTTP Basic"
     Options: ClassVar[type[Options] | None] = GerritOptions
     forge = "gerrit"
+    headers = ()
     secret_arguments = ("token",)
     style = GerritStyle()
 

@@ -30,6 +30,7 @@ class GiteaSender(EventHandler[GiteaOptions]):
     """Verifies deliveries, and finds what they are called."""
 
     takes_form = True
+    headers = tuple(f"X-{name}-{what}" for name in FAMILY for what in ("Event", "Event-Type", "Delivery"))
 
     def __init__(self, master: Any, options: Any) -> None:
         super().__init__(master, options)

@@ -41,6 +41,7 @@ class GiteeHandler(EventHandler[GiteeOptions]):
     Options: ClassVar[type[Options] | None] = GiteeOptions
     forge = "gitee"
     event_header = "X-Gitee-Event"
+    headers = ("X-Gitee-Timestamp", "X-Gitee-Ping")
     secret_headers = ("X-Gitee-Token", "X-Git-Oschina-Token")
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:

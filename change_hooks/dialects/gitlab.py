@@ -67,6 +67,7 @@ class GitLabHandler(EventHandler[GitLabOptions]):
     Options: ClassVar[type[Options] | None] = GitLabOptions
     forge = "gitlab"
     event_header = "X-Gitlab-Event"
+    headers = ("webhook-id", "Idempotency-Key", "X-Gitlab-Event-UUID")
     secret_headers = ("X-Gitlab-Token",)
     style = GitLabStyle()
 

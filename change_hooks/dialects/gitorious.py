@@ -72,6 +72,7 @@ class GitoriousHandler(EventHandler[GitoriousOptions]):
     verified_by = "HTTP Basic"
     Options: ClassVar[type[Options] | None] = GitoriousOptions
     forge = "gitorious"
+    headers = ()
     takes_form = True
     takes_json = False
     style = GitoriousStyle()

@@ -121,9 +121,11 @@ class HookHandler(Generic[Opts]):
     #: The header with the hexadecimal HMAC-SHA256 of the body, and what stands before the digits.
     signature_header: ClassVar[str] = "X-Hub-Signature"
     signature_prefix: ClassVar[str] = "sha256="
-    #: The headers that the handler reads. They are stored, so that a replayed delivery has them; None: all
-    #: but those that look like a secret.
+    #: The headers that the handler reads. They are stored, so that a replayed delivery has them; None: those
+    #: that it has read when the delivery is stored, but for names that look like a secret.
     headers: ClassVar[tuple[str, ...] | None] = None
+    #: The arguments in the URL that the handler reads, likewise; None: all but names that look like a secret.
+    arguments: ClassVar[tuple[str, ...] | None] = None
     #: The headers whose value is a secret. They are never stored.
     secret_headers: ClassVar[tuple[str, ...]] = ()
     #: The arguments in the URL whose value is a secret. They are never stored.
@@ -152,6 +154,7 @@ class HookHandler(Generic[Opts]):
         return Stored(
             headers=None if self.headers is None else _lower(self.headers),
             secret_headers=_lower(self.secret_headers),
+            arguments=None if self.arguments is None else _lower(self.arguments),
             secret_arguments=_lower(self.secret_arguments),
         )
 

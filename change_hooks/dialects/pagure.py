@@ -114,6 +114,7 @@ class PagureHandler(EventHandler[PagureOptions]):
     verified_by = "HMAC-SHA256"
     Options: ClassVar[type[Options] | None] = PagureOptions
     forge = "pagure"
+    headers = ()
     style = PagureStyle()
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:

@@ -97,6 +97,7 @@ class SourceHutHandler(EventHandler[SourceHutOptions]):
     verified_by = "Ed25519"
     Options: ClassVar[type[Options] | None] = SourceHutOptions
     forge = "sourcehut"
+    headers = ()
     secret_arguments = ("token",)
 
     @property

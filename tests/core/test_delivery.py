@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
@@ -144,6 +145,7 @@ def test_a_restored_delivery_is_indistinguishable(client: Any) -> None:
         received=12.25,
     )
     live = live.replace(verification="signature")
+    assert live.requestHeaders.hasHeader("x-many")
     restored = Delivery.restore(*live.dump(), id="7", dialect="github", received=12.25)
     assert restored == live
     assert hash(restored) == hash(live)
@@ -243,7 +245,9 @@ def test_only_the_headers_that_are_declared_are_stored() -> None:
 
 def test_what_looks_like_a_secret_is_not_stored_of_a_handler_that_declares_nothing() -> None:
     names = ["X-Api-Key", "X-Forwarded-Access-Token", "X-Hub-Signature-256", "X-Session", "X-My-Secret"]
-    head, _ = delivery(b"x", headers={**dict.fromkeys(names, "hunter2"), "X-Mine": "kept"}).dump()
+    received = delivery(b"x", headers={**dict.fromkeys(names, "hunter2"), "X-Mine": "kept"})
+    assert received.requestHeaders.hasHeader("x-api-key")
+    head, _ = received.dump()
     assert b"hunter2" not in head
     assert b"kept" in head
 
@@ -260,3 +264,59 @@ def test_secret_arguments_of_the_url_are_not_stored() -> None:
 def test_a_delivery_that_was_stored_before_there_were_kinds_was_verified() -> None:
     head = msgspec.msgpack.encode((b"POST", b"/x", [], ("IPv4", "192.0.2.1", 1), True))
     assert Delivery.restore(head, b"").verification == "signature"
+
+
+def kept(stored: Stored, read: Callable[[Delivery], object] = lambda _: None, more: bytes = b"") -> str:
+    """What is stored of a delivery with many headers and arguments."""
+    sent = delivery(
+        uri=b"/x?project=p&Token=s3cr3t&a=b" + more,
+        headers={"X-Event": "e", "X-Other": "o", "X-Api-Key": "s3cr3t", "X-Signature": "s"},
+        stored=stored,
+    )
+    read(sent)
+    return sent.dump()[0].decode("latin-1")
+
+
+def test_of_a_handler_that_declares_nothing_what_it_has_read_is_stored() -> None:
+    nothing = kept(Stored())
+    assert "X-Event" not in nothing
+    assert "application/json" in nothing
+    for read in (lambda sent: sent.header("x-EVENT"), lambda sent: sent.getHeader(b"X-Event")):
+        assert "X-Event" in kept(Stored(), read)
+        assert "X-Other" not in kept(Stored(), read)
+    everything = kept(Stored(), lambda sent: sent.requestHeaders)
+    assert "X-Event" in everything
+    assert "X-Other" in everything
+    assert "s3cr3t" not in kept(Stored(), lambda sent: [sent.requestHeaders, sent.header("x-api-key")])
+    assert "X-Signature" not in everything
+
+
+def test_what_a_handler_declares_is_stored_and_nothing_else() -> None:
+    declared = kept(Stored(headers=frozenset({b"x-event", b"x-api-key"})), lambda sent: sent.requestHeaders)
+    assert "X-Event" in declared
+    assert "X-Api-Key" in declared
+    assert "X-Other" not in declared
+
+
+def test_what_is_sent_on_as_it_came_is_stored_but_for_secrets() -> None:
+    kept_whole = kept(Stored(headers=frozenset(), signatures=True))
+    assert "X-Other" in kept_whole
+    assert "X-Signature" in kept_whole
+    assert "s3cr3t" not in kept_whole
+
+
+def test_of_the_url_the_values_that_are_read_are_stored() -> None:
+    assert "/x?project=p&Token=&a=b" in kept(Stored())
+    assert "/x?project=p&Token=&a=" in kept(Stored(arguments=frozenset({b"project"})), more=b"&s3cr3t")
+    assert "s3cr3t" not in kept(Stored(arguments=frozenset({b"project"})), more=b"&s3cr3t")
+    assert "/x?project=&Token=" in kept(
+        Stored(arguments=frozenset({b"a"}), secret_arguments=frozenset({b"a"}))
+    )
+    assert "a=b" not in kept(Stored(arguments=frozenset({b"a"}), secret_arguments=frozenset({b"a"})))
+
+
+def test_what_has_been_read_makes_no_difference_between_deliveries() -> None:
+    first, second = delivery(headers={"X-A": "b"}), delivery(headers={"X-A": "b"})
+    first.header("x-a")
+    assert first == second
+    assert first != delivery(headers={"X-A": "c"})

@@ -42,9 +42,9 @@ def test_the_secret_stands_in_a_header_or_is_the_password() -> None:
 
 def test_the_header_with_the_secret_is_never_stored() -> None:
     stored = AzureDevOpsHandler(None, {"secret_header": "X-Ours"}).stored()
-    kept = delivery(BODY, headers={"X-Ours": "abc", "X-Other": "def"}, stored=stored)
+    kept = delivery(BODY, headers={"X-Ours": "abc"}, stored=stored)
+    assert kept.header("x-ours") == "abc"
     assert b"abc" not in kept.dump()[0]
-    assert b"def" in kept.dump()[0]
 
 
 def test_a_delivery_that_is_tried_again_has_the_same_name() -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, execute, succeed
 
 from change_hooks.core.change import Change, InvalidChange
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import (
     BadPayload,
     ConfigurationError,
@@ -403,7 +404,27 @@ def test_what_its_own_headers_hold_is_stored_and_what_is_secret_is_not() -> None
         False,
     )
     assert stored.secret_arguments == {b"token"}
-    assert ToyHandler(None, True).stored().keeps(b"x-other")
+    plain = ToyHandler(None, True).stored()
+    assert [plain.keeps(name) for name in (b"x-toy-event", b"x-toy-hook", b"x-other")] == [True, True, False]
+    assert not plain.keeps(b"x-other", [b"x-other"])
+
+
+def test_of_a_class_that_looks_into_the_request_itself_what_it_reads_is_stored() -> None:
+    class Looking(ToyHandler):
+        def event(self, delivery: Delivery, document: bytes) -> str:
+            return delivery.header("X-Other") or ""
+
+    class Saying(Looking):
+        headers = ("X-Other",)
+
+    looking, saying = Looking(None, True).stored(), Saying(None, True).stored()
+    assert [looking.keeps(b"x-other", read) for read in ((), (b"x-other",))] == [False, True]
+    assert [saying.keeps(name) for name in (b"x-toy-event", b"x-other", b"x-more")] == [True, True, False]
+    headers = {"X-Other": "plain", "X-More": "m"}
+    received = delivery(b'{"ref": "x"}', headers=headers, stored=looking, verification="none")
+    Looking(None, True).getChanges(received)
+    again = Delivery.restore(*received.dump())
+    assert (again.header("x-other"), again.header("x-more")) == ("plain", None)
 
 
 def test_where_nothing_can_be_verified_though_it_must_be_the_delivery_is_refused() -> None:

@@ -90,7 +90,7 @@ def test_nobody_waits_and_a_failure_is_logged() -> None:
         assert poke(pollers, True, "GET", "").status == 202
     finally:
         globalLogPublisher.removeObserver(events.append)
-    assert [event["name"] for event in events if "failed" in (event.get("log_format") or "")] == ["b", "c"]
+    assert [event["name"] for event in events if "failed" in event.get("what", "")] == ["b", "c"]
 
 
 def test_the_options() -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, DeliveryError
 from change_hooks.plugins import installed
 from change_hooks.testing import Recorded
@@ -51,6 +52,47 @@ def test_it_gives_what_is_recorded(name: str) -> None:
         assert [
             in_short(change if change.src else change.with_src(src)) for change in changes
         ] == delivery.expected
+
+
+#: What proxies add, and what users put into a URL.
+ADDED = dict.fromkeys(
+    (
+        *("Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Forwarded-Access-Token"),
+        *("X-Amzn-Oidc-Data", "X-Goog-Iap-Jwt-Assertion", "Cf-Access-Jwt-Assertion", "X-Client-Cert"),
+        *("X-Ms-Client-Principal", "X-Anything", "Forwarded", "X-Forwarded-For"),
+    ),
+    "s3cr3t",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_stored_of_it_gives_the_same_and_holds_no_secret(name: str) -> None:
+    recording = load(name)
+    sent = recording.delivery()
+    handler = installed().load(recording.dialect)(None, recording.options or True)
+    uri = sent.uri + (b"&" if sent.has_query else b"?") + b"api=s3cr3t&x=s3cr3t&to%6ben=s3cr3t&s3cr3t"
+    headers = sent.replace(headers=ADDED).requestHeaders
+    live = Delivery(
+        sent.method,
+        uri,
+        headers,
+        sent.body,
+        verification="signature" if handler.signed else "none",
+        stored=handler.stored(),
+        dialect="x",
+    )
+    head, body = live.dump()
+    assert b"s3cr3t" not in head
+    assert body == sent.body
+    outcomes = []
+    for each in (live, Delivery.restore(head, body, dialect="x")):
+        try:
+            changes, src = result_of(maybeDeferred(handler.getChanges, each))
+        except DeliveryError as error:
+            outcomes.append((error.status, error.message))
+        else:
+            outcomes.append((list(map(in_short, changes)), src))
+    assert outcomes[0] == outcomes[1]
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
-from change_hooks.core.delivery import Delivery
+from change_hooks.core.delivery import Delivery, Stored
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.push import Push, PushKey
 from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkOutput, SinkRefused
@@ -569,7 +569,8 @@ def test_a_sink_of_deliveries_gets_them_as_they_came(tmp_path: Path) -> None:
             given.append(received)
 
     rig = routed_rig(tmp_path, Whole())
-    received = delivery(b"{}", id="1", dialect="base", headers={"X-A": "b"})
+    stored = Stored(signatures=True)
+    received = delivery(b"{}", id="1", dialect="base", headers={"X-A": "b"}, stored=stored)
     appended = rig.journal.append(received, [Change(), Change()], rig.dispatcher.sinks)
     rig.run()
     result_of(appended)

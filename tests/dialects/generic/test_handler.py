@@ -99,7 +99,7 @@ def test_a_token_in_a_header_or_in_the_address_is_not_stored() -> None:
     assert not header.stored().keeps(b"x-key")
     query = handler(secret=SECRET, token_in={"query": "key"})
     request = delivery(BODY, uri=b"/x?key=the+secret&a=1", stored=query.stored())
-    assert b"/x?key=&a=1" in request.dump()[0]
+    assert b"/x?key=&a=\x91" in request.dump()[0]
 
 
 @pytest.mark.parametrize("form", [False, True])
