@@ -13,6 +13,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,12 @@ def inspect(settings: Settings, hooks: HooksConfig, reactor: IReactorCore) -> Fo
         *_programs(settings, hooks),
         *_journal(hooks),
     ]
-    doubts += [*_open_port(settings.port), *_written_secrets(settings), *_no_sink(settings, hooks)]
+    doubts += [
+        *_open_port(settings.port),
+        *_written_secrets(settings),
+        *_open_files(settings, hooks),
+        *_no_sink(settings, hooks),
+    ]
     return Found(tuple(problems), tuple(doubts))
 
 
@@ -94,6 +100,15 @@ def _try_port(where: str, port: str, reactor: Any) -> tuple[list[str], list[str]
 
 
 def _password_files(hooks: HooksConfig) -> Iterator[str]:
+    for where, checker in _checkers(hooks):
+        try:
+            Path(checker.filename).read_bytes()
+        except OSError as error:
+            yield f"{where}: {checker.filename} cannot be read: {error.strerror}"
+
+
+def _checkers(hooks: HooksConfig) -> Iterator[tuple[str, FilePasswordDB]]:
+    """The password files, and where they stand."""
     checkers = [("change_hook_auth", checker) for checker in hooks.auth]
     for entry in hooks.endpoints:
         checkers += [(f"dialect {entry.name!r}: option 'auth'", checker) for checker in entry.auth or ()]
@@ -101,10 +116,7 @@ def _password_files(hooks: HooksConfig) -> Iterator[str]:
         checkers += [("change_hook_admin: option 'auth'", checker) for checker in hooks.admin.auth]
     for where, checker in checkers:
         if isinstance(checker, FilePasswordDB):
-            try:
-                Path(checker.filename).read_bytes()
-            except OSError as error:
-                yield f"{where}: {checker.filename} cannot be read: {error.strerror}"
+            yield where, checker
 
 
 def _programs(settings: Settings, hooks: HooksConfig) -> Iterator[str]:
@@ -169,6 +181,36 @@ def _written_secrets(settings: Settings) -> Iterator[str]:
                     f"dialect {name!r}: option {option!r} stands in {path.name}, which others can read;"
                     " chmod 600 it, or write {'file': ...} or {'env': ...}"
                 )
+
+
+def _open_files(settings: Settings, hooks: HooksConfig) -> Iterator[str]:
+    """What holds secrets or payloads, and others can read, change or exchange."""
+    files = [(where, Path(checker.filename)) for where, checker in _checkers(hooks)]
+    if isinstance(hooks.journal, Path):
+        files.append(("change_hook_journal", hooks.journal))
+    files += [("a reference to a secret", settings.base / name) for name in _referred(settings.www)]
+    for where, path in dict.fromkeys(files):
+        try:
+            mode, is_link = path.stat().st_mode, path.is_symlink()
+        except OSError:
+            continue  # It is not there yet, or a problem of its own.
+        if mode & (stat.S_IRWXO | stat.S_IWGRP):
+            shown = f"mode {stat.S_IMODE(mode):o}"
+            yield f"{where}: {path} can be read or changed by others ({shown}); chmod 600 it"
+        if is_link:
+            yield f"{where}: {path} is a symbolic link; name the file that it leads to"
+
+
+def _referred(written: object) -> Iterator[str]:
+    """The files that references to secrets name, at any depth."""
+    if isinstance(written, Mapping):
+        if set(written) == {"file"} and isinstance(written["file"], (str, PathLike)):
+            yield str(written["file"])
+        for value in written.values():
+            yield from _referred(value)
+    elif isinstance(written, (list, tuple)):
+        for value in written:
+            yield from _referred(value)
 
 
 def _is_written(value: object, text: str) -> bool:

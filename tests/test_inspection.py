@@ -14,6 +14,7 @@ from twisted.internet.testing import MemoryReactorClock
 from change_hooks import inspection
 from change_hooks.config import read_www
 from change_hooks.inspection import Found, inspect
+from change_hooks.journal.sqlite import connect
 from change_hooks.standalone import inside, standalone_settings
 
 GOOD = """
@@ -209,3 +210,30 @@ def test_the_embedded_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     settings = standalone_settings(None)
     result = inspect(settings, read_www(settings.www, base=settings.base), MemoryReactorClock())
     assert result.problems == ()
+
+
+def test_files_that_others_can_read_change_or_exchange_are_doubtful(tmp_path: Path) -> None:
+    names = ("journal.sqlite", "passwords", "secret", "real")
+    for name in names:
+        (tmp_path / name).touch()
+        (tmp_path / name).write_text("user:password\n" if name == "passwords" else "correct horse battery")
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "linked").symlink_to("real")
+    (tmp_path / "journal.sqlite").unlink()
+    more = """
+from twisted.cred.strcred import makeChecker
+c["www"]["change_hook_journal"] = "sqlite:///journal.sqlite"
+c["www"]["change_hook_dialects"]["a"] = {"dialect": "gitlab", "secret": [{"file": "secret"}, {"file": "linked"}]}
+c["www"]["change_hook_dialects"]["b"] = {"dialect": "base", "auth": [makeChecker("file:passwords")]}
+"""
+    (doubt,) = found(tmp_path, more).doubts
+    assert "linked is a symbolic link" in doubt
+    connect(tmp_path / "journal.sqlite").close()
+    for name in ("journal.sqlite", "passwords", "secret"):
+        for mode in (0o666, 0o604, 0o620):
+            (tmp_path / name).chmod(mode)
+            doubts = [each for each in found(tmp_path, more).doubts if "by others" in each]
+            assert len(doubts) == 1
+            assert f"{name} can be read or changed by others (mode {mode:o})" in doubts[0]
+        (tmp_path / name).chmod(0o640)
+    assert len(found(tmp_path, more).doubts) == 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,7 +45,19 @@ def read_config(config: Path | None) -> HooksConfig:
 
 def print_json(fields: dict[str, Any]) -> None:
     """Print one line of JSON."""
-    click.echo(msgspec.json.encode(fields).decode())
+    click.echo(json_line(fields))
+
+
+def json_line(fields: Mapping[str, Any]) -> str:
+    """One line of JSON, in which what a terminal could act on is escaped. Such a character can only stand in
+    a string.
+    """
+    line = msgspec.json.encode(fields).decode()
+    if line.isprintable():
+        return line
+    return "".join(
+        character if character.isprintable() else json.dumps(character)[1:-1] for character in line
+    )
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -58,4 +71,4 @@ def printable(text: str, *, lines: bool = False) -> str:
     )
 
 
-__all__ = ["config_argument", "fail", "json_option", "print_json", "printable", "read_config"]
+__all__ = ["config_argument", "fail", "json_line", "json_option", "print_json", "printable", "read_config"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
-import msgspec
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
@@ -20,6 +19,7 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from change_hooks.cli.common import json_line
 from change_hooks.incidents import frames
 
 #: The levels, as the command line calls them, with their names in the log.
@@ -51,7 +51,7 @@ class JSONLines:
                 fields[name] = value
         if event.get("log_failure") is not None:
             fields["traceback"] = what_broke(event["log_failure"])
-        self._file.write(msgspec.json.encode(fields).decode() + "\n")
+        self._file.write(json_line(fields) + "\n")
         self._file.flush()
 
 

@@ -120,7 +120,7 @@ class Poster:
             self.close()
             raise Refused(cleaned(f"{self.url}: {error or type(error).__name__}")) from None
         if not 200 <= status < 300:
-            raise Refused(f"{self.url}: {status} {answer[:200]}")
+            raise Refused(f"{self.url}: {status} {' '.join(answer[:200].split())}")
         return answer
 
     def _exchange(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock, lockf
 from pathlib import Path
@@ -88,6 +89,15 @@ def refuse_changed(path: Path, before: Seen, now: Seen) -> None:
         raise Lost(f"{path} was truncated while it was in use")
 
 
+def make_private(path: Path) -> None:
+    """Let only its owner use a journal that anybody could. What is open to a group alone is meant to be."""
+    for end in ("", "-wal", "-shm", "-lock"):
+        file = Path(f"{path}{end}")
+        with suppress(OSError):
+            if file.stat().st_mode & stat.S_IRWXO:
+                file.chmod(0o600)
+
+
 def require_locks(path: Path) -> None:
     """Make sure that what is locked beside a journal is locked for others.
 
@@ -121,6 +131,7 @@ __all__ = [
     "Seen",
     "log_of",
     "look",
+    "make_private",
     "refuse_another",
     "refuse_changed",
     "require_locks",

@@ -21,7 +21,7 @@ from change_hooks.journal import leases, outbox, schema
 from change_hooks.journal.chunks import sweep
 from change_hooks.journal.deliveries import is_one_statement, run_operations, size
 from change_hooks.journal.facade import SQLJournal
-from change_hooks.journal.files import Lost, Seen, log_of, look, refuse_another, refuse_changed
+from change_hooks.journal.files import Lost, Seen, log_of, look, make_private, refuse_another, refuse_changed
 from change_hooks.journal.session import Name, Operation
 from change_hooks.observer import NOBODY, Observer
 
@@ -250,6 +250,7 @@ def connect(path: Path) -> Connection:
     # that this process has on it (POSIX).
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    make_private(path)
     connection = sqlite3.connect(
         path, isolation_level=None, timeout=BUSY, check_same_thread=False, factory=Connection
     )

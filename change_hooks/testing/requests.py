@@ -17,7 +17,7 @@ from twisted.web.http_headers import Headers
 from typing_extensions import Unpack
 
 from change_hooks.config import EndpointConfig, read_www
-from change_hooks.core.delivery import Delivery
+from change_hooks.core.delivery import ALL, Delivery
 from change_hooks.core.payload import FORM, JSON
 from change_hooks.core.verification import as_secrets
 from change_hooks.dialects.handler import Context, HookHandler, make_handler
@@ -87,6 +87,7 @@ def build(
         urlencode({"payload": document} if form is None else form).encode() if is_form else document,
         dialect=endpoint,
         received=time(),
+        stored=ALL if handler is None else handler.stored(),
     )
     named = {} if handler is None else handler.naming(event, sent.get("id") or str(uuid4()))
     delivery = delivery.replace(headers={**named, **_login(sent.get("auth")), **sent.get("headers", {})})

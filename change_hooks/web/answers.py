@@ -71,6 +71,8 @@ def write_answer(request: Any, answer: Answer) -> bytes:
     request.setResponseCode(answer.status)
     headers = request.responseHeaders
     headers.setRawHeaders(b"x-content-type-options", _NOSNIFF)
+    # It would name the version of Twisted.
+    headers.removeHeader(b"server")
     for name, value in answer.headers:
         headers.setRawHeaders(name, [value])
     accept = request.requestHeaders.getRawHeaders(b"accept")

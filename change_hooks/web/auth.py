@@ -85,10 +85,11 @@ class BasicAuth(HTTPAuthSessionWrapper):
         request.notifyFinish().addCallbacks(answered, lambda _: None)
 
 
-def _as_text(request: IRequest) -> None:
-    """The refusal is plain text, whatever the site's default."""
+def _as_text(request: Any) -> None:
+    """The refusal is plain text, whatever the site's default, and names no version of Twisted."""
     request.setHeader(b"content-type", b"text/plain; charset=utf-8")
     request.setHeader(b"x-content-type-options", b"nosniff")
+    request.responseHeaders.removeHeader(b"server")
 
 
 __all__ = ["REALM", "BasicAuth"]

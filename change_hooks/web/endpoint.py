@@ -142,6 +142,7 @@ class Endpoint(Resource):
         if "GET" in allowed:
             allowed.append("HEAD")
         request.setResponseCode(204)
+        request.responseHeaders.removeHeader(b"server")
         request.setHeader(b"allow", ", ".join([*allowed, "OPTIONS"]).encode())
         return b""
 

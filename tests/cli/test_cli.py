@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 import change_hooks.cli as cli
 import change_hooks.cli.operate as operate
+from change_hooks.cli.common import json_line
 from change_hooks.config import read_www
 from change_hooks.core.change import Change
 from change_hooks.journal.sqlite import sqlite_journal
@@ -148,3 +149,11 @@ def test_serve_refuses_a_wrong_configuration(config: str, monkeypatch: pytest.Mo
     result = run("serve", config)
     assert (result.exit_code, "error: dialect 'bas'" in result.stderr) == (1, True)
     assert read_www({}).endpoints == ()
+
+
+def test_a_line_of_json_holds_nothing_that_a_terminal_could_act_on() -> None:
+    every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x3000 * 8), 0xE0001, 0x10FFFF]))
+    line = json_line({"text": every, "m\u009bore": ["\u202e"]})
+    assert line.isprintable()
+    assert json.loads(line) == {"text": every, "m\u009bore": ["\u202e"]}
+    assert json_line({"a": "\u00e4"}) == '{"a":"\u00e4"}'

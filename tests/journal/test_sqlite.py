@@ -365,3 +365,15 @@ def test_opening_the_file_again_gives_up_no_lock(journal: Journal) -> None:
         pytest.skip("this system does not list its locks")
     connect(path_of(journal)).close()
     assert len(locks()) == len(before)
+
+
+@pytest.mark.parametrize(("mode", "then"), [(0o666, 0o600), (0o604, 0o600), (0o660, 0o660), (0o640, 0o640)])
+def test_a_journal_that_anybody_could_use_becomes_its_owners(tmp_path: Path, mode: int, then: int) -> None:
+    path = tmp_path / "j.sqlite"
+    left_open = connect(path)
+    left_open.execute("INSERT INTO memory (name, value) VALUES ('a', X'00')")
+    for file in tmp_path.iterdir():
+        file.chmod(mode)
+    connect(path).close()
+    assert {oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == {oct(then)}
+    left_open.close()

@@ -543,3 +543,15 @@ def test_no_request_gets_its_url_into_the_log(path: str, accept: str, events: li
         assert reply.status != 500
         assert "s3cr3t" not in reply.text
     assert not [event for event in events if "s3cr3t" in f"{eventAsText(event)} {event}"]
+
+
+def test_no_answer_names_the_version_of_twisted() -> None:
+    dialects = {
+        "base": True,
+        "own": {"dialect": "base", "auth": [InMemoryUsernamePasswordDatabaseDontUse(u=b"p")]},
+    }
+    client = Client(make_resource({"change_hook_dialects": dialects}, sink=lambda change: None))
+    for method in ("GET", "HEAD", "POST", "OPTIONS"):
+        for path in ("/base", "/base/x", "/no", "/own", ""):
+            assert client(method, path).header("server") is None
+    assert client.post("/base", data={"revision": "1"}).header("server") is None
