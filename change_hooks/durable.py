@@ -47,10 +47,12 @@ class Durable:
         self._clock = clock
         self._stopped = False
         self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts, observer=observer)
-        self.pending = PendingDeliveries(self.journal, self._dispatcher, clock, config.answer_within, process)
+        self.pending = PendingDeliveries(
+            self.journal, self._dispatcher, clock, config.answer_within, process, observer=observer
+        )
         self._replays = Replays(self.journal, self._dispatcher, clock, process)
         self._retention = Retention(self.journal, clock, config.keep, config.keep_trace)
-        self.intake = JournalIntake(self.journal, self._dispatcher, self.pending)
+        self.intake = JournalIntake(self.journal, self._dispatcher, self.pending, observer)
 
     def reconfigure(self, config: HooksConfig) -> None:
         """Follow what can change while it runs."""

@@ -22,14 +22,20 @@ class Observer:
     """Told of what happens, in the reactor's thread. By itself it does nothing, and may be extended."""
 
     def delivery_answered(
-        self, endpoint: str, event: str, outcome: Answered, seconds: float, changes: int
+        self, endpoint: str, event: str, outcome: Answered, seconds: float | None, changes: int
     ) -> None:
-        """An endpoint has answered a request.
+        """A request has been answered.
 
-        :param endpoint: its name.
+        :param endpoint: the name of its endpoint; where there is none, what stood in its place.
         :param event: the forge's name of the event; empty when the handler does not know it.
-        :param seconds: from the request to its answer.
+        :param seconds: from the request to its answer; None: it was refused before any endpoint saw it.
         :param changes: how many were found; 0 when they are still being looked up.
+        """
+
+    def changes_accepted(self, endpoint: str, changes: int, way: str) -> None:
+        """Changes have been stored, or without a journal handed over.
+
+        :param way: how they were recovered; empty: they were sent.
         """
 
     def attempt_made(self, sink: str, outcome: AttemptOutcome, seconds: float, error: str) -> None:
@@ -77,10 +83,14 @@ class Observers(Observer):
                 report("an observer broke")
 
     def delivery_answered(
-        self, endpoint: str, event: str, outcome: Answered, seconds: float, changes: int
+        self, endpoint: str, event: str, outcome: Answered, seconds: float | None, changes: int
     ) -> None:
         """See :meth:`Observer.delivery_answered`."""
         self._tell(lambda each: each.delivery_answered(endpoint, event, outcome, seconds, changes))
+
+    def changes_accepted(self, endpoint: str, changes: int, way: str) -> None:
+        """See :meth:`Observer.changes_accepted`."""
+        self._tell(lambda each: each.changes_accepted(endpoint, changes, way))
 
     def attempt_made(self, sink: str, outcome: AttemptOutcome, seconds: float, error: str) -> None:
         """See :meth:`Observer.attempt_made`."""

@@ -16,6 +16,7 @@ from twisted.web.resource import IResource, Resource
 from change_hooks.admin.port import AdminPort
 from change_hooks.admin.root import Admin
 from change_hooks.admin.settings import AdminSettings
+from change_hooks.admin.watch import Watch
 from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
@@ -38,7 +39,7 @@ from change_hooks.tree import Standing, Tree
 from change_hooks.web.admission import Gate
 from change_hooks.web.answers import Refusal
 from change_hooks.web.front import HookSite
-from change_hooks.web.tracing import no_trace
+from change_hooks.web.tracing import no_trace, telling
 
 log = Logger()
 
@@ -153,16 +154,19 @@ class ChangeHookService(MultiService):
         else:
             if len(self._inline) != 1:
                 raise ConfigurationError(["with change_hook_journal None there must be exactly one sink"])
-            self._intake = InlineIntake(self._inline[0])
+            self._intake = InlineIntake(self._inline[0], self._observers)
         self._tracer = no_trace if self._durable is None else self._durable.journal.trace
+        self._refusals = telling(self._tracer, self._observers)
         self._tree = self._planted(config)
         self._standing = Standing(self._tree.root)
         root = _Root()
         root.putChild(b"change_hook", self._standing)
         self._site = HookSite(
-            root, config.max_body, self._clock, max_held=config.max_in_flight, tracer=self._tracer
+            root, config.max_body, self._clock, max_held=config.max_in_flight, tracer=self._refusals
         )
         self._admin = Admin(config.admin)
+        self._watch = Watch(self._admin, self._observers, journal, tuple(sinks), self._clock)
+        self._watch.reconfigure([entry.name for entry in config.endpoints])
         self._admin_port = _admin_port(self._admin, self._clock)
 
     @property
@@ -196,6 +200,11 @@ class ChangeHookService(MultiService):
     def observe(self, observer: Observer) -> None:
         """Tell *observer* of all that happens from now on."""
         self._observers.add(observer)
+
+    @property
+    def observer(self) -> Observer:
+        """What tells all who observe: for a journal of your own."""
+        return self._observers
 
     @property
     def journal(self) -> IJournal | None:
@@ -239,6 +248,7 @@ class ChangeHookService(MultiService):
             log.warn("change_hook_journal has changed; that takes a restart")
         before, self._tree, self._config = self._tree, tree, config
         self._standing.inside = tree.root
+        self._watch.reconfigure([entry.name for entry in config.endpoints])
         before.retire()
         self._reconfigure_admin(config)
         self._site.limit(config.max_body, config.max_in_flight)
@@ -254,7 +264,7 @@ class ChangeHookService(MultiService):
     def turn_off(self) -> None:
         """Answer 503 to everything until the next :meth:`reconfigure`."""
         self._tree.retire()
-        self._standing.inside = Refusal(EndpointOff(), self._tracer)
+        self._standing.inside = Refusal(EndpointOff(), self._refusals)
 
     def startService(self) -> None:
         """Open the journal, and go on with what an earlier run left over."""
@@ -262,15 +272,22 @@ class ChangeHookService(MultiService):
             use(*self._used, self)
         super().startService()
         self._gate.open()
+        self._watch.starting()
         if self._admin_port is not None:
             self._admin_port.start()
         if self._durable is not None:
-            self._durable.start().addErrback(lambda failure: report("the service could not start", failure))
+            self._durable.start().addCallbacks(
+                lambda _: self._watch.started(),
+                lambda failure: report("the service could not start", failure),
+            )
+        else:
+            self._watch.started()
 
     def drain(self) -> Deferred[None]:
         """Refuse new deliveries. Fires when those in flight have been answered, or have had time for it. What
         else uses the journal can be stopped then, before :meth:`stopService` closes it.
         """
+        self._watch.draining()
         return first(self._gate.close("shutting down"), self._clock)
 
     @inlineCallbacks

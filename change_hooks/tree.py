@@ -35,7 +35,7 @@ from change_hooks.web.answers import Refusal
 from change_hooks.web.auth import BasicAuth
 from change_hooks.web.endpoint import Endpoint
 from change_hooks.web.resource import ChangeHookResource
-from change_hooks.web.tracing import Tracer, no_trace
+from change_hooks.web.tracing import Tracer, no_trace, telling
 
 log = Logger()
 
@@ -83,11 +83,12 @@ class Tree:
         self._make = _Making(config, context, intake, gate, observer=observer, tracer=tracer)
         self._retired = False
         self._endpoints: dict[str, Endpoint | None] = {entry.name: None for entry in config.endpoints}
-        children = {entry.name: self._child(entry, tracer) for entry in config.endpoints}
-        self.root: IResource = ChangeHookResource(children, tracer)
+        refusals = telling(tracer, observer)
+        children = {entry.name: self._child(entry, refusals) for entry in config.endpoints}
+        self.root: IResource = ChangeHookResource(children, refusals)
         if config.auth:
             own = {entry.name.encode() for entry in config.endpoints if entry.auth is not None}
-            self.root = BasicAuth(self.root, config.auth, own, tracer=tracer)
+            self.root = BasicAuth(self.root, config.auth, own, tracer=refusals)
 
     @property
     def off(self) -> list[str]:

@@ -19,6 +19,7 @@ CALLS: list[tuple[Callable[[Observer], None], tuple[Any, ...]]] = [
         lambda o: o.delivery_answered("x", "push", "accepted", 0.1, 2),
         ("answered", "x", "push", "accepted", 2),
     ),
+    (lambda o: o.changes_accepted("x", 2, "fetch"), ("changes", "x", 2, "fetch")),
     (lambda o: o.attempt_made("sink", "failed", 0.1, "no"), ("attempt", "sink", "failed", "no")),
     (lambda o: o.dead_letter("sink", "no"), ("dead letter", "sink", "no")),
     (lambda o: o.journal_committed(0.1), ("committed",)),

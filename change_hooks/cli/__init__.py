@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
+from change_hooks.admin.exposed import FOLDER
 from change_hooks.cli.capture import capture
 from change_hooks.cli.check import check
 from change_hooks.cli.common import config_argument, fail, read_config
@@ -128,4 +131,9 @@ def _supervise(config: Path | None, workers: int) -> None:
         fail(error)
         return
     command = [sys.executable, "-c", "from change_hooks.cli import main; main()", *sys.argv[1:]]
-    sys.exit(Supervisor(command, workers, opened).run())
+    memory = Path("/dev/shm")  # noqa: S108 (a folder of our own in it)
+    # A full disk would end whoever counts.
+    with TemporaryDirectory(prefix="change-hooks-", dir=memory if memory.is_dir() else None) as folder:
+        os.environ[FOLDER] = folder
+        status = Supervisor(command, workers, opened).run()
+    sys.exit(status)

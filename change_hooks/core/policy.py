@@ -143,18 +143,21 @@ class Policy:
             ]
         return [_replace(change, **updates) for change in changes] if updates else changes
 
-    def select(self, changes: list[Change], source: Source) -> Found:
-        """What the options say about changes that a method made by itself."""
+    def select(self, changes: list[Change], source: Source, name: str = "") -> Found:
+        """What the options say about changes that a method made by itself.
+
+        :param name: the forge's name of the event.
+        """
         if not changes:
             return Found()
         if len(changes) > MAX_CHANGES:
             raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
         if self._screen.skips(changes):
-            return Found((), SKIPPED_COMMIT, about_change(changes[-1]))
+            return Found((), SKIPPED_COMMIT, about_change(changes[-1], name))
         kept, reason = self._screen.select(changes)
         if not kept:
-            return Found((), reason, about_change(changes[-1]))
-        return Found(self.finish(kept, source), "", about_change(kept[-1]))
+            return Found((), reason, about_change(changes[-1], name))
+        return Found(self.finish(kept, source), "", about_change(kept[-1], name))
 
     def _changes(self, event: Event) -> list[Change]:
         if isinstance(event, RefUpdate):

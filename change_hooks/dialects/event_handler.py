@@ -284,7 +284,7 @@ class EventHandler(HookHandler[Forge]):
             if self.context.judged is not None:
                 for verdicts in self._policy.verdicts_of_changes(changes):
                     self.context.judged(verdicts)
-            return self._policy.select(changes, source) if changes else changes
+            return self._policy.select(changes, source, name) if changes else changes
         events: Sequence[Event] = result if isinstance(result, (list, tuple)) else [result]
         for event in events:
             if self._lacks(event) and delivery.verification != "none" and self._policy.refusal(event) is None:

@@ -16,6 +16,7 @@ from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
 from change_hooks.intake.receipt import Receipt, accepted, ignored
 from change_hooks.interfaces import IChangeSink
+from change_hooks.observer import NOBODY, Observer
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import routed
 from change_hooks.sinks.base import sink_call
@@ -25,9 +26,13 @@ class InlineIntake:
     """Calls a sink before the answer, one change after the other. Nothing is stored, so nothing is late.
 
     :param sink: an :class:`~change_hooks.interfaces.IChangeSink`, or a callable that takes a change.
+    :param observer: told of what was handed over.
     """
 
-    def __init__(self, sink: IChangeSink | RoutedSink | Callable[[Change], object]) -> None:
+    def __init__(
+        self, sink: IChangeSink | RoutedSink | Callable[[Change], object], observer: Observer = NOBODY
+    ) -> None:
+        self._observer = observer
         self._routed = sink if isinstance(sink, RoutedSink) else routed(sink, {}, 1)[0]
         target = self._routed.sink
         self._call = target.add_delivery if self._routed.per == "delivery" else sink_call(target)
@@ -47,6 +52,7 @@ class InlineIntake:
         except Exception:
             incident = report("the sink broke", Failure())
             raise Unavailable(f"the change could not be handed on (incident {incident})") from None
+        self._observer.changes_accepted(delivery.dialect, len(found), "")
         return accepted(found)
 
     def _items(self, delivery: Delivery, changes: list[Change]) -> Iterable[tuple[Any, ...]]:

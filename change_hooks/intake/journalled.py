@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
+from change_hooks.core.change import RECOVERED
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.found import Found
 from change_hooks.intake.late import PendingDeliveries
 from change_hooks.intake.receipt import Receipt, accepted
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import Appended
+from change_hooks.observer import NOBODY, Observer
 from change_hooks.outbox.dispatcher import Dispatcher
 
 
 class JournalIntake:
-    """Stores changes before the answer, and wakes the dispatcher."""
+    """Stores changes before the answer, and wakes the dispatcher.
 
-    def __init__(self, journal: IJournal, dispatcher: Dispatcher, pending: PendingDeliveries) -> None:
+    :param observer: told of what was stored.
+    """
+
+    def __init__(
+        self,
+        journal: IJournal,
+        dispatcher: Dispatcher,
+        pending: PendingDeliveries,
+        observer: Observer = NOBODY,
+    ) -> None:
+        self._observer = observer
         self._journal = journal
         self._dispatcher = dispatcher
         self._pending = pending
@@ -28,6 +40,8 @@ class JournalIntake:
             if appended.duplicate:
                 return Receipt("duplicate", about=found.about, id=appended.id)
             self._dispatcher.wake()
+            way = found[0].properties.get(RECOVERED, "") if found else ""
+            self._observer.changes_accepted(delivery.dialect, len(found), way)
             return accepted(found, appended.id)
 
         routes = self._dispatcher.routes(found, delivery.dialect)

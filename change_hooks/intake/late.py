@@ -25,6 +25,7 @@ from change_hooks.incidents import report
 from change_hooks.intake.receipt import Outcome, Receipt, ignored
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import Appended, Pending
+from change_hooks.observer import NOBODY, Observer
 from change_hooks.outbox.dispatcher import LOOK_AGAIN, Dispatcher
 from change_hooks.outbox.working import back_off
 from change_hooks.outbox.written import until_written
@@ -106,11 +107,20 @@ class PendingDeliveries:
     :param clock: all waiting goes through it.
     :param within: how long a handler may take before the answer goes out without it, in seconds.
     :param process: gives the changes of a stored delivery.
+    :param observer: told of what was stored.
     """
 
     def __init__(
-        self, journal: IJournal, dispatcher: Dispatcher, clock: IReactorTime, within: float, process: Process
+        self,
+        journal: IJournal,
+        dispatcher: Dispatcher,
+        clock: IReactorTime,
+        within: float,
+        process: Process,
+        *,
+        observer: Observer = NOBODY,
     ) -> None:
+        self._observer = observer
         self.within = within
         self._journal = journal
         self._dispatcher = dispatcher
@@ -198,7 +208,9 @@ class PendingDeliveries:
             )
             routes = self._dispatcher.routes(found, delivery.dialect)
             return self._written(
-                lambda: self._journal.finish(seq, found, *routes, about=found.about, reason=found.reason)
+                lambda: self._journal.finish(
+                    seq, found, *routes, about=found.about, reason=found.reason
+                ).addCallback(self._finished, delivery, found)
             )
         if self._stopped:
             return succeed(None)
@@ -219,6 +231,10 @@ class PendingDeliveries:
             message=message,
         )
         return self._written(lambda: self._journal.fail(seq, message))
+
+    def _finished(self, finished: bool, delivery: Delivery, found: Found) -> None:
+        if finished and found:
+            self._observer.changes_accepted(delivery.dialect, len(found), "")
 
     def _written(self, write: Callable[[], Deferred[Any]]) -> Deferred[None]:
         return until_written(write, self._clock, lambda: self._stopped).addCallback(self._wake)

@@ -78,6 +78,10 @@ SELECT_WAITING_SINCE = (
     "SELECT sink, waiting, received AS since FROM deliveries JOIN"
     " (SELECT sink, count(*) AS waiting, min(seq) AS seq FROM entries GROUP BY sink) AS oldest USING (seq)"
 )
+SELECT_LAST_RECEIVED = (
+    "SELECT dialect, max(received) AS received, max(seq) AS newest FROM deliveries"
+    " WHERE seq > ? AND state <> 'refused' GROUP BY dialect"
+)
 COUNT_DEAD = "SELECT sink, count(*) AS dead FROM dead_letters GROUP BY sink"
 COUNT_PENDING = f"SELECT count(*) AS pending FROM deliveries WHERE state = 'pending' AND {UNDONE}"
 
@@ -287,6 +291,15 @@ class Reader:
     def _changes(self, row: Row) -> Iterator[StoredChange]:
         for index, change in enumerate(all_changes(self._session, row)):
             yield StoredChange(row["seq"], ChangeKey(row["dialect"], row["id"], index), change)
+
+    def last_received(self, after: int = 0) -> tuple[int, dict[str, float]]:
+        """The newest place, and when each endpoint last received what was not refused, of that after a place.
+
+        :param after: what comes up to there is not looked at.
+        """
+        rows = self._session.execute(SELECT_LAST_RECEIVED, (after,)).fetchall()
+        newest = max((row["newest"] for row in rows), default=after)
+        return newest, {row["dialect"]: row["received"] for row in rows}
 
     def summary(self) -> Summary:
         """What waits for each sink, since when, what was given up, and how large the journal is."""

@@ -29,6 +29,7 @@ from change_hooks.dialects.handler import HookHandler
 from change_hooks.interfaces import IChangeSink, IPoller
 from change_hooks.journal import StoredDelivery
 from change_hooks.journal.in_memory import MemoryJournal
+from change_hooks.observer import Observers
 from change_hooks.outbox.sink_options import NAMES as SINK_OPTIONS
 from change_hooks.service import ChangeHookService
 from change_hooks.testing.requests import Payload, Sent, build
@@ -104,8 +105,9 @@ class Receiver:
         beside: Receiver | None = None,
     ) -> None:
         self.clock: Clock = Clock() if beside is None else beside.clock
+        observers = Observers()
         self.journal: MemoryJournal = MemoryJournal(
-            None if beside is None else beside.journal.store, clock=self.clock.seconds
+            None if beside is None else beside.journal.store, clock=self.clock.seconds, observer=observers
         )
         #: The sinks in memory, by name.
         self.sinks: dict[str, MemorySink] = {}
@@ -129,6 +131,7 @@ class Receiver:
             journal=self.journal,
             reported=self.events.extend,
         )
+        observers.add(self.service.observer)
         root = Resource()
         root.putChild(b"change_hook", self.service.resource)
         self._client: Any = StubTreq(root)  # type: ignore[no-untyped-call]

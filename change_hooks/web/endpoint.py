@@ -27,13 +27,14 @@ from twisted.web.server import NOT_DONE_YET
 from change_hooks.core.change import InvalidChange
 from change_hooks.core.delivery import ALL, ClientAddress, Delivery, Verification
 from change_hooks.core.errors import BodyTooLarge, DeliveryError, MethodNotAllowed, Unavailable
-from change_hooks.core.found import Found, normal_changes
+from change_hooks.core.found import About, Found, normal_changes
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
 from change_hooks.intake.receipt import Intake, Receipt, ignored
 from change_hooks.journal import Trace
 from change_hooks.observer import NOBODY, Answered, Observer
+from change_hooks.sinks.base import printable
 from change_hooks.web.admission import Gate, refuse_cross_site, refuse_encoding, refuse_foreign_host
 from change_hooks.web.answers import (
     NOT_FOUND,
@@ -43,7 +44,7 @@ from change_hooks.web.answers import (
     write_answer,
     write_answer_with_length,
 )
-from change_hooks.web.tracing import Tracer, no_trace
+from change_hooks.web.tracing import Tracer, no_trace, telling
 
 #: GitHub's own cap on a payload, in bytes.
 DEFAULT_MAX_BODY = 25 * 1024 * 1024
@@ -53,6 +54,9 @@ SECRET_WITHIN = 4.0
 #: What the id of a delivery begins with that could have been verified and was not, so that it never stands in
 #: the way of one that is.
 UNVERIFIED = "unverified:"
+
+#: The longest name of a repository or a branch that stands in a line of the log, in characters.
+LONGEST_LOGGED = 200
 
 AGAIN = "'change-hooks replay' processes it again"
 
@@ -101,6 +105,7 @@ class Endpoint(Resource):
         self._hosts = hosts
         self._observer = observer
         self._tracer = tracer
+        self._refusals = telling(tracer, observer)
         self._unverified: Verification = "password" if protected else "none"
         self._ours = handler if isinstance(handler, HookHandler) else None
         self._broken = 500 if self._ours is None else self._ours.broken
@@ -112,7 +117,7 @@ class Endpoint(Resource):
 
     def getChild(self, path: bytes, request: IRequest) -> IResource:
         """Only the address itself, with or without a slash at its end."""
-        return self if path == b"" and not request.postpath else Refusal(NOT_FOUND, self._tracer, self.name)
+        return self if path == b"" and not request.postpath else Refusal(NOT_FOUND, self._refusals, self.name)
 
     def render(self, request: Any) -> Any:
         """See :meth:`twisted.web.resource.IResource.render`."""
@@ -289,7 +294,7 @@ class Endpoint(Resource):
             self._trace(request, delivery, answer, started)
         write = log.info if answer.status < 400 else log.warn
         write(
-            "{dialect} {delivery} from {client}: {status} {text} ({seconds:.3f} s)",
+            "{dialect} {delivery} from {client}: {status} {text} ({seconds:.3f} s){place}",
             dialect=self.name,
             delivery="-" if delivery is None else delivery.id or "-",
             client=getattr(request.client, "host", "-"),
@@ -297,11 +302,21 @@ class Endpoint(Resource):
             text=answer.text,
             changes=answer.changes,
             seconds=seconds,
+            place=_place(about),
+            repository=about.repository,
+            branch=about.branch,
         )
 
 
 #: What became of requests that have a row of their own, or are counted on one.
 _STORED = frozenset({"accepted", "duplicate"})
+
+
+def _place(about: About) -> str:
+    """What a request is about, for the end of a line in the log."""
+    known = filter(None, (about.repository, about.branch))
+    place = " ".join(printable(text[:LONGEST_LOGGED]) for text in known)
+    return f": {place}" if place else ""
 
 
 def _size(request: Any) -> int:

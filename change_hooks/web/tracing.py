@@ -7,11 +7,16 @@ from collections.abc import Callable
 from time import time
 from typing import Any
 
+from twisted.logger import Logger
+
 from change_hooks.core.delivery import ClientAddress
 from change_hooks.journal import Trace
+from change_hooks.observer import Answered, Observer
 
 #: What of a path that does not exist is kept: a name as endpoints have them.
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+
+log = Logger()
 
 #: Keeps a trace; never fails, and never waits.
 Tracer = Callable[[Trace], None]
@@ -31,10 +36,28 @@ def trace_refused(tracer: Tracer, request: Any, status: int, reason: str, *, dia
     tracer(Trace(dialect, time(), status, "refused", reason, client=client.host))
 
 
+def telling(tracer: Tracer, observer: Observer) -> Tracer:
+    """A tracer for requests that no endpoint has looked at: it also logs them, and tells the observer."""
+
+    def trace(trace: Trace) -> None:
+        outcome: Answered = "unavailable" if trace.status == 503 else "refused"
+        observer.delivery_answered(trace.dialect, "", outcome, None, 0)
+        log.warn(
+            "{dialect} - from {client}: {status} {text}",
+            dialect=trace.dialect or "-",
+            client=trace.client or "-",
+            status=trace.status,
+            text=trace.reason,
+        )
+        tracer(trace)
+
+    return trace
+
+
 def name_in(segment: bytes) -> str:
     """A segment of a path, when it looks like an endpoint's name; empty when it does not."""
     name = segment.decode("latin-1")
     return name if _NAME.fullmatch(name) else ""
 
 
-__all__ = ["Tracer", "name_in", "no_trace", "trace_refused"]
+__all__ = ["Tracer", "name_in", "no_trace", "telling", "trace_refused"]

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from ..support.programs import Server, configure, eventually, free_port, program
+from ..support.programs import Server, children, configure, eventually, free_port, program
 from ..support.services import database
 from .books import Books, assert_nothing_is_lost, journal_in, states, wait_until_delivered
 from .databases import let_leases_run_out
@@ -82,12 +82,6 @@ def test_two_receivers_on_one_journal_and_one_of_them_is_killed(
         finally:
             if second.process is not None and second.process.poll() is None:
                 second.kill()
-
-
-def children(running: Server) -> list[int]:
-    assert running.process is not None
-    path = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
-    return [int(pid) for pid in path.read_text().split()]
 
 
 def test_workers_share_a_socket_and_a_journal_and_one_is_killed(

@@ -7,9 +7,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from ..support.programs import children
 from .conftest import Server, configure, eventually, free_port
 from .test_serve import curl
-from .test_workers import children
 
 #: There is an answer.
 HERE = 404

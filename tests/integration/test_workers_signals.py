@@ -13,15 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from ..support.programs import children
 from .conftest import Server, configure, eventually, free_port, program
 
 BASE = "'change_hook_dialects': {'base': True}"
-
-
-def children(running: Server) -> list[int]:
-    assert running.process is not None
-    path = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
-    return [int(pid) for pid in path.read_text().split()]
 
 
 def listening(running: Server, workers: int) -> bool:

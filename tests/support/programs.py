@@ -94,6 +94,13 @@ class Server:
         return f"http://127.0.0.1:{self.port}/change_hook"
 
 
+def children(running: Server) -> list[int]:
+    """The process ids of a server's workers."""
+    assert running.process is not None
+    path = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
+    return [int(pid) for pid in path.read_text().split()]
+
+
 def configure(folder: Path, www: str, port: int, endpoint: str = "tcp:{port}:interface=127.0.0.1") -> None:
     """Write ``hooks.cfg``; *www* is the inside of the ``www`` dict."""
     listen = endpoint.format(port=port)

@@ -15,10 +15,13 @@ class Watching(Observer):
         self.seconds: list[float] = []
 
     def delivery_answered(
-        self, endpoint: str, event: str, outcome: str, seconds: float, changes: int
+        self, endpoint: str, event: str, outcome: str, seconds: float | None, changes: int
     ) -> None:
-        self.seconds.append(seconds)
+        self.seconds += [] if seconds is None else [seconds]
         self.seen.append(("answered", endpoint, event, outcome, changes))
+
+    def changes_accepted(self, endpoint: str, changes: int, way: str) -> None:
+        self.seen.append(("changes", endpoint, changes, way))
 
     def attempt_made(self, sink: str, outcome: str, seconds: float, error: str) -> None:
         self.seconds.append(seconds)

@@ -8,6 +8,7 @@ import pytest
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.web.test.requesthelper import DummyRequest
 
@@ -20,8 +21,10 @@ from change_hooks.intake.inline import InlineIntake
 from change_hooks.journal import Trace
 from change_hooks.tree import Tree
 from change_hooks.web.admission import Gate
+from change_hooks.web.tracing import telling
 from tests.conftest import Client
 from tests.support.connections import Connection
+from tests.support.watching import Watching
 
 SECRET = "a long enough secret"
 JSON = {"Content-Type": "application/json"}
@@ -199,3 +202,41 @@ def test_a_journal_that_is_down_leaves_a_trace_when_it_is_back() -> None:
     served = Served({"x": {"custom_class": Down}})
     served.client.post("/x")
     assert served.left() == [("x", "refused", 503)]
+
+
+def test_what_no_endpoint_has_seen_is_also_counted_and_logged() -> None:
+    watching, traces, logged = Watching(), list[Trace](), list[str]()
+    trace = telling(traces.append, watching)
+
+    def observe(event: Any) -> None:
+        logged.append(f"{event['log_level'].name} {formatEvent(event)}")
+
+    globalLogPublisher.addObserver(observe)
+    try:
+        trace(Trace("x", 5.0, 404, "refused", "no such dialect", client="192.0.2.1"))
+        trace(Trace("", 5.0, 503, "refused", "too much"))
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert [each.status for each in traces] == [404, 503]
+    assert watching.of("answered") == [("x", "", "refused", 0), ("", "", "unavailable", 0)]
+    assert watching.seconds == []
+    assert logged == ["warn x - from 192.0.2.1: 404 no such dialect", "warn - - from -: 503 too much"]
+
+
+def test_a_tree_tells_of_wrong_addresses_and_passwords() -> None:
+    watching = Watching()
+    checker = InMemoryUsernamePasswordDatabaseDontUse(ann=b"secret")
+    www = {"change_hook_dialects": {"base": {"auth": checker}, "x": True}, "change_hook_journal": None}
+    www["change_hook_dialects"]["x"] = {"custom_class": Broken}  # type: ignore[index]
+    tree = Tree(
+        read_www(www), Context(clock=Clock()), InlineIntake(lambda change: None), Gate(), observer=watching
+    )
+    client = Client(tree.root)
+    client.post("/nothing")
+    client.post("/x/more")
+    client.post("/base", data={"revision": "1"})
+    assert watching.of("answered") == [
+        ("nothing", "", "refused", 0),
+        ("x", "", "refused", 0),
+        ("base", "", "refused", 0),
+    ]

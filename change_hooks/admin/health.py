@@ -1,0 +1,126 @@
+"""Whether it is alive, and whether it can take deliveries.
+
+Strategy: it is ready when it has started, does not drain, and its journal can be written. A transaction of
+the last second says so already; otherwise one is made, and those who ask meanwhile share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from change_hooks.interfaces import IJournal
+from change_hooks.observer import Observer
+from change_hooks.web.answers import Answer, write_answer, write_answer_with_length
+
+#: For how long a transaction shows that the journal can be written, in seconds.
+FRESH = 1.0
+#: How long the journal may take for one, in seconds.
+WITHIN = 3.0
+#: The name under which it is made.
+PROBE = "ready"
+
+STARTING = "starting"
+DRAINING = "shutting down"
+
+
+class Health(Observer):
+    """Knows how it is.
+
+    :param journal: None: there is none, and so nothing that could not be written.
+    :param clock: all waiting goes through it.
+    """
+
+    def __init__(self, journal: IJournal | None, clock: IReactorTime) -> None:
+        #: Why it takes nothing now; empty: it does.
+        self.state = STARTING
+        self._journal = journal
+        self._clock = clock
+        self._written: float | None = None
+        self._asking: list[Deferred[str]] | None = None
+
+    def journal_committed(self, seconds: float) -> None:
+        """See :meth:`~change_hooks.observer.Observer.journal_committed`."""
+        self._written = self._clock.seconds()
+
+    def journal_unavailable(self) -> None:
+        """See :meth:`~change_hooks.observer.Observer.journal_unavailable`."""
+        self._written = None
+
+    def problem(self) -> Deferred[str]:
+        """Why it cannot take deliveries; empty when it can."""
+        if self.state or self._journal is None:
+            return succeed(self.state)
+        if self._written is not None and self._clock.seconds() < self._written + FRESH:
+            return succeed("")
+        answer: Deferred[str] = Deferred()
+        if self._asking is not None:
+            self._asking.append(answer)
+            return answer
+        self._asking = [answer]
+        # It goes on when it takes too long: what was submitted cannot be taken back.
+        written: Deferred[Any] = Deferred()
+        self._journal.remember(PROBE, b"").addCallbacks(written.callback, lambda _: written.callback(_FULL))
+        written.addTimeout(WITHIN, self._clock).addCallbacks(lambda found: found or "", _late)
+        written.addCallback(self._tell)
+        return answer
+
+    def _tell(self, problem: str) -> None:
+        asking, self._asking = self._asking or [], None
+        if not problem:
+            self._written = self._clock.seconds()
+        for answer in asking:
+            answer.callback(problem)
+
+
+_FULL = "the journal cannot be written"
+
+
+def _late(failure: Failure) -> str:
+    failure.trap(DeferredTimeout)
+    return "the journal does not answer"
+
+
+class Alive(Resource):
+    """``/healthz``: answered as long as anything is."""
+
+    isLeaf = True
+
+    def render_GET(self, request: IRequest) -> bytes:
+        """Say so."""
+        return write_answer(request, Answer(200, "alive"))
+
+
+class Ready(Resource):
+    """``/readyz``: 200 when it can take deliveries, and otherwise 503 and why."""
+
+    isLeaf = True
+
+    def __init__(self, problem: Callable[[], Deferred[str]]) -> None:
+        super().__init__()
+        self._problem = problem
+
+    def render_GET(self, request: Any) -> int:
+        """Look, and say so."""
+        gone: list[Failure] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        def answer(problem: str) -> None:
+            if not gone:
+                said = Answer(503, problem) if problem else Answer(200, "ready")
+                request.write(write_answer_with_length(request, said))
+                request.finish()
+
+        self._problem().addCallback(answer)
+        return NOT_DONE_YET
+
+
+__all__ = ["DRAINING", "PROBE", "STARTING", "Alive", "Health", "Ready"]
