@@ -25,6 +25,7 @@ from change_hooks.journal.address import is_valid
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.plugins import PluginError, Registry, installed
 from change_hooks.references import resolved
+from change_hooks.upstream.classes import Maker, replacing
 from change_hooks.web.endpoint import DEFAULT_MAX_BODY
 
 PREFIX = "change_hook_"
@@ -271,20 +272,32 @@ class _Reader:
         try:
             handler = self.registry.load(dialect)
         except KeyError:
-            self.problems.append(
-                f"{where}: no dialect of this name{nearest(str(dialect), self.registry.names())}"
-            )
+            unknown = f"{where}: no dialect of this name{nearest(str(dialect), self.registry.names())}"
+            # Buildbot takes a name that nobody knows, and does nothing with it.
+            (self.problems if options else self.warnings).append(unknown)
             return None
         except PluginError as error:
             self.problems.append(f"{where}: {error}")
             return None
         replacement = options.get("class")
         if replacement is not None and _has_class_option(handler):
-            return self._usable(where, "class", replacement)
+            return self._replacing(where, replacement)
         return self._usable(where, "its entry point", handler)
 
+    def _replacing(self, where: str, replacement: Any) -> Any:
+        if not callable(replacement):
+            self.problems.append(f"{where}: option 'class' must be a class")
+            return None
+        handler = replacing(replacement)
+        if isinstance(handler, Maker) and not handler.ours:
+            self.warnings.append(
+                f"{where}: the class {handler.__qualname__} verifies its senders by itself; with a base class"
+                " from change_hooks.upstream that is done before it, and all options of the dialect work"
+            )
+        return handler
+
     def _usable(self, where: str, origin: str, handler: Any) -> Any:
-        if isinstance(handler, type) and callable(getattr(handler, "getChanges", None)):
+        if callable(getattr(handler, "getChanges", None)) if isinstance(handler, type) else callable(handler):
             return handler
         self.problems.append(f"{where}: {origin} must be a class with a method getChanges(request)")
         return None

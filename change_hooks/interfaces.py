@@ -145,6 +145,10 @@ class Enricher(Protocol):
     logged, and left as it is.
     """
 
+    @property
+    def requests(self) -> ForgeApi:
+        """The API, for handlers."""
+
     def enrich(self, event: EventType, *, complete: bool) -> Deferred[EventType]:
         """Look up what an event lacks; of a comment, the pull request as it is now.
 
@@ -156,6 +160,31 @@ class Enricher(Protocol):
 
         :param wanted: ``read``, ``write`` or ``admin``.
         """
+
+
+class ForgeApi(Protocol):
+    """A forge's API, for handlers; see :class:`change_hooks.forges.api.Api`."""
+
+    def repository(self, full_name: str, installation: str | int | None = None) -> ForgeApi:
+        """The API of one repository: paths start there, and the token is the one for it."""
+
+    async def get(self, *path: str | int, **query: str | int) -> Any:
+        """What is at *path*: plain objects."""
+
+    async def all(self, *path: str | int, most: int = ..., **query: str | int) -> list[Any]:
+        """The items of a list, of all its pages."""
+
+    async def post(self, *path: str | int, json: Any = None) -> Any:
+        """Create something."""
+
+    async def put(self, *path: str | int, json: Any = None) -> Any:
+        """Replace something."""
+
+    async def patch(self, *path: str | int, json: Any = None) -> Any:
+        """Change something."""
+
+    async def delete(self, *path: str | int) -> Any:
+        """Delete something."""
 
 
 class IPoller(Interface):

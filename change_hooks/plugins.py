@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -73,9 +74,14 @@ def installed(groups: Iterable[str] = DIALECT_GROUPS) -> Registry:
 
 
 class _Webhooks:
-    """``webhooks.base`` is the class registered as the dialect ``base``, and so on."""
+    """``webhooks.base`` is the class for what was written for Buildbot's ``base``, and so on. For a dialect that
+    Buildbot does not have, it is the class that is registered.
+    """
 
     def __getattr__(self, name: str) -> Any:
+        upstream = import_module("change_hooks.upstream")
+        if name in upstream.BY_NAME:
+            return upstream.BY_NAME[name]
         try:
             return installed().load(name)
         except KeyError:

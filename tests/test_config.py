@@ -63,7 +63,7 @@ def test_where_the_journal_is(url: str | None, path: str | None) -> None:
         ),
         ({"change_hook_dialects": ["base"]}, "change_hook_dialects must be a dict"),
         (
-            {"change_hook_dialects": {"bas": True}},
+            {"change_hook_dialects": {"bas": {"secret": "x"}}},
             "dialect 'bas': no dialect of this name; did you mean 'base'",
         ),
         (

@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from change_hooks.dialects.base import BaseHookHandler
+from change_hooks.dialects.gitea import GiteaHandler
 from change_hooks.plugins import DIALECT_GROUPS, PluginError, Registry, installed, webhooks
 
 OURS, BUILDBOTS = DIALECT_GROUPS
@@ -53,7 +54,8 @@ def test_an_entry_point_that_cannot_be_imported_is_reported_and_takes_no_other_d
 
 
 def test_webhooks_has_an_attribute_for_each_dialect() -> None:
-    assert webhooks.base is BaseHookHandler
+    assert issubclass(webhooks.base, BaseHookHandler)
+    assert webhooks.gitea is GiteaHandler
     assert "base" in dir(webhooks)
     with pytest.raises(AttributeError, match="nothing"):
         _ = webhooks.nothing

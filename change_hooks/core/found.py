@@ -52,7 +52,8 @@ def normal_changes(result: Any) -> Found:
     """What a handler returned, as changes.
 
     :param result: ``(changes, src)`` as Buildbot's handlers return it, with mappings or changes; or
-        :class:`~change_hooks.core.events.Ignored`, alone or in the place of the changes.
+        :class:`~change_hooks.core.events.Ignored`, alone or in the place of the changes. An empty list may
+        say why it is empty in an attribute ``reason``.
     :raises InvalidChange: one of the changes is none.
     """
     if isinstance(result, Ignored):
@@ -63,7 +64,9 @@ def normal_changes(result: Any) -> Found:
     if isinstance(found, Found):
         return found
     changes = [normal_change(change, src) for change in found or ()]
-    return Found(changes, "", about_change(changes[-1])) if changes else Found()
+    return (
+        Found(changes, "", about_change(changes[-1])) if changes else Found((), getattr(found, "reason", ""))
+    )
 
 
 def normal_change(found: object, src: str | None) -> Change:

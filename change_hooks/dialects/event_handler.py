@@ -23,7 +23,7 @@ from typing_extensions import TypeVar
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery, Stored
-from change_hooks.core.errors import BadPayload
+from change_hooks.core.errors import BadPayload, ConfigurationError
 from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.found import Found, normal_changes
 from change_hooks.core.options import Command, ForgeOptions, Options
@@ -33,13 +33,14 @@ from change_hooks.core.screening import NOT_PERMITTED
 from change_hooks.core.select import listed_properties
 from change_hooks.core.style import Style
 from change_hooks.dialects.handler import HookHandler
+from change_hooks.dialects.overrides import refuse_unused
 from change_hooks.flow import Steps, proceed
 from change_hooks.plugins import FORGE_GROUPS, installed
 
 if TYPE_CHECKING:
     from twisted.web.iweb import IRequest
 
-    from change_hooks.interfaces import Enricher
+    from change_hooks.interfaces import Enricher, ForgeApi
 
 log = Logger()
 
@@ -153,6 +154,11 @@ class EventHandler(HookHandler[Forge]):
     #: What a pull request lacks is looked up without the option ``complete``.
     completes_pulls: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if not cls.as_upstream:
+            refuse_unused(cls, cls.forge)
+
     def __init__(self, master: Any, options: Any) -> None:
         super().__init__(master, options)
         self._methods: dict[str, _Method] = {}
@@ -160,6 +166,10 @@ class EventHandler(HookHandler[Forge]):
         for name in dir(type(self)):
             if name.startswith(_PREFIX):
                 self._methods[name] = _Method.of(getattr(self, name))
+
+    def take_options(self, options: Any) -> None:
+        """See :meth:`HookHandler.take_options`."""
+        super().take_options(options)
         self._whitelist: tuple[str, ...] = getattr(
             self.settings, f"{self.prefix or self.forge}_property_whitelist", ()
         )
@@ -235,6 +245,17 @@ class EventHandler(HookHandler[Forge]):
         """The headers of :attr:`event_header` and :attr:`id_headers`."""
         names = dict.fromkeys(self.id_headers, id)
         return {self.event_header: event, **names} if self.event_header and event else names
+
+    @property
+    def api(self) -> ForgeApi:
+        """The forge's API, with the option ``token``.
+
+        :raises ConfigurationError: there is no client for this forge's.
+        """
+        forge = self._forge()
+        if forge is None:
+            raise ConfigurationError([f"there is no client for the API of {self.forge!r}"])
+        return forge.requests
 
     # The way of a delivery.
 

@@ -73,9 +73,14 @@ def make_handler(handler: Any, options: Any, context: Context) -> Any:
         # So it has its context while its constructor runs, which is told of master and options alone.
         made = handler.__new__(handler)
         made.context = context
-        type(made).__init__(made, context.master, options)
+        made.begin(options)
         return made
-    return handler(context.master, options)
+    made = handler(context.master, options)
+    if isinstance(made, HookHandler):
+        made.context = context
+    elif not callable(getattr(made, "getChanges", None)):
+        raise ConfigurationError([f"its handler is a {type(made).__name__}, without getChanges(request)"])
+    return made
 
 
 def making_handler(handler: Any, options: Any, context: Context) -> Steps[Any]:
@@ -130,20 +135,33 @@ class HookHandler(Generic[Opts]):
     secret_headers: ClassVar[tuple[str, ...]] = ()
     #: The arguments in the URL whose value is a secret. They are never stored.
     secret_arguments: ClassVar[tuple[str, ...]] = ()
+    #: True for classes that call what subclasses of Buildbot's classes override.
+    as_upstream: ClassVar[bool] = False
     #: What the handler gets beside its options; there before the constructor runs.
     context: Context = ALONE
 
     def __init__(self, master: Any, options: Any) -> None:
         self.master = master
-        options = rendered_now(self.Options, options, master)
+        self.take_options(options)
+
+    def take_options(self, options: Any) -> None:
+        """Read what the user wrote; part of the constructor.
+
+        :raises ConfigurationError: see the class.
+        """
+        options = rendered_now(self.Options, options, self.master)
         self.options: Mapping[str, Any] = options if isinstance(options, Mapping) else {}
         self.settings: Opts = cast("Opts", None)
         if self.Options is not None:
             problems, _ = check_options(type(self), self.options)
             if problems:
                 raise ConfigurationError(problems)
-            values = readable(self.Options, self.options, master, [])
+            values = readable(self.Options, self.options, self.master, [])
             self.settings = cast("Opts", read_options(self.Options, values)[0])
+
+    def begin(self, options: Any) -> None:
+        """Run the constructor, with what the user wrote; :attr:`context` is there."""
+        type(self).__init__(self, self.context.master, options)
 
     def getChanges(self, request: Any) -> Any:
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`."""
@@ -183,6 +201,10 @@ class HookHandler(Generic[Opts]):
         )
         return "signature"
 
+    def checked(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
+        """What :meth:`verify` says. The framework calls this."""
+        return self.verify(delivery, secrets)
+
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
         """The delivery as a sender that knows *secret* sends it: what :meth:`verify` accepts.
 
@@ -209,9 +231,9 @@ class HookHandler(Generic[Opts]):
         kind: Verification = "none"
         if secrets:
             if len(delivery.body) > LARGE:
-                kind = yield deferToThread(self.verify, delivery, secrets)
+                kind = yield deferToThread(self.checked, delivery, secrets)
             else:
-                kind = self.verify(delivery, secrets)
+                kind = self.checked(delivery, secrets)
         if kind == "none" and self.signed:
             raise SignatureMissing("the signature is missing; set the same secret on both sides")
         if kind == "none" and self.context.protected:

@@ -24,6 +24,7 @@ class Optioned(Protocol):
     """As much of a handler class as is asked here."""
 
     Options: ClassVar[type[Options] | None]
+    as_upstream: ClassVar[bool]
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
@@ -55,7 +56,8 @@ def check_written(handler: type[Optioned], written: Any, *, protected: bool) -> 
     for name in values:
         if name not in names:
             message = f"unknown option {name!r}{nearest(str(name), names)}"
-            certain = "Options" in vars(handler) or get_close_matches(str(name), names, 1, 0.8)
+            near = not handler.as_upstream and get_close_matches(str(name), names, 1, 0.8)
+            certain = near or "Options" in vars(handler)
             (problems if certain else doubts).append(message)
     problems += handler.conflicts(values)
     if not problems:

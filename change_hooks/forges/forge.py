@@ -15,6 +15,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
 from change_hooks.core.events import Comment, Commit, Event, PullRequest, RefUpdate, Repository, is_zeros
+from change_hooks.forges.api import Api
 from change_hooks.forges.rest import ANYTHING, Rest, RestError, Subject, names
 from change_hooks.forges.tokens import authorization, bearer
 from change_hooks.http_answers import http_client
@@ -92,6 +93,11 @@ class Forge:
             attempts=attempts,
         )
 
+    @property
+    def requests(self) -> Api:
+        """The API, for handlers."""
+        return Api(self.rest, self.repository_path)
+
     # What the framework calls.
 
     def enrich(self, event: Event, *, complete: bool = False) -> Deferred[Event]:
@@ -118,6 +124,13 @@ class Forge:
         return Deferred.fromCoroutine(self._permission(repository, login, wanted, installation))
 
     # What each forge says.
+
+    def repository_path(self, full_name: str) -> Sequence[str]:
+        """Where a repository stands in the API.
+
+        :raises RestError: its name is not one that the API knows.
+        """
+        return ("repos", *names(full_name))
 
     async def commits(self, update: RefUpdate) -> list[Commit]:
         """All new commits of an update, oldest first, at most :data:`MOST_COMMITS`."""

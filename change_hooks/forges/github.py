@@ -122,7 +122,7 @@ class GitHub(Forge):
 
 
 def _paths(files: list[Any]) -> list[str]:
-    return texts(files, "previous_filename", "filename")
+    return texts(files, "filename", "previous_filename")
 
 
 def _commit(item: Any) -> Commit:

@@ -158,7 +158,7 @@ def test_the_class_of_the_specification() -> None:
         "/github", json={"text": "x"}, headers={"X-GitHub-Event": "blah"}
     )
     assert (reply.status, changes[0].comments) == (202, "x")
-    with pytest.raises(ConfigurationError, match="class must be a class"):
+    with pytest.raises(ConfigurationError, match="option 'class' must be a class"):
         make_resource({"change_hook_dialects": {"github": {"class": 5}}}, sink=changes.append)
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ from change_hooks.dialects.event_handler import (
     printable,
     shaped,
 )
+from change_hooks.dialects.github import GitHubEventHandler
 from change_hooks.dialects.handler import LARGE, Context, HookHandler, check_options, make_handler
 from change_hooks.flow import as_deferred, proceed
 from tests.conftest import delivery, has_fired, result_of
@@ -385,10 +387,6 @@ def test_a_handler_has_its_context_while_its_constructor_runs() -> None:
 
     handler = make_handler(Curious, {}, Context(name="toy", http="client", master="m"))
     assert handler.seen == ("toy", "client", "m")
-    assert make_handler(lambda master, options: (master, options), {"a": 1}, Context(master="m")) == (
-        "m",
-        {"a": 1},
-    )
 
 
 def test_what_its_own_headers_hold_is_stored_and_what_is_secret_is_not() -> None:
@@ -690,6 +688,12 @@ def test_a_forge_without_an_api_has_its_changes_as_they_come() -> None:
     assert found[0].properties["change_hook_missing"] == ["files"]
 
 
+def test_a_handler_has_the_api_of_its_forge() -> None:
+    with pytest.raises(ConfigurationError, match="there is no client for the API of 'toy'"):
+        _ = ToyHandler(None, {}).api
+    assert GitHubEventHandler(None, {}).api is not None
+
+
 def test_several_events_and_what_is_ignored() -> None:
     found, _ = told([UPDATE, Ignored("x"), UPDATE])
     assert len(found) == 2
@@ -714,8 +718,15 @@ def test_an_api_is_made_once_with_the_options_and_the_context(monkeypatch: pytes
 
 
 def test_a_maker_of_handlers_that_is_no_class_is_given_master_and_options() -> None:
-    made = make_handler(lambda master, options: (master, options), {"x": 1}, Context(master="m"))
-    assert made == ("m", {"x": 1})
+    context = Context(master="m", name="toy")
+    made = make_handler(
+        lambda master, options: SimpleNamespace(given=(master, options), getChanges=print), {"x": 1}, context
+    )
+    assert made.given == ("m", {"x": 1})
+    ours = make_handler(partial(ToyHandler), {}, context)
+    assert (ours.master, ours.context) == ("m", context)
+    with pytest.raises(ConfigurationError, match="its handler is a tuple, without getChanges"):
+        make_handler(lambda *given: given, {}, context)
 
 
 def test_a_secret_in_the_environment_that_is_not_there_is_named() -> None:

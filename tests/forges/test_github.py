@@ -51,7 +51,7 @@ def test_the_files_and_the_head_commit_of_a_pull_request() -> None:
         7,
     ]
     pull = enriched(api, PULL)
-    assert pull.files == ["a.c", "b.c", "ü.c"]
+    assert pull.files == ["b.c", "a.c", "ü.c"]
     assert (pull.head_commit.id, pull.head_commit.message) == (SHA, "commit 9")
     assert pull.head_commit.author == "Änne <aenne@example.com>"
     assert sorted(api.paths()) == [f"/repos/o/r/commits/{SHA}", "/repos/o/r/pulls/7/files"]

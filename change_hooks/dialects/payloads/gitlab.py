@@ -218,7 +218,7 @@ class MergeRequestAttributes(Shape):
         target, source = self.target or project or Project(), self.source or Project()
         commit = self.last_commit.commit() if self.last_commit is not None else None
         if self.target_branch is None:
-            raise BadPayload("is missing", "$.object_self.target_branch")
+            raise BadPayload("is missing", f"$.{field}.target_branch")
         return PullRequest(
             repository=repository(target, target, usual="https"),
             number=self.iid,

@@ -1,0 +1,101 @@
+"""A forge's API as handlers see it.
+
+Strategy: a path is given in segments, so that nothing of a payload can lead a request elsewhere; each is
+checked. See :mod:`change_hooks.forges.rest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from change_hooks.forges.rest import ANYTHING, Got, Query, Rest, Subject
+
+#: How many pages :meth:`Api.all` reads.
+PAGES = 30
+
+
+class Api:
+    """Sends requests to a forge's API, with the endpoint's token.
+
+    :param rest: what sends them.
+    :param path: what each path begins with.
+    :param about: whose token is wanted.
+    :param repository_path: the path of a repository, by its full name.
+
+    Every request fails with :class:`~change_hooks.forges.rest.RestError`, whose ``status`` is that of the
+    answer, or 0 when there was none.
+    """
+
+    def __init__(
+        self,
+        rest: Rest,
+        repository_path: Callable[[str], Sequence[str]],
+        *,
+        path: Sequence[str] = (),
+        about: Subject = ANYTHING,
+    ) -> None:
+        self._rest = rest
+        self._repository_path = repository_path
+        self._path = tuple(path)
+        self._about = about
+
+    def repository(self, full_name: str, installation: str | int | None = None) -> Api:
+        """The API of one repository: paths start there, and the token is the one for it.
+
+        :param full_name: ``owner/name``.
+        :param installation: by which an App of the forge gets its tokens, when it is known.
+        """
+        about = Subject(full_name, None if installation is None else str(installation))
+        path = self._repository_path(full_name)
+        return Api(self._rest, self._repository_path, path=path, about=about)
+
+    async def get(self, *path: str | int, **query: str | int) -> Any:
+        """What is at *path*: plain objects."""
+        got = await self._rest.get(*self._full(path), query=_query(query), about=self._about)
+        return got.value
+
+    async def all(self, *path: str | int, most: int = PAGES, **query: str | int) -> list[Any]:
+        """The items of a list, of all its pages.
+
+        :param most: pages are read.
+        """
+        items, _ = await self._rest.all(
+            *self._full(path), pager=self._linked, most=most, query=_query(query), about=self._about
+        )
+        return items
+
+    def _linked(self, got: Got, items: list[Any], query: Query) -> Query | None:
+        return self._rest.link(got)
+
+    async def post(self, *path: str | int, json: Any = None) -> Any:
+        """Create something.
+
+        :param json: the body; None: there is none.
+        """
+        return await self._send("POST", path, json)
+
+    async def put(self, *path: str | int, json: Any = None) -> Any:
+        """Replace something."""
+        return await self._send("PUT", path, json)
+
+    async def patch(self, *path: str | int, json: Any = None) -> Any:
+        """Change something."""
+        return await self._send("PATCH", path, json)
+
+    async def delete(self, *path: str | int) -> Any:
+        """Delete something."""
+        return await self._send("DELETE", path, None)
+
+    async def _send(self, method: str, path: Sequence[str | int], json: Any) -> Any:
+        return (await self._rest.send(method, *self._full(path), json=json, about=self._about)).value
+
+    def _full(self, path: Sequence[str | int]) -> tuple[str, ...]:
+        return (*self._path, *map(str, path))
+
+
+def _query(query: dict[str, str | int]) -> Query:
+    return {name: str(value) for name, value in query.items()}
+
+
+__all__ = ["PAGES", "Api"]

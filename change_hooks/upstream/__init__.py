@@ -1,0 +1,48 @@
+"""Handler classes for subclasses that were written for Buildbot's.
+
+Strategy: these have the names, constructors and methods that subclasses of Buildbot's classes call and
+override, and give changes as dicts that can be edited. What a forge sends is read, and the options are
+applied, by the dialects; nothing of the dialects knows of this package. The import line of such a subclass
+changes, and nothing else::
+
+    from change_hooks.upstream import GitHubEventHandler    # was: from buildbot.www.hooks.github import …
+
+Source: the documentation of Buildbot's change hooks; ``buildbot/www/hooks/``.
+"""
+
+from collections.abc import Mapping
+
+from change_hooks.dialects.poller import PollingHandler
+from change_hooks.upstream.base import BaseHookHandler
+from change_hooks.upstream.bitbucket import (
+    BitbucketCloudEventHandler,
+    BitBucketHandler,
+    BitbucketServerEventHandler,
+)
+from change_hooks.upstream.github import GitHubEventHandler, GitHubHandler
+from change_hooks.upstream.gitlab import GitLabHandler
+from change_hooks.upstream.gitorious import GitoriousHandler
+
+#: As ``buildbot.plugins.webhooks`` has them.
+BY_NAME: Mapping[str, type] = {
+    "base": BaseHookHandler,
+    "bitbucket": BitBucketHandler,
+    "bitbucketcloud": BitbucketCloudEventHandler,
+    "bitbucketserver": BitbucketServerEventHandler,
+    "github": GitHubHandler,
+    "gitlab": GitLabHandler,
+    "gitorious": GitoriousHandler,
+    "poller": PollingHandler,
+}
+__all__ = [
+    "BY_NAME",
+    "BaseHookHandler",
+    "BitBucketHandler",
+    "BitbucketCloudEventHandler",
+    "BitbucketServerEventHandler",
+    "GitHubEventHandler",
+    "GitHubHandler",
+    "GitLabHandler",
+    "GitoriousHandler",
+    "PollingHandler",
+]

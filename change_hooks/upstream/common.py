@@ -1,0 +1,246 @@
+"""What the classes of this package have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar, copy_context
+from datetime import datetime, timezone
+from time import time
+from typing import Any, ClassVar
+
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from typing_extensions import TypeVar
+
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.options import ForgeOptions
+from change_hooks.core.payload import decode, expect_mapping
+from change_hooks.core.select import listed_properties
+from change_hooks.dialects.event_handler import EventHandler, method_name, printable
+from change_hooks.dialects.overrides import mentions
+from change_hooks.flow import Steps, followed
+
+Forge = TypeVar("Forge", bound=ForgeOptions, default=ForgeOptions)
+
+
+#: The delivery that is being handled. Subclasses hand payloads about, and copy them; the delivery follows.
+_handled: ContextVar[Delivery | None] = ContextVar("change_hooks.upstream.delivery", default=None)
+
+
+def handled() -> Delivery | None:
+    """The delivery that is being handled: verified, unless the handler sees to that by itself. Known until
+    the method for its event waits for something.
+    """
+    return _handled.get()
+
+
+def within(delivery: Delivery | None, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call *function* while *delivery* is handled."""
+    context = copy_context()
+    context.run(_handled.set, delivery)
+    return context.run(function, *arguments)
+
+
+class Listed(list[dict[str, Any]]):
+    """Changes as dicts, which may be edited.
+
+    :param reason: why there are none.
+    """
+
+    def __init__(self, changes: Iterable[dict[str, Any]] = (), reason: str = "") -> None:
+        super().__init__(changes)
+        self.reason = reason
+
+
+class Origin:
+    """See :class:`change_hooks.core.policy.Source`."""
+
+    def __init__(self, payload: Mapping[str, Any], listed: Mapping[str, Any]) -> None:
+        self.payload = payload
+        self.listed = listed
+
+    def argument(self, name: str) -> str | None:
+        """An argument of the URL."""
+        return argument(name)
+
+
+def argument(name: str) -> str | None:
+    """An argument of the URL of the delivery that is being handled."""
+    delivery = handled()
+    values = None if delivery is None else delivery.query.get(name.encode())
+    return values[0].decode("utf-8", "replace") if values and values[0] else None
+
+
+def as_delivery(request: Delivery | IRequest) -> Delivery:
+    """A delivery; of a live request, with all that it holds."""
+    if isinstance(request, Delivery):
+        return request
+    return Delivery.from_request(request, received=time())
+
+
+def as_dict(change: Change) -> dict[str, Any]:
+    """A change as Buildbot's handlers give it: with a date as such, and no field that they leave out."""
+    fields = change.as_dict()
+    del fields["src"]
+    if change.when_timestamp is not None:
+        fields["when_timestamp"] = datetime.fromtimestamp(change.when_timestamp, timezone.utc)
+    for name in ("codebase", "committer"):
+        if fields[name] is None:
+            del fields[name]
+    return fields
+
+
+class Upstream(EventHandler[Forge]):
+    """The base of those that have a method for each event, or for each kind of them.
+
+    Attributes that a constructor may set (``_codebase``, ``_secret`` …) are taken over as options when it has
+    run. Of the options that ours have and Buildbot's do not, those work here that need no look-up.
+    """
+
+    as_upstream: ClassVar[bool] = True
+    #: What the names of listed properties begin with.
+    property_basename: ClassVar[str] = ""
+    external_property_whitelist: Sequence[str] = ()
+    external_property_denylist: Sequence[str] = ()
+    #: True where subclasses may rely on having results at once, and not as Deferreds.
+    at_once: ClassVar[bool] = False
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
+        """Classes made for Buildbot look nothing up by themselves."""
+        return super().conflicts(options) + [
+            f"option {name!r} has no effect on a class made for Buildbot's"
+            for name in ("complete", "commands")
+            if options.get(name)
+        ]
+
+    def attributes(self) -> Mapping[str, Any]:
+        """The options that a subclass may have set as attributes."""
+        return {}
+
+    def settle(self) -> None:
+        """Take over what the constructor of a subclass has set."""
+        changed = {
+            name: value for name, value in self.attributes().items() if value != self.options.get(name)
+        }
+        if changed:
+            self.take_options({**self.options, **changed})
+
+    def begin(self, options: Any) -> None:
+        """See :meth:`HookHandler.begin`."""
+        super().begin(options)
+        self.settle()
+
+    def also(self, options: Mapping[str, Any]) -> None:
+        """Take the options over that Buildbot does not hand to its classes."""
+        self.take_options({**options, **self.attributes()})
+
+    # Verification.
+
+    @property
+    def authenticates_itself(self) -> bool:
+        """True when a subclass reads payloads by itself, without ours: then it verifies them, too."""
+        return _replaces(type(self), "_get_payload") or _replaces(type(self), "process")
+
+    def verified(self, delivery: Delivery) -> Steps[Delivery]:
+        """See :meth:`HookHandler.verified`."""
+        if self.authenticates_itself and delivery.verification is None:
+            return delivery.replace(verification="password" if self.context.protected else "none")
+        return (yield from super().verified(delivery))
+
+    # The way of a request.
+
+    def getChanges(self, request: Any) -> Any:
+        """``(changes, src)``, or a Deferred of it."""
+        return self.process(request)
+
+    def process(self, request: Any) -> Any:
+        """``(changes, src)``, or a Deferred of it. Calls :meth:`_get_payload`, and the event's method."""
+        return self._run(self._processing(request))
+
+    def _get_payload(self, request: Any) -> Any:
+        """The payload of a request, verified; or a Deferred of it."""
+        return self._run(self._reading(request))
+
+    def extractProperties(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """The properties that the whitelist takes out of *payload*."""
+        listed, denied = self.external_property_whitelist, tuple(self.external_property_denylist)
+        patterns = [listed] if isinstance(listed, str) else list(listed or ())
+        found = listed_properties(self.property_basename, payload, patterns)
+        return {
+            name: value
+            for name, value in found.items()
+            if name not in denied and not name.startswith(tuple(f"{denial}." for denial in denied))
+        }
+
+    def _run(self, steps: Steps[Any]) -> Any:
+        return followed(steps) if not self.at_once else now(steps)
+
+    def _reading(self, request: Any) -> Steps[dict[str, Any]]:
+        delivery = as_delivery(request)
+        if delivery.verification is None:
+            delivery = yield from super().verified(delivery)
+        return dict(expect_mapping(decode(self.document(delivery), Any)))
+
+    def _processing(self, request: Any) -> Steps[Any]:
+        self.settle()
+        delivery = yield from self.verified(as_delivery(request))
+        payload = yield self._get_payload(delivery)
+        name = self.event(delivery, self.document(delivery))
+        method = self._methods.get(method_name(name))
+        if method is None:
+            return Listed((), f"the event {printable(name)!r} is not handled"), self.src
+        arguments = (payload, name) if method.takes_event else (payload,)
+        result = yield within(delivery, method.call, *arguments)
+        return (
+            result
+            if result.__class__ is tuple
+            else (yield within(delivery, self._listed, result, payload, name))
+        )
+
+    def _listed(self, events: Any, payload: Mapping[str, Any], name: str) -> tuple[Listed, str | None]:
+        listed = self.extractProperties(self.property_source(name, payload))
+        return self.decided(events, payload, name, listed=listed), self.src
+
+    def decided(
+        self,
+        events: Any,
+        payload: Mapping[str, Any],
+        name: str,
+        *,
+        listed: Mapping[str, Any] | None = None,
+    ) -> Listed:
+        """What the options say about neutral events, as dicts.
+
+        :param events: one, or several.
+        :param listed: more properties.
+        """
+        self.settle()
+        several = events if isinstance(events, (list, tuple)) else [events]
+        found = self._policy.decide(several, Origin(payload, listed or {}), name)
+        return Listed(map(as_dict, found), found.reason)
+
+
+def _replaces(handler: type, name: str) -> bool:
+    """True when a subclass has its own method *name*, which does not call the one that it overrides."""
+    for cls in handler.__mro__:
+        method = vars(cls).get(name)
+        if method is not None:
+            return not cls.__module__.startswith("change_hooks.") and not mentions(method, name)
+    return False
+
+
+def now(steps: Steps[Any]) -> Any:
+    """What *steps* return; a Deferred only when they have to wait."""
+    later = followed(steps)
+    if not later.called:
+        return later
+    found: list[Any] = []
+    later.addBoth(found.append)
+    if isinstance(found[0], Failure):
+        found[0].raiseException()
+    return found[0]
+
+
+__all__ = ["Listed", "Origin", "Upstream", "argument", "as_delivery", "as_dict", "handled", "now", "within"]
