@@ -272,9 +272,11 @@ class _Reader:
         try:
             handler = self.registry.load(dialect)
         except KeyError:
-            unknown = f"{where}: no dialect of this name{nearest(str(dialect), self.registry.names())}"
+            known = self.registry.names()
             # Buildbot takes a name that nobody knows, and does nothing with it.
-            (self.problems if options else self.warnings).append(unknown)
+            wanted = options or get_close_matches(str(dialect), known, 1, 0.8)
+            unknown = f"{where}: no dialect of this name{nearest(str(dialect), known)}"
+            (self.problems if wanted else self.warnings).append(unknown)
             return None
         except PluginError as error:
             self.problems.append(f"{where}: {error}")

@@ -74,7 +74,7 @@ def installed(groups: Iterable[str] = DIALECT_GROUPS) -> Registry:
 
 
 class _Webhooks:
-    """``webhooks.base`` is the class for what was written for Buildbot's ``base``, and so on. For a dialect that
+    """``webhooks.base`` is the class for subclasses of Buildbot's ``base``, and so on. For a dialect that
     Buildbot does not have, it is the class that is registered.
     """
 

@@ -63,7 +63,7 @@ def test_where_the_journal_is(url: str | None, path: str | None) -> None:
         ),
         ({"change_hook_dialects": ["base"]}, "change_hook_dialects must be a dict"),
         (
-            {"change_hook_dialects": {"bas": {"secret": "x"}}},
+            {"change_hook_dialects": {"bas": True}},
             "dialect 'bas': no dialect of this name; did you mean 'base'",
         ),
         (
@@ -386,3 +386,19 @@ def test_no_repr_shows_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         type(each).__name__ for each in ours
     }
     assert [each for each in ours if "s3cr3t" in f"{each!r} {each}"] == []
+
+
+def test_a_name_that_nobody_registers_is_doubtful_when_nothing_is_asked_of_it() -> None:
+    config = read_www({"change_hook_dialects": {"googlecode": True, "phabricator": {}}})
+    assert config.endpoints == ()
+    assert [warning.partition(";")[0] for warning in config.warnings] == [
+        "dialect 'googlecode': no dialect of this name",
+        "dialect 'phabricator': no dialect of this name",
+    ]
+    problem = problems_of({"change_hook_dialects": {"googlecode": {"secret": "x"}}})
+    assert problem.startswith("dialect 'googlecode': no dialect of this name")
+
+
+def test_what_stands_in_class_must_be_callable() -> None:
+    assert "option 'class' must be a class" in problems_of({"change_hook_dialects": {"github": {"class": 5}}})
+    assert "custom_class must be a class" in problems_of({"change_hook_dialects": {"x": {"custom_class": 5}}})

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.events import Commit, PullRequest, RefUpdate
-from change_hooks.core.policy import head_message
+from change_hooks.core.screening import head_message
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips, is_skipped
 from change_hooks.dialects import github as dialect
 from change_hooks.flow import Steps, followed
