@@ -1,36 +1,44 @@
-"""Receive the webhooks of code forges and commit hooks, and lose none."""
+"""Receive the webhooks of code forges and commit hooks, and lose none.
 
-from change_hooks.core.change import Change
-from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import (
-    BadPayload,
-    ConfigurationError,
-    DeliveryError,
-    NotAuthenticated,
-    SignatureMismatch,
-    SignatureMissing,
-    Unavailable,
-    UnsupportedContentType,
-)
-from change_hooks.core.events import Comment, Commit, Ignored, Person, PullRequest, RefUpdate, Repository
-from change_hooks.core.options import ForgeOptions, option
-from change_hooks.core.payload import Shape
-from change_hooks.core.push import Push
-from change_hooks.dialects.event_handler import EventHandler, shaped
-from change_hooks.dialects.handler import HookHandler
-from change_hooks.interfaces import (
-    IChangeSink,
-    IDeliverySink,
-    IHookHandler,
-    IJournal,
-    IPoller,
-    SinkBusy,
-    SinkError,
-    SinkOutput,
-    SinkRefused,
-)
-from change_hooks.journal import ChangeKey
-from change_hooks.service import ChangeHookService, make_resource
+Strategy: a name is imported when it is first used, so that a command, or a commit hook, loads no more than it
+needs.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from change_hooks.core.change import Change
+    from change_hooks.core.delivery import Delivery
+    from change_hooks.core.errors import (
+        BadPayload,
+        ConfigurationError,
+        DeliveryError,
+        NotAuthenticated,
+        SignatureMismatch,
+        SignatureMissing,
+        Unavailable,
+        UnsupportedContentType,
+    )
+    from change_hooks.core.events import Comment, Commit, Ignored, Person, PullRequest, RefUpdate, Repository
+    from change_hooks.core.options import ForgeOptions, option
+    from change_hooks.core.payload import Shape
+    from change_hooks.core.push import Push
+    from change_hooks.dialects.event_handler import EventHandler, shaped
+    from change_hooks.dialects.handler import HookHandler
+    from change_hooks.interfaces import (
+        IChangeSink,
+        IDeliverySink,
+        IHookHandler,
+        IJournal,
+        IPoller,
+        SinkBusy,
+        SinkError,
+        SinkOutput,
+        SinkRefused,
+    )
+    from change_hooks.journal import ChangeKey
+    from change_hooks.service import ChangeHookService, make_resource
 
 __all__ = [
     "BadPayload",
@@ -70,3 +78,50 @@ __all__ = [
     "option",
     "shaped",
 ]
+
+_MODULES = {
+    "core.change": ("Change",),
+    "core.delivery": ("Delivery",),
+    "core.errors": (
+        "BadPayload",
+        "ConfigurationError",
+        "DeliveryError",
+        "NotAuthenticated",
+        "SignatureMismatch",
+        "SignatureMissing",
+        "Unavailable",
+        "UnsupportedContentType",
+    ),
+    "core.events": ("Comment", "Commit", "Ignored", "Person", "PullRequest", "RefUpdate", "Repository"),
+    "core.options": ("ForgeOptions", "option"),
+    "core.payload": ("Shape",),
+    "core.push": ("Push",),
+    "dialects.event_handler": ("EventHandler", "shaped"),
+    "dialects.handler": ("HookHandler",),
+    "interfaces": (
+        "IChangeSink",
+        "IDeliverySink",
+        "IHookHandler",
+        "IJournal",
+        "IPoller",
+        "SinkBusy",
+        "SinkError",
+        "SinkOutput",
+        "SinkRefused",
+    ),
+    "journal": ("ChangeKey",),
+    "service": ("ChangeHookService", "make_resource"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -70,6 +70,8 @@ class Durable:
             for sink in set(waiting) - set(self._dispatcher.sinks):
                 log.warn("changes wait for the sink {sink!r}, which is not configured now", sink=sink)
         except Unavailable:
+            if self._stopped:
+                return
             log.error("the journal cannot be opened now; deliveries are answered 503 until it can")
         if self._stopped:
             return

@@ -15,14 +15,17 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
+from change_hooks.addresses import clickable
 from change_hooks.admin.settings import DEFAULT_PORT as ADMIN_PORT
 from change_hooks.config import DEFAULT_JOURNAL, DEFAULT_PORT, FileConfig, load_file
 from change_hooks.core.errors import ConfigurationError, Unavailable
-from change_hooks.journal.address import check_journal
+from change_hooks.journal.address import check_journal, shown
 from change_hooks.pollers.base import Poller
 from change_hooks.pollers.polling import Polling
 from change_hooks.service import ChangeHookService
 
+#: What the embedded default listens on.
+LOCAL = "127.0.0.1"
 #: How the address of a journal in a file begins; its path follows.
 SQLITE = "sqlite:///"
 
@@ -37,17 +40,27 @@ class StandaloneService(MultiService):
     :param path: the configuration file; None for the embedded default: the dialect ``base`` on
         127.0.0.1:8010, and a journal in the current folder.
     :param reactor: the reactor.
+    :param port: a port's number, or an endpoint string, instead of the configuration's.
     :param listener: what listens instead of the reactor.
     :param first: False for a process beside others of the same configuration: its pollers look only when they
         are told to, and another one has the port of ``change_hook_admin``.
     :raises ConfigurationError: with everything that is wrong.
     """
 
-    def __init__(self, path: Path | None, reactor: Any, *, listener: Any = None, first: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        reactor: Any,
+        *,
+        port: str | None = None,
+        listener: Any = None,
+        first: bool = True,
+    ) -> None:
         super().__init__()
         self._path = path
+        self._asked_port = port
         self._reactor = reactor
-        settings = standalone_settings(path)
+        settings = standalone_settings(path, port)
         self._endpoint = serverFromString(reactor if listener is None else listener, settings.port)
         self.port = settings.port
         self._polling = Polling(settings.state, reactor, by_itself=first)
@@ -79,10 +92,19 @@ class StandaloneService(MultiService):
     def listen(self) -> Any:
         """Listen. Fires when that is so, or fails with what stands in the way."""
         self._listening = yield self._endpoint.listen(self.hooks.site)
-        log.info("listening on {address}", address=self._listening.getHost())
-        for endpoint in self.hooks.config.endpoints:
+        if self._first:
+            self._say_where()
+        log.info("ready")
+
+    def _say_where(self) -> None:
+        config = self.hooks.config
+        log.info("journal: {journal}", journal=shown(config.journal))
+        for name in config.sinks:
+            log.info("sink: {name}", name=name)
+        address = clickable(self._listening.getHost(), self.port)
+        for endpoint in config.endpoints:
             if endpoint.name not in self.hooks.off:
-                log.info("taking deliveries at /change_hook/{name}", name=endpoint.name)
+                log.info("listening at {address}/change_hook/{name}", address=address, name=endpoint.name)
 
     def startService(self) -> None:
         """Start what is inside, and listen to SIGHUP."""
@@ -94,7 +116,7 @@ class StandaloneService(MultiService):
     def reload(self) -> None:
         """Read the configuration again; when something is wrong with it, go on with the old one."""
         try:
-            settings = standalone_settings(self._path)
+            settings = standalone_settings(self._path, self._asked_port)
             self.hooks.reconfigure(self._www(settings))
         except ConfigurationError as error:
             for problem in error.problems:
@@ -111,6 +133,7 @@ class StandaloneService(MultiService):
         drained = self.hooks.drain()
         if self._listening is not None:
             yield self._listening.stopListening()
+            log.info("listening no more; finishing what is in flight")
         yield self._polling.stop()
         yield drained
         yield super().stopService()
@@ -140,9 +163,10 @@ class Settings(msgspec.Struct, frozen=True):
         return f"Settings(base={self.base!r}, port={self.port!r})"
 
 
-def standalone_settings(path: Path | None) -> Settings:
+def standalone_settings(path: Path | None, port: str | None = None) -> Settings:
     """The settings in a file; None: the embedded default.
 
+    :param port: instead of the one in the file.
     :raises ConfigurationError: with everything that is wrong.
     """
     if path is None:
@@ -153,20 +177,32 @@ def standalone_settings(path: Path | None) -> Settings:
         }
         base = Path.cwd()
         state = _state()
-        return Settings(_kept_in(state, www), base, f"tcp:{DEFAULT_PORT}:interface=127.0.0.1", state or base)
+        return Settings(_kept_in(state, www), base, _endpoint(port, LOCAL, DEFAULT_PORT), state or base)
     config = load_file(path)
     base = config.path.parent
     state = _state()
     return Settings(
         _kept_in(state, config.www),
         base,
-        f"tcp:{config.port}" if isinstance(config.port, int) else config.port,
+        _endpoint(port, "", config.port),
         state or base,
         _pollers(config),
         config.path,
         is_master="builders" in config.settings,
         doubts=tuple(_doubts(config)),
     )
+
+
+def _endpoint(asked: str | None, interface: str, otherwise: int | str) -> str:
+    """An endpoint string.
+
+    :param asked: a port's number, or an endpoint string.
+    :param interface: of a port that is a number; empty: all.
+    """
+    port = str(otherwise) if asked is None else asked
+    if not port.isdigit():
+        return port
+    return f"tcp:{port}:interface={interface}" if interface else f"tcp:{port}"
 
 
 def _state() -> Path | None:

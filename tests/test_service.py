@@ -9,6 +9,7 @@ import pytest
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogLevel, capturedLogs
 from zope.interface import implementer
 
 from change_hooks import (
@@ -675,3 +676,15 @@ def test_a_service_finishes_only_what_was_postponed_by_its_own(tmp_path: Path) -
         rig.run()
     assert changes["second"] == []
     assert len(changes[""]) == 1
+
+
+def test_one_that_is_stopped_while_it_opens_its_journal_reports_no_error(tmp_path: Path) -> None:
+    rig = Rig(BASE, tmp_path)
+    opened: Deferred[None] = Deferred()
+    rig.journal.open = lambda: opened
+    with capturedLogs() as events:
+        rig.service.startService()
+        rig.service.stopService()
+        opened.errback(Unavailable("the journal is closed"))
+        rig.run()
+    assert [event for event in events if event["log_level"] >= LogLevel.error] == []

@@ -58,3 +58,22 @@ def test_the_folder_of_the_file_is_entered_and_left(tmp_path: Path, monkeypatch:
     assert enter(None) is None
     assert enter(Path("missing/x.cfg")) == tmp_path / "missing" / "x.cfg"
     assert Path.cwd() == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("asked", "port"),
+    [
+        (None, "tcp:8010:interface=127.0.0.1"),
+        ("9000", "tcp:9000:interface=127.0.0.1"),
+        ("tcp:9000:interface=127.0.0.2", "tcp:9000:interface=127.0.0.2"),
+    ],
+)
+def test_the_port_of_the_embedded_default(asked: str | None, port: str) -> None:
+    assert standalone_settings(None, asked).port == port
+
+
+def test_a_port_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> None:
+    path = configured(tmp_path, "sqlite:///j.sqlite")
+    assert standalone_settings(path).port == "tcp:8010"
+    assert standalone_settings(path, "9000").port == "tcp:9000"
+    assert standalone_settings(path, "unix:socket").port == "unix:socket"

@@ -11,6 +11,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
+from change_hooks.addresses import clickable
+
 #: How long to wait before the port is tried again that could not be opened, in seconds.
 AGAIN = 10.0
 
@@ -44,7 +46,7 @@ class AdminPort:
 
     def _listens(self, listening: Any) -> None:
         self._listening = listening
-        log.info("the page for operators is on {address}", address=listening.getHost())
+        log.info("the page for operators: {address}/", address=clickable(listening.getHost(), self._port))
 
     def _cannot(self, failure: Failure) -> None:
         log.error(

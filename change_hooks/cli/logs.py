@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from datetime import datetime, timezone
 from typing import Any, TextIO
 
+from constantly import NamedConstant  # type: ignore[import-untyped]
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     eventAsText,
     formatEvent,
     globalLogBeginner,
 )
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import implementer, provider
 
 from change_hooks.cli.common import json_line
 from change_hooks.incidents import frames
@@ -25,11 +30,13 @@ from change_hooks.incidents import frames
 #: The levels, as the command line calls them, with their names in the log.
 LEVELS = {"debug": "debug", "info": "info", "warning": "warn", "error": "error"}
 _PLAIN = (str, int, float, bool)
+#: What Twisted says of each port, which we say in our own words.
+_PORTS = re.compile(r"\(.* Port .* Closed\)|.* starting on .*|(?:Starting|Stopping) factory .*")
 
 
 @implementer(ILogObserver)
 class JSONLines:
-    """Writes each event as one line: ``time`` (seconds since the epoch), ``level``, ``namespace``,
+    """Writes each event as one line: ``time`` (RFC 3339, UTC), ``level``, ``namespace``,
     ``message``, and the event's own fields.
 
     :param file: where to.
@@ -41,7 +48,7 @@ class JSONLines:
     def __call__(self, event: LogEvent) -> None:
         """Write *event*."""
         fields: dict[str, Any] = {
-            "time": event.get("log_time"),
+            "time": _moment(event.get("log_time") or 0.0),
             "level": getattr(event.get("log_level"), "name", "info"),
             "namespace": event.get("log_namespace"),
             "message": formatEvent(event),
@@ -53,6 +60,11 @@ class JSONLines:
             fields["traceback"] = what_broke(event["log_failure"])
         self._file.write(json_line(fields) + "\n")
         self._file.flush()
+
+
+def _moment(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z"
 
 
 def what_broke(failure: Failure) -> str:
@@ -78,7 +90,16 @@ def begin_logging(log_format: str, least: str = "info") -> None:
         JSONLines(sys.stderr) if log_format == "json" else FileLogObserver(sys.stderr, _as_text)
     )
     predicate = LogLevelFilterPredicate(LogLevel.levelWithName(LEVELS[least]))
-    globalLogBeginner.beginLoggingTo([FilteringLogObserver(observer, [predicate])], redirectStandardIO=False)
+    filtered = FilteringLogObserver(observer, [predicate, _not_of_ports])
+    globalLogBeginner.beginLoggingTo([filtered], redirectStandardIO=False)
+
+
+@provider(ILogFilterPredicate)
+def _not_of_ports(event: LogEvent) -> NamedConstant:
+    legacy = event.get("log_namespace") == "log_legacy" and event.get("log_level") is LogLevel.info
+    if legacy and _PORTS.fullmatch(formatEvent(event)):
+        return PredicateResult.no
+    return PredicateResult.maybe
 
 
 __all__ = ["LEVELS", "JSONLines", "begin_logging"]

@@ -241,7 +241,7 @@ def _about(command: Any) -> Any:
 )
 @_about
 def notify_git(branches: tuple[str, ...], skips: tuple[str, ...], **options: Any) -> None:
-    r"""As a post-receive hook, with the updates on standard input:
+    """As a post-receive hook, with the updates on standard input:
 
     \b
     #!/bin/sh
@@ -281,7 +281,7 @@ LAYOUTS: Mapping[str, SplitFile] = {
 )
 @_about
 def notify_svn(repos: Path, rev: str, txn: str | None, layout: str, **options: Any) -> None:  # noqa: ARG001
-    r"""As a post-commit hook:
+    """As a post-commit hook:
 
     \b
     #!/bin/sh
@@ -300,7 +300,7 @@ def notify_svn(repos: Path, rev: str, txn: str | None, layout: str, **options: A
 @click.option("--branches", multiple=True, help="Only branches that match this pattern; may be repeated.")
 @_about
 def notify_fossil(repos: Path, branches: tuple[str, ...], **options: Any) -> None:
-    r"""As an after-receive hook, with the artifacts on standard input:
+    """As an after-receive hook, with the artifacts on standard input:
 
     \b
     fossil hook add --type after-receive \\

@@ -144,7 +144,7 @@ def test_the_version() -> None:
 
 
 def test_serve_refuses_a_wrong_configuration(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "begin_logging", lambda *_: None)
+    monkeypatch.setattr("change_hooks.cli.serve.begin_logging", lambda *_: None)
     Path(config).write_text("c = {'www': {'change_hook_dialects': {'bas': True}}}")
     result = run("serve", config)
     assert (result.exit_code, "error: dialect 'bas'" in result.stderr) == (1, True)

@@ -63,6 +63,7 @@ def stored(rig: Rig, **options: Any) -> None:
     )
     delivery = build({"change_hook_dialects": dialects}, "github", "push", PUSH, id="7")
     kept = delivery.replace(id="7", verification="signature")
+    assert kept.getHeader("X-GitHub-Event") == "push"  # What was read is stored.
     rig.write(lambda journal: journal.append(kept, [Change()], ("all",)))
 
 

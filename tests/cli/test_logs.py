@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import datetime
+from time import time
 from typing import Any
 
 import pytest
@@ -24,7 +26,7 @@ def test_an_event_is_one_json_object_on_one_line() -> None:
         "info",
         "test",
     )
-    assert isinstance(first["time"], float)
+    assert abs(datetime.fromisoformat(first["time"].replace("Z", "+00:00")).timestamp() - time()) < 3600
     assert "other" not in first
     assert "RuntimeError" in second["traceback"]
 
@@ -48,3 +50,20 @@ def test_what_others_log_is_without_lines_of_source(monkeypatch: pytest.MonkeyPa
     assert "test_logs.py" in written
     assert "a line of source" not in written
     assert "more" in written
+
+
+def test_what_twisted_says_of_ports_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr("sys.stderr", file)
+    begun: list[Any] = []
+    monkeypatch.setattr(globalLogBeginner, "beginLoggingTo", lambda to, **_: begun.extend(to))
+    begin_logging("text")
+    legacy = Logger(namespace="log_legacy", observer=LogPublisher(*begun))
+    for message in ("(TCP Port 8010 Closed)", "HookSite starting on 8010", "Stopping factory <x>"):
+        legacy.info("{text}", text=message)
+    legacy.error("{text}", text="(TCP Port 1 Closed)")
+    legacy.info("from an older program")
+    assert [line.partition("] ")[2] for line in file.getvalue().splitlines()] == [
+        "(TCP Port 1 Closed)",
+        "from an older program",
+    ]

@@ -13,7 +13,7 @@ from .test_serve import curl
 
 def test_workers_end_when_their_parent_is_killed(server: Callable[..., Server]) -> None:
     running = server("'change_hook_dialects': {'base': True}", options=("--workers", "2"))
-    eventually(lambda: running.log.read_text().count("listening on") == 2)
+    eventually(lambda: running.log.read_text().count("] ready") == 2)
     running.kill()
 
     def refused() -> bool:
@@ -28,7 +28,7 @@ def test_workers_end_when_their_parent_is_killed(server: Callable[..., Server]) 
 
 def test_a_reconfiguration_reaches_every_worker(server: Callable[..., Server], tmp_path: Path) -> None:
     running = server("'change_hook_dialects': {'base': True}", options=("--workers", "2"))
-    eventually(lambda: running.log.read_text().count("listening on") == 2)
+    eventually(lambda: running.log.read_text().count("] ready") == 2)
     configure(tmp_path, "'change_hook_dialects': {'base': {'secret': 's3cret'}}", running.port)
     running.signal(signal.SIGHUP)
     eventually(lambda: running.log.read_text().count("reconfigured") == 2)

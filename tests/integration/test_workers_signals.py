@@ -20,7 +20,7 @@ BASE = "'change_hook_dialects': {'base': True}"
 
 
 def listening(running: Server, workers: int) -> bool:
-    return running.log.read_text().count("listening on") >= workers
+    return running.log.read_text().count("] ready") >= workers
 
 
 @pytest.mark.parametrize(

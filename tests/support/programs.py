@@ -109,14 +109,19 @@ def configure(folder: Path, www: str, port: int, endpoint: str = "tcp:{port}:int
 
 @contextmanager
 def servers(folder: Path) -> Iterator[Callable[..., Server]]:
-    """Starts ``change-hooks serve`` with a configuration, in *folder*; what still runs at the end is killed."""
+    """Starts ``change-hooks serve`` with a configuration, in *folder*; what still runs at the end is killed.
+
+    Its ``port`` is the one that it answers on, when that is not the one in the configuration.
+    """
     started: list[Server] = []
 
-    def start(www: str, *, command: list[str] | None = None, options: tuple[str, ...] = ()) -> Server:
-        port = free_port()
-        configure(folder, www, port)
+    def start(
+        www: str, *, command: list[str] | None = None, options: tuple[str, ...] = (), port: int = 0
+    ) -> Server:
+        configured = free_port()
+        configure(folder, www, configured)
         serve = command or [program("change-hooks"), "serve"]
-        new = Server([*serve, "hooks.cfg", *options], folder, port)
+        new = Server([*serve, "hooks.cfg", *options], folder, port or configured)
         started.append(new)
         new.start()
         return new

@@ -1,0 +1,42 @@
+"""``completion``: what a shell needs to complete commands and options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
+
+#: Where each shell finds the completions of a user, in the home folder.
+PLACES = {
+    "bash": ".local/share/bash-completion/completions/change-hooks",
+    "zsh": ".zfunc/_change-hooks",
+    "fish": ".config/fish/completions/change-hooks.fish",
+}
+
+CLASSES: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(list(PLACES)))
+@click.option("--install", is_flag=True, help="Write it to where the shell looks, in your home folder.")
+@click.pass_context
+def completion(ctx: click.Context, shell: str, install: bool) -> None:
+    """Print what a shell needs to complete commands and options.
+
+    zsh looks into ~/.zfunc only with 'fpath+=~/.zfunc' before 'compinit' in ~/.zshrc.
+    """
+    source = CLASSES[shell](ctx.find_root().command, {}, "change-hooks", "_CHANGE_HOOKS_COMPLETE").source()
+    if not install:
+        click.echo(source)
+        return
+    path = Path.home() / PLACES[shell]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    click.echo(f"wrote {path}; it works in the next shell")
+
+
+__all__ = ["PLACES", "completion"]

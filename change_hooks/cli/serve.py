@@ -1,0 +1,122 @@
+"""``serve``: the server."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import sys
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+from twisted.logger import Logger
+
+from change_hooks.admin.exposed import FOLDER
+from change_hooks.cli.common import config_argument, fail, read_config
+from change_hooks.cli.logs import LEVELS, begin_logging
+from change_hooks.cli.steady import make_steady
+from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place, take_part
+from change_hooks.core.errors import ConfigurationError, Unavailable
+from change_hooks.journal.address import check_journal
+from change_hooks.standalone import StandaloneService, enter, standalone_settings
+
+log = Logger()
+
+
+@click.command()
+@config_argument
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS),
+    default="info",
+    show_default=True,
+    help="The least that is logged.",
+)
+@click.option("--quiet", is_flag=True, help="Log warnings and errors alone: --log-level warning.")
+@click.option("--port", help="A port, or an endpoint string, instead of c['www']['port'].")
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Number of worker processes."
+)
+def serve(
+    config: Path | None, *, log_format: str, log_level: str, quiet: bool, port: str | None, workers: int
+) -> None:
+    """Run the server.
+
+    SIGTERM and SIGINT end it when everything in flight is answered. SIGHUP reads CONFIG again.
+    """
+    worker = place()
+    if workers > 1 and worker is None:
+        _supervise(config, workers, port)
+        return
+    from twisted.internet import reactor
+
+    config = enter(config)
+    begin_logging(log_format, "warning" if quiet else log_level)
+    make_steady(reactor)
+    if worker is None or worker.number == 0:
+        log.info(
+            "change-hooks {version}, Python {python}, Twisted {twisted}; {configuration}",
+            version=version("change-hooks"),
+            python=platform.python_version(),
+            twisted=version("twisted"),
+            configuration=config or "the embedded default, without a configuration",
+        )
+    try:
+        if worker is None:
+            service = StandaloneService(config, reactor, port=port)
+            service.check_journal()
+        else:
+            listener = Adopting(reactor, worker.descriptor)
+            first = worker.number == 0
+            service = StandaloneService(config, reactor, port=port, listener=listener, first=first)
+    except ConfigurationError as error:
+        fail(error)
+        return
+    failed: list[str] = []
+
+    def cannot_listen(failure: Any) -> None:
+        failed.append(f"cannot listen on {service.port}: {failure.getErrorMessage()}")
+        reactor.stop()
+
+    def start() -> None:
+        service.startService()
+        service.listen().addErrback(cannot_listen)
+        # What is there now stays. Looking through it again and again would hold all deliveries up.
+        gc.collect()
+        gc.freeze()
+        if worker is not None:
+            take_part(reactor, worker.beat)
+
+    reactor.callWhenRunning(start)
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.run()
+    if failed:
+        fail(ConfigurationError(failed))
+
+
+def _supervise(config: Path | None, workers: int, port: str | None) -> None:
+    hooks = read_config(config)
+    try:
+        if hooks.journal is None:
+            raise ConfigurationError(["--workers needs a journal that they share (change_hook_journal)"])
+        with suppress(Unavailable):  # The workers wait for it, and say so.
+            check_journal(hooks.journal)
+        opened = open_socket(standalone_settings(config, port).port)
+    except ConfigurationError as error:
+        fail(error)
+        return
+    command = [sys.executable, "-c", "from change_hooks.cli import main; main()", *sys.argv[1:]]
+    memory = Path("/dev/shm")  # noqa: S108 (a folder of our own in it)
+    # A full disk would end whoever counts.
+    with TemporaryDirectory(prefix="change-hooks-", dir=memory if memory.is_dir() else None) as folder:
+        os.environ[FOLDER] = folder
+        status = Supervisor(command, workers, opened).run()
+    sys.exit(status)
+
+
+__all__ = ["serve"]

@@ -1,0 +1,81 @@
+"""The command and its commands: how they are found, completed, and interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from change_hooks import cli
+from change_hooks.cli import COMMANDS, main
+from change_hooks.cli.completion import PLACES
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_has_help(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert command.name == name
+    assert command.help
+    inner = command.commands if isinstance(command, click.Group) else {}
+    for words in ([name], *([name, each] for each in inner)):
+        shown = CliRunner().invoke(main, [*words, "--help"])
+        assert shown.exit_code == 0
+        assert "\b" not in shown.output
+        assert "\\b" not in shown.output
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_no_summary_is_cut(width: int) -> None:
+    shown = CliRunner().invoke(main, ["--help"], terminal_width=width).output
+    for name, lazy in COMMANDS.items():
+        assert lazy.summary.endswith(".")
+        assert name in shown
+        assert lazy.summary.split()[-1] in shown
+    assert "..." not in shown.partition("Commands:")[2]
+
+
+def test_an_unknown_command_is_wrong_use() -> None:
+    assert CliRunner().invoke(main, ["serv"]).exit_code == 2
+
+
+def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", lambda name: type("Module", (), {"changes": interrupted}))
+    done = CliRunner().invoke(main, ["changes"])
+    assert (done.exit_code, done.output) == (130, "")
+
+
+@pytest.mark.parametrize(("value", "color"), [("1", False), ("", None)])
+def test_no_color_is_followed(monkeypatch: pytest.MonkeyPatch, value: str, color: Any) -> None:
+    @click.command()
+    @click.pass_context
+    def show(ctx: click.Context) -> None:
+        click.echo(repr(ctx.find_root().color))
+
+    monkeypatch.setenv("NO_COLOR", value)
+    monkeypatch.setattr(cli, "import_module", lambda name: type("Module", (), {"changes": show}))
+    assert CliRunner().invoke(main, ["changes"]).output == f"{color!r}\n"
+
+
+@pytest.mark.parametrize("shell", PLACES)
+def test_completions_are_printed_and_installed(
+    shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    printed = CliRunner().invoke(main, ["completion", shell]).output
+    assert "_CHANGE_HOOKS_COMPLETE" in printed
+    done = CliRunner().invoke(main, ["completion", shell, "--install"])
+    path = tmp_path / PLACES[shell]
+    assert done.output == f"wrote {path}; it works in the next shell\n"
+    assert path.read_text().strip() == printed.strip()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "file")
+    refused = CliRunner().invoke(main, ["completion", shell, "--install"])
+    assert (refused.exit_code, "Not a directory" in refused.output) == (1, True)

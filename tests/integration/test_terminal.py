@@ -1,0 +1,73 @@
+"""What somebody at a terminal sees of the server and of the commands that follow it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import PATIENCE, Server, eventually, free_port, program
+
+BASE = "'change_hook_dialects': {'base': {'secret': 'a long enough secret'}}"
+SINK = "'change_hook_sinks': {'run': {'sink': 'command', 'argv': ['true']}}"
+
+
+def test_the_start_and_the_end_of_a_server(server: Callable[..., Server], tmp_path: Path) -> None:
+    admin = free_port()
+    running = server(f"{BASE}, {SINK}, 'change_hook_admin': {{'port': {admin}}}")
+    eventually(lambda: "ready" in running.log.read_text())
+    running.signal(signal.SIGINT)
+    assert running.wait() == 0
+    lines = [line.partition("] ")[2] for line in running.log.read_text().splitlines()]
+    assert re.fullmatch(rf"change-hooks \S+, Python \S+, Twisted \S+; {tmp_path}/hooks.cfg", lines[0])
+    assert lines[1:] == [
+        f"the page for operators: http://127.0.0.1:{admin}/",
+        f"journal: {tmp_path}/change-hooks.sqlite",
+        "sink: run",
+        f"listening at http://127.0.0.1:{running.port}/change_hook/base",
+        "ready",
+        "Received SIGINT, shutting down.",
+        "listening no more; finishing what is in flight",
+        "Main loop terminated.",
+    ]
+
+
+def test_workers_say_it_once(server: Callable[..., Server]) -> None:
+    running = server(BASE, options=("--workers", "2"))
+    eventually(lambda: running.log.read_text().count("] ready") == 2)
+    running.signal(signal.SIGINT)
+    running.wait()
+    text = running.log.read_text()
+    assert text.count("listening at") == 1
+    assert "Traceback" not in text
+
+
+def test_a_quiet_server_on_another_port(server: Callable[..., Server]) -> None:
+    port = free_port()
+    running = server(BASE, options=("--quiet", "--port", f"tcp:{port}:interface=127.0.0.1"), port=port)
+    assert running.stop() == 0
+    assert running.log.read_text() == ""
+
+
+@pytest.mark.parametrize("command", ["changes", "deliveries"])
+def test_ctrl_c_ends_a_command_that_follows(
+    server: Callable[..., Server], tmp_path: Path, command: str
+) -> None:
+    running = server("'change_hook_dialects': {'base': True}")
+    subprocess.run([program("curl"), "-s", "-d", "revision=1c9f", f"{running.url}/base"], check=True)
+    with subprocess.Popen(
+        [program("change-hooks"), command, "hooks.cfg", "--follow"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as following:
+        assert following.stdout is not None
+        assert "base/" in following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+        out, err = following.communicate(timeout=PATIENCE)
+    assert (following.returncode, out, err) == (130, "", "")
