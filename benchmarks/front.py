@@ -30,7 +30,7 @@ def serve(make: Any, port: int, folder: Path) -> None:
     endpoint: Any = getattr(resource, "tree", None)
     endpoint = (endpoint.root if endpoint is not None else resource).getChild(b"github", Found())
 
-    class Front(Protocol):
+    class HookSite(Protocol):
         def connectionMade(self) -> None:
             self.transport.setTcpNoDelay(True)  # type: ignore[union-attr]
             self.parser = httptools.HttpRequestParser(self)
@@ -80,7 +80,7 @@ def serve(make: Any, port: int, folder: Path) -> None:
         client = None
 
     clock: Any = reactor
-    clock.listenTCP(port, Factory.forProtocol(Front), backlog=512, interface="127.0.0.1")
+    clock.listenTCP(port, Factory.forProtocol(HookSite), backlog=512, interface="127.0.0.1")
     clock.run()
 
 

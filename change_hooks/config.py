@@ -28,6 +28,8 @@ from change_hooks.plugins import PluginError, Registry, installed
 from change_hooks.references import resolved
 from change_hooks.upstream.classes import Maker, replacing
 from change_hooks.web.endpoint import DEFAULT_MAX_BODY
+from change_hooks.web.front import CONNECTIONS
+from change_hooks.web.proxies import TrustedProxies
 
 PREFIX = "change_hook_"
 #: Where changes are kept when the configuration does not say.
@@ -67,6 +69,8 @@ class HooksConfig:
     :param max_body: in bytes.
     :param max_in_flight: the most that ``serve`` holds of all bodies, in bytes; None: eight times *max_body*.
     :param hosts: the names under which endpoints without a signature answer on this machine's own interface.
+    :param max_connections: the most that ``serve`` has open at once.
+    :param trusted_proxies: whose word is taken for who sends a request.
     :param journal: the file of a SQLite journal, or a PostgreSQL URL; None: no journal.
     :param sinks: by name, each with what it gets.
     :param attempts: failures of a sink after which a change is given up.
@@ -82,6 +86,8 @@ class HooksConfig:
     max_body: int
     max_in_flight: int | None
     hosts: tuple[str, ...]
+    max_connections: int
+    trusted_proxies: TrustedProxies
     journal: Path | str | None = field(repr=False)
     attempts: int
     answer_within: float
@@ -121,6 +127,8 @@ class _Reader:
             max_in_flight=self._max_in_flight(),
             hosts=self._hosts(),
             journal=journal,
+            max_connections=int(self._positive("change_hook_max_connections", CONNECTIONS, "connections")),
+            trusted_proxies=self._trusted_proxies(),
             attempts=attempts,
             answer_within=self._positive("change_hook_answer_within", DEFAULT_ANSWER_WITHIN, "seconds"),
             keep=self._keep(),
@@ -155,6 +163,18 @@ class _Reader:
         except TypeError as error:
             self.problems.append(f"change_hook_hosts {error}, for instance ['ci.example.com']")
             return ()
+
+    def _trusted_proxies(self) -> TrustedProxies:
+        value = self.www.get("change_hook_trusted_proxies")
+        try:
+            return TrustedProxies() if value is None else TrustedProxies(texts(value))
+        except TypeError as error:
+            self.problems.append(
+                f"change_hook_trusted_proxies {error}, for instance ['127.0.0.1', '10.0.0.0/8']"
+            )
+        except ValueError as error:
+            self.problems.append(f"change_hook_trusted_proxies: {error}")
+        return TrustedProxies()
 
     def _keep(self) -> float | None:
         if "change_hook_keep" in self.www and self.www["change_hook_keep"] is None:
@@ -318,8 +338,10 @@ _KEYS = (
     "change_hook_keep",
     "change_hook_keep_trace",
     "change_hook_max_body",
+    "change_hook_max_connections",
     "change_hook_max_in_flight",
     "change_hook_sinks",
+    "change_hook_trusted_proxies",
 )
 
 

@@ -162,7 +162,13 @@ class ChangeHookService(MultiService):
         root = _Root()
         root.putChild(b"change_hook", self._standing)
         self._site = HookSite(
-            root, config.max_body, self._clock, max_held=config.max_in_flight, tracer=self._refusals
+            root,
+            config.max_body,
+            self._clock,
+            max_held=config.max_in_flight,
+            max_connections=config.max_connections,
+            proxies=config.trusted_proxies,
+            tracer=self._refusals,
         )
         self._admin = Admin(config.admin)
         self._watch = Watch(self._admin, self._observers, journal, tuple(sinks), self._clock)
@@ -251,7 +257,9 @@ class ChangeHookService(MultiService):
         self._watch.reconfigure([entry.name for entry in config.endpoints])
         before.retire()
         self._reconfigure_admin(config)
-        self._site.limit(config.max_body, config.max_in_flight)
+        self._site.limit(
+            config.max_body, config.max_in_flight, config.max_connections, config.trusted_proxies
+        )
 
     def _reconfigure_admin(self, config: HooksConfig) -> None:
         before, new = self._admin.settings, config.admin or AdminSettings()

@@ -34,6 +34,7 @@ from change_hooks.web.admission import Gate
 from change_hooks.web.answers import Refusal
 from change_hooks.web.auth import BasicAuth
 from change_hooks.web.endpoint import Endpoint
+from change_hooks.web.proxies import BehindProxies
 from change_hooks.web.resource import ChangeHookResource
 from change_hooks.web.tracing import Tracer, no_trace, telling
 
@@ -89,6 +90,8 @@ class Tree:
         if config.auth:
             own = {entry.name.encode() for entry in config.endpoints if entry.auth is not None}
             self.root = BasicAuth(self.root, config.auth, own, tracer=refusals)
+        if config.trusted_proxies:
+            self.root = BehindProxies(self.root, config.trusted_proxies)
 
     @property
     def off(self) -> list[str]:

@@ -90,6 +90,26 @@ def test_where_the_journal_is(url: str | None, path: str | None) -> None:
         ({"change_hook_attempts": "5"}, "change_hook_attempts must be a positive number"),
         ({"change_hook_answer_within": 0}, "change_hook_answer_within must be a positive number of seconds"),
         ({"change_hook_max_in_flight": 0}, "change_hook_max_in_flight must be a positive number of bytes"),
+        (
+            {"change_hook_max_connections": 0.5},
+            "change_hook_max_connections must be a positive number of connections",
+        ),
+        (
+            {"change_hook_trusted_proxies": 1},
+            "change_hook_trusted_proxies must be a list of str, for instance",
+        ),
+        (
+            {"change_hook_trusted_proxies": [1]},
+            "change_hook_trusted_proxies must be a list of str, for instance",
+        ),
+        (
+            {"change_hook_trusted_proxies": ["ci.example.com"]},
+            "change_hook_trusted_proxies: 'ci.example.com' does not",
+        ),
+        (
+            {"change_hook_trusted_proxies": "10.0.0.1/8"},
+            "change_hook_trusted_proxies: 10.0.0.1/8 has host bits set",
+        ),
         ({"change_hook_keep": "30"}, "change_hook_keep must be a positive number of days"),
         ({"change_hook_journal": "mysql://x"}, "change_hook_journal must be"),
         ({"change_hook_journal": "sqlite:///"}, "change_hook_journal must be"),

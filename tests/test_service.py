@@ -450,9 +450,11 @@ def test_the_limits_of_its_site_follow_a_reconfiguration(tmp_path: Path) -> None
     hooks = ChangeHookService({**BASE, "change_hook_max_body": 1000}, clock=Reactor(), base=tmp_path)
     site = hooks.site
     assert site.max_body == 1000
-    hooks.reconfigure({**BASE, "change_hook_max_body": 2000, "change_hook_max_in_flight": 5000})
+    assert (site.room.limit, site.room.share) == (8000, 4000)
+    hooks.reconfigure({**BASE, "change_hook_max_body": 2000, "change_hook_max_in_flight": 3000})
     assert hooks.site is site
-    assert (site.max_body, site.max_held) == (2000, 5000)
+    assert site.max_body == 2000
+    assert (site.room.limit, site.room.share) == (3000, 2000)
 
 
 def test_what_is_not_a_hook_is_404_in_plain_text(tmp_path: Path) -> None:

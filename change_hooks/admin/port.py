@@ -6,10 +6,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.server import Site
 
 from change_hooks.addresses import clickable
 
@@ -27,7 +26,7 @@ class AdminPort:
     :param site: what to listen with.
     """
 
-    def __init__(self, reactor: Any, port: str, site: Site) -> None:
+    def __init__(self, reactor: Any, port: str, site: IProtocolFactory) -> None:
         self._reactor = reactor
         self._port = port
         self._site = site

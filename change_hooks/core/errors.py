@@ -90,6 +90,24 @@ class BodyTooLarge(DeliveryError):
         self.cap = cap
 
 
+class RequestTimeout(DeliveryError):
+    """The request did not arrive in time."""
+
+    status = 408
+
+
+class HeadTooLarge(DeliveryError):
+    """The request line and the headers are over the cap.
+
+    :param cap: the largest head taken, in bytes.
+    """
+
+    status = 431
+
+    def __init__(self, cap: int) -> None:
+        super().__init__(f"the request line and headers are over {cap} bytes")
+
+
 class UnsupportedContentType(DeliveryError):
     """The dialect does not take this content type or character set."""
 
@@ -134,8 +152,10 @@ __all__ = [
     "CrossSiteRequest",
     "DeliveryError",
     "EndpointOff",
+    "HeadTooLarge",
     "MethodNotAllowed",
     "NotAuthenticated",
+    "RequestTimeout",
     "SignatureMismatch",
     "SignatureMissing",
     "Unavailable",

@@ -27,7 +27,7 @@ from change_hooks.core.options import Options, read_options
 from change_hooks.core.screening import Verdict
 from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac
 from change_hooks.dialects.written import check_written, readable, rendered, rendered_now
-from change_hooks.flow import Steps
+from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
 from change_hooks.interfaces import IHookHandler, IPoller
 
@@ -259,6 +259,21 @@ class HookHandler(Generic[Opts]):
 
     def _digest(self, delivery: Delivery) -> str:
         return sha256(self.signed_part(delivery)).hexdigest()
+
+    def check_head(self, head: Delivery) -> None:
+        """Refuse a delivery of which only the head has come, when that has neither signature nor token.
+
+        :param head: its body is empty, so that whatever is there does not match.
+        :raises SignatureMissing: it need not be received.
+        """
+        if callable(getattr(self.settings, "secret", None)):
+            return  # It is asked once, with all of the delivery.
+        try:
+            proceed(self.verified(head))
+        except SignatureMissing:
+            raise
+        except DeliveryError:
+            return
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The sender's name for the delivery; a redelivery has the same. None: it gives none."""

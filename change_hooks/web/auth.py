@@ -60,6 +60,8 @@ class BasicAuth(HTTPAuthSessionWrapper):
 
     def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
         """See :meth:`twisted.web.resource.IResource.getChildWithDefault`."""
+        if path == b"" and request.postpath:
+            return self  # A doubled slash is one.
         if path in self._own or (path == b"" and not request.postpath and b"base" in self._own):
             return cast("IResource", self._resource.getChildWithDefault(path, request))
         _as_text(request)

@@ -44,6 +44,7 @@ from change_hooks.web.answers import (
     write_answer,
     write_answer_with_length,
 )
+from change_hooks.web.room import SMALL
 from change_hooks.web.tracing import Tracer, no_trace, telling
 
 #: GitHub's own cap on a payload, in bytes.
@@ -116,8 +117,8 @@ class Endpoint(Resource):
         self._signed = self._ours is not None and self._ours.signed
 
     def getChild(self, path: bytes, request: IRequest) -> IResource:
-        """Only the address itself, with or without a slash at its end."""
-        return self if path == b"" and not request.postpath else Refusal(NOT_FOUND, self._refusals, self.name)
+        """Only the address itself, with or without slashes at its end."""
+        return self if path == b"" else Refusal(NOT_FOUND, self._refusals, self.name)
 
     def render(self, request: Any) -> Any:
         """See :meth:`twisted.web.resource.IResource.render`."""
@@ -128,9 +129,7 @@ class Endpoint(Resource):
         try:
             delivery = self._admit(request, started)
         except DeliveryError as error:
-            answer = error_answer(error)
-            self._record(request, None, answer, started)
-            return write_answer(request, answer)
+            return self.refuse(request, error)
         answer_to_come = proceed(self._line(delivery))
         if isinstance(answer_to_come, Deferred):
             gone: list[Failure] = []
@@ -142,6 +141,31 @@ class Endpoint(Resource):
         self._record(request, delivery, answer, started)
         return write_answer(request, answer)
 
+    def early_answer(self, request: Any) -> bytes | None:
+        """The answer to a request of which only the head has come; None: its body is wanted.
+
+        Called by :mod:`change_hooks.web.front`; other sites give a resource whole requests.
+
+        :param request: its ``length`` is that of the body, None when it comes in chunks.
+        """
+        if request.method in (b"OPTIONS", b"HEAD"):
+            return None
+        try:
+            self._admit_head(request)
+            if self._ours is not None and (request.length is None or request.length > SMALL):
+                self._ours.check_head(
+                    Delivery(request.method, request.uri, request.requestHeaders, b"", received=time())
+                )
+        except DeliveryError as error:
+            return self.refuse(request, error)
+        return None
+
+    def refuse(self, request: Any, error: DeliveryError) -> bytes:
+        """Answer with an error, and record that."""
+        answer = error_answer(error)
+        self._record(request, None, answer, time())
+        return write_answer(request, answer)
+
     def _describe(self, request: Any) -> bytes:
         allowed = list(self.methods)
         if "GET" in allowed:
@@ -151,8 +175,7 @@ class Endpoint(Resource):
         request.setHeader(b"allow", ", ".join([*allowed, "OPTIONS"]).encode())
         return b""
 
-    def _admit(self, request: Any, now: float) -> Delivery:
-        """The delivery that a request is, let in through the gate."""
+    def _admit_head(self, request: Any) -> None:
         if self.retired:
             raise Unavailable("the configuration has just changed; send it again", retry_after=1)
         if request.method not in self._allowed:
@@ -162,8 +185,11 @@ class Endpoint(Resource):
             if self._unverified == "none":
                 refuse_foreign_host(request, self._hosts)
         refuse_encoding(request)
-        request.content.seek(0, 2)
-        if request.content.tell() > self._max_body:
+
+    def _admit(self, request: Any, now: float) -> Delivery:
+        """The delivery that a request is, let in through the gate."""
+        self._admit_head(request)
+        if _size(request) > self._max_body:
             raise BodyTooLarge(self._max_body)
         delivery = Delivery.from_request(request, dialect=self.name, received=now, stored=self._stored)
         self._gate.enter()

@@ -27,7 +27,9 @@ class ChangeHookResource(Resource):
 
     def getChild(self, path: bytes, request: IRequest) -> IResource:
         """The endpoint whose name is exactly *path*."""
-        if path == b"" and not request.postpath:
+        if path == b"":
+            if request.postpath:
+                return self  # A doubled slash is one.
             path = b"base"
         return self._endpoints.get(path) or self._refusal(name_in(path))
 

@@ -40,14 +40,14 @@ def test_the_example_of_the_specification(
         change_hook_dialects={"base": True}, change_hook_auth=[strcred.makeChecker("file:changehook.passwd")]
     )
     client = Client(make_resource(c["www"], sink=changes.append))
-    for path in ("/base", "/base/", "", "/"):
+    for path in ("/base", "/base/", "", "/", "//base", "//", "///base"):
         assert client.post(path, data={"revision": "1"}).status == 401
         assert client.post(path, data={"revision": "1"}, auth=("user", "wrong")).status == 401
         assert client.post(path, data={"revision": "1"}, auth=("nobody", "password")).status == 401
     assert changes == []
-    for path in ("/base", "/base/", "", "/"):
+    for path in ("/base", "/base/", "", "/", "//base"):
         assert client.post(path, data={"revision": "1"}, auth=("user", "password")).status == 202
-    assert len(changes) == 4
+    assert len(changes) == 5
 
 
 def test_the_refusal_is_plain_text_with_a_challenge(changes: list[Change]) -> None:

@@ -52,7 +52,7 @@ def events() -> Any:
     globalLogPublisher.removeObserver(seen.append)
 
 
-@pytest.mark.parametrize("path", ["/base", "/base/", "", "/", "/ba%73e"])
+@pytest.mark.parametrize("path", ["/base", "/base/", "", "/", "/ba%73e", "//base", "/base//", "//"])
 def test_a_change_is_found(changes: list[Change], path: str) -> None:
     reply = serve(changes).post(path, data={"revision": "abc"})
     assert (reply.status, reply.phrase, reply.text) == (202, b"Accepted", "1 change found\n")
@@ -62,7 +62,7 @@ def test_a_change_is_found(changes: list[Change], path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/base-x", "/base/x", "/base//", "/bas", "/Base", "//base", "/base%2f", "/github", "/.."]
+    "path", ["/base-x", "/base/x", "/bas", "/Base", "/base%2f", "/github", "/..", "//x", "/base//x"]
 )
 def test_only_the_exact_segment_is_the_dialect(changes: list[Change], path: str) -> None:
     reply = serve(changes).post(path, data={"revision": "abc"})
@@ -463,7 +463,6 @@ def test_the_inline_intake_takes_a_sink_that_returns_a_value() -> None:
 
 # Whatever is sent.
 
-BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 DOCUMENTED = {202, 400, 401, 403, 404, 405, 413, 415, 503}
 
 header_values = st.binary(max_size=30).map(lambda value: value.translate(None, b"\x00\r\n").strip(b" \t"))
@@ -503,8 +502,7 @@ def test_nothing_but_documented_answers_ever_comes_back(
     )
     first_line, _, rest = connection.answer.partition(b"\r\n")
     assert int(first_line.split()[1]) in DOCUMENTED
-    # A request line that is no HTTP is refused by the parser, in one line.
-    assert b"\r\nx-content-type-options: nosniff\r\n" in rest.lower() or connection.answer == BAD_REQUEST
+    assert b"x-content-type-options: nosniff\r\n" in rest.lower()
 
 
 FIELDS = ["revision", "author", "comments", "files", "properties", "when", "project", "unknown"]

@@ -23,7 +23,7 @@ from change_hooks.tree import Tree
 from change_hooks.web.admission import Gate
 from change_hooks.web.tracing import telling
 from tests.conftest import Client
-from tests.support.connections import Connection
+from tests.support.connections import Connection, Transport, site
 from tests.support.watching import Watching
 
 SECRET = "a long enough secret"
@@ -42,12 +42,14 @@ class Served:
         self.traces: list[Trace] = []
         self.changes: list[Change] = []
         www = {"change_hook_dialects": dialects, "change_hook_journal": None, **more}
-        clock: Any = Clock()
+        self.watching = Watching()
+        self.clock: Any = Clock()
         self.tree = Tree(
             read_www(www),
-            Context(clock=clock),
+            Context(clock=self.clock),
             InlineIntake(self.changes.append),
             Gate(),
+            observer=self.watching,
             tracer=self.traces.append,
         )
         self.client = Client(self.tree.root)
@@ -184,14 +186,36 @@ def test_a_client_that_goes_before_it_is_answered_leaves_none() -> None:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [(b"/change_hook/base", "base"), (b"/change_hook/base?x", "base"), (b"/other/base", ""), (b"/", "")],
+    [
+        (b"/change_hook/base", "base"),
+        (b"/change_hook/base?x", "base"),
+        (b"/change_hook/no", "no"),
+        (b"/other/base", ""),
+        (b"/", ""),
+    ],
 )
 def test_what_the_front_refuses_leaves_a_trace(path: bytes, name: str) -> None:
     traces: list[Trace] = []
-    connection = Connection(max_body=10)
-    connection.site.tracer = traces.append
-    connection.send(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n" % path)
-    assert [(trace.dialect, trace.status, trace.state) for trace in traces] == [(name, 413, "refused")]
+    connection = Connection(max_body=10, tracer=traces.append)
+    connection.send(b"POST %s HTTP/1.1\r\nHost: x\r\nX: " % path + b"x" * 20_000)
+    connection.send(b"\r\n\r\n")
+    assert [(trace.dialect, trace.status, trace.state) for trace in traces] == [(name, 431, "refused")]
+
+
+def test_what_an_endpoint_refuses_before_the_body_has_come_is_observed_too() -> None:
+    served = Served({"base": True}, change_hook_max_body=10)
+    front = site(served.tree.root, 10, served.clock, "own")
+    for sent in (
+        b"Content-Length: 11\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nB\r\n" + b"x" * 11,
+        b"Content-Length: 1\r\n\r\n",
+    ):
+        channel = front.buildProtocol(None)
+        channel.makeConnection(Transport())
+        channel.dataReceived(b"POST /change_hook/base HTTP/1.1\r\nHost: x\r\n" + sent)
+    served.clock.pump([1.0] * 31)
+    assert served.left() == [("base", "refused", 413), ("base", "refused", 413), ("base", "refused", 408)]
+    assert served.watching.of("answered") == [("base", "", "refused", 0)] * 3
 
 
 def test_a_journal_that_is_down_leaves_a_trace_when_it_is_back() -> None:

@@ -1,0 +1,122 @@
+"""What strangers can hold: python benchmarks/hold.py [unread|announced] ...
+
+unread: one client sends requests and never reads an answer. announced: clients announce the largest body, send nearly
+all of it, and then next to nothing. Each against ``change-hooks serve`` in a process of its own. To measure another
+version, put its folder first: PYTHONPATH=/other/version python benchmarks/hold.py
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+
+from load import free_port, github, peak, push, wait_for
+from servers import SECRET
+
+SECONDS = float(os.environ.get("BENCHMARK_SECONDS", "60"))
+LARGEST = 25 * 1024 * 1024
+CLIENTS = 9
+SERVE = "from change_hooks.cli import main; main()"
+
+
+@contextmanager
+def serve() -> Iterator[tuple[int, int]]:
+    """The port and the process of a server."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        dialects = {"github": {"secret": SECRET, "strict": True}}
+        www = {"port": f"tcp:{port}:interface=127.0.0.1", "change_hook_dialects": dialects}
+        (Path(folder) / "hooks.cfg").write_text(f"c = {{'www': {www!r}}}")
+        command = [sys.executable, "-c", SERVE, "serve", "hooks.cfg"]
+        with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as server:
+            try:
+                wait_for(port, server)
+                yield port, server.pid
+            finally:
+                server.kill()
+
+
+def deliver(port: int, body: bytes, name: str) -> str:
+    """Send a signed push on a connection of its own; the status, or what happened instead."""
+    head = github(body) + f"X-GitHub-Delivery: {name}\r\nConnection: close\r\n\r\n".encode()
+    try:
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            with suppress(ConnectionError):
+                connection.sendall(head + body)
+            return connection.recv(12)[9:12].decode() or "closed"
+    except OSError as error:
+        return type(error).__name__
+
+
+def unread() -> None:
+    """The peak of a server whose answers one client does not read."""
+    request = b"GET /change_hook/nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 500
+    with serve() as (port, pid):
+        before, sent, began = peak(pid), 0, time.monotonic()
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.settimeout(1)
+            while time.monotonic() - began < SECONDS:
+                try:
+                    sent += connection.send(request)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+        lasted, status = time.monotonic() - began, deliver(port, push(1), "after")
+        grown = (peak(pid) - before) / 2**20
+    print("\n| requests sent, never read | for (s) | peak grows by (MiB) | a signed push afterwards |")
+    print("| --- | --- | --- | --- |")
+    print(f"| {sent / 2**20:.0f} MiB | {lasted:.0f} | {grown:.0f} | {status} |", flush=True)
+
+
+def hold(port: int, until: float) -> None:
+    """Announce the largest body, send nearly all of it, then a byte now and then; again when cut off."""
+    head = github(b"x")[: -len("Content-Length: 1\r\n")] + f"Content-Length: {LARGEST}\r\n\r\n".encode()
+    while time.monotonic() < until:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.sendall(head + b"x" * (LARGEST - 64))
+            while time.monotonic() < until:
+                connection.sendall(b"x")
+                time.sleep(1)
+
+
+def announced() -> None:
+    """What becomes of signed pushes meanwhile."""
+    small, large = push(1), push(2048)
+    with serve() as (port, pid):
+        until = time.monotonic() + SECONDS
+        threads = [Thread(target=hold, args=(port, until), daemon=True) for _ in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        time.sleep(5)
+        outcomes: dict[str, Counter[str]] = {"small": Counter(), "large": Counter()}
+        number = 0
+        while time.monotonic() < until:
+            for kind, body in (("small", small), ("large", large)):
+                outcomes[kind][deliver(port, body, f"{kind}-{number}")] += 1
+            number += 1
+            time.sleep(0.5)
+        most = peak(pid) / 2**20
+    print(
+        f"\n| signed pushes while {CLIENTS} clients hold {LARGEST >> 20} MiB each | answers |\n| --- | --- |"
+    )
+    for kind, counted in outcomes.items():
+        size = len({"small": small, "large": large}[kind])
+        print(f"| {size / 1024:.0f} KiB | {', '.join(f'{status}: {n}' for status, n in counted.items())} |")
+    print(f"| peak of the server | {most:.0f} MiB |", flush=True)
+
+
+PARTS = {"unread": unread, "announced": announced}
+
+if __name__ == "__main__":
+    for part in sys.argv[1:] or PARTS:
+        PARTS[part]()

@@ -1,0 +1,248 @@
+"""Bytes to requests.
+
+Strategy: llhttp (``httptools``) reads the bytes; here it is decided how many there may be. What others might
+read otherwise is refused. What is never complete (a header, a trailer, an extension of a chunk) is counted by
+the bytes in which nothing was complete.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import httptools
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+
+from change_hooks.core.errors import BodyTooLarge, DeliveryError, HeadTooLarge, Unavailable
+from change_hooks.incidents import report
+from change_hooks.web.request import Answering, Request
+from change_hooks.web.room import SMALL
+
+#: The largest head, in bytes: the target, and each header with its name and 32 bytes, as HTTP/2 counts.
+MAX_HEAD = 16 * 1024
+#: How many bytes may come for each one of a body in chunks, beside those of two segments.
+CHUNKED = 8
+
+
+class Receiving(Answering, Protocol):
+    """What a parser needs of its connection."""
+
+    max_body: int
+
+    @property
+    def peer(self) -> Any:
+        """The address of the peer."""
+
+    def head_came(self, request: Request) -> None:
+        """The head of a request has come."""
+
+    def request_came(self, request: Request) -> None:
+        """All of it has come."""
+
+    def has_room(self, request: Request) -> bool:
+        """Whether its body may be as large as it is now."""
+
+
+class RequestParser:
+    """Makes requests of the bytes of a connection.
+
+    :param reading: a request whose head has come, and whose body is coming.
+    :param in_head: a head is coming.
+    :param since: when that head, or that body, began.
+    :param over: nothing more is read.
+    """
+
+    def __init__(self, connection: Receiving) -> None:
+        self.reading: Request | None = None
+        self.in_head = False
+        self.since = 0.0
+        self.over = False
+        self._connection = connection
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._headers = Headers()
+        self._now = 0.0
+        self._head_size = 0  # Of target and headers, trailers included.
+        self._quiet = 0  # Bytes in which nothing was complete.
+        self._came = 0  # Bytes since the head of a body in chunks.
+        self._upgrading = False
+        self._error: DeliveryError | None = None
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Read what has come.
+
+        :raises DeliveryError: it is refused; nothing may be fed any more.
+        """
+        self._now = now
+        self._quiet += len(data)
+        self._parse(data)
+        if self._quiet > MAX_HEAD:
+            raise HeadTooLarge(MAX_HEAD)
+        request = self.reading
+        if request is not None and request.length is None:
+            self._came += len(data)
+            if self._came > SMALL * 2 + CHUNKED * request.received:
+                raise DeliveryError("the chunks of the body are too small")
+
+    def stop(self) -> Request:
+        """Read nothing more.
+
+        :returns: what was being read, as far as it has come.
+        """
+        self.over = True
+        self.in_head = False
+        request, self.reading = self.reading, None
+        return request or self._request(b"POST", None, "1.1")
+
+    def close(self) -> None:
+        """Let go of what refers to this."""
+        self.over = True
+        self.reading = self._parser = None
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            rest = data[upgrade.args[0] :]
+        except HttpParserError as error:
+            if self.over:
+                return  # What comes after the last request is nobody's business.
+            raise self._refusal(error) from None
+        else:
+            return
+        self._upgrading = False
+        if self.reading is not None and not self.over:
+            self._read_on(self.reading, rest)
+
+    def _refusal(self, error: HttpParserError) -> DeliveryError:
+        if self._error is not None:
+            return self._error
+        if "Content-Length overflow" in str(error):
+            return BodyTooLarge(self._connection.max_body)
+        if not isinstance(error, HttpParserCallbackError):
+            return DeliveryError(f"the request is not valid HTTP/1.1: {error}")
+        incident = report("the HTTP front broke", Failure(error.__context__ or error))
+        return Unavailable(f"the HTTP front broke (incident {incident}); the log says why")
+
+    def _fail(self, error: DeliveryError) -> DeliveryError:
+        """To be raised by what llhttp calls: it says that something was raised, but not always what."""
+        self._error = error
+        return error
+
+    def _read_on(self, request: Request, rest: bytes) -> None:
+        """Read what the parser takes for another protocol as the body: a server may ignore ``Upgrade``."""
+        length = request.length
+        framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
+        self._parser = httptools.HttpRequestParser(_Rest(self))
+        self._parser.feed_data(b"POST / HTTP/1.1\r\nConnection: close\r\n%b\r\n\r\n" % framing)
+        self._parse(rest)
+
+    # What llhttp says.
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request has come."""
+        if self.over:
+            raise self._fail(DeliveryError("nothing more is read"))
+        self._quiet = self._head_size = self._came = 0
+        self._headers = Headers()
+        self._target = b""
+        self.in_head = True
+        self.since = self._now
+
+    def on_url(self, target: bytes) -> None:
+        """Some of the target has come."""
+        self._count(len(target))
+        self._target += target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header has come; or a trailer, which nobody wants."""
+        self._count(len(name) + len(value) + 32)
+        if self.in_head:
+            self._headers.addRawHeader(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head has come."""
+        parser = self._parser
+        self.in_head = False
+        self.since = self._now
+        self._upgrading = parser.should_upgrade()
+        method = parser.get_method()
+        try:
+            version = parser.get_http_version()
+            length = _length(self._headers, version, method)
+        except DeliveryError as error:
+            raise self._fail(error) from None
+        request = self.reading = self._request(method, length, version)
+        self._connection.head_came(request)
+
+    def on_body(self, data: bytes) -> None:
+        """Some of the body has come."""
+        self._quiet = 0
+        request = self.reading
+        if request is None or request.finished:
+            return
+        size = request.received = request.received + len(data)
+        if size > self._connection.max_body:
+            raise self._fail(BodyTooLarge(self._connection.max_body))
+        if size <= SMALL or self._connection.has_room(request):
+            request.content.write(data)
+
+    def on_message_complete(self) -> None:
+        """The request has come."""
+        request = self.reading
+        if self._upgrading or request is None:
+            return
+        self.reading, self._target = None, b""
+        if not self._parser.should_keep_alive():
+            request.closes = self.over = True
+        self._connection.request_came(request)
+
+    def _request(self, method: bytes, length: int | None, version: str) -> Request:
+        connection = self._connection
+        return Request(
+            connection,
+            method,
+            self._target,
+            self._headers,
+            client=connection.peer,
+            length=length,
+            version=version,
+        )
+
+    def _count(self, size: int) -> None:
+        self._quiet = 0
+        self._head_size += size
+        if self._head_size > MAX_HEAD:
+            raise self._fail(HeadTooLarge(MAX_HEAD))
+
+
+class _Rest:
+    """Sees the rest of a request whose head another parser has read."""
+
+    def __init__(self, parser: RequestParser) -> None:
+        self.on_body = parser.on_body
+        self.on_message_complete = parser.on_message_complete
+
+
+def _length(headers: Headers, version: str, method: bytes) -> int | None:
+    """The length of a body; None: it comes in chunks.
+
+    :raises DeliveryError: the head says it in a way that others may read otherwise.
+
+    Source: RFC 9112, sections 3.2 and 6.1.
+    """
+    if version not in ("1.1", "1.0") or method == b"CONNECT":
+        raise DeliveryError("the request is not HTTP/1.1")
+    hosts = headers.getRawHeaders(b"host", [])
+    if len(hosts) > 1 or (not hosts and version == "1.1"):
+        raise DeliveryError("the request must have one header Host")
+    codings = headers.getRawHeaders(b"transfer-encoding")
+    if codings is None:
+        return int(headers.getRawHeaders(b"content-length", [b"0"])[0])
+    if version == "1.0" or len(codings) > 1 or codings[0].lower() != b"chunked":
+        raise DeliveryError("the header Transfer-Encoding can only be 'chunked', in HTTP/1.1")
+    return None
+
+
+__all__ = ["CHUNKED", "MAX_HEAD", "RequestParser"]

@@ -1,0 +1,151 @@
+"""Who sends a request that comes through a proxy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, cast
+
+from twisted.internet import address as twisted_address
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+
+from change_hooks.core.delivery import ClientAddress
+
+#: Stands for every peer of a UNIX socket among the networks.
+UNIX = "unix"
+#: The parameter ``for`` of one hop in ``Forwarded``.
+_FOR = re.compile(rb'(?:^|;)\s*for\s*=\s*("?)([^";]*)\1\s*(?:;|$)', re.IGNORECASE)
+
+
+class TrustedProxies:
+    """The proxies whose word is taken for who sends a request.
+
+    :param networks: their addresses: single ones, networks (``10.0.0.0/8``), or ``unix``.
+    :raises ValueError: one of them is not an address or network.
+    """
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        given = list(networks)
+        self._unix = UNIX in given
+        self._networks: list[IPv4Network | IPv6Network] = [ip_network(each) for each in given if each != UNIX]
+
+    def __bool__(self) -> bool:
+        return self._unix or bool(self._networks)
+
+    def trusts(self, address: ClientAddress) -> bool:
+        """Whether it is one of them."""
+        return self._unix if address.type == "UNIX" else self._trusts_host(address.host)
+
+    def _trusts_host(self, host: str) -> bool:
+        try:
+            address = _unmapped(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+    def client(self, request: Any) -> str | None:
+        """The address from which the first trusted proxy got the request; None: it is the peer's.
+
+        A proxy adds what it knows at the right, so the list is read from there. When ``X-Forwarded-For`` and
+        ``Forwarded`` are both there and differ, somebody has written one of them who is not trusted, and
+        neither is believed.
+
+        Source: RFC 7239; MDN, "X-Forwarded-For".
+        """
+        if not self.trusts(ClientAddress.of(request.getClientAddress())):
+            return None
+        headers = request.requestHeaders
+        named = {
+            self._rightmost(hops)
+            for hops in (
+                _hops(headers.getRawHeaders(b"x-forwarded-for")),
+                [_for(hop) for hop in _hops(headers.getRawHeaders(b"forwarded"))],
+            )
+            if hops
+        }
+        return named.pop() if len(named) == 1 else None
+
+    def _rightmost(self, hops: list[bytes]) -> str | None:
+        """The last one that is not trusted; the first one when all are."""
+        found = None
+        for hop in reversed(hops):
+            host = _host(hop)
+            if host is None:
+                break
+            found = host
+            if not self._trusts_host(host):
+                break
+        return found
+
+
+def _hops(values: Iterable[bytes] | None) -> list[bytes]:
+    return [hop.strip() for value in values or () for hop in value.split(b",")]
+
+
+def _for(hop: bytes) -> bytes:
+    found = _FOR.search(hop)
+    return found[2] if found else b""
+
+
+def _host(written: bytes) -> str | None:
+    """An address as proxies write it, with or without a port; None when it is none."""
+    text = written.decode("latin-1")
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(_unmapped(text))
+    except ValueError:
+        return None
+
+
+def one_client(host: str) -> str:
+    """What stands for one client: its address, or the network of 64 bits that each has in IPv6."""
+    try:
+        address = _unmapped(host)
+    except ValueError:
+        return host
+    return str(ip_network((int(address), 64), strict=False)) if address.version == 6 else str(address)
+
+
+def _unmapped(host: str) -> IPv4Address | IPv6Address:
+    """An address; that of IPv4 where one of IPv6 stands for it.
+
+    :raises ValueError: it is none.
+    """
+    address = ip_address(host)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+class BehindProxies(Resource):
+    """A resource whose requests come through proxies: they get the address of the real client.
+
+    :param resource: what is behind them.
+    """
+
+    def __init__(self, resource: IResource, proxies: TrustedProxies) -> None:
+        super().__init__()
+        self._resource = resource
+        self._proxies = proxies
+
+    def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
+        """See :meth:`twisted.web.resource.IResource.getChildWithDefault`."""
+        self._see_through(request)
+        return cast("IResource", self._resource.getChildWithDefault(path, request))
+
+    def render(self, request: IRequest) -> Any:
+        """See :meth:`twisted.web.resource.IResource.render`."""
+        self._see_through(request)
+        return self._resource.render(request)
+
+    def _see_through(self, request: Any) -> None:
+        host = self._proxies.client(request)
+        if host is not None:
+            kind = twisted_address.IPv6Address if ":" in host else twisted_address.IPv4Address
+            request.client = kind("TCP", host, 0)
+
+
+__all__ = ["UNIX", "BehindProxies", "TrustedProxies", "one_client"]
