@@ -11,11 +11,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 DIALECT_GROUPS = ("change_hooks.dialects", "buildbot.webhooks")
 SINK_GROUPS = ("change_hooks.sinks",)
 FORGE_GROUPS = ("change_hooks.forges",)
+#: Other names of what a module of ours offers.
+OTHER_NAMES = {"gitea": ("forgejo", "gogs")}
+_PACKAGE = "change_hooks."
 
 
 class PluginError(Exception):
@@ -68,9 +73,42 @@ def _origin(entry: EntryPoint) -> str:
     return f"{package} ({entry.value})"
 
 
+def built_in(group: str) -> list[EntryPoint]:
+    """What this package itself offers; for a copy of it without the metadata in which that stands."""
+    folder = import_module(group)
+    names = sorted(module.name for module in iter_modules(folder.__path__))
+    found = [(name, _offered(import_module(f"{group}.{name}"))) for name in names]
+    named = [(name, cls) for name, cls in found if cls is not None]
+    named += [(other, cls) for name, cls in named for other in OTHER_NAMES.get(name, ())]
+    return [EntryPoint(name, f"{cls.__module__}:{cls.__qualname__}", group) for name, cls in named]
+
+
+def _offered(module: ModuleType) -> type | None:
+    """The class of a module that is made to be configured by name."""
+    name = module.__name__.rpartition(".")[2]
+    classes = [getattr(module, each) for each in getattr(module, "__all__", ())]
+    own = [each for each in classes if isinstance(each, type) and each.__module__ == module.__name__]
+    return next((each for each in own if _is_called(each, name)), None)
+
+
+def _is_called(found: type, name: str) -> bool:
+    if getattr(found, "sender", ""):
+        return True  # A handler that says who sends to it.
+    if hasattr(found, "enrich"):
+        return vars(found).get("name") == name
+    is_sink = hasattr(found, "add_change") or hasattr(found, "add_delivery")
+    return is_sink and found.__name__.lower() == name.replace("_", "")
+
+
 def installed(groups: Iterable[str] = DIALECT_GROUPS) -> Registry:
     """The registry of what is installed now: the dialects, unless other *groups* are given."""
-    return Registry([entry for group in groups for entry in entry_points(group=group)])
+    return Registry([entry for group in groups for entry in _entries(group)])
+
+
+def _entries(group: str) -> list[EntryPoint]:
+    found = list(entry_points(group=group))
+    ours = group.startswith(_PACKAGE) and not any(entry.value.startswith(_PACKAGE) for entry in found)
+    return [*built_in(group), *found] if ours else found
 
 
 class _Webhooks:
@@ -93,4 +131,4 @@ class _Webhooks:
 
 webhooks = _Webhooks()
 
-__all__ = ["DIALECT_GROUPS", "FORGE_GROUPS", "PluginError", "Registry", "installed", "webhooks"]
+__all__ = ["DIALECT_GROUPS", "FORGE_GROUPS", "PluginError", "Registry", "built_in", "installed", "webhooks"]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
 
 import pytest
 
@@ -59,3 +59,19 @@ def test_webhooks_has_an_attribute_for_each_dialect() -> None:
     assert "base" in dir(webhooks)
     with pytest.raises(AttributeError, match="nothing"):
         _ = webhooks.nothing
+
+
+@pytest.mark.parametrize("group", ["change_hooks.dialects", "change_hooks.forges", "change_hooks.sinks"])
+def test_without_metadata_the_built_in_names_are_still_ours(
+    group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = {entry.name: entry.load() for entry in entry_points(group=group)}
+    monkeypatch.setattr("change_hooks.plugins.entry_points", lambda group: [])
+    found = installed([group])
+    assert {name: found.load(name) for name in found.names()} == listed
+
+
+def test_without_our_metadata_others_do_not_take_our_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {"buildbot.webhooks": [entry("base", "collections:OrderedDict", BUILDBOTS)]}
+    monkeypatch.setattr("change_hooks.plugins.entry_points", lambda group: others.get(group, []))
+    assert installed().load("base") is BaseHookHandler

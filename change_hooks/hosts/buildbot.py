@@ -26,6 +26,7 @@ from change_hooks.core.push import newest_of
 from change_hooks.dialects.poller import polling_sources
 from change_hooks.hosts.checking import ask_services
 from change_hooks.hosts.fitting import Limits, fitted
+from change_hooks.hosts.patched import with_patched
 from change_hooks.interfaces import IChangeSink
 from change_hooks.service import ChangeHookService
 from change_hooks.service import make_resource as make_plain_resource
@@ -62,8 +63,16 @@ class MasterPollers:
 
 
 def own_keys(www: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a ``www`` dict is about change hooks."""
-    return {key: value for key, value in www.items() if key.startswith("change_hook")}
+    """What of a ``www`` dict is about change hooks, with the classes that an operator has put in the place of
+    Buildbot's.
+    """
+    own = {key: value for key, value in www.items() if key.startswith("change_hook")}
+    dialects = own.get("change_hook_dialects")
+    if isinstance(dialects, Mapping):
+        own["change_hook_dialects"], warnings = with_patched(dialects)
+        for warning in warnings:
+            log.warn("{warning}", warning=warning)
+    return own
 
 
 def make_resource(master: Any, www: Mapping[str, Any], *, http: Any = None) -> IResource:

@@ -13,11 +13,12 @@ from twisted.web.iweb import IRequest
 from typing_extensions import TypeVar
 
 from change_hooks.core.change import Change
-from change_hooks.core.delivery import Delivery
+from change_hooks.core.delivery import Delivery, Stored
 from change_hooks.core.options import ForgeOptions
 from change_hooks.core.payload import decode, expect_mapping
 from change_hooks.core.select import listed_properties
 from change_hooks.dialects.event_handler import EventHandler, method_name, printable
+from change_hooks.dialects.handler import HookHandler
 from change_hooks.dialects.overrides import mentions
 from change_hooks.flow import Steps, followed
 
@@ -135,6 +136,10 @@ class Upstream(EventHandler[Forge]):
     def also(self, options: Mapping[str, Any]) -> None:
         """Take the options over that Buildbot does not hand to its classes."""
         self.take_options({**options, **self.attributes()})
+
+    def stored(self) -> Stored:
+        """See :meth:`HookHandler.stored`: what a subclass has read."""
+        return HookHandler.stored(self)
 
     # Verification.
 

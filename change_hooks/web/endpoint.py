@@ -28,6 +28,7 @@ from change_hooks.core.change import InvalidChange
 from change_hooks.core.delivery import ALL, ClientAddress, Delivery, Verification
 from change_hooks.core.errors import BodyTooLarge, DeliveryError, MethodNotAllowed, Unavailable
 from change_hooks.core.found import About, Found, normal_changes
+from change_hooks.core.known_ids import known_id
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
@@ -109,6 +110,7 @@ class Endpoint(Resource):
         self._refusals = telling(tracer, observer)
         self._unverified: Verification = "password" if protected else "none"
         self._ours = handler if isinstance(handler, HookHandler) else None
+        self._others = not type(handler).__module__.startswith("change_hooks.")
         self._broken = 500 if self._ours is None else self._ours.broken
         stored = ALL if self._ours is None else self._ours.stored()
         self._stored = msgspec.structs.replace(stored, signatures=signatures)
@@ -207,14 +209,14 @@ class Endpoint(Resource):
     def _verify(self, delivery: Delivery) -> Steps[Delivery]:
         """The delivery with its name, and how its sender was verified."""
         if self._ours is None:
-            return delivery.replace(id=safe_id(None), verification=self._unverified)
+            return delivery.replace(id=safe_id(known_id(delivery)), verification=self._unverified)
         verified = proceed(self._ours.verified(delivery))
         if isinstance(verified, Deferred):
             try:
                 verified = yield verified.addTimeout(SECRET_WITHIN, self._clock)
             except DeferredTimeout:
                 raise Unavailable("verifying the sender takes too long; send it again") from None
-        name = safe_id(self._ours.delivery_id(verified))
+        name = safe_id(self._ours.delivery_id(verified) or (known_id(verified) if self._others else None))
         if verified.verification == "none" and self._ours.can_verify:
             name = UNVERIFIED + name
         return verified.replace(id=name, digest=(yield from self._ours.digest(verified)))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,8 +13,9 @@ from change_hooks.core.verification import sign_hmac
 
 from ..dialects.payloads import GITHUB_PULL_REQUEST
 from ..dialects.test_every_forge import EVENT_HEADERS, EVENTS, FORGES, example, sent
+from ..support.master import changes_of, deliver, get
+from ..support.programs import curl
 from .conftest import free_port, program
-from .test_serve import curl
 
 MASTER = """
 from buildbot.plugins import changes, schedulers, util, worker
@@ -61,26 +60,6 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _log(folder: Path) -> str:
     log = folder / "twistd.log"
     return log.read_text()[-5000:] if log.exists() else ""
-
-
-def get(master: str, what: str) -> list[dict[str, Any]]:
-    """What the master's REST API lists; asked again when it does not answer."""
-    for _ in range(4):
-        # What comes of an answer without an end is printed too.
-        body = curl("--max-time", "5", f"{master}/api/v2/{what}")[1]
-        with suppress(json.JSONDecodeError):
-            found: list[dict[str, Any]] = json.loads(body)[what]
-            return found
-    pytest.fail(f"no whole answer of the master: {body[-200:]}")
-
-
-def changes_of(master: str) -> list[dict[str, Any]]:
-    return get(master, "changes")
-
-
-def deliver(master: str, name: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-    given = [argument for header, value in headers.items() for argument in ("-H", f"{header}: {value}")]
-    return curl(*given, "--data-binary", body.decode(), f"{master}/change_hook/{name}")
 
 
 def delivered(master: str, name: str, secret: bytes | None = None) -> tuple[int, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 from runpy import run_path
@@ -10,95 +9,10 @@ from typing import Any
 
 import pytest
 
-from change_hooks.core.verification import sign_hmac
-
-from ..dialects.test_every_forge import example
-from .conftest import eventually, free_port, program
-from .test_buildbot import changes_of, deliver, get
-from .test_serve import curl
+from ..support.master import Master, changes_of, curl, example, get
+from ..support.programs import eventually
 
 DUPLICATE = "duplicate of 1, which was accepted before; 'change-hooks replay' processes it again\n"
-MASTER = """
-from buildbot.plugins import changes, schedulers, secrets, util, worker
-from change_hooks.hosts.buildbot import ChangeHooks
-
-c = BuildmasterConfig = {}
-c["workers"] = [worker.Worker("worker", "password")]
-c["protocols"] = {"pb": {"port": "tcp:0:interface=127.0.0.1"}}
-c["buildbotNetUsageData"] = None
-c["builders"] = [util.BuilderConfig(name="b", workernames=["worker"], factory=util.BuildFactory())]
-c["schedulers"] = [schedulers.AnyBranchScheduler(name="all", builderNames=["b"], treeStableTimer=None)]
-c["change_source"] = [changes.GitPoller(repourl="file:///nowhere.git", branches=["main"], pollInterval=86400)]
-c["db"] = {"db_url": "sqlite:///state.sqlite"}
-c["secretsProviders"] = [secrets.SecretInAFile(dirname=basedir + "/secrets")]
-c["services"] = SERVICES
-c["www"] = {
-    "port": "tcp:PORT:interface=127.0.0.1",
-    "change_hook_dialects": {"github": {"secret": SECRET, "strict": True}, "poller": {}, MORE},
-}
-"""
-SERVICE = "[ChangeHooks(change_hook_journal='sqlite:///hooks.sqlite')]"
-
-
-class Master:
-    """A master in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        self.buildbot = program("buildbot")
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._run("create-master")
-        (folder / "secrets").mkdir(mode=0o700)
-        (folder / "secrets" / "hook").write_text("from a file")
-        (folder / "secrets" / "hook").chmod(0o600)
-
-    def _run(self, command: str) -> None:
-        done = subprocess.run(
-            [self.buildbot, command, str(self.folder)], check=False, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + self.log()
-
-    def log(self) -> str:
-        log = self.folder / "twistd.log"
-        return log.read_text() if log.exists() else ""
-
-    def configure(self, secret: str = "'s3cret'", services: str = SERVICE, more: str = "") -> None:
-        text = MASTER.replace("SERVICES", services).replace("SECRET", secret).replace("PORT", str(self.port))
-        text = text.replace(", MORE", f", {more}")
-        (self.folder / "master.cfg").write_text(text.replace("basedir", repr(str(self.folder))))
-
-    def start(self) -> None:
-        self._run("start")
-        eventually(lambda: "application/json" in self._options())
-
-    def _options(self) -> str:
-        return curl("-i", "-H", "Accept: application/json", f"{self.url}/change_hook/nothing")[1]
-
-    def reconfig(self) -> None:
-        self._run("reconfig")
-
-    def checkconfig(self) -> tuple[int, str]:
-        done = subprocess.run(
-            [self.buildbot, "checkconfig", str(self.folder)], check=False, capture_output=True, text=True
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    def stop(self) -> None:
-        self._run("stop")
-
-    def push(self, id: str, secret: bytes = b"s3cret") -> tuple[int, str]:
-        body = json.dumps(example("github")).encode()
-        return deliver(
-            self.url,
-            "github",
-            body,
-            {
-                "Content-Type": "application/json",
-                "X-GitHub-Event": "push",
-                "X-GitHub-Delivery": id,
-                "X-Hub-Signature-256": sign_hmac(body, secret),
-            },
-        )
 
 
 @pytest.fixture
@@ -117,7 +31,7 @@ def test_changes_reach_the_master_through_the_journal(master: Master) -> None:
     assert master.push("2", b"forged")[0] == 403
     eventually(lambda: get(master.url, "buildrequests"))
     (change,) = changes_of(master.url)
-    assert change["comments"] == example("github")["head_commit"]["message"]
+    assert change["comments"] == example()["head_commit"]["message"]
     assert curl("-d", "poller=nobody", f"{master.url}/change_hook/poller")[0] == 400
     assert "nowhere" not in curl("-d", "poller=nobody", f"{master.url}/change_hook/poller")[1]
     assert (master.folder / "hooks.sqlite").exists()

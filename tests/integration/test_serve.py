@@ -15,22 +15,10 @@ import pytest
 
 from change_hooks.core.verification import sign_hmac
 
+from ..support.programs import curl
 from .conftest import PATIENCE, Server, configure, eventually, free_port, program
 
 BASE = "'change_hook_dialects': {'base': True}"
-
-
-def curl(*arguments: str) -> tuple[int, str]:
-    """Status and body of a request made with curl."""
-    done = subprocess.run(
-        [program("curl"), "-s", "-w", "\n%{http_code}", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status), body
 
 
 def stored(folder: Path) -> list[dict[str, Any]]:

@@ -48,6 +48,19 @@ def free_port() -> int:
         return port
 
 
+def curl(*arguments: str) -> tuple[int, str]:
+    """Status and body of a request made with curl."""
+    done = subprocess.run(
+        [program("curl"), "-s", "-w", "\n%{http_code}", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    body, _, status = done.stdout.rpartition("\n")
+    return int(status), body
+
+
 class Server:
     """A server in a process of its own."""
 
