@@ -28,6 +28,10 @@ TRUNCATED = "change_hook_truncated"
 DEEPEST = 64
 
 
+#: The seconds since the epoch of the years 1 to 9999: what a date can be.
+FIRST, LATEST = -62_135_596_800, 253_402_300_799
+
+
 class InvalidChange(ValueError):
     """A change with an unknown field, or a value of the wrong type.
 
@@ -108,6 +112,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
                 self._repair()
         else:
             self._find_wrong()
+        if when is not None and not FIRST <= when <= LATEST:
+            raise InvalidChange("when_timestamp", "is not a time of the years 1 to 9999")
         properties = self.properties
         if properties.__class__ is not dict:
             _wrong("properties", "dict", properties)
@@ -183,7 +189,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
 
         Beside the fields' own types this takes what handlers written against ``request.args`` have
         in hand: bytes for text (decoded as UTF-8, with replacement), a list of one value for that
-        value, None for the default, and a datetime or float for *when_timestamp*.
+        value, None for the default, and a datetime or float for *when_timestamp*. A time that cannot be
+        one is left out.
 
         :raises InvalidChange: for an unknown key or a value of another type.
         """
@@ -249,9 +256,22 @@ def _text(value: Any) -> Any:
 def _epoch(value: Any) -> Any:
     if isinstance(value, datetime):
         return int((value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp())
-    if isinstance(value, float) and isfinite(value):
-        return int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return moment(value)
     return value
+
+
+def moment(number: float, unit: int = 1) -> int | None:
+    """The rule for numbers that are dates: seconds since the epoch, in the years 1 to 9999; None for others.
+
+    :param number: in *unit*-ths of a second: 1000 for milliseconds.
+    """
+    if isinstance(number, float):
+        if not isfinite(number):
+            return None
+        number = int(number)
+    seconds = number // unit
+    return seconds if FIRST <= seconds <= LATEST else None
 
 
 def _json_able_properties(properties: dict[Any, Any]) -> dict[str, Any]:
@@ -293,4 +313,15 @@ def _json_able(value: Any, path: str, depth: int = 0) -> Any:
     raise InvalidChange(path, f"{type(value).__name__} is not JSON-able")
 
 
-__all__ = ["MISSING", "RECOVERED", "TRUNCATED", "Change", "InvalidChange", "person", "well_formed"]
+__all__ = [
+    "FIRST",
+    "LATEST",
+    "MISSING",
+    "RECOVERED",
+    "TRUNCATED",
+    "Change",
+    "InvalidChange",
+    "moment",
+    "person",
+    "well_formed",
+]

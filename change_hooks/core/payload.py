@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from change_hooks.core.change import moment
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, UnsupportedContentType
 from change_hooks.core.forms import parse_urlencoded
@@ -274,6 +275,23 @@ def epoch(text: str | None) -> int | None:
         return _epoch_by_parts(text)
 
 
+def when(written: str | float | None, unit: int = 1) -> int | None:
+    """Seconds since the epoch of a date that may be a number, digits, or what :func:`epoch` reads; None when
+    it is no such.
+
+    :param unit: a number is in *unit*-ths of a second.
+    """
+    if isinstance(written, str):
+        if not (written.isascii() and written.isdigit()):
+            return epoch(written)
+        if len(written) > LONGEST_NUMBER:
+            return None
+        written = int(written)
+    return None if written is None else moment(written, unit)
+
+
+#: No date has more digits, whatever its unit.
+LONGEST_NUMBER = 20
 _EPOCH = datetime(1970, 1, 1)
 #: What is longer is no date, in characters; so no long text is remembered.
 LONGEST_DATE = 48
@@ -318,5 +336,6 @@ __all__ = [
     "is_json",
     "json_text",
     "raw_json",
+    "when",
     "without",
 ]

@@ -13,11 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from time import time
 from typing import Any, ClassVar
 
-from change_hooks.core.change import Change, InvalidChange
+from change_hooks.core.change import Change, InvalidChange, moment
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, UnsupportedContentType
 from change_hooks.core.found import Found, about_change
@@ -52,8 +51,6 @@ TEXT_FIELDS = {
     "src": ("src",),
 }
 WHEN = ("when_timestamp", "when")
-#: The latest time taken, the end of the year 9999: whatever is later is a mistake.
-LATEST = 253_402_300_799
 
 
 @dataclass(frozen=True)
@@ -197,9 +194,10 @@ def _when(value: Any, field: str) -> int:
         if seconds is None:
             # In a form, the plus of an offset arrives as a space, unless it was quoted.
             seconds = epoch(_SPACED_OFFSET.sub(r"+\1", value.strip()))
-    if seconds is None or not isfinite(seconds) or not 0 <= seconds <= LATEST:
+    known = None if seconds is None else moment(seconds)
+    if known is None or known < 0:
         raise BadPayload("must be seconds since the epoch, or an ISO 8601 time", field)
-    return int(seconds)
+    return known
 
 
 def _number(text: str) -> float | None:

@@ -119,7 +119,8 @@ class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
     @shaped(AddOnPullRequestEvent)
     def handle_pullrequest_created(self, payload: AddOnPullRequestEvent, event: str) -> Event:
         """The same, as the add-on writes it."""
-        return payload.neutral(event, self.settings.server_url)
+        ignored = Ignored("no such event is sent by the add-on")
+        return payload.neutral(event, self.settings.server_url) or ignored
 
     handle_pullrequest_updated = handle_pullrequest_created
     handle_pullrequest_fulfilled = handle_pullrequest_created

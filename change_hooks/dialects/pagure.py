@@ -24,7 +24,7 @@ from change_hooks.core.events import (
     Side,
 )
 from change_hooks.core.options import ForgeOptions, Options, option, texts
-from change_hooks.core.payload import Shape, decode
+from change_hooks.core.payload import Shape, decode, when
 from change_hooks.core.style import Style
 from change_hooks.core.verification import SignatureHeader, sign_hmac, verify_together
 from change_hooks.dialects.event_handler import EventHandler, shaped
@@ -255,7 +255,7 @@ def _update(
         head=None if after is None else Commit(after, None, author, files=files),
         sender=Person(login=message.agent),
         url=f"{project.full_url}/c/{after}" if project.full_url and after else "",
-        when=payload.timestamp,
+        when=when(payload.timestamp),
         name=event,
         **more,
     )
@@ -301,8 +301,8 @@ def _pull(message: Message, event: str, action: Action) -> PullRequest:
         labels=pull.tags,
         url=pull.full_url
         or (f"{pull.project.full_url}/pull-request/{pull.id}" if pull.project.full_url else ""),
-        created=pull.date_created,
-        updated=pull.last_updated,
+        created=when(pull.date_created),
+        updated=when(pull.last_updated),
         name=event,
         properties={
             "pr_number": pull.id,

@@ -16,12 +16,12 @@ from contextvars import ContextVar
 from threading import Lock
 from typing import TypeVar
 
+from change_hooks.core.change import moment
+
 #: How long a tool may take, in seconds.
 TIME_LIMIT = 300.0
 #: How many of many things may fail one by one before the cause is taken to be in none of them.
 MOST_FAILURES = 10
-#: The seconds since the epoch of the years 1 to 9999.
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799
 
 Asked = TypeVar("Asked")
 Got = TypeVar("Got")
@@ -161,7 +161,7 @@ def seconds(written: str) -> int | None:
         number = int(written)
     except ValueError:
         return None
-    return number if _FIRST <= number <= _LAST else None
+    return moment(number)
 
 
 def each(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from change_hooks.core.change import Change, InvalidChange, well_formed
+from change_hooks.core.change import FIRST, LATEST, Change, InvalidChange, moment, well_formed
 
 BUILDBOT_KEYWORDS = {
     "author", "branch", "category", "codebase", "comments", "committer", "files", "project", "properties",
@@ -84,9 +84,8 @@ def test_a_time_may_come_as_a_number_or_a_datetime(when: Any) -> None:
     assert Change.from_mapping({"when_timestamp": when}).when_timestamp == 1338350336
 
 
-def test_a_mapping_with_an_infinite_time_is_refused() -> None:
-    with pytest.raises(InvalidChange, match="when_timestamp"):
-        Change.from_mapping({"when_timestamp": float("inf")})
+def test_of_a_mapping_an_infinite_time_is_left_out() -> None:
+    assert Change.from_mapping({"when_timestamp": float("inf")}) == Change()
 
 
 def test_files_that_are_no_list_are_refused() -> None:
@@ -133,3 +132,18 @@ def test_lone_surrogates_are_replaced_in_every_field() -> None:
     assert (change.author, change.branch, change.files) == ("\ufffda", "\ufffd", ["a", "b\ufffd"])
     assert (change.comments, change.revision) == ("\u00e4\ufffd", None)
     assert change == Change(**change.as_dict())
+
+
+@pytest.mark.parametrize("when", [FIRST - 1, LATEST + 1, 10**400, -(2**70)])
+def test_a_time_is_of_the_years_1_to_9999(when: int) -> None:
+    with pytest.raises(InvalidChange, match="years 1 to 9999"):
+        Change(when_timestamp=when)
+    assert Change.from_mapping({"when_timestamp": when}).when_timestamp is None
+    assert Change(when_timestamp=FIRST).when_timestamp == FIRST
+    assert Change(when_timestamp=LATEST).when_timestamp == LATEST
+
+
+def test_numbers_that_are_dates_have_one_rule() -> None:
+    assert moment(1_700_000_000_999, 1000) == 1_700_000_000
+    assert moment(1.9) == 1
+    assert [moment(number) for number in (float("nan"), float("inf"), 1e300, 10**400)] == [None] * 4

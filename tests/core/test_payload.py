@@ -22,6 +22,7 @@ from change_hooks.core.payload import (
     is_json,
     json_text,
     raw_json,
+    when,
     without,
 )
 from tests.conftest import delivery
@@ -272,3 +273,11 @@ def test_a_field_whose_name_is_escaped_is_left_out_too() -> None:
 def test_what_is_no_object_has_no_field_to_leave_out() -> None:
     sent = delivery(b'["token"]')
     assert without(sent, ("token",), form=False) is sent
+
+
+def test_a_date_may_be_a_number_digits_or_text() -> None:
+    assert when(1_700_000_000) == when("1700000000") == when("2023-11-14T22:13:20Z") == 1_700_000_000
+    assert when("1700000000123", 1000) == when(1_700_000_000_123, 1000) == 1_700_000_000
+    assert [when(each) for each in (None, "", "\u00b2", "9" * 5000, "9" * 20, 10**30, "tomorrow")] == [
+        None
+    ] * 7

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from change_hooks.core.change import MISSING as MISSING_FIELDS
-from change_hooks.core.change import Change, person
+from change_hooks.core.change import Change, moment, person
 from change_hooks.core.events import Commit, Ignored, Person, RefUpdate, Repository, revision_or_none
 from change_hooks.core.options import texts
 from change_hooks.core.payload import epoch
@@ -50,15 +50,16 @@ def _count(value: Any) -> Any:
 def _when(value: Any) -> Any:
     """Seconds since the epoch, of seconds or milliseconds, as a number or digits, or of a date."""
     if isinstance(value, str):
-        moment = epoch(value)
-        if moment is not None:
-            return moment
+        known = epoch(value)
+        if known is not None:
+            return known
         if _NUMBER.fullmatch(value) is None:
             return MISSING
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e15:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return MISSING
-    return int(value / 1000 if abs(value) >= _SECONDS_END else value)
+    known = moment(value, 1000 if abs(value) >= _SECONDS_END else 1)
+    return MISSING if known is None else known
 
 
 def _files(value: Any) -> Any:

@@ -19,7 +19,7 @@ from change_hooks.core.events import (
     Side,
     revision_or_none,
 )
-from change_hooks.core.payload import Shape, epoch
+from change_hooks.core.payload import Shape, when
 
 
 class User(Shape):
@@ -181,7 +181,7 @@ class Push(Shape):
                 known.message,
                 str((known.author or NOBODY).person()),
                 None,
-                when(self.date if stamp is None else stamp),
+                in_milliseconds(self.date if stamp is None else stamp),
                 url,
             ),
             created=change.type == "ADD",
@@ -287,8 +287,8 @@ class PullRequestEvent(Shape):
             sender=(self.actor or NOBODY).person(),
             draft=pull.draft,
             url=link,
-            created=when(pull.createdDate),
-            updated=when(self.date),
+            created=in_milliseconds(pull.createdDate),
+            updated=in_milliseconds(self.date),
             merge_commit=merged.id if merged is not None else None,
             merge_ref=f"refs/pull-requests/{pull.id}/merge",
             name=event,
@@ -313,7 +313,7 @@ class CommentEvent(PullRequestEvent):
             pull_request=pull,
             author=(note.author or self.actor or NOBODY).person(),
             text=note.text or "",
-            created=when(note.createdDate),
+            created=in_milliseconds(note.createdDate),
             url=pull.url,
             is_new=event == "pr:comment:added",
             name=event,
@@ -341,13 +341,13 @@ class AddOnPullRequestEvent(Shape):
     repository: RepositoryShape
     actor: User | None = None
 
-    def neutral(self, event: str, server: str) -> PullRequest:
-        """The same, in neutral terms."""
-        pull = self.pullrequest
-        return PullRequest(
+    def neutral(self, event: str, server: str) -> PullRequest | None:
+        """The same, in neutral terms; None for an event that the add-on does not send."""
+        pull, action = self.pullrequest, ACTIONS.get(event)
+        return action and PullRequest(
             repository=self.repository.repository(server),
             number=pull.id,
-            action=ACTIONS[event],
+            action=action,
             forge_action=event,
             head=Side(branch=pull.fromRef.branch.name, revision=pull.fromRef.commit.hash),
             base=Side(branch=pull.toRef.branch.name, revision=pull.toRef.commit.hash),
@@ -374,8 +374,6 @@ ACTIONS: Mapping[str, Action] = {
 }
 
 
-def when(date: str | int | None) -> int | None:
+def in_milliseconds(date: str | int | None) -> int | None:
     """Seconds since the epoch, of milliseconds or a date in words."""
-    if isinstance(date, str) and date.isdigit():
-        date = int(date)
-    return date // 1000 if isinstance(date, int) else epoch(date)
+    return when(date, 1000)

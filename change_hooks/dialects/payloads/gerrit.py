@@ -20,7 +20,7 @@ from change_hooks.core.events import (
     Side,
     revision_or_none,
 )
-from change_hooks.core.payload import Shape
+from change_hooks.core.payload import Shape, when
 from change_hooks.core.select import listed_properties
 
 
@@ -131,7 +131,7 @@ class Sent(Shape):
             after=revision_or_none(change.newRev),
             created=None if change.oldRev is None else before is None,
             sender=self.sender(),
-            when=self.eventCreatedOn,
+            when=when(self.eventCreatedOn),
             name=self.type,
             properties=properties,
         )
@@ -162,8 +162,8 @@ class Sent(Shape):
             draft=change.wip,
             labels=[*(change.hashtags or ()), *self.votes()],
             url=change.url or "",
-            created=change.createdOn,
-            updated=self.eventCreatedOn,
+            created=when(change.createdOn),
+            updated=when(self.eventCreatedOn),
             merge_commit=self.newRev,
             head_commit=Commit(patch_set.revision, change.commitMessage),
             name=self.type,

@@ -18,7 +18,7 @@ from change_hooks.core.events import (
     Side,
     revision_or_none,
 )
-from change_hooks.core.payload import Shape, epoch
+from change_hooks.core.payload import Shape, epoch, when
 from change_hooks.dialects.payloads.alike import Label, names, touched
 
 
@@ -52,7 +52,7 @@ class CommitShape(Shape):
             self.message or "",
             person(author.name or author.login, author.email),
             person(committer.name or committer.login, committer.email) or None,
-            stamp if isinstance(stamp, int) else epoch(stamp),
+            when(stamp) if isinstance(stamp, int) else epoch(stamp),
             self.url or "",
             touched(self.added, self.modified, self.removed),
             None,
