@@ -18,9 +18,9 @@ from typing import Any
 from twisted.cred.checkers import ICredentialsChecker
 
 from change_hooks.admin.settings import AdminSettings, read_settings
-from change_hooks.configured_sinks import read_sinks
+from change_hooks.configured_sinks import read_alarms, read_sinks
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.core.options import nearest, option_names, texts
+from change_hooks.core.options import nearest, option_names, seconds, texts
 from change_hooks.dialects.handler import HookHandler, check_options
 from change_hooks.journal.address import is_valid
 from change_hooks.outbox.routing import RoutedSink
@@ -53,12 +53,14 @@ class EndpointConfig:
     :param handler: the handler class.
     :param options: what the user wrote.
     :param auth: the endpoint's own checkers; empty: open; None: those of ``change_hook_auth``.
+    :param expect_every: within how many seconds a delivery is expected; None: none is.
     """
 
     name: str
     handler: Any
     options: Any = field(repr=False)
     auth: tuple[Any, ...] | None
+    expect_every: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class HooksConfig:
     :param answer_within: how long a handler may take before the answer goes out without it, in seconds.
     :param keep: how long a delivery is kept after it was delivered, in days; None: for good.
     :param keep_trace: how long a trace of a request that gave nothing is kept, in days.
+    :param alarms: the names of the sinks that get events about the receiver.
     :param warnings: each a sentence.
     """
 
@@ -94,6 +97,7 @@ class HooksConfig:
     keep: float | None
     keep_trace: float
     sinks: Mapping[str, RoutedSink]
+    alarms: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -117,6 +121,10 @@ class _Reader:
         sinks, problems = read_sinks(self.www.get("change_hook_sinks"), attempts, self.base)
         self.problems += problems
         journal = self._journal()
+        alarms, problems = read_alarms(self.www.get("change_hook_alarms"), sinks)
+        self.problems += problems
+        if alarms and journal is None:
+            self.problems.append("change_hook_alarms needs a journal (change_hook_journal)")
         if journal is None:
             self._doubt_sinks(sinks)
         config = HooksConfig(
@@ -134,6 +142,7 @@ class _Reader:
             keep=self._keep(),
             keep_trace=self._positive("change_hook_keep_trace", DEFAULT_KEEP_TRACE, "days"),
             sinks=sinks,
+            alarms=alarms,
             warnings=tuple(self.warnings),
         )
         if self.problems:
@@ -269,7 +278,16 @@ class _Reader:
             doubts.append("'replay': False has no effect without a journal (change_hook_journal)")
         self.problems += [f"{where}: {problem}" for problem in problems]
         self.warnings += [f"{where}: {doubt}" for doubt in doubts]
-        return EndpointConfig(name, handler, written if isinstance(options, Mapping) else True, auth)
+        given = written if isinstance(options, Mapping) else True
+        return EndpointConfig(name, handler, given, auth, self._expect_every(where, handler, written))
+
+    def _expect_every(self, where: str, handler: Any, written: Mapping[str, Any]) -> float | None:
+        try:
+            return None if written.get("expect_every") is None else seconds(written["expect_every"])
+        except TypeError as error:
+            if getattr(handler, "Options", None) is None:
+                self.problems.append(f"{where}: option 'expect_every' {error}")
+            return None
 
     def _with_secrets(self, where: str, handler: Any, written: Mapping[str, Any]) -> Mapping[str, Any]:
         """The options with the secrets that they refer to; paths are relative to the configuration."""
@@ -329,6 +347,7 @@ class _Reader:
 _KEYS = (
     "change_hook",
     "change_hook_admin",
+    "change_hook_alarms",
     "change_hook_answer_within",
     "change_hook_attempts",
     "change_hook_auth",

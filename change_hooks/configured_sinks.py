@@ -13,6 +13,7 @@ from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import NAMES, routed
 from change_hooks.plugins import SINK_GROUPS, PluginError, installed
 from change_hooks.references import resolved
+from change_hooks.sinks.base import takes_alarms
 
 #: Options of every sink to which a sink may see itself.
 _SHARED = ("time_limit", "concurrency")
@@ -98,4 +99,25 @@ class _Reader:
         return values
 
 
-__all__ = ["read_sinks"]
+def read_alarms(names: Any, sinks: Mapping[str, RoutedSink]) -> tuple[tuple[str, ...], list[str]]:
+    """Read ``change_hook_alarms``, and say what is wrong with it.
+
+    :param sinks: those that the configuration has.
+    """
+    if names is None:
+        return (), []
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        return (), ["change_hook_alarms must be a list of names of change_hook_sinks"]
+    problems = []
+    for name in names:
+        if name not in sinks:
+            problems.append(f"change_hook_alarms: no sink {name!r}{nearest(name, sinks)}")
+        elif not takes_alarms(sinks[name].sink):
+            problems.append(
+                f"change_hook_alarms: the sink {name!r} cannot be told of alarms; 'http', 'command', 'amqp'"
+                " and callables can"
+            )
+    return tuple(names), problems
+
+
+__all__ = ["read_alarms", "read_sinks"]

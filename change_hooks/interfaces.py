@@ -125,6 +125,18 @@ class IChangeSink(ISink):
         """
 
 
+class IAlarmSink(Interface):
+    """A sink that can be named in ``change_hook_alarms``. A plain callable can, too."""
+
+    def add_alarm(alarm: Any) -> Any:
+        """Tell somebody.
+
+        :param alarm: a :class:`~change_hooks.core.receiver_alarm.ReceiverAlarm`. It may come more than once,
+            always with the same *id*.
+        :returns: anything, a Deferred or a coroutine. When it fails, it is called again twice.
+        """
+
+
 class IDeliverySink(ISink):
     """Where deliveries go as they came, once for each that gives a change."""
 
@@ -362,6 +374,7 @@ class IJournal(Interface):
 __all__ = [
     "OUTPUT_KEPT",
     "Enricher",
+    "IAlarmSink",
     "IChangeSink",
     "IDeliverySink",
     "IHookHandler",

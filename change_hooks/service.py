@@ -171,8 +171,8 @@ class ChangeHookService(MultiService):
             tracer=self._refusals,
         )
         self._admin = Admin(config.admin)
-        self._watch = Watch(self._admin, self._observers, journal, tuple(sinks), self._clock)
-        self._watch.reconfigure([entry.name for entry in config.endpoints])
+        self._watch = Watch(self._admin, self._observers, journal, sinks, self._clock, service=name)
+        self._watch_for(config)
         self._admin_port = _admin_port(self._admin, self._clock)
 
     @property
@@ -254,12 +254,16 @@ class ChangeHookService(MultiService):
             log.warn("change_hook_journal has changed; that takes a restart")
         before, self._tree, self._config = self._tree, tree, config
         self._standing.inside = tree.root
-        self._watch.reconfigure([entry.name for entry in config.endpoints])
+        self._watch_for(config)
         before.retire()
         self._reconfigure_admin(config)
         self._site.limit(
             config.max_body, config.max_in_flight, config.max_connections, config.trusted_proxies
         )
+
+    def _watch_for(self, config: HooksConfig) -> None:
+        endpoints = {entry.name: entry.expect_every for entry in config.endpoints}
+        self._watch.reconfigure(endpoints, config.alarms)
 
     def _reconfigure_admin(self, config: HooksConfig) -> None:
         before, new = self._admin.settings, config.admin or AdminSettings()

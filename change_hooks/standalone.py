@@ -43,7 +43,7 @@ class StandaloneService(MultiService):
     :param port: a port's number, or an endpoint string, instead of the configuration's.
     :param listener: what listens instead of the reactor.
     :param first: False for a process beside others of the same configuration: its pollers look only when they
-        are told to, and another one has the port of ``change_hook_admin``.
+        are told to, and another one has the port of ``change_hook_admin``, and raises alarms.
     :raises ConfigurationError: with everything that is wrong.
     """
 
@@ -73,10 +73,12 @@ class StandaloneService(MultiService):
         self._listening: Any = None
 
     def _www(self, settings: Settings) -> Mapping[str, Any]:
-        admin = settings.www.get("change_hook_admin")
-        if self._first or not isinstance(admin, Mapping):
+        if self._first:
             return settings.www
-        return {**settings.www, "change_hook_admin": {**admin, "port": None}}
+        www = {name: value for name, value in settings.www.items() if name != "change_hook_alarms"}
+        if isinstance(www.get("change_hook_admin"), Mapping):
+            www["change_hook_admin"] = {**www["change_hook_admin"], "port": None}
+        return www
 
     def check_journal(self) -> None:
         """Open the journal once, to find out now what would be found out with the first delivery.

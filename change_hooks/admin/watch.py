@@ -1,26 +1,29 @@
-"""What is counted and looked at while a service runs, and where operators find it."""
+"""What is counted and looked at while a service runs, and how operators learn of it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 
 from twisted.internet.interfaces import IReactorTime
 
+from change_hooks.admin.alarms import Alarms
 from change_hooks.admin.exposed import metrics_page
 from change_hooks.admin.health import DRAINING, STARTING, Alive, Health, Ready
 from change_hooks.admin.last import LastDeliveries
 from change_hooks.admin.root import Admin
 from change_hooks.interfaces import IJournal
 from change_hooks.observer import Observers
+from change_hooks.outbox.routing import RoutedSink
 
 
 class Watch:
-    """Metrics and health of one service.
+    """Metrics, health and alarms of one service.
 
     :param admin: gets ``/metrics``, ``/healthz`` and ``/readyz``.
     :param observers: those who are told what happens.
     :param journal: None: there is none.
-    :param sinks: the names of all sinks.
+    :param sinks: all sinks, by name.
+    :param service: the name of the service, which stands before the names of its sinks.
     """
 
     def __init__(
@@ -28,26 +31,36 @@ class Watch:
         admin: Admin,
         observers: Observers,
         journal: IJournal | None,
-        sinks: Collection[str],
+        sinks: Mapping[str, RoutedSink],
         clock: IReactorTime,
+        *,
+        service: str = "",
     ) -> None:
+        self._service = service
         self.last = LastDeliveries(clock)
+        self._alarms = None if journal is None else Alarms(journal, self.last, sinks, clock)
         self._health = Health(journal, clock)
         self._endpoints: frozenset[str] = frozenset()
-        page, metrics = metrics_page(lambda: self._endpoints, journal, self.last, sinks)
+        page, metrics = metrics_page(lambda: self._endpoints, journal, self.last, tuple(sinks))
         admin.add("metrics", page)
         admin.add("healthz", Alive(), password=False)
         admin.add("readyz", Ready(self._health.problem), password=False)
-        for observer in (self.last, self._health, metrics):
+        for observer in (self.last, self._health, self._alarms, metrics):
             if observer is not None:
                 observers.add(observer)
 
-    def reconfigure(self, endpoints: Collection[str]) -> None:
+    def reconfigure(self, endpoints: Mapping[str, float | None], alarms: Iterable[str]) -> None:
         """Follow the configuration.
 
-        :param endpoints: the names of the endpoints that are configured.
+        :param endpoints: the names of those that are configured, each with the seconds within which a
+            delivery is expected; None: none is.
+        :param alarms: the names of the sinks that get events about the receiver.
         """
         self._endpoints = frozenset(endpoints)
+        if self._alarms is not None:
+            names = [f"{self._service}/{name}" if self._service else name for name in alarms]
+            expected = {name: seconds for name, seconds in endpoints.items() if seconds is not None}
+            self._alarms.reconfigure(names, expected)
 
     def starting(self) -> None:
         """The service starts."""
@@ -57,10 +70,14 @@ class Watch:
         """The service has started."""
         if self._health.state == STARTING:
             self._health.state = ""
+            if self._alarms is not None:
+                self._alarms.start()
 
     def draining(self) -> None:
         """The service takes nothing new."""
         self._health.state = DRAINING
+        if self._alarms is not None:
+            self._alarms.stop()
 
 
 __all__ = ["Watch"]

@@ -220,6 +220,7 @@ class Options:
     dialect: str | None = option(None, text)
     custom_class: Any = option(None, anything)
     auth: Any = option(None, anything)
+    expect_every: float | None = option(None, seconds)
 
 
 @dataclass(frozen=True)

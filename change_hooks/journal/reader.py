@@ -71,7 +71,7 @@ SELECT_ATTEMPTS = (
 )
 SELECT_QUEUES = (
     f"SELECT sink, count(*) AS queues, sum({FAILING}) AS retrying,"
-    " max(error) AS error FROM queues GROUP BY sink"
+    " max(attempts) AS attempts, max(error) AS error FROM queues GROUP BY sink"
 )
 # The oldest is the first that was stored; a look into the queues' index alone is quick also when much waits.
 SELECT_WAITING_SINCE = (
@@ -315,6 +315,7 @@ class Reader:
                 since=waiting[name]["since"] if name in waiting else None,
                 dead_letters=dead.get(name, 0),
                 error=queues[name]["error"] if name in queues else "",
+                attempts=queues[name]["attempts"] if name in queues else 0,
             )
             for name in sorted({*queues, *waiting, *dead})
         ]

@@ -377,6 +377,7 @@ class SinkSummary(msgspec.Struct, frozen=True):
         is none.
     :param dead_letters: how many changes were given up.
     :param error: the last error of a queue that is tried again.
+    :param attempts: how often what stands first in one of them has failed, at most.
     """
 
     sink: str
@@ -386,6 +387,7 @@ class SinkSummary(msgspec.Struct, frozen=True):
     since: float | None
     dead_letters: int
     error: str = ""
+    attempts: int = 0
 
 
 class Summary(msgspec.Struct, frozen=True):

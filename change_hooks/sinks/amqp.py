@@ -23,9 +23,10 @@ from zope.interface import implementer
 
 from change_hooks.core.address import server_url
 from change_hooks.core.change import Change
-from change_hooks.interfaces import IChangeSink, SinkError, SinkRefused
+from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.interfaces import IAlarmSink, IChangeSink, SinkError, SinkRefused
 from change_hooks.sinks.link import Link
-from change_hooks.sinks.messages import Message, check_format, event_properties, message_of
+from change_hooks.sinks.messages import Message, alarm_message, check_format, event_properties, message_of
 
 #: The longest part of a routing key, in bytes: the whole has room for 255.
 LONGEST_PART = 80
@@ -34,7 +35,7 @@ LONGEST_PART = 80
 _TOO_LARGE = re.compile(r"message size (\d+) is larger than configured max size (\d+)")
 
 
-@implementer(IChangeSink)
+@implementer(IChangeSink, IAlarmSink)
 class Amqp:
     """Publishes every change to a durable topic exchange, and waits for the broker's confirmation.
 
@@ -75,17 +76,26 @@ class Amqp:
         self._reactor = reactor
         self._link: Link[_Publishing] = Link(self._connect, lambda publishing: publishing.close())
 
-    @inlineCallbacks
     def add_change(self, change: Change, key: Any) -> Any:
         """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
-        message = message_of(change, key, self._format)
+        return self._publish(routing_key(change, key), message_of(change, key, self._format), "change")
+
+    def add_alarm(self, alarm: ReceiverAlarm) -> Any:
+        """See :meth:`change_hooks.interfaces.IAlarmSink.add_alarm`. The routing key is
+        ``alarm.event.subject``.
+        """
+        key = ".".join(map(_word, ("alarm", alarm.event, alarm.subject)))
+        return self._publish(key, alarm_message(alarm, self._format), "alarm")
+
+    @inlineCallbacks
+    def _publish(self, key: str, message: Message, kind: str) -> Any:
         publishing = yield self._link.get()
         try:
             yield publishing.channel.basic_publish(
                 self._exchange,
-                routing_key(change, key),
+                key,
                 message.body,
-                _properties(message),
+                _properties(message, kind),
                 self._mandatory,
             )
         except NackError as error:
@@ -169,13 +179,13 @@ def _failure(error: AMQPError, size: int) -> SinkError:
     return SinkError(f"{type(error).__name__}: {error}")
 
 
-def _properties(message: Message) -> BasicProperties:
+def _properties(message: Message, kind: str) -> BasicProperties:
     return BasicProperties(
         content_type=message.content_type,
         delivery_mode=2,
         message_id=message.id,
         timestamp=int(time()),
-        type="change",
+        type=kind,
         app_id="change-hooks",
         headers=event_properties(message) or None,
     )

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from change_hooks.core.change import Change
-from change_hooks.interfaces import IChangeSink
+from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.interfaces import IAlarmSink, IChangeSink, IDeliverySink
 
 
 def sink_call(sink: Any) -> Callable[[Change, Any], Any]:
@@ -19,9 +20,21 @@ def sink_call(sink: Any) -> Callable[[Change, Any], Any]:
     return lambda change, key: sink(change)
 
 
+def takes_alarms(sink: Any) -> bool:
+    """Whether a sink can be told of events about the receiver."""
+    named = IChangeSink.providedBy(sink) or IDeliverySink.providedBy(sink)
+    return IAlarmSink.providedBy(sink) or (callable(sink) and not named)
+
+
+def alarm_call(sink: Any) -> Callable[[ReceiverAlarm], Any]:
+    """How to tell a sink of an event about the receiver: its ``add_alarm``, or a plain callable."""
+    call: Callable[[ReceiverAlarm], Any] = sink.add_alarm if IAlarmSink.providedBy(sink) else sink
+    return call
+
+
 def printable(text: str) -> str:
     """*text* without anything that a terminal or a log would obey."""
     return "".join(letter if letter.isprintable() or letter == "\t" else "\ufffd" for letter in text)
 
 
-__all__ = ["printable", "sink_call"]
+__all__ = ["alarm_call", "printable", "sink_call", "takes_alarms"]

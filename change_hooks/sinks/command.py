@@ -16,7 +16,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
-from change_hooks.interfaces import IChangeSink, SinkError, SinkOutput, SinkRefused
+from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.interfaces import IAlarmSink, IChangeSink, SinkError, SinkOutput, SinkRefused
 from change_hooks.sinks.base import printable
 from change_hooks.sinks.messages import fields_of
 from change_hooks.sinks.program import Ended, Program
@@ -32,7 +33,7 @@ EX_DATAERR = 65
 log = Logger()
 
 
-@implementer(IChangeSink)
+@implementer(IChangeSink, IAlarmSink)
 class Command:
     """Runs a program once for every push, never through a shell.
 
@@ -40,6 +41,9 @@ class Command:
     and ``changes``, a list of all changes of the push. With ``per='change'`` the program runs once for every
     change, and there is ``index`` instead of ``ref`` and ``changes``. Fields that are not too long are also
     in the environment, as ``CHANGE_HOOK_BRANCH`` and so on (``files`` and ``properties`` as JSON).
+
+    Of an alarm (``change_hook_alarms``), the fields are those of
+    :class:`~change_hooks.core.receiver_alarm.ReceiverAlarm`: ``CHANGE_HOOK_EVENT`` and so on.
 
     Exit status 0 means that the push was accepted; 65 (``EX_DATAERR``) that it never will be; with any other
     the program is run again. It runs in a process group of its own, which is ended at the time limit and when
@@ -105,11 +109,18 @@ class Command:
 
     def add_change(self, change: Change, key: Any) -> Deferred[SinkOutput]:
         """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
+        return self._run_for(fields_of(change, key))
+
+    def add_alarm(self, alarm: ReceiverAlarm) -> Deferred[SinkOutput]:
+        """See :meth:`change_hooks.interfaces.IAlarmSink.add_alarm`."""
+        return self._run_for(alarm.as_dict())
+
+    def _run_for(self, fields: dict[str, Any]) -> Deferred[SinkOutput]:
         if self._reactor is None:
             from twisted.internet import reactor
 
             self._reactor = reactor
-        run = _Run(self, fields_of(change, key))
+        run = _Run(self, fields)
         self._waiting.append(run)
         self._run_some()
         return run.done

@@ -12,10 +12,11 @@ from zope.interface import implementer
 
 from change_hooks.core.address import server_url
 from change_hooks.core.change import Change
+from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.core.verification import as_secrets, sign_standard_webhook
 from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, ask
-from change_hooks.interfaces import OUTPUT_KEPT, IChangeSink, SinkBusy, SinkError
-from change_hooks.sinks.messages import Message, check_format, event_headers, message_of
+from change_hooks.interfaces import OUTPUT_KEPT, IAlarmSink, IChangeSink, SinkBusy, SinkError
+from change_hooks.sinks.messages import Message, alarm_message, check_format, event_headers, message_of
 
 #: How much of an answer is read, in bytes. The status says all that matters.
 ANSWER_READ = 64 * 1024
@@ -92,7 +93,7 @@ class Poster:
         return closed
 
 
-@implementer(IChangeSink)
+@implementer(IChangeSink, IAlarmSink)
 class Http:
     """POSTs every change as a JSON object: its fields, ``dialect``, ``delivery`` and ``index``.
 
@@ -134,7 +135,13 @@ class Http:
 
     def add_change(self, change: Change, key: Any) -> Any:
         """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
-        message = message_of(change, key, self._format)
+        return self._send(message_of(change, key, self._format))
+
+    def add_alarm(self, alarm: ReceiverAlarm) -> Any:
+        """See :meth:`change_hooks.interfaces.IAlarmSink.add_alarm`."""
+        return self._send(alarm_message(alarm, self._format))
+
+    def _send(self, message: Message) -> Any:
         headers = {
             "content-type": message.content_type,
             "user-agent": "change-hooks",

@@ -15,6 +15,7 @@ import msgspec
 
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push
+from change_hooks.core.receiver_alarm import ReceiverAlarm
 
 #: What the option ``format`` may be.
 FORMATS = ("change", "cloudevents", "cloudevents-structured")
@@ -61,6 +62,30 @@ def message_of(change: Change, key: Any, format: str = "change") -> Message:
     attributes = _attributes(change, key, message_id)
     if format == "cloudevents":
         return Message(message_id, "application/json", body, attributes)
+    event = {**attributes, "datacontenttype": "application/json", "data": fields}
+    return Message(message_id, "application/cloudevents+json", _encode(event), {})
+
+
+def alarm_message(alarm: ReceiverAlarm, format: str = "change") -> Message:
+    """Write an event about the receiver.
+
+    :param format: one of :data:`FORMATS`.
+    """
+    fields = alarm.as_dict()
+    message_id = f"msg_{alarm.id}"
+    if format == "change":
+        return Message(message_id, "application/json", _encode(fields), {})
+    attributes = {
+        "specversion": "1.0",
+        "id": message_id,
+        "source": "/change_hook",
+        "type": f"change_hooks.{alarm.event}",
+        "time": _moment(int(alarm.at)),
+    }
+    if alarm.subject:
+        attributes["subject"] = alarm.subject
+    if format == "cloudevents":
+        return Message(message_id, "application/json", _encode(fields), attributes)
     event = {**attributes, "datacontenttype": "application/json", "data": fields}
     return Message(message_id, "application/cloudevents+json", _encode(event), {})
 
@@ -118,6 +143,7 @@ def event_properties(message: Message) -> dict[str, str]:
 __all__ = [
     "FORMATS",
     "Message",
+    "alarm_message",
     "check_format",
     "event_headers",
     "event_properties",

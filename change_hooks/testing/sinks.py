@@ -7,7 +7,8 @@ from zope.interface import implementer
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.push import Push, PushKey
-from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError
+from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.interfaces import IAlarmSink, IChangeSink, IDeliverySink, SinkError
 from change_hooks.journal import ChangeKey
 
 #: What names a change or a push.
@@ -32,18 +33,20 @@ class _Failing:
             raise self._failures.pop(0)
 
 
-@implementer(IChangeSink)
+@implementer(IChangeSink, IAlarmSink)
 class MemorySink(_Failing):
     """Remembers the changes that it is given.
 
     :param name: what the journal calls it.
     :param taken: what it has accepted, in order: changes or pushes, each with its key.
+    :param alarms: the events about the receiver that it was told of.
     """
 
     def __init__(self, name: str = "sink") -> None:
         super().__init__()
         self.name = name
         self.taken: list[tuple[Key | None, Change]] = []
+        self.alarms: list[ReceiverAlarm] = []
 
     @property
     def changes(self) -> list[Change]:
@@ -58,6 +61,11 @@ class MemorySink(_Failing):
         """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
         self._try()
         self.taken.append((key, change))
+
+    def add_alarm(self, alarm: ReceiverAlarm) -> None:
+        """See :meth:`change_hooks.interfaces.IAlarmSink.add_alarm`."""
+        self._try()
+        self.alarms.append(alarm)
 
 
 @implementer(IDeliverySink)

@@ -44,6 +44,7 @@ def test_what_waits_and_since_when_and_what_failed(rig: Rig, monkeypatch: pytest
         "since": pytest.approx(now - 7300),
         "dead_letters": 0,
         "error": "no route\x1b",
+        "attempts": 2,
     }
     assert told["sinks"]["b"]["dead_letters"] == 1
     assert told["pending"] == 0

@@ -96,6 +96,24 @@ def test_a_change_no_queue_is_bound_for_waits_for_one(
         each.connection.close()
 
 
+def test_an_alarm_is_published(server: Callable[..., Server], exchange: str) -> None:
+    sinks = {"queue": {"sink": "amqp", "url": AMQP, "exchange": exchange}}
+    queue = Queue(AMQP, exchange, "alarm.#")
+    dialects = {"base": {"expect_every": 0.5}}
+    server(
+        f"'change_hook_dialects': {dialects}, 'change_hook_sinks': {sinks}, 'change_hook_alarms': ['queue']"
+    )
+    key, properties, alarm = eventually(queue.get)  # type: ignore[misc]
+    assert (key, properties.type, alarm["event"], alarm["subject"]) == (
+        "alarm.silent.base",
+        "alarm",
+        "silent",
+        "base",
+    )
+    assert properties.message_id == f"msg_{alarm['id']}"
+    queue.connection.close()
+
+
 class Broker:
     """A RabbitMQ node of the test's own, which it may kill."""
 

@@ -1044,7 +1044,7 @@ def test_the_summary_says_what_waits_and_since_when(journal: Journal) -> None:
     summary = journal.reader.summary()
     assert summary.pending == 1
     assert summary.bytes > 0
-    assert summary.sinks == [SinkSummary("sink", 1, 2, 1, 6.0, 1, "no")]
+    assert summary.sinks == [SinkSummary("sink", 1, 2, 1, 6.0, 1, "no", 1)]
     journal.append("4", API, sinks=("other",), received=8.0)
     journal.record(Outcome("other", "api", [(4, None)], [DeadLetter(4, 0, "gone")]))
     assert journal.reader.summary().sinks[0] == SinkSummary("other", 0, 0, 0, None, 1)

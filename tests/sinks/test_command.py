@@ -13,7 +13,8 @@ from twisted.logger import LogEvent, globalLogPublisher
 
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push, PushKey
-from change_hooks.interfaces import IChangeSink, SinkError, SinkOutput, SinkRefused
+from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.interfaces import IAlarmSink, IChangeSink, SinkError, SinkOutput, SinkRefused
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks import Command
 from change_hooks.sinks.command import EX_DATAERR, REASON_KEPT
@@ -267,3 +268,15 @@ def test_variables_are_text(env: Any) -> None:
 def test_what_the_system_does_not_take_is_refused_at_once(argv: Any, env: Any) -> None:
     with pytest.raises(ValueError, match="env"):
         Command(argv, env=env)
+
+
+def test_an_alarm_is_on_standard_input_and_in_the_environment() -> None:
+    programs = Programs()
+    assert IAlarmSink.providedBy(programs.sink)
+    taken = programs.sink.add_alarm(ReceiverAlarm("dead_letter", "build", "1 change", 5.0, "17", count=1))
+    (run,) = programs.started
+    assert json.loads(run.stdin)["event"] == "dead_letter"
+    assert (run.env["CHANGE_HOOK_EVENT"], run.env["CHANGE_HOOK_SUBJECT"]) == ("dead_letter", "build")
+    assert (run.env["CHANGE_HOOK_TEXT"], run.env["CHANGE_HOOK_COUNT"]) == ("1 change", "1")
+    programs.end(0)
+    assert result_of(taken) == SinkOutput("")

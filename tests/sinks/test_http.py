@@ -10,9 +10,10 @@ from twisted.internet.task import Clock
 
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push
+from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.core.verification import verify_standard_webhook
 from change_hooks.http_answers import NoAnswer
-from change_hooks.interfaces import OUTPUT_KEPT, IChangeSink, SinkBusy, SinkError
+from change_hooks.interfaces import OUTPUT_KEPT, IAlarmSink, IChangeSink, SinkBusy, SinkError
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks import Http
 from change_hooks.sinks.http import ANSWER_READ, BUSY, retry_after
@@ -189,3 +190,25 @@ def test_another_address_is_refused(url: Any, message: str) -> None:
 def test_another_format_is_refused() -> None:
     with pytest.raises(ValueError, match="'cloudevents'"):
         Http("http://ci.example/", format="xml")
+
+
+def test_an_alarm_is_posted_like_a_change() -> None:
+    receiver = Receiver()
+    clock, http = Clock(), StubTreq(receiver)
+    sink = Http("https://ops.example/hook", http=http, clock=clock)
+    assert IAlarmSink.providedBy(sink)
+    taken = sink.add_alarm(ReceiverAlarm("silent", "github", "nothing came", 5.0, "17"))
+    http.flush()
+    assert result_of(taken) is None
+    ((headers, body),) = receiver.got
+    assert headers.getRawHeaders("webhook-id") == ["msg_17"]
+    assert headers.getRawHeaders("content-type") == ["application/json"]
+    assert json.loads(body) == {
+        "event": "silent",
+        "subject": "github",
+        "text": "nothing came",
+        "at": 5.0,
+        "id": "17",
+        "error": "",
+        "count": 0,
+    }

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings import amqp, http, rabbitmq
@@ -7,9 +9,11 @@ from cloudevents.core.formats.json import JSONFormat
 
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push, PushKey
+from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks.messages import (
     LONGEST_SUBJECT,
+    alarm_message,
     event_headers,
     event_properties,
     fields_of,
@@ -64,3 +68,31 @@ def test_a_push_is_another_type_of_event_with_the_key_of_the_push() -> None:
     assert message.attributes["type"] == "change_hooks.push"
     assert b'"ref":"main"' in message.body
     assert message.id != message_of(CHANGE, KEY).id
+
+
+@pytest.mark.parametrize("subject", ["build", ""])
+def test_an_alarm_as_a_cloudevent(subject: str) -> None:
+    alarm = ReceiverAlarm("sink_failing", subject, "it fails", 1_700_000_000.0, "17", "no")
+    plain = alarm_message(alarm)
+    assert (plain.id, plain.content_type, json.loads(plain.body)) == (
+        "msg_17",
+        "application/json",
+        alarm.as_dict(),
+    )
+    binary = alarm_message(alarm, "cloudevents")
+    attributes = {
+        "specversion": "1.0",
+        "id": "msg_17",
+        "source": "/change_hook",
+        "type": "change_hooks.sink_failing",
+        "time": "2023-11-14T22:13:20Z",
+        **({"subject": subject} if subject else {}),
+    }
+    assert (binary.attributes, binary.body) == (attributes, plain.body)
+    structured = alarm_message(alarm, "cloudevents-structured")
+    assert structured.content_type == "application/cloudevents+json"
+    assert json.loads(structured.body) == {
+        **attributes,
+        "datacontenttype": "application/json",
+        "data": alarm.as_dict(),
+    }
