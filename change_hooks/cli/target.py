@@ -11,6 +11,7 @@ import msgspec
 
 from change_hooks.cli.common import fail
 from change_hooks.core.errors import ConfigurationError
+from change_hooks.references import resolved
 from change_hooks.standalone import Settings, standalone_settings
 
 
@@ -48,7 +49,7 @@ def target_of(config: Path, endpoint: str) -> Target:
     return Target(
         str(options.get("dialect") or endpoint),
         f"{_server(settings)}/change_hook/{endpoint}",
-        _secret(options.get("secret")),
+        _secret(options.get("secret"), settings.base),
     )
 
 
@@ -60,7 +61,11 @@ def _server(settings: Settings) -> str:
     return f"{'https' if kind == 'ssl' else 'http'}://localhost:{port}"
 
 
-def _secret(written: Any) -> str | None:
+def _secret(written: Any, base: Path) -> str | None:
+    try:
+        written = resolved(written, base)
+    except ValueError as error:
+        raise click.ClickException(f"option 'secret' {error}") from None
     if isinstance(written, (list, tuple)):
         written = written[0] if written else None
     if isinstance(written, bytes):

@@ -6,10 +6,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from click import ClickException
 from click.testing import CliRunner, Result
 
 from change_hooks.cli import main
 from change_hooks.cli.init import FORGES, SINKS
+from change_hooks.cli.target import target_of
 from change_hooks.config import load_file, read_www
 from change_hooks.plugins import installed
 from change_hooks.testing import Receiver, build, recorded
@@ -104,3 +106,16 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_every_forge_is_installed() -> None:
     assert FORGES.keys() <= set(installed().names())
+
+
+def test_simulate_finds_the_secret(tmp_path: Path) -> None:
+    path = tmp_path / "hooks.cfg"
+    init(str(path))
+    target = target_of(path, "github")
+    assert (target.dialect, target.url) == ("github", "http://localhost:8010/change_hook/github")
+    assert target.secret == path.with_suffix(".secret").read_text().strip()
+    path.with_suffix(".secret").unlink()
+    with pytest.raises(
+        ClickException, match="option 'secret' refers to .*hooks.secret, which cannot be read"
+    ):
+        target_of(path, "github")
