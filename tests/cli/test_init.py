@@ -116,6 +116,6 @@ def test_simulate_finds_the_secret(tmp_path: Path) -> None:
     assert target.secret == path.with_suffix(".secret").read_text().strip()
     path.with_suffix(".secret").unlink()
     with pytest.raises(
-        ClickException, match="option 'secret' refers to .*hooks.secret, which cannot be read"
+        ClickException, match=r"option 'secret' refers to .*hooks\.secret, which cannot be read"
     ):
         target_of(path, "github")

@@ -125,7 +125,8 @@ def test_address_and_secret_are_taken_from_the_configuration(repository: str, tm
             "'unix:/run/x'",
             "no address can be told from 'unix:/run/x'; give one with --to",
         ),
-        ("{'github': {'secret': {'env': 'X'}}}", "8123", "give it with --secret"),
+        ("{'github': {'secret': {'env': 'X'}}}", "8123", "environment variable X, which is not set"),
+        ("{'github': {'secret': len}}", "8123", "give it with --secret"),
     ],
 )
 def test_what_a_configuration_does_not_tell_is_said(
