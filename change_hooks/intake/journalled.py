@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from change_hooks.core.change import RECOVERED
 from change_hooks.core.delivery import Delivery
@@ -46,7 +47,12 @@ class JournalIntake:
 
         routes = self._dispatcher.routes(found, delivery.dialect)
         appended = self._journal.append(delivery, found, *routes, about=found.about)
-        return appended.addCallback(stored)
+        return appended.addCallbacks(stored, self._not_stored)
+
+    def _not_stored(self, failure: Failure) -> Failure:
+        # It may be stored all the same, when only the answer was lost.
+        self._dispatcher.wake()
+        return failure
 
     def accept_late(self, delivery: Delivery, found: Deferred[Found]) -> Deferred[Receipt]:
         """See :meth:`change_hooks.intake.receipt.Intake.accept_late`."""

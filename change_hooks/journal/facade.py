@@ -20,6 +20,7 @@ from change_hooks.journal import deliveries, leases, outbox, pending, pruning, r
 from change_hooks.journal.chunks import LARGE, Piece, body_in_pieces, changes_in_pieces, discard, sweep
 from change_hooks.journal.compression import packed
 from change_hooks.journal.deliveries import Append, Bring
+from change_hooks.journal.holding import Holding
 from change_hooks.journal.pending import Finish
 from change_hooks.journal.reading import LookUp, ReadingThread
 from change_hooks.journal.records import (
@@ -68,6 +69,7 @@ class SQLJournal:
         self._service = service
         self.owner = token_hex(8)
         self.writer = writer(store, to_reactor, later, observer)
+        self._holding = Holding(self.owner, lambda operation: self.writer.submit(operation))
         self._reading = ReadingThread(store, to_reactor, later)
         self._traces = Traces(lambda operation: self.writer.submit(operation), later, service)
         # One piece of what is large is in a commit, and no more.
@@ -222,7 +224,7 @@ class SQLJournal:
 
     def claim(self, sinks: Sequence[str], limit: int) -> Deferred[Claimed]:
         """Hold at most *limit* queues that are due."""
-        return self.writer.submit(partial(outbox.claim, owner=self.owner, sinks=sinks, limit=limit))
+        return self._holding.claim(sinks, limit)
 
     def more(self, sink: str, repository: str, seq: int, index: int) -> Deferred[list[Entry]]:
         """Some of what stands in a queue, from a change on."""
@@ -232,7 +234,7 @@ class SQLJournal:
 
     def record(self, outcomes: Sequence[Outcome]) -> Deferred[None]:
         """Record what became of work, and let go of its queue."""
-        return self.writer.submit(partial(outbox.record, owner=self.owner, outcomes=outcomes))
+        return self._holding.record(outcomes)
 
     def renew(self, queues: Collection[tuple[str, str]], pending: Collection[int]) -> Deferred[None]:
         """Renew the leases on what this receiver knows that it holds."""

@@ -85,8 +85,19 @@ def enqueue(session: Session, entries: Sequence[tuple[str, str, int]]) -> None:
     store_rows(session, INSERT_ENTRIES, entries)
 
 
-def claim(session: Session, owner: str, sinks: Sequence[str], limit: int) -> Claimed:
-    """Hold at most *limit* queues that are due and that nobody holds."""
+def claim(
+    session: Session,
+    owner: str,
+    sinks: Sequence[str],
+    limit: int,
+    held: Collection[tuple[str, str]] | None = None,
+) -> Claimed:
+    """Hold at most *limit* queues that are due and that nobody holds.
+
+    :param held: what *owner* knows that it holds; what else it does is free. None: it knows all.
+    """
+    if held is not None:
+        _let_go_of_others(session, owner, held)
     works: list[Work] = []
     waits: list[float] = []
     clock = session.clock()
@@ -109,6 +120,12 @@ def claim(session: Session, owner: str, sinks: Sequence[str], limit: int) -> Cla
             else:
                 session.execute(DELETE_EMPTY_QUEUE, (sink, repository))
     return Claimed(works, min(waits, default=None))
+
+
+def _let_go_of_others(session: Session, owner: str, held: Collection[tuple[str, str]]) -> None:
+    found = session.execute("SELECT sink, repository FROM queues WHERE owner = ?", (owner,)).fetchall()
+    queues = {(row["sink"], row["repository"]) for row in found}
+    session.executemany(f"UPDATE queues SET owner = '' WHERE {_OF_QUEUE}", sorted(queues - set(held)))
 
 
 def more(session: Session, sink: str, repository: str, seq: int, index: int) -> list[Entry]:

@@ -128,7 +128,7 @@ class PgBouncer:
     def __enter__(self) -> PgBouncer:
         settings = self._folder / "pgbouncer.ini"
         settings.write_text(
-            f"[databases]\n* = host=127.0.0.1 port={self._server.port}\n"
+            f"[databases]\n* = host=127.0.0.1 port={self._server.port} user=postgres\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nauth_type = any\n"
             "pool_mode = transaction\ndefault_pool_size = 2\nunix_socket_dir =\nserver_round_robin = 1\n"
         )

@@ -25,7 +25,7 @@ class Proxy:
         self._open: set[socket.socket] = set()
         self._flows = threading.Event()
         self._flows.set()
-        self._losing = 0
+        self._losing, self._after = 0, b""
         #: Servers to which a COMMIT was sent whose answer nobody shall hear.
         self._unheard: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -41,10 +41,13 @@ class Proxy:
         self.thaw()
         self.cut()
 
-    def lose_commit_answers(self, count: int = 1) -> None:
-        """Let the next *count* COMMITs be done, and cut the connections in the place of the answers."""
+    def lose_commit_answers(self, count: int = 1, *, after: bytes = b"") -> None:
+        """Let the next *count* COMMITs be done, and cut the connections in the place of the answers.
+
+        :param after: only those of transactions that have this statement.
+        """
         with self._lock:
-            self._losing = count
+            self._losing, self._after = count, after
 
     def wait_until_lost(self, count: int) -> None:
         """Wait until so many answers have been lost."""
@@ -87,13 +90,17 @@ class Proxy:
         self._to_client(client, server)
 
     def _to_server(self, client: socket.socket, server: socket.socket) -> None:
+        transaction = b""
         with suppress(OSError):
             while data := client.recv(65536):
                 self._flows.wait()
+                transaction += data
                 with self._lock:
-                    if COMMIT in data and self._losing > 0:
+                    if COMMIT in data and self._losing > 0 and self._after in transaction:
                         self._losing -= 1
                         self._unheard.add(server)
+                if COMMIT in data:
+                    transaction = b""
                 server.sendall(data)
         self._end(client, server)
 
