@@ -23,6 +23,7 @@ from change_hooks.journal.address import check_journal, shown
 from change_hooks.pollers.base import Poller
 from change_hooks.pollers.polling import Polling
 from change_hooks.service import ChangeHookService
+from change_hooks.systemd import ServiceManager
 
 #: What the embedded default listens on.
 LOCAL = "127.0.0.1"
@@ -44,6 +45,7 @@ class StandaloneService(MultiService):
     :param listener: what listens instead of the reactor.
     :param first: False for a process beside others of the same configuration: its pollers look only when they
         are told to, and another one has the port of ``change_hook_admin``, and raises alarms.
+    :param manager: told when it is ready, reads the configuration again, ends, and that it is alive.
     :raises ConfigurationError: with everything that is wrong.
     """
 
@@ -55,6 +57,7 @@ class StandaloneService(MultiService):
         port: str | None = None,
         listener: Any = None,
         first: bool = True,
+        manager: ServiceManager | None = None,
     ) -> None:
         super().__init__()
         self._path = path
@@ -65,6 +68,7 @@ class StandaloneService(MultiService):
         self.port = settings.port
         self._polling = Polling(settings.state, reactor, by_itself=first)
         self._first = first
+        self._manager = ServiceManager({}) if manager is None else manager
         self.hooks = ChangeHookService(
             self._www(settings), pollers=self._polling, clock=reactor, base=settings.base
         )
@@ -97,6 +101,8 @@ class StandaloneService(MultiService):
         if self._first:
             self._say_where()
         log.info("ready")
+        self._manager.ready()
+        self._manager.watch(self._reactor)
 
     def _say_where(self) -> None:
         config = self.hooks.config
@@ -117,6 +123,11 @@ class StandaloneService(MultiService):
 
     def reload(self) -> None:
         """Read the configuration again; when something is wrong with it, go on with the old one."""
+        self._manager.reloading()
+        self._reload()
+        self._manager.ready()
+
+    def _reload(self) -> None:
         try:
             settings = standalone_settings(self._path, self._asked_port)
             self.hooks.reconfigure(self._www(settings))
@@ -132,6 +143,7 @@ class StandaloneService(MultiService):
     @inlineCallbacks
     def stopService(self) -> Any:
         """Refuse what comes and listen no more, break off polls, and let what is in flight end."""
+        self._manager.stopping()
         drained = self.hooks.drain()
         if self._listening is not None:
             yield self._listening.stopListening()

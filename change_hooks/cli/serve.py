@@ -23,6 +23,7 @@ from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place, t
 from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal.address import check_journal
 from change_hooks.standalone import StandaloneService, enter, standalone_settings
+from change_hooks.systemd import ServiceManager
 
 log = Logger()
 
@@ -68,7 +69,7 @@ def serve(
         )
     try:
         if worker is None:
-            service = StandaloneService(config, reactor, port=port)
+            service = StandaloneService(config, reactor, port=port, manager=ServiceManager())
             service.check_journal()
         else:
             listener = Adopting(reactor, worker.descriptor)
@@ -112,10 +113,11 @@ def _supervise(config: Path | None, workers: int, port: str | None) -> None:
         return
     command = [sys.executable, "-c", "from change_hooks.cli import main; main()", *sys.argv[1:]]
     memory = Path("/dev/shm")  # noqa: S108 (a folder of our own in it)
+    writable = os.access(memory, os.W_OK)
     # A full disk would end whoever counts.
-    with TemporaryDirectory(prefix="change-hooks-", dir=memory if memory.is_dir() else None) as folder:
+    with TemporaryDirectory(prefix="change-hooks-", dir=memory if writable else None) as folder:
         os.environ[FOLDER] = folder
-        status = Supervisor(command, workers, opened).run()
+        status = Supervisor(command, workers, opened, ServiceManager()).run()
     sys.exit(status)
 
 

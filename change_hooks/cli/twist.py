@@ -16,6 +16,7 @@ from zope.interface import implementer
 from change_hooks.cli.steady import make_steady
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.standalone import StandaloneService, enter
+from change_hooks.systemd import ServiceManager
 
 log = Logger()
 
@@ -54,7 +55,7 @@ class ServiceMaker:
         """Make the service."""
         make_steady(reactor)
         try:
-            service = _Service(enter(options["config"]), reactor)
+            service = _Service(enter(options["config"]), reactor, manager=ServiceManager())
             service.check_journal()
         except ConfigurationError as error:
             raise UsageError("\n".join(error.problems)) from None

@@ -24,6 +24,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
 from change_hooks.core.errors import ConfigurationError
+from change_hooks.systemd import ServiceManager
 
 #: What tells a child that it is one: its place, as three numbers.
 VARIABLE = "CHANGE_HOOKS_WORKER"
@@ -31,6 +32,8 @@ VARIABLE = "CHANGE_HOOKS_WORKER"
 SHORT_LIFE = 5.0
 #: How often a worker writes that it is alive, in seconds.
 BEAT = 1.0
+#: After how long without such a sign a worker is not said to be alive, in seconds.
+QUIET = 3 * BEAT
 #: After how long without such a sign a worker is killed, in seconds: what it holds (the journal's lock) would
 #: stop the others. Starting may take longer.
 SILENCE = 20.0
@@ -203,6 +206,11 @@ class Worker:
                 self._speaks = True
 
     @property
+    def heard(self) -> float | None:
+        """When it last wrote that it is alive; None: it has not yet."""
+        return self._heard if self._speaks else None
+
+    @property
     def stands_still(self) -> bool:
         """It has not been heard of for so long that nothing more is expected of it."""
         return monotonic() - self._heard > (SILENCE if self._speaks else START)
@@ -230,9 +238,18 @@ class Supervisor:
     :param command: what a worker runs.
     :param count: how many there are.
     :param opened: the listening socket; it is closed when the end begins.
+    :param manager: told when all workers are ready, read the configuration again and end, and that all are
+        alive.
     """
 
-    def __init__(self, command: Sequence[str], count: int, opened: socket.socket) -> None:
+    def __init__(
+        self, command: Sequence[str], count: int, opened: socket.socket, manager: ServiceManager
+    ) -> None:
+        self._count = count
+        self._manager = manager
+        #: It is to be told when all of them have been heard of since then.
+        self._ready_after: float | None = monotonic()
+        self._alive = monotonic()
         self._command = list(command)
         self._socket = opened
         self._ends = False
@@ -252,12 +269,27 @@ class Supervisor:
             signal.signal(number, lambda *_: None)
         while self._workers or not self._ends:
             self._start_due()
-            ready, _, _ = select([woken, *(worker.beat for worker in self._workers.values())], [], [], BEAT)
+            beats = [worker.beat for worker in self._workers.values()]
+            ready, _, _ = select([woken, *beats], [], [], min(BEAT, self._manager.beat or BEAT))
             if woken in ready:
                 self._obey(os.read(woken, 4096))
             self._look_after(ready)
+            self._tell()
             _reap([worker.pid for worker in self._workers.values()])
         return 0
+
+    def _tell(self) -> None:
+        """Tell the manager how all workers are."""
+        heard = [worker.heard for worker in self._workers.values() if worker.heard is not None]
+        if len(heard) < self._count or self._ends:
+            return
+        if self._ready_after is not None and min(heard) > self._ready_after:
+            self._ready_after = None
+            self._manager.ready()
+        beat, now = self._manager.beat, monotonic()
+        if beat is not None and now >= self._alive + beat and min(heard) > now - QUIET:
+            self._alive = now
+            self._manager.alive()
 
     def _start_due(self) -> None:
         if self._ends:
@@ -271,11 +303,14 @@ class Supervisor:
         for number in numbers:
             if number in (signal.SIGTERM, signal.SIGINT) and not self._ends:
                 self._ends = True
+                self._manager.stopping()
                 # Whoever connects now is refused, and the next server can listen.
                 self._socket.close()
                 self._pass_on(signal.SIGTERM)
             elif number == signal.SIGHUP:
+                self._manager.reloading()
                 self._pass_on(signal.SIGHUP)
+                self._ready_after = monotonic()
 
     def _pass_on(self, number: int) -> None:
         for worker in self._workers.values():

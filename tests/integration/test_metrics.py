@@ -35,7 +35,7 @@ def test_the_counts_of_all_workers_are_added_up_also_of_those_that_were_killed(
         f" 'change_hook_admin': {{'port': {port}}}, 'change_hook_sinks': {{'a': print}}",
         options=("--workers", "4"),
     )
-    eventually(lambda: running.log.read_text().count("listening on") == 4)
+    eventually(lambda: len(children(running)) == 4)
     eventually(lambda: curl(f"{url}/readyz") == (200, "ready\n"))
 
     def send(number: int) -> int:
