@@ -1,5 +1,7 @@
 """The unit tests on every supported Python: ``nox``. More by name: ``nox -s mutants``."""
 
+from secrets import token_hex
+
 import nox
 
 nox.options.error_on_missing_interpreters = True
@@ -10,7 +12,12 @@ def unit(session: nox.Session) -> None:
     """Run the tests that need no other programs."""
     session.install("-q", "-e", ".[test]")
     session.run(
-        "pytest", "-q", "-n", "2", "--ignore=tests/integration", "--ignore=tests/faults", *session.posargs
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        *(f"--ignore=tests/{name}" for name in ("integration", "faults", "fuzz")),
+        *session.posargs,
     )
 
 
@@ -32,6 +39,17 @@ def mercurial(session: nox.Session, release: str) -> None:
         "tests/integration/test_pollers.py",
         *session.posargs,
     )
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Feed the handlers and the configuration's reader with a million inputs, other ones each time.
+
+    A failure names its seed, which ``FUZZ_SEED`` repeats.
+    """
+    session.install("-q", "-e", ".[test]", "atheris")
+    runs = {"FUZZ_RUNS": "1000000", "FUZZ_SEED": session.env.get("FUZZ_SEED") or token_hex(4)}
+    session.run("pytest", "-q", "-n", "2", "tests/fuzz", *session.posargs, env=runs)
 
 
 @nox.session(default=False)

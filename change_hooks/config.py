@@ -307,7 +307,10 @@ class _Reader:
         custom = options.get("custom_class")
         if custom is not None:
             return self._usable(where, "custom_class", custom)
-        dialect = options.get("dialect", name)
+        dialect = name if options.get("dialect") is None else options["dialect"]
+        if not isinstance(dialect, str):
+            self.problems.append(f"{where}: option 'dialect' must be a str, not {type(dialect).__name__}")
+            return None
         try:
             handler = self.registry.load(dialect)
         except KeyError:

@@ -79,6 +79,8 @@ class _Reader:
             self.problems.append(f"{where}: no sink of this name{nearest(kind, registry.names())}")
         except (PluginError, TypeError, ValueError) as error:
             self.problems.append(f"{where}: {error}")
+        except Exception as error:
+            self.problems.append(f"{where}: {type(error).__name__}: {error}")
         return None
 
     def _values(self, options: Mapping[str, Any], mappings: Sequence[str]) -> dict[str, Any]:

@@ -56,6 +56,9 @@ class BuildbotPB:
         time_limit: float = 60.0,
         reactor: Any = None,
     ) -> None:
+        for option, value in (("master", master), ("user", user), ("passwd", passwd)):
+            if not isinstance(value, str):
+                raise TypeError(f"option {option!r} must be a str, not {type(value).__name__}")
         self.name = name
         self.time_limit = time_limit
         self._master = master

@@ -94,6 +94,8 @@ class Command:
             raise ValueError("env: the name of a variable must not be empty or contain '='")
         self.argv = tuple(argv)
         self.name = name
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise ValueError("option 'concurrency' must be a positive whole number")
         self.concurrency = concurrency
         base = base or Path()
         self._cwd = None if cwd is None else str(base / cwd)

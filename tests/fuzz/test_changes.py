@@ -1,0 +1,38 @@
+"""Bytes to changes: at random in CI; led by coverage with ``nox -s fuzz`` and, shortly, where atheris is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from random import Random
+
+import pytest
+
+from .targets import RUNS, SEED, random_changes
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_body_breaks_a_handler(part: int) -> None:
+    for number in range(RUNS // 4):
+        seed = f"{SEED}.{part}.{number}"
+        try:
+            random_changes(Random(seed))
+        except Exception as error:
+            error.add_note(f"seed {seed}") if hasattr(error, "add_note") else None
+            raise
+
+
+@pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not installed for this Python")
+def test_no_body_that_coverage_leads_to_breaks_a_handler() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz.guided",
+        f"-runs={RUNS}",
+        f"-seed={int(SEED, 16)}",
+        "-max_len=4096",
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "Done" in done.stderr
