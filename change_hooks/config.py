@@ -71,6 +71,7 @@ class HooksConfig:
     :param max_body: in bytes.
     :param max_in_flight: the most that ``serve`` holds of all bodies, in bytes; None: eight times *max_body*.
     :param hosts: the names under which endpoints without a signature answer on this machine's own interface.
+    :param rate: how many requests of one address a minute are answered that nothing verifies; None: all.
     :param max_connections: the most that ``serve`` has open at once.
     :param trusted_proxies: whose word is taken for who sends a request.
     :param journal: the file of a SQLite journal, or a PostgreSQL URL; None: no journal.
@@ -89,6 +90,7 @@ class HooksConfig:
     max_body: int
     max_in_flight: int | None
     hosts: tuple[str, ...]
+    rate: int | None
     max_connections: int
     trusted_proxies: TrustedProxies
     journal: Path | str | None = field(repr=False)
@@ -135,6 +137,7 @@ class _Reader:
             max_in_flight=self._max_in_flight(),
             hosts=self._hosts(),
             journal=journal,
+            rate=self._rate(),
             max_connections=int(self._positive("change_hook_max_connections", CONNECTIONS, "connections")),
             trusted_proxies=self._trusted_proxies(),
             attempts=attempts,
@@ -164,6 +167,11 @@ class _Reader:
         if self.www.get("change_hook_max_in_flight") is None:
             return None
         return int(self._positive("change_hook_max_in_flight", DEFAULT_MAX_BODY, "bytes"))
+
+    def _rate(self) -> int | None:
+        if self.www.get("change_hook_rate") is None:
+            return None
+        return int(self._positive("change_hook_rate", 1, "requests a minute"))
 
     def _hosts(self) -> tuple[str, ...]:
         value = self.www.get("change_hook_hosts")
@@ -361,6 +369,7 @@ _KEYS = (
     "change_hook_keep_trace",
     "change_hook_max_body",
     "change_hook_max_connections",
+    "change_hook_rate",
     "change_hook_max_in_flight",
     "change_hook_sinks",
     "change_hook_trusted_proxies",

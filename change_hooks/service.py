@@ -307,6 +307,7 @@ class ChangeHookService(MultiService):
         """Drain, record what was handed on, close the journal."""
         yield super().stopService()
         yield self.drain()
+        self._tree.stop()
         if self._admin_port is not None:
             yield self._admin_port.stop()
         if self._durable is not None:

@@ -6,7 +6,7 @@ options Buildbot has yet to render is off until that is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -21,9 +21,11 @@ from change_hooks.config import EndpointConfig, HooksConfig
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ConfigurationError, EndpointOff, UnknownDialect
 from change_hooks.core.found import Found
+from change_hooks.core.options import UNIX, Allow, allow
 from change_hooks.core.screening import Verdict
 from change_hooks.dialects.handler import Context, making_handler
 from change_hooks.flow import Steps, called, followed, reactor_unless
+from change_hooks.forges.published import PublishedNetworks
 from change_hooks.incidents import report
 from change_hooks.intake.inline import InlineIntake
 from change_hooks.intake.late import Process
@@ -36,7 +38,11 @@ from change_hooks.web.auth import BasicAuth
 from change_hooks.web.endpoint import Endpoint
 from change_hooks.web.proxies import BehindProxies
 from change_hooks.web.resource import ChangeHookResource
+from change_hooks.web.senders import Allowed, Rate
 from change_hooks.web.tracing import Tracer, no_trace, telling
+
+#: Whose list of addresses ``'allow': 'github'`` means, where the endpoint names no other.
+GITHUB = "https://api.github.com"
 
 log = Logger()
 
@@ -120,9 +126,14 @@ class Tree:
         endpoint = self._endpoints[delivery.dialect]
         return fail(EndpointOff()) if endpoint is None else called(endpoint.found, delivery)
 
+    def stop(self) -> None:
+        """Ask nobody for anything any more."""
+        self._make.stop()
+
     def retire(self) -> None:
         """Take nothing more, not even from who has just passed the old password."""
         self._retired = True
+        self._make.stop()
         for endpoint in self._endpoints.values():
             if endpoint is not None:
                 endpoint.retire()
@@ -147,12 +158,15 @@ class _Making:
         self._gate = gate
         self._observer = observer
         self._tracer = tracer
+        self._rate = Rate(config.rate, reactor_unless(context.clock))
+        self._published: dict[str, PublishedNetworks] = {}
         sinks = config.sinks.values()
         self._signatures = any(getattr(sink, "per", None) == "delivery" for sink in sinks)
 
     def endpoint(self, entry: EndpointConfig) -> Steps[Endpoint]:
         context = _context(entry, self._config, self._context)
         handler = yield from making_handler(entry.handler, entry.options, context)
+        allowed = self._allowed(entry.options if isinstance(entry.options, Mapping) else {})
         return Endpoint(
             entry.name,
             handler,
@@ -163,9 +177,33 @@ class _Making:
             protected=context.protected,
             signatures=self._signatures,
             hosts=self._config.hosts,
+            allowed=allowed,
+            rate=self._rate,
             observer=self._observer,
             tracer=self._tracer,
         )
+
+    def _allowed(self, options: Mapping[str, Any]) -> Allowed:
+        written = options.get("allow")
+        if written is None:
+            return Allowed(Allow())
+        try:
+            wanted = allow(written)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError([f"option 'allow' {error}"]) from None
+        urls = [f"{options.get('github_api_endpoint') or GITHUB}/meta" for _ in wanted.names - {UNIX}]
+        return Allowed(wanted, [self._list(url) for url in urls])
+
+    def _list(self, url: str) -> PublishedNetworks:
+        if url not in self._published:
+            clock = reactor_unless(self._context.clock)
+            self._published[url] = PublishedNetworks(url, self._context.http, clock)
+        return self._published[url]
+
+    def stop(self) -> None:
+        """Fetch no lists any more."""
+        for each in self._published.values():
+            each.stop()
 
 
 def _context(entry: EndpointConfig, config: HooksConfig, context: Context) -> Context:

@@ -44,6 +44,26 @@ class NotAuthenticated(DeliveryError):
     status = 403
 
 
+class AddressNotAllowed(NotAuthenticated):
+    """The sender's address is not among those that are allowed."""
+
+    def __init__(self) -> None:
+        super().__init__("deliveries from this address are not accepted")
+
+
+class TooManyRequests(DeliveryError):
+    """Too many requests of one address that nothing verifies.
+
+    :param retry_after: seconds after which the next one is answered.
+    """
+
+    status = 429
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many unverified requests from this address; try again later")
+        self.retry_after = retry_after
+
+
 class SignatureMissing(NotAuthenticated):
     """There is no signature or token, and this endpoint demands one."""
 

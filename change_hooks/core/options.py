@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, ClassVar, TypeVar
 
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
@@ -133,6 +134,38 @@ def commits_or_head(value: object) -> str:
     return text(value)
 
 
+#: Lists of addresses that forges publish.
+PUBLISHED = ("github",)
+#: Stands for every peer of a UNIX socket.
+UNIX = "unix"
+
+
+@dataclass(frozen=True)
+class Allow:
+    """From where deliveries are accepted; nothing in it: from everywhere.
+
+    :param names: of :data:`PUBLISHED` lists, and :data:`UNIX`.
+    """
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    names: frozenset[str] = frozenset()
+
+
+def allow(value: object) -> Allow:
+    """Take networks (``10.0.0.0/8``), addresses, ``'unix'`` and ``'github'``, one or a list of them."""
+    written = texts(value)
+    if not written:
+        raise ValueError("is empty; leave it out to accept deliveries from everywhere")
+    names = frozenset(written) & {*PUBLISHED, UNIX}
+    try:
+        networks = tuple(ip_network(each) for each in written if each not in names)
+    except ValueError as error:
+        raise ValueError(
+            f"must list networks such as '10.0.0.0/8', 'unix' or 'github': {str(error)[:100]}"
+        ) from None
+    return Allow(networks, names)
+
+
 @dataclass(frozen=True)
 class Command:
     """A comment that gives a change.
@@ -220,6 +253,7 @@ class Options:
     dialect: str | None = option(None, text)
     custom_class: Any = option(None, anything)
     auth: Any = option(None, anything)
+    allow: Allow = option(Allow(), allow)
     expect_every: float | None = option(None, seconds)
 
 
@@ -280,10 +314,14 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 __all__ = [
     "ACTIONS",
+    "PUBLISHED",
+    "UNIX",
+    "Allow",
     "Command",
     "ForgeOptions",
     "Options",
     "Source",
+    "allow",
     "anything",
     "commands",
     "flag",

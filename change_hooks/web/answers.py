@@ -8,7 +8,13 @@ import msgspec
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
-from change_hooks.core.errors import DeliveryError, MethodNotAllowed, Unavailable, UnknownDialect
+from change_hooks.core.errors import (
+    DeliveryError,
+    MethodNotAllowed,
+    TooManyRequests,
+    Unavailable,
+    UnknownDialect,
+)
 from change_hooks.core.found import NOTHING_KNOWN, About
 from change_hooks.observer import Answered
 from change_hooks.web.tracing import Tracer, no_trace, trace_refused
@@ -39,7 +45,7 @@ def error_answer(error: DeliveryError, delivery: str | None = None) -> Answer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if isinstance(error, MethodNotAllowed):
         headers = ((b"allow", ", ".join((*error.allowed, "OPTIONS")).encode()),)
-    elif isinstance(error, Unavailable):
+    elif isinstance(error, (Unavailable, TooManyRequests)):
         headers = ((b"retry-after", b"%d" % error.retry_after),)
     outcome: Answered = (
         "refused" if error.status < 500 else "unavailable" if error.status == 503 else "broken"

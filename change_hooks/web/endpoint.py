@@ -26,9 +26,16 @@ from twisted.web.server import NOT_DONE_YET
 
 from change_hooks.core.change import InvalidChange
 from change_hooks.core.delivery import ALL, ClientAddress, Delivery, Verification
-from change_hooks.core.errors import BodyTooLarge, DeliveryError, MethodNotAllowed, Unavailable
+from change_hooks.core.errors import (
+    BodyTooLarge,
+    DeliveryError,
+    MethodNotAllowed,
+    NotAuthenticated,
+    Unavailable,
+)
 from change_hooks.core.found import About, Found, normal_changes
 from change_hooks.core.known_ids import known_id
+from change_hooks.core.options import Allow
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
@@ -46,6 +53,7 @@ from change_hooks.web.answers import (
     write_answer_with_length,
 )
 from change_hooks.web.room import SMALL
+from change_hooks.web.senders import Allowed, Rate
 from change_hooks.web.tracing import Tracer, no_trace, telling
 
 #: GitHub's own cap on a payload, in bytes.
@@ -60,6 +68,7 @@ UNVERIFIED = "unverified:"
 #: The longest name of a repository or a branch that stands in a line of the log, in characters.
 LONGEST_LOGGED = 200
 
+EVERYWHERE = Allowed(Allow())
 AGAIN = "'change-hooks replay' processes it again"
 
 log = Logger()
@@ -77,6 +86,8 @@ class Endpoint(Resource):
     :param protected: HTTP Basic authentication stands before it.
     :param signatures: signatures over bodies are stored.
     :param hosts: see :func:`~change_hooks.web.admission.refuse_foreign_host`.
+    :param allowed: from where deliveries are accepted.
+    :param rate: how many that nothing verifies are answered.
     :param observer: told of each answer.
     :param tracer: keeps a trace of each request that gave nothing.
     """
@@ -93,6 +104,8 @@ class Endpoint(Resource):
         protected: bool = False,
         signatures: bool = False,
         hosts: Collection[str] = (),
+        allowed: Allowed = EVERYWHERE,
+        rate: Rate | None = None,
         observer: Observer = NOBODY,
         tracer: Tracer = no_trace,
     ) -> None:
@@ -105,6 +118,8 @@ class Endpoint(Resource):
         self._max_body = max_body
         self._clock = clock
         self._hosts = hosts
+        self._senders = allowed
+        self._rate = rate or Rate(None, clock)
         self._observer = observer
         self._tracer = tracer
         self._refusals = telling(tracer, observer)
@@ -200,11 +215,26 @@ class Endpoint(Resource):
     def _line(self, delivery: Delivery) -> Steps[tuple[Delivery, Answer]]:
         """The way of a delivery that has been let in. Never raises."""
         try:
-            delivery = yield from self._verify(delivery)
+            delivery = yield from self._counted(delivery)
             receipt = yield self._accept(delivery)
             return delivery, self._answer(receipt, delivery)
         except Exception as error:
             return delivery, self._refused(error, delivery)
+
+    def _counted(self, delivery: Delivery) -> Steps[Delivery]:
+        """The verified delivery. What nothing verifies is counted; what is verified never is.
+
+        :raises TooManyRequests: there are too many of this sender's.
+        """
+        try:
+            self._senders.check(delivery.client)
+            verified = yield from self._verify(delivery)
+        except NotAuthenticated:
+            self._rate.count(delivery.client)
+            raise
+        if verified.verification == "none":
+            self._rate.count(delivery.client)
+        return verified
 
     def _verify(self, delivery: Delivery) -> Steps[Delivery]:
         """The delivery with its name, and how its sender was verified."""

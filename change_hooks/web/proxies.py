@@ -40,7 +40,7 @@ class TrustedProxies:
 
     def _trusts_host(self, host: str) -> bool:
         try:
-            address = _unmapped(host)
+            address = unmapped(host)
         except ValueError:
             return False
         return any(address in network for network in self._networks)
@@ -97,7 +97,7 @@ def _host(written: bytes) -> str | None:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        return str(_unmapped(text))
+        return str(unmapped(text))
     except ValueError:
         return None
 
@@ -105,13 +105,13 @@ def _host(written: bytes) -> str | None:
 def one_client(host: str) -> str:
     """What stands for one client: its address, or the network of 64 bits that each has in IPv6."""
     try:
-        address = _unmapped(host)
+        address = unmapped(host)
     except ValueError:
         return host
     return str(ip_network((int(address), 64), strict=False)) if address.version == 6 else str(address)
 
 
-def _unmapped(host: str) -> IPv4Address | IPv6Address:
+def unmapped(host: str) -> IPv4Address | IPv6Address:
     """An address; that of IPv4 where one of IPv6 stands for it.
 
     :raises ValueError: it is none.
@@ -148,4 +148,4 @@ class BehindProxies(Resource):
             request.client = kind("TCP", host, 0)
 
 
-__all__ = ["UNIX", "BehindProxies", "TrustedProxies", "one_client"]
+__all__ = ["UNIX", "BehindProxies", "TrustedProxies", "one_client", "unmapped"]

@@ -1,0 +1,89 @@
+"""The networks that a forge says its webhooks come from.
+
+Source: GitHub, "REST API endpoints for meta data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from change_hooks.http_answers import KeptConnections, ask
+
+#: How often a list is fetched, and how long to wait when that failed, in seconds.
+REFRESH = 3600.0
+AGAIN = 60.0
+TIME_LIMIT = 20.0
+#: The largest answer that is read, in bytes; GitHub's has about 100 kB.
+LARGEST = 4 * 1024 * 1024
+
+log = Logger()
+
+
+class PublishedNetworks:
+    """GitHub's list, kept up to date. The last one that could be had stays in force.
+
+    :param url: of the API's ``/meta``.
+    :param http: a treq ``HTTPClient``; None: one is made.
+    :param clock: all waiting goes through it.
+    """
+
+    def __init__(self, url: str, http: Any, clock: Any) -> None:
+        self.networks: Sequence[IPv4Network | IPv6Network] | None = None
+        self._url = url
+        self._http = http
+        self._clock = clock
+        self._stopped = False
+        self._alarm: IDelayedCall | None = clock.callLater(0, self._fetch)
+
+    def _fetch(self) -> None:
+        self._alarm = None
+        if self._http is None:
+            self._http = KeptConnections(self._clock, verify=True, connect_timeout=TIME_LIMIT)
+        asked: Deferred[Any] = self._read()
+        asked.addCallbacks(lambda _: REFRESH, self._failed).addCallback(self._later)
+
+    @inlineCallbacks
+    def _read(self) -> Any:
+        answer = yield ask(
+            self._http, "GET", self._url, clock=self._clock, time_limit=TIME_LIMIT, most=LARGEST
+        )
+        if answer.status != 200:
+            raise ValueError(f"status {answer.status}")
+        said = msgspec.json.decode(answer.body, type=_Meta)
+        if not said.hooks:
+            raise ValueError("it is empty")
+        self.networks = [ip_network(each) for each in said.hooks]
+
+    def _failed(self, failure: Any) -> float:
+        log.warn(
+            "the list of addresses at {url} could not be fetched ({kind}); {rest}",
+            url=self._url,
+            kind=failure.type.__name__,
+            rest="deliveries wait for it" if self.networks is None else "the last one stays in force",
+        )
+        return AGAIN
+
+    def _later(self, seconds: float) -> None:
+        if not self._stopped:
+            self._alarm = self._clock.callLater(seconds, self._fetch)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self._stopped = True
+
+
+class _Meta(msgspec.Struct):
+    hooks: list[str] = []
+
+
+__all__ = ["PublishedNetworks"]
