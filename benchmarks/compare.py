@@ -14,7 +14,7 @@ from typing import Any
 from load import Sample, github, measure, push
 from servers import DIALECTS, SECRET
 
-from change_hooks.clients.simulate import Push, simulate
+from change_hooks.testing.simulate import Push, simulate
 from change_hooks.vcs import Commit
 
 KINDS = {

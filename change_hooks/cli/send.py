@@ -17,10 +17,10 @@ from change_hooks.cli.common import json_option, print_json, printable
 from change_hooks.cli.target import target_of
 from change_hooks.clients import fossil, git, svn
 from change_hooks.clients.mercurial import Poster, Refused
-from change_hooks.clients.simulate import EVENTS, CannotSimulate, Push, simulate
 from change_hooks.core.address import web_page
 from change_hooks.core.change import Change
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
+from change_hooks.testing.simulate import EVENTS, CannotSimulate, Push, simulate
 from change_hooks.vcs.git import Repository
 from change_hooks.vcs.svn import look
 from change_hooks.vcs.svn_layout import (
@@ -143,37 +143,47 @@ def _said(answer: str, as_json: bool) -> None:
 )
 @click.option("--branch", help="The branch; the one that is checked out, by default.")
 @click.option("--address", help="The repository's web page; its remote 'origin', by default.")
+@click.option(
+    "--recorded",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Recorded deliveries of dialects of your own, in DIR/DIALECT; may be repeated.",
+)
 @_login
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
 @json_option
 def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, **options: Any) -> None:
     """Send a delivery as a forge would, made of a local repository's last commits and signed with --secret.
 
-    EVENT is push (the default), new-branch, tag, forced-push, deletion or ping. With CONFIG, DIALECT is one
-    of its endpoints, and address and secret are taken from there: change-hooks simulate github hooks.cfg.
+    EVENT is push (the default), new-branch, tag, forced-push, deletion, pull-request or ping. With CONFIG,
+    DIALECT is one of its endpoints, and address and secret are taken from there: change-hooks simulate github
+    hooks.cfg.
     So a configuration can be tried before the forge knows its address.
     """
     events = [each for each in arguments if each in EVENTS] or ["push"]
     configs = [each for each in arguments if each not in EVENTS]
     if len(events) > 1 or len(configs) > 1:
         raise click.UsageError(f"give one event ({', '.join(EVENTS)}) and one configuration file at most")
-    event = events[0]
+    event, settings = events[0], None
     if configs:
         if not Path(configs[0]).exists():
             raise click.UsageError(
                 f"{configs[0]!r} is neither an event nor a file; valid events are {', '.join(EVENTS)}"
             )
         target = target_of(Path(configs[0]), dialect)
-        dialect, url = target.dialect, url or target.url
+        dialect, url, settings = target.dialect, url or target.url, target.options
         options["secret"] = options["secret"] or target.secret
     if url is None:
         raise click.UsageError("where to? Give --to URL, or a configuration file")
     where = url
     try:
         push = _push(Repository(options["repo"]), event, options)
-        simulated = simulate(dialect, push, options["secret"])
+        simulated = simulate(dialect, push, options["secret"], options=settings, folders=options["folders"])
     except (ToolError, CannotSimulate) as error:
         raise click.ClickException(str(error)) from None
+    if simulated.query:
+        where = f"{where}{'&' if '?' in where else '?'}{simulated.query}"
     if options["dry_run"]:
         print_json({"url": where, "headers": simulated.headers, "body": simulated.body.decode()})
         return

@@ -20,11 +20,13 @@ class Target(msgspec.Struct, frozen=True):
 
     :param dialect: what the endpoint speaks.
     :param secret: one that it takes; None: it has none.
+    :param options: those of the endpoint, with the secrets that they refer to.
     """
 
     dialect: str
     url: str
     secret: str | None
+    options: Mapping[str, Any]
 
     def __repr__(self) -> str:
         return f"Target({self.dialect!r}, {self.url!r})"
@@ -45,11 +47,13 @@ def target_of(config: Path, endpoint: str) -> Target:
         names = ", ".join(sorted(map(str, dialects)))
         raise click.ClickException(f"{config} has no endpoint {endpoint!r}; valid names are {names}")
     written = dialects[endpoint]
-    options: Mapping[str, Any] = written if isinstance(written, Mapping) else {}
+    options = dict(written) if isinstance(written, Mapping) else {}
+    secret = _secret(options.get("secret"), settings.base)
     return Target(
         str(options.get("dialect") or endpoint),
         f"{_server(settings)}/change_hook/{endpoint}",
-        _secret(options.get("secret"), settings.base),
+        secret,
+        {**options, "secret": secret},
     )
 
 

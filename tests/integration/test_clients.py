@@ -451,7 +451,20 @@ def test_a_receiver_that_closes_idle_connections_is_connected_to_anew(receiver: 
 
 
 @pytest.mark.parametrize(
-    "dialect", ["base", "bitbucket", "bitbucketcloud", "bitbucketserver", "github", "gitlab", "gitorious"]
+    "dialect",
+    [
+        *(
+            "azuredevops",
+            "base",
+            "bitbucket",
+            "bitbucketcloud",
+            "bitbucketserver",
+            "gerrit",
+            "gitea",
+            "gitee",
+        ),
+        *("github", "gitlab", "gitorious", "pagure"),
+    ],
 )
 def test_a_push_is_simulated(dialect: str, server: Callable[..., Server], tmp_path: Path) -> None:
     options = "True" if dialect in ("bitbucket", "gitorious") else "{'secret': 's3cret'}"
@@ -465,7 +478,7 @@ def test_a_push_is_simulated(dialect: str, server: Callable[..., Server], tmp_pa
     assert "found" in said
     change: Any = eventually(lambda: stored(tmp_path))
     assert change[-1]["revision"] == last
-    assert "octo-org" in change[-1]["repository"].lower()
+    assert "api" in change[-1]["repository"].lower()
     if dialect not in ("bitbucket", "gitorious"):
         refused = run(*sent, "--to", f"{running.url}/{dialect}", "--secret", "x", cwd=tmp_path, status=1)
         assert "403" in refused

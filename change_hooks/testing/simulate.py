@@ -1,0 +1,274 @@
+"""Deliveries as the forges make them, from a repository on this machine.
+
+So a configuration can be tried before the forge knows its address. What a forge sends is known from recorded
+deliveries: one that reports an event of the kind that is wanted is looked for, told again about the
+repository here (:mod:`change_hooks.testing.retold`), and named and signed by the dialect's own handler. So a
+dialect can be simulated when it has recorded deliveries, and needs no code for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from time import time
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import msgspec
+from twisted.web.http_headers import Headers
+
+import change_hooks
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import ConfigurationError, DeliveryError
+from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate
+from change_hooks.core.verification import as_secrets
+from change_hooks.dialects.handler import Context, HookHandler, make_handler
+from change_hooks.plugins import installed
+from change_hooks.testing.recorded import Recorded, recorded
+from change_hooks.testing.retold import ZEROS, About, retold
+from change_hooks.vcs import Commit
+
+#: What can be simulated, where the dialect has it.
+EVENTS = ("push", "new-branch", "tag", "forced-push", "deletion", "pull-request", "ping")
+#: The recorded deliveries that come with this package.
+SHIPPED = Path(change_hooks.__file__).parent / "recorded"
+_JSON = "application/json"
+
+
+class Push(msgspec.Struct, frozen=True):
+    """What happened.
+
+    :param commits: oldest first.
+    :param branch: the branch, or the tag.
+    :param address: the repository's, as a web page: ``https://forge.example/owner/name``.
+    :param parent: the commit before the first one.
+    :param event: one of :data:`EVENTS`.
+    """
+
+    commits: list[Commit]
+    branch: str
+    address: str
+    parent: str
+    event: str = "push"
+
+    @property
+    def before(self) -> str:
+        """The commit that the ref was on; zeros for a new one."""
+        if self.event in ("new-branch", "tag"):
+            return ZEROS
+        if self.event == "forced-push":
+            return "f" * 40
+        return self.commits[-1].id if self.event == "deletion" else self.parent
+
+    @property
+    def after(self) -> str:
+        """The commit that the ref is on; zeros for one that was deleted."""
+        return ZEROS if self.event == "deletion" else self.commits[-1].id
+
+
+class Simulated(NamedTuple):
+    """A delivery to be sent.
+
+    :param id: empty where the forge gives none.
+    :param query: what stands behind the ``?`` of the address, a token for instance.
+    """
+
+    body: bytes
+    headers: dict[str, str]
+    id: str = ""
+    query: str = ""
+
+
+class CannotSimulate(ValueError):
+    """There is no such dialect or event here."""
+
+
+#: Words in the names of recorded deliveries that show something special.
+_ODD = (
+    *("null", "fork", "draft", "form", "version", "annotated", "not_", "without", "no_", "least", "back"),
+    *("remote", "add_on", "personal", "mercurial", "revision", "skip", "source_deleted", "capped", "numbers"),
+    "short_name",
+)
+
+
+class _Example(NamedTuple):
+    recorded: Recorded
+    event: Event
+
+
+def simulate(
+    dialect: str,
+    push: Push,
+    secret: str | None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    folders: Sequence[Path] = (),
+) -> Simulated:
+    """An event, as a forge sends it.
+
+    :param secret: the one that the receiver knows; None: the delivery is not signed.
+    :param options: those of the endpoint, where they say how a delivery is signed.
+    :param folders: more recorded deliveries, each in a folder that is called as its dialect.
+    :raises CannotSimulate: there is no recorded delivery of this dialect and kind.
+    """
+    if dialect == "base":
+        return _base(push, secret)
+    handler = _handler(dialect, options or {})
+    examples = {**_shipped(dialect), **_examples(dialect, folders, options or {})}
+    if not examples:
+        names = sorted({path.name for path in SHIPPED.iterdir() if path.is_dir()} | {"base"})
+        raise CannotSimulate(
+            f"there are no recorded deliveries of {dialect!r}; valid names are {', '.join(names)}"
+        )
+    example = examples.get(push.event)
+    if example is None:
+        known = ", ".join(event for event in EVENTS if event in examples)
+        raise CannotSimulate(f"{dialect} has no {push.event}; valid events are {known}")
+    return _sent(handler, example, push, secret)
+
+
+def _handler(dialect: str, options: Mapping[str, Any]) -> HookHandler[Any]:
+    try:
+        made = make_handler(installed().load(dialect), options, Context(name=dialect))
+    except KeyError:
+        raise CannotSimulate(f"there is no dialect {dialect!r}") from None
+    except ConfigurationError as error:
+        raise CannotSimulate(f"{dialect}: {error}") from None
+    if not isinstance(made, HookHandler):
+        raise CannotSimulate(f"the handler of {dialect!r} does not say how its sender signs")
+    return made
+
+
+@lru_cache
+def _shipped(dialect: str) -> dict[str, _Example]:
+    return _examples(dialect, [SHIPPED], {})
+
+
+def _examples(dialect: str, folders: Sequence[Path], options: Mapping[str, Any]) -> dict[str, _Example]:
+    """For each kind of event, the recorded delivery that shows it best."""
+    found: dict[str, tuple[Any, _Example]] = {}
+    places = [(folder, name) for name in _alike(dialect) for folder in folders]
+    for rank, (folder, name) in enumerate(places):
+        for each in recorded(folder, name):
+            if each.options not in ({}, options):
+                continue
+            for event in _reported(each, dialect, options):
+                kind = _kind(event)
+                order = (rank, *_plainness(each, event))
+                if kind and (kind not in found or order < found[kind][0]):
+                    found[kind] = order, _Example(each, event)
+    examples = {kind: example for kind, (_, example) in found.items()}
+    if "new-branch" in examples and "push" not in examples:
+        examples["push"] = examples["new-branch"]  # It does not say whether the branch is new.
+    return examples
+
+
+def _alike(dialect: str) -> list[str]:
+    """A dialect, and those that the same handler reads."""
+    registry = installed()
+    handler = registry.load(dialect)
+    return [
+        dialect,
+        *(name for name in registry.names() if name != dialect and registry.load(name) is handler),
+    ]
+
+
+def _reported(each: Recorded, dialect: str, options: Mapping[str, Any]) -> Iterator[Event]:
+    events: list[Event] = []
+    handler = make_handler(installed().load(dialect), options, Context(name=dialect, reported=events.extend))
+    delivery = each.delivery()
+    with suppress(DeliveryError):
+        # Of what nobody verified, nothing is looked up at the forge.
+        handler.getChanges(delivery.replace(verification="none"))
+    return iter(events if len(events) == 1 else ())
+
+
+def _kind(event: Event) -> str:
+    if isinstance(event, Ignored):
+        return "ping" if "ping" in event.reason or "webhook works" in event.reason else ""
+    if isinstance(event, PullRequest):
+        return "pull-request" if event.action == "opened" else ""
+    if isinstance(event, Comment):
+        return ""
+    if event.after is None:
+        return "" if event.is_tag else "deletion"
+    if event.before is None and event.created is not False:
+        return "tag" if event.is_tag else "new-branch"
+    return "" if event.is_tag else "forced-push" if event.forced else "push"
+
+
+def _plainness(each: Recorded, event: Event) -> tuple[Any, ...]:
+    """The plainest first: nothing null, no fork, no draft; of pushes one with commits, and all of them."""
+    case = each.name.partition("__")[2]
+    odd = any(word in case for word in _ODD)
+    listed = len(event.commits) if isinstance(event, RefUpdate) else 0
+    forked = isinstance(event, PullRequest) and event.head.repository != event.base.repository
+    repository = getattr(event, "repository", None)
+    nameless = repository is not None and not repository.full_name
+    return nameless, odd, forked, bool(getattr(event, "total", None)), -min(listed, 2), len(each.body), case
+
+
+def _sent(handler: HookHandler[Any], example: _Example, push: Push, secret: str | None) -> Simulated:
+    each, now, new = example.recorded, time(), str(uuid4())
+    original = each.delivery().replace(verification="signature")
+    name = handler.delivery_id(original) or ""
+    old = name.rpartition(":")[2]
+    about = About(
+        push.address,
+        push.branch,
+        before=push.before,
+        after=push.after,
+        commits=push.commits,
+        id=new,
+        now=now,
+    )
+    document = retold(each.payload, example.event, about, id=old, received=each.received)
+    body = each.sent(json.dumps(document, ensure_ascii=False).encode())
+    headers = {header: new if value == name else value for header, value in each.headers.items()}
+    headers.update(handler.naming(_event(handler, each), new))
+    raw = Headers({name: [value] for name, value in headers.items()})
+    delivery = Delivery(b"POST", b"/", raw, body, dialect=each.dialect, received=now)
+    if secret is not None:
+        delivery = handler.sign(delivery, as_secrets(secret)[0])
+    sent = {
+        name.decode("ascii"): values[-1].decode("utf-8")
+        for name, values in delivery.requestHeaders.getAllRawHeaders()
+    }
+    named = handler.delivery_id(delivery.replace(verification="signature" if secret else "none")) or ""
+    return Simulated(delivery.body, sent, named, delivery.uri.partition(b"?")[2].decode("ascii"))
+
+
+def _event(handler: Any, each: Recorded) -> str:
+    delivery = each.delivery()
+    name: str = handler.event(delivery, handler.document(delivery))
+    return name
+
+
+def _base(push: Push, secret: str | None) -> Simulated:
+    last = push.commits[-1]
+    fields = {
+        "author": last.author,
+        "committer": last.committer,
+        "comments": last.message,
+        "revision": last.id,
+        "when": last.when,
+        "files": last.files,
+        "branch": push.branch,
+        "repository": push.address,
+        "project": push.address.rpartition("/")[2],
+        "src": "git",
+    }
+    if push.event != "push":
+        raise CannotSimulate(f"base has no {push.event}; valid events are push")
+    body = json.dumps(fields, ensure_ascii=False).encode()
+    delivery = Delivery(b"POST", b"/", Headers({"content-type": [_JSON]}), body, dialect="base")
+    if secret is not None:
+        delivery = _handler("base", {}).sign(delivery, as_secrets(secret)[0])
+    headers = delivery.requestHeaders.getAllRawHeaders()
+    return Simulated(body, {name.decode("ascii"): values[-1].decode() for name, values in headers})
+
+
+__all__ = ["EVENTS", "CannotSimulate", "Push", "Simulated", "simulate"]
