@@ -10,40 +10,11 @@ from itertools import groupby
 from typing import ClassVar
 
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.events import Commit, Event, Ignored, Person, RefUpdate, Repository
+from change_hooks.core.events import Event, Ignored, Person, RefUpdate, Repository
 from change_hooks.core.options import ForgeOptions, Options, option, texts
-from change_hooks.core.payload import Shape, epoch
 from change_hooks.core.style import Style
 from change_hooks.dialects.event_handler import EventHandler, shaped
-
-
-class File(Shape):
-    file: str | None = None
-
-
-class CommitShape(Shape):
-    raw_node: str | None = None
-    node: str | None = None
-    raw_author: str | None = None
-    author: str | None = None
-    utctimestamp: str | None = None
-    branch: str | None = None
-    message: str | None = None
-    files: list[File] | None = None
-
-
-class RepositoryShape(Shape):
-    absolute_url: str
-    scm: str | None = None
-    name: str | None = None
-    slug: str | None = None
-
-
-class Push(Shape):
-    repository: RepositoryShape
-    canon_url: str | None = None
-    user: str | None = None
-    commits: list[CommitShape] | None = None
+from change_hooks.dialects.payloads.bitbucket import Push, commit_of
 
 
 @dataclass(frozen=True)
@@ -83,7 +54,7 @@ class BitBucketHandler(EventHandler[BitBucketOptions]):
     def handle_push(self, payload: Push, event: str = "push") -> list[Event]:
         """Commits on any number of branches; the service does not say where these are now."""
         url = f"{payload.canon_url or ''}{payload.repository.absolute_url}"
-        commits = [found for commit in payload.commits or () if (found := _commit(commit, url)).id]
+        commits = [found for commit in payload.commits or () if (found := commit_of(commit, url)).id]
         repository = Repository(
             full_name=payload.repository.absolute_url.strip("/"),
             name=payload.repository.name,
@@ -105,21 +76,6 @@ class BitBucketHandler(EventHandler[BitBucketOptions]):
                 )
             )
         return events or [Ignored("the payload lists no commits")]
-
-
-def _commit(commit: CommitShape, url: str) -> Commit:
-    revision = commit.raw_node or commit.node or ""
-    files = commit.files
-    return Commit(
-        revision,
-        commit.message or "",
-        commit.raw_author or commit.author or "",
-        None,
-        epoch(commit.utctimestamp),
-        f"{url}commits/{revision}",
-        None if files is None else [file.file for file in files if file.file],
-        commit.branch,
-    )
 
 
 __all__ = ["BitBucketHandler", "BitBucketOptions"]

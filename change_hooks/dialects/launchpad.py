@@ -10,54 +10,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from change_hooks.core.delivery import Delivery, Verification
-from change_hooks.core.events import Action, Event, Ignored, Person, PullRequest, RefUpdate, Repository, Side
+from change_hooks.core.events import Event, Ignored, Person, PullRequest, RefUpdate, Repository, Side
 from change_hooks.core.options import ForgeOptions, Options, flag, option, texts
-from change_hooks.core.payload import Shape
 from change_hooks.core.verification import sign_hmac, verify_hmac
 from change_hooks.dialects.event_handler import EventHandler, shaped
-
-
-class Place(Shape):
-    commit_sha1: str
-
-
-class RefChange(Shape):
-    old: Place | None = None
-    new: Place | None = None
-
-
-class Push(Shape):
-    git_repository_path: str
-    ref_changes: dict[str, RefChange]
-
-
-class Revision(Shape):
-    revision_id: str
-
-
-class BranchPush(Shape):
-    bzr_branch_path: str
-    new: Revision
-    old: Revision | None = None
-
-
-class Proposal(Shape):
-    registrant: str | None = None
-    source_git_repository: str | None = None
-    source_git_path: str | None = None
-    target_git_repository: str | None = None
-    target_git_path: str | None = None
-    queue_status: str | None = None
-    commit_message: str | None = None
-    description: str | None = None
-    preview_diff: str | None = None
-
-
-class ProposalEvent(Shape):
-    merge_proposal: str = ""
-    action: str | None = None
-    old: Proposal | None = None
-    new: Proposal | None = None
+from change_hooks.dialects.payloads.launchpad import (
+    PAGES,
+    BranchPush,
+    Proposal,
+    ProposalEvent,
+    Push,
+    action_of,
+    repository_of,
+    short,
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +70,7 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
     @shaped(Push)
     def handle_git_push_0_1(self, payload: Push, event: str) -> list[Event]:
         """Branches and tags were made, moved or deleted. Commits and people are not listed."""
-        repository = _repository(payload.git_repository_path)
+        repository = repository_of(payload.git_repository_path)
         return [
             RefUpdate(
                 repository=repository,
@@ -124,11 +90,11 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
         path = payload.bzr_branch_path
         return RefUpdate(
             repository=Repository(
-                full_name=path, urls={"usual": f"lp:{path}", "html": f"{_PAGES}/{path}"}, src="bzr"
+                full_name=path, urls={"usual": f"lp:{path}", "html": f"{PAGES}/{path}"}, src="bzr"
             ),
             ref=path.rpartition("/")[2],
             after=payload.new.revision_id,
-            url=f"{_PAGES}/{path}",
+            url=f"{PAGES}/{path}",
             name=event,
         )
 
@@ -138,66 +104,27 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
         now = payload.new or payload.old or Proposal()
         if not now.target_git_repository:
             return Ignored("the merge proposal is not between Git repositories")
-        source = _repository(now.source_git_repository) if now.source_git_repository else None
+        source = repository_of(now.source_git_repository) if now.source_git_repository else None
         number = payload.merge_proposal.rpartition("/")[2]
         return PullRequest(
-            repository=_repository(now.target_git_repository),
+            repository=repository_of(now.target_git_repository),
             number=int(number) if number.isdecimal() else 0,
-            action=_action(payload),
+            action=action_of(payload),
             forge_action=payload.action or "",
             title=now.commit_message,
             body=now.description,
-            head=Side(branch=_short(now.source_git_path), repository=source),
-            base=Side(branch=_short(now.target_git_path)),
+            head=Side(branch=short(now.source_git_path), repository=source),
+            base=Side(branch=short(now.target_git_path)),
             author=Person(login=(now.registrant or "").rpartition("~")[2] or None),
             draft=now.queue_status == "Work in progress",
-            url=f"{_PAGES}/{payload.merge_proposal.lstrip('/')}",
+            url=f"{PAGES}/{payload.merge_proposal.lstrip('/')}",
             name=event,
             properties={
-                "base_branch": _short(now.target_git_path),
-                "head_branch": _short(now.source_git_path),
+                "base_branch": short(now.target_git_path),
+                "head_branch": short(now.source_git_path),
                 "head_repository": source.urls["https"] if source is not None else None,
             },
         )
-
-
-_GIT, _PAGES = "https://git.launchpad.net", "https://code.launchpad.net"
-_CLOSED: dict[str | None, Action] = {"Merged": "merged", "Rejected": "closed", "Superseded": "closed"}
-
-
-def _action(payload: ProposalEvent) -> Action:
-    old, new = payload.old or Proposal(), payload.new
-    if new is None:
-        return "closed"
-    if payload.action == "created":
-        return "opened"
-    if old.queue_status != new.queue_status:
-        if new.queue_status in _CLOSED:
-            return _CLOSED[new.queue_status]
-        if old.queue_status in _CLOSED:
-            return "reopened"
-        drafts = "Work in progress"
-        return (
-            "drafted" if new.queue_status == drafts else "ready" if old.queue_status == drafts else "edited"
-        )
-    return "updated" if old == new or old.preview_diff != new.preview_diff else "edited"
-
-
-def _short(ref: str | None) -> str | None:
-    return ref.removeprefix("refs/heads/") if ref else None
-
-
-def _repository(path: str) -> Repository:
-    path = path.lstrip("/")
-    return Repository(
-        full_name=path,
-        name=path.rpartition("/")[2],
-        urls={
-            "https": f"{_GIT}/{path}",
-            "ssh": f"git+ssh://git.launchpad.net/{path}",
-            "html": f"{_PAGES}/{path}",
-        },
-    )
 
 
 __all__ = ["LaunchpadHandler", "LaunchpadOptions"]

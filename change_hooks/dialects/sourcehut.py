@@ -13,72 +13,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from msgspec.structs import replace
-
-from change_hooks.core.change import person
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.ed25519 import public_key, verify_ed25519
 from change_hooks.core.errors import BadPayload, SignatureMismatch
-from change_hooks.core.events import Commit, Event, Person, RefUpdate, Repository
+from change_hooks.core.events import Event, Person, RefUpdate, Repository
 from change_hooks.core.forms import with_argument
 from change_hooks.core.options import ForgeOptions, Options, option, text, texts
-from change_hooks.core.payload import Shape, decode, epoch
+from change_hooks.core.payload import decode, epoch
 from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.payloads.sourcehut import Answer, Entity, Named, Webhook, updates_of
 from change_hooks.flow import Steps
 
 #: The key of sr.ht.
 SR_HT = "uX7KWyyDNMaBma4aVbJ/cbUQpdjqczuCyK/HxzV/u+4="
 #: A delivery whose event is older is refused, in seconds. SourceHut retries for less than an hour.
 OLDEST = 86400
-
-
-class Entity(Shape):
-    name: str | None = None
-    email: str | None = None
-    canonical_name: str | None = None
-    canonicalName: str | None = None
-
-
-class Object(Shape):
-    id: str
-    message: str | None = None
-    author: Entity | None = None
-    timestamp: str | None = None
-
-
-class Named(Shape):
-    name: str
-    owner: Entity | None = None
-
-
-class Update(Shape):
-    ref: Named | None = None
-    name: str | None = None
-    old: Object | None = None
-    new: Object | None = None
-
-
-class Webhook(Shape):
-    uuid: str | None = None
-    event: str | None = None
-    date: str | None = None
-    repository: Named | None = None
-    pusher: Entity | None = None
-    updates: list[Update] | None = None
-
-
-class Data(Shape):
-    webhook: Webhook
-
-
-class Answer(Shape):
-    """What the query asked for; or a legacy payload."""
-
-    data: Data | None = None
-    push: str | None = None
-    pusher: Entity | None = None
-    refs: list[Update] | None = None
 
 
 @dataclass(frozen=True)
@@ -172,12 +122,12 @@ class SourceHutHandler(EventHandler[SourceHutOptions]):
         """Branches and tags were made, moved or deleted."""
         webhook = payload.data.webhook if payload.data else Webhook()
         common = self._common(webhook.repository, webhook.pusher, event, webhook.date)
-        return _updates(webhook.updates, common, "$.data.webhook.updates")
+        return updates_of(webhook.updates, common, "$.data.webhook.updates")
 
     @shaped(Answer)
     def handle_repo_post_update(self, payload: Answer, event: str) -> list[Event]:
         """The same, of a legacy webhook: it does not name the repository."""
-        return _updates(payload.refs, self._common(None, payload.pusher, event), "$.refs")
+        return updates_of(payload.refs, self._common(None, payload.pusher, event), "$.refs")
 
     def _common(
         self, named: Named | None, pusher: Entity | None, event: str, date: str | None = None
@@ -196,34 +146,6 @@ class SourceHutHandler(EventHandler[SourceHutOptions]):
         page = f"{server}/{path}"
         ssh = f"git@{server.partition('://')[2]}:{path}"
         return Repository(full_name=path, name=named.name, urls={"https": page, "ssh": ssh, "html": page})
-
-
-def _updates(updates: list[Update] | None, common: RefUpdate, where: str) -> list[Event]:
-    if updates is None:
-        raise BadPayload("is missing; the page of the dialect has the query to use", where)
-    found: list[Event] = []
-    page = common.repository.urls.get("html")
-    for place, update in enumerate(updates):
-        name, new = (update.ref.name if update.ref else update.name) or "", update.new
-        if new is not None and not name:
-            raise BadPayload("is missing", f"{where}[{place}].ref")
-        found.append(
-            replace(
-                common,
-                ref=name,
-                before=update.old.id if update.old else None,
-                after=new.id if new else None,
-                created=update.old is None,
-                head=_commit(new) if new else None,
-                url=f"{page}/commit/{new.id}" if page and new else "",
-            )
-        )
-    return found
-
-
-def _commit(new: Object) -> Commit:
-    author = new.author or Entity()
-    return Commit(new.id, new.message, person(author.name, author.email), None, epoch(new.timestamp))
 
 
 __all__ = ["OLDEST", "SR_HT", "SourceHutHandler", "SourceHutOptions"]

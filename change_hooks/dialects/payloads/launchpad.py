@@ -1,0 +1,111 @@
+"""What Launchpad sends, and what of it is read.
+
+Source: Launchpad, "Webhooks"; ``lib/lp/services/webhooks/client.py`` and ``lib/lp/code/model/gitjob.py``.
+"""
+
+from __future__ import annotations
+
+from change_hooks.core.events import Action, Repository
+from change_hooks.core.payload import Shape
+
+GIT, PAGES = "https://git.launchpad.net", "https://code.launchpad.net"
+
+
+class Place(Shape):
+    commit_sha1: str
+
+
+class RefChange(Shape):
+    old: Place | None = None
+    new: Place | None = None
+
+
+class Push(Shape):
+    git_repository_path: str
+    ref_changes: dict[str, RefChange]
+
+
+class Revision(Shape):
+    revision_id: str
+
+
+class BranchPush(Shape):
+    bzr_branch_path: str
+    new: Revision
+    old: Revision | None = None
+
+
+class Proposal(Shape):
+    registrant: str | None = None
+    source_git_repository: str | None = None
+    source_git_path: str | None = None
+    target_git_repository: str | None = None
+    target_git_path: str | None = None
+    queue_status: str | None = None
+    commit_message: str | None = None
+    description: str | None = None
+    preview_diff: str | None = None
+
+
+class ProposalEvent(Shape):
+    merge_proposal: str = ""
+    action: str | None = None
+    old: Proposal | None = None
+    new: Proposal | None = None
+
+
+CLOSED: dict[str | None, Action] = {"Merged": "merged", "Rejected": "closed", "Superseded": "closed"}
+
+
+def action_of(payload: ProposalEvent) -> Action:
+    """What happened to a merge proposal."""
+    old, new = payload.old or Proposal(), payload.new
+    if new is None:
+        return "closed"
+    if payload.action == "created":
+        return "opened"
+    if old.queue_status != new.queue_status:
+        if new.queue_status in CLOSED:
+            return CLOSED[new.queue_status]
+        if old.queue_status in CLOSED:
+            return "reopened"
+        drafts = "Work in progress"
+        return (
+            "drafted" if new.queue_status == drafts else "ready" if old.queue_status == drafts else "edited"
+        )
+    return "updated" if old == new or old.preview_diff != new.preview_diff else "edited"
+
+
+def short(ref: str | None) -> str | None:
+    """A branch's name without what stands before it."""
+    return ref.removeprefix("refs/heads/") if ref else None
+
+
+def repository_of(path: str) -> Repository:
+    """The repository at a path of Launchpad."""
+    path = path.lstrip("/")
+    return Repository(
+        full_name=path,
+        name=path.rpartition("/")[2],
+        urls={
+            "https": f"{GIT}/{path}",
+            "ssh": f"git+ssh://git.launchpad.net/{path}",
+            "html": f"{PAGES}/{path}",
+        },
+    )
+
+
+__all__ = [
+    "CLOSED",
+    "PAGES",
+    "BranchPush",
+    "Place",
+    "Proposal",
+    "ProposalEvent",
+    "Push",
+    "RefChange",
+    "Revision",
+    "action_of",
+    "repository_of",
+    "short",
+]

@@ -1,0 +1,99 @@
+"""What SourceHut sends, and what of it is read.
+
+Source: man.sr.ht, "API conventions"; core.sr.ht, ``srht/crypto.py``; docs.sourcehut.org, git.sr.ht.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from change_hooks.core.change import person
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import Commit, Event, RefUpdate
+from change_hooks.core.payload import Shape, epoch
+
+
+class Entity(Shape):
+    name: str | None = None
+    email: str | None = None
+    canonical_name: str | None = None
+    canonicalName: str | None = None
+
+
+class Object(Shape):
+    id: str
+    message: str | None = None
+    author: Entity | None = None
+    timestamp: str | None = None
+
+
+class Named(Shape):
+    name: str
+    owner: Entity | None = None
+
+
+class Update(Shape):
+    ref: Named | None = None
+    name: str | None = None
+    old: Object | None = None
+    new: Object | None = None
+
+
+class Webhook(Shape):
+    uuid: str | None = None
+    event: str | None = None
+    date: str | None = None
+    repository: Named | None = None
+    pusher: Entity | None = None
+    updates: list[Update] | None = None
+
+
+class Data(Shape):
+    webhook: Webhook
+
+
+class Answer(Shape):
+    """What the query asked for; or a legacy payload."""
+
+    data: Data | None = None
+    push: str | None = None
+    pusher: Entity | None = None
+    refs: list[Update] | None = None
+
+
+def updates_of(updates: list[Update] | None, common: RefUpdate, where: str) -> list[Event]:
+    """One event for each ref.
+
+    :param common: what is the same in all of them.
+    :param where: the field that has them.
+    :raises BadPayload: they are not there.
+    """
+    if updates is None:
+        raise BadPayload("is missing; the page of the dialect has the query to use", where)
+    found: list[Event] = []
+    page = common.repository.urls.get("html")
+    for place, update in enumerate(updates):
+        name, new = (update.ref.name if update.ref else update.name) or "", update.new
+        if new is not None and not name:
+            raise BadPayload("is missing", f"{where}[{place}].ref")
+        found.append(
+            replace(
+                common,
+                ref=name,
+                before=update.old.id if update.old else None,
+                after=new.id if new else None,
+                created=update.old is None,
+                head=commit_of(new) if new else None,
+                url=f"{page}/commit/{new.id}" if page and new else "",
+            )
+        )
+    return found
+
+
+def commit_of(new: Object) -> Commit:
+    """The commit that a ref is on."""
+    author = new.author or Entity()
+    return Commit(new.id, new.message, person(author.name, author.email), None, epoch(new.timestamp))
+
+
+__all__ = ["Answer", "Data", "Entity", "Named", "Object", "Update", "Webhook", "commit_of", "updates_of"]
