@@ -279,6 +279,7 @@ class ForgeOptions(Options):
     commands: tuple[Command, ...] = option((), commands)
     token: Any = option(None, token)
     complete: bool = option(default=False, check=flag)
+    look_up: bool = option(default=True, check=flag)
     new_branch: str = option("commits", commits_or_head)
 
 

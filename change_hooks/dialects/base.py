@@ -32,8 +32,8 @@ from change_hooks.core.payload import (
     json_text,
 )
 from change_hooks.core.select import compile_skips, is_skipped, matches
-from change_hooks.dialects.event_handler import as_dicts
 from change_hooks.dialects.handler import HookHandler
+from change_hooks.dialects.source import as_dicts
 from change_hooks.flow import Steps, proceed
 
 #: The fields that hold text, by the names a sender may use; the first wins.

@@ -98,6 +98,7 @@ class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
     prefix = "bitbucket"
     event_header = "X-Event-Key"
     id_headers = ("X-Request-UUID",)
+    pull_event = "pullrequest:created"
     style = BitbucketCloudStyle()
 
     @shaped(Push)

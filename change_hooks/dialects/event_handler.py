@@ -30,10 +30,10 @@ from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import convert, decode, expect_mapping, json_text
 from change_hooks.core.policy import Policy
 from change_hooks.core.screening import NOT_PERMITTED
-from change_hooks.core.select import listed_properties
 from change_hooks.core.style import Style
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.dialects.overrides import refuse_unused
+from change_hooks.dialects.source import DeliverySource, Whitelist, as_dicts, paths
 from change_hooks.flow import Steps, proceed
 from change_hooks.plugins import FORGE_GROUPS, installed
 
@@ -151,6 +151,9 @@ class EventHandler(HookHandler[Forge]):
     arguments: ClassVar[tuple[str, ...] | None] = ("project", "codebase")
     #: How the changes look.
     style: ClassVar[Style] = Style()
+    #: The event that :meth:`property_source` knows pull requests by, also those of events that a subclass
+    #: hands to its method; empty: each by its own.
+    pull_event: ClassVar[str] = ""
     #: What a pull request lacks is looked up without the option ``complete``.
     completes_pulls: ClassVar[bool] = False
 
@@ -170,9 +173,9 @@ class EventHandler(HookHandler[Forge]):
     def take_options(self, options: Any) -> None:
         """See :meth:`HookHandler.take_options`."""
         super().take_options(options)
-        self._whitelist: tuple[str, ...] = getattr(
-            self.settings, f"{self.prefix or self.forge}_property_whitelist", ()
-        )
+        prefix = self.prefix or self.forge
+        patterns: tuple[str, ...] = getattr(self.settings, f"{prefix}_property_whitelist", ())
+        self._whitelist = Whitelist(prefix, patterns, self.property_source)
         self._policy = Policy(self.settings, self.style)
         self._enricher: Enricher | None = None
 
@@ -231,6 +234,18 @@ class EventHandler(HookHandler[Forge]):
     def property_source(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """The part of the payload that the property whitelist is matched against."""
         return payload
+
+    async def files(self, payload: Mapping[str, Any]) -> Sequence[Any]:
+        """What a pull request touches, as the API lists it: an object for each file. A subclass may leave
+        some out, or return paths; the change's files come of it.
+
+        :raises NotImplementedError: this forge's API is not asked for it in this way.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.files")
+
+    @property
+    def _own_files(self) -> bool:
+        return not type(self).files.__module__.startswith("change_hooks.")
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The values of :attr:`id_headers`, joined; None unless all are there."""
@@ -299,7 +314,7 @@ class EventHandler(HookHandler[Forge]):
         if len(self._by_event) < REMEMBERED_EVENTS:
             self._by_event[name] = method
         result = yield (method.call(payload, name) if method.takes_event else method.call(payload))
-        source = _Source(self, delivery, document, name)
+        source = DeliverySource(delivery, document, name, self._whitelist)
         if result.__class__ is tuple:
             changes = normal_changes(result)
             if self.context.judged is not None:
@@ -307,9 +322,11 @@ class EventHandler(HookHandler[Forge]):
                     self.context.judged(verdicts)
             return self._policy.select(changes, source, name) if changes else changes
         events: Sequence[Event] = result if isinstance(result, (list, tuple)) else [result]
+        if self.pull_event and any(isinstance(event, PullRequest) for event in events):
+            source.event = self.pull_event
         for event in events:
             if self._lacks(event) and delivery.verification != "none" and self._policy.refusal(event) is None:
-                events = yield from self._enriched(events)
+                events = yield from self._enriched(events, source)
                 break
         if self.context.reported is not None:
             self.context.reported(events)
@@ -321,8 +338,11 @@ class EventHandler(HookHandler[Forge]):
     def _lacks(self, event: Event) -> bool:
         """True when there is something to look up about an event."""
         complete = self.settings.complete
+        if not self.settings.look_up:
+            return False
         if isinstance(event, PullRequest):
-            return event.files is None and (complete or self.completes_pulls)
+            unknown = event.files is None or (self._own_files and event.head_commit is None)
+            return unknown and (complete or self.completes_pulls)
         if isinstance(event, Comment):
             return self._policy.command(event) is not None
         if isinstance(event, RefUpdate) and complete and event.after is not None:
@@ -334,10 +354,12 @@ class EventHandler(HookHandler[Forge]):
             )
         return False
 
-    def _enriched(self, events: Sequence[Event]) -> Steps[list[Event]]:
+    def _enriched(self, events: Sequence[Event], source: DeliverySource) -> Steps[list[Event]]:
         enriched: list[Event] = []
         enricher = self._forge()
         for event in events:
+            if isinstance(event, PullRequest) and event.files is None and self._own_files:
+                event = yield from self._with_own_files(event, source)  # noqa: PLW2901
             if enricher is None or not self._lacks(event) or self._policy.refusal(event) is not None:
                 enriched.append(event)
             elif isinstance(event, Comment):
@@ -345,6 +367,14 @@ class EventHandler(HookHandler[Forge]):
             else:
                 enriched.append((yield enricher.enrich(event, complete=self.settings.complete)))
         return enriched
+
+    def _with_own_files(self, pull: PullRequest, source: DeliverySource) -> Steps[PullRequest]:
+        try:
+            items = yield self.files(source.payload)
+        except Exception as error:
+            log.warn("could not fetch the files of a pull request: {reason}", reason=str(error))
+            return pull
+        return replace(pull, files=paths(items))
 
     def _commanded(self, enricher: Enricher, event: Comment) -> Steps[Event]:
         """A comment that is a command, of somebody who may give it, with the pull request as it is now."""
@@ -368,52 +398,4 @@ class EventHandler(HookHandler[Forge]):
         return self._enricher
 
 
-class _Source:
-    """See :class:`change_hooks.core.policy.Source`. The payload is decoded when it is asked for."""
-
-    def __init__(self, handler: EventHandler[Any], delivery: Delivery, document: bytes, event: str) -> None:
-        self._handler = handler
-        self._delivery = delivery
-        self._document = document
-        self._event = event
-        self._payload: Mapping[str, Any] | None = None
-
-    @property
-    def payload(self) -> Mapping[str, Any]:
-        if self._payload is None:
-            self._payload = expect_mapping(decode(self._document, Any))
-        return self._payload
-
-    @property
-    def listed(self) -> Mapping[str, Any]:
-        handler = self._handler
-        patterns = handler._whitelist
-        if not patterns:
-            return {}
-        source = handler.property_source(self._event, self.payload)
-        return listed_properties(
-            handler.prefix or handler.forge, source if isinstance(source, Mapping) else {}, patterns
-        )
-
-    def argument(self, name: str) -> str | None:
-        if not self._delivery.has_query:
-            return None
-        values = self._delivery.query.get(name.encode())
-        return values[0].decode("utf-8", "replace") if values and values[0] else None
-
-
-def as_dicts(found: Sequence[Change], src: str | None) -> tuple[list[dict[str, Any]], str | None]:
-    """Changes as plain dicts, for a host that knows no :class:`~change_hooks.core.change.Change`.
-
-    Such a host takes the version control system beside the changes, and in them not.
-    """
-    dicts: list[dict[str, Any]] = []
-    for change in found:
-        fields = change.as_dict()
-        src = src or fields["src"]
-        del fields["src"]
-        dicts.append(fields)
-    return dicts, src
-
-
-__all__ = ["Changes", "EventHandler", "Result", "as_dicts", "shaped"]
+__all__ = ["Changes", "EventHandler", "Result", "shaped"]

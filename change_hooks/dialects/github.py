@@ -78,6 +78,7 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
     takes_form = True
     style = GitHubStyle()
     completes_pulls = True
+    pull_event = "pull_request"
 
     @property
     def signed(self) -> bool:
@@ -116,6 +117,13 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
         pull_request = payload.get("pull_request") if event == "pull_request" else None
         return pull_request if isinstance(pull_request, Mapping) else payload
 
+    async def files(self, payload: Mapping[str, Any]) -> Sequence[Any]:
+        """See :meth:`EventHandler.files`."""
+        pull, repository = payload["pull_request"], payload["repository"]
+        installation = (payload.get("installation") or {}).get("id")
+        api = self.api.repository(repository["full_name"], installation)
+        return await api.all("pulls", payload.get("number") or pull["number"], "files", per_page=100)
+
     def handle_ping(self, payload: Mapping[str, Any]) -> Event:
         """GitHub tries a new webhook."""
         return Ignored("a ping; the webhook works")
@@ -123,13 +131,13 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
     @shaped(Push)
     def handle_push(self, payload: Push, event: str = "push") -> Event:
         """A branch or tag was made, moved or deleted."""
-        return payload.update()
+        return payload.update(event)
 
     @shaped(PullRequestEvent)
     def handle_pull_request(self, payload: PullRequestEvent, event: str = "pull_request") -> Event:
         """Something happened to a pull request."""
         ignored = Ignored("this action of a pull request gives no change (option 'actions')")
-        return payload.neutral() or ignored
+        return payload.neutral(event) or ignored
 
     @shaped(MergeGroupEvent)
     def handle_merge_group(self, payload: MergeGroupEvent, event: str = "merge_group") -> Event:

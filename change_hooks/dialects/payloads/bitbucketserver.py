@@ -250,6 +250,7 @@ class PullRequestShape(Shape):
 
 
 class Previous(Shape):
+    id: str | None = None
     latestCommit: str | None = None
 
 
@@ -263,8 +264,10 @@ class PullRequestEvent(Shape):
     @property
     def moved(self) -> bool:
         """False when neither target nor commit has changed, only its words."""
-        previous = self.previousTarget
-        return previous is None or previous.latestCommit != self.pullRequest.toRef.latestCommit
+        before, now = self.previousTarget, self.pullRequest.toRef
+        if before is None or before.latestCommit != now.latestCommit:
+            return True
+        return before.id is not None and before.id != now.id
 
     def neutral(self, event: str, server: str) -> PullRequest:
         """The same, in neutral terms."""

@@ -110,9 +110,10 @@ class Push(Sent, kw_only=True):
     pusher: User | None = None
     compare: str | None = None
 
-    def update(self) -> RefUpdate:
+    def update(self, event: str) -> RefUpdate:
         """The same, in neutral terms.
 
+        :param event: its name.
         :raises BadPayload: it is not said where the ref is now.
         """
         head, pusher = self.head_commit, self.pusher or NOBODY
@@ -127,6 +128,7 @@ class Push(Sent, kw_only=True):
             forced=self.forced,
             sender=Person(pusher.name or pusher.login, pusher.email, (self.sender or NOBODY).login),
             url=self.compare or "",
+            name=event,
         )
 
     def _after(self) -> str | None:
@@ -174,9 +176,10 @@ class PullRequestEvent(Sent, kw_only=True):
     action: str | None = None
     repository: RepositoryShape | None = None
 
-    def neutral(self) -> PullRequest | None:
+    def neutral(self, event: str) -> PullRequest | None:
         """The same, in neutral terms; None: nobody builds after this.
 
+        :param event: its name.
         :raises BadPayload: it is not said what is to be merged.
         """
         pull, action = self.pull_request, ACTIONS.get(self.action or "")
@@ -204,6 +207,7 @@ class PullRequestEvent(Sent, kw_only=True):
             merge_commit=pull.merge_commit_sha if pull.merged else None,
             commits=pull.commits,
             installation=self.app,
+            name=event,
             properties={"pullrequesturl": pull.html_url, "basename": base.ref},
         )
 

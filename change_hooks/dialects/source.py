@@ -1,0 +1,103 @@
+"""The delivery that an event comes from, as far as policy looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.payload import decode, expect_mapping
+from change_hooks.core.select import listed_properties
+
+
+class Whitelist:
+    """Takes properties out of payloads.
+
+    :param prefix: what their names begin with.
+    :param patterns: what the user listed.
+    :param part: gives the part of a payload that they are matched against.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        patterns: Sequence[str],
+        part: Callable[[str, Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
+        self._prefix = prefix
+        self._patterns = patterns
+        self._part = part
+
+    def listed(self, event: str, payload: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """The properties of a payload, which is asked for when there are patterns.
+
+        :param event: its name.
+        """
+        if not self._patterns:
+            return {}
+        part = self._part(event, payload())
+        return listed_properties(self._prefix, part if isinstance(part, Mapping) else {}, self._patterns)
+
+
+class DeliverySource:
+    """See :class:`change_hooks.core.policy.Source`. The payload is decoded when it is asked for.
+
+    :param document: the JSON of the delivery.
+    :param event: the name under which the whitelist knows it.
+    """
+
+    def __init__(self, delivery: Delivery, document: bytes, event: str, whitelist: Whitelist) -> None:
+        self._delivery = delivery
+        self._document = document
+        self.event = event
+        self._whitelist = whitelist
+        self._payload: Mapping[str, Any] | None = None
+
+    def _decoded(self) -> Mapping[str, Any]:
+        if self._payload is None:
+            self._payload = expect_mapping(decode(self._document, Any))
+        return self._payload
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """As plain objects."""
+        return self._decoded()
+
+    @property
+    def listed(self) -> Mapping[str, Any]:
+        """The properties that the user's whitelist takes out of it."""
+        return self._whitelist.listed(self.event, self._decoded)
+
+    def argument(self, name: str) -> str | None:
+        """An argument of the URL."""
+        if not self._delivery.has_query:
+            return None
+        values = self._delivery.query.get(name.encode())
+        return values[0].decode("utf-8", "replace") if values and values[0] else None
+
+
+def paths(items: Sequence[Any]) -> list[str]:
+    """The paths of files as an API lists them, each with the one that it had before; or as they are."""
+    found: list[Any] = []
+    for item in items:
+        names = ("filename", "previous_filename")
+        found += [item.get(name) for name in names] if isinstance(item, Mapping) else [item]
+    return list(dict.fromkeys(path for path in found if isinstance(path, str)))
+
+
+def as_dicts(found: Sequence[Change], src: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """Changes as plain dicts, for a host that knows no :class:`~change_hooks.core.change.Change`.
+
+    Such a host takes the version control system beside the changes, and in them not.
+    """
+    dicts: list[dict[str, Any]] = []
+    for change in found:
+        fields = change.as_dict()
+        src = src or fields["src"]
+        del fields["src"]
+        dicts.append(fields)
+    return dicts, src
+
+
+__all__ = ["DeliverySource", "Whitelist", "as_dicts", "paths"]
