@@ -140,6 +140,15 @@ def test_buildbots_own_hook_never_answers(master: Master) -> None:
     assert all('"message"' in answer for answer in answers)
 
 
+def test_the_documented_resource_at_another_address(master: Master) -> None:
+    example = Path(__file__).parents[2] / "docs" / "examples" / "buildbot" / "internal.py"
+    master.configure(services="services", prelude=example.read_text())
+    master.start(ours=False)
+    eventually(lambda: curl("-d", "revision=1", f"{master.url}/internal/base")[0] == 202)
+    eventually(lambda: len(changes_of(master.url)) == 1)
+    assert curl("-d", "revision=1", f"{master.url}/internal/github")[0] == 404
+
+
 def test_the_documented_configuration(master: Master) -> None:
     examples = Path(__file__).parents[2] / "docs" / "examples" / "buildbot"
     (master.folder / "master.cfg").write_text((examples / "master.cfg").read_text())
