@@ -55,7 +55,7 @@ def test_zero_characters_are_replaced() -> None:
     [
         (2**31, "postgresql", False),
         (2**31, "sqlite", True),
-        (10**15, "sqlite", False),
+        (253_402_300_799, "sqlite", True),
         (-1, "sqlite", False),
         (0, "mysql", True),
     ],
