@@ -26,7 +26,7 @@ from change_hooks.cli.showing import counted
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
 from change_hooks.intake.late import Process
-from change_hooks.journal import StoredDelivery, Wanted
+from change_hooks.journal import TRACES, StoredDelivery, Wanted
 from change_hooks.journal.address import make_journal
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.reader import Reader
@@ -120,7 +120,7 @@ def replay(
     hooks = hooks_of(config, journal)
     reader = reader_of(hooks)
     if names:
-        seqs = [seq for name in names for seq in found_by(reader, name)]
+        seqs = [seq for name in names for seq in _kept(reader, found_by(reader, name))]
     elif failed or any(value is not None for value in wanted.values()):
         found = reader.deliveries(Wanted(state="failed" if failed else None, **wanted))
         seqs = [line.seq for line in found][::-1]
@@ -140,6 +140,11 @@ def replay(
         react(run.replay, (tuple(hooks.sinks) if all_sinks else sinks,))
     else:
         react(run.ask, (sinks, all_sinks))
+
+
+def _kept(reader: Reader, seqs: list[int]) -> list[int]:
+    """Of the deliveries of one name, those that are kept; when none is, all of them."""
+    return [line.seq for line in reader.lines(seqs) if line.state not in TRACES] or seqs
 
 
 def _print(lines: Sequence[StoredDelivery], *, as_json: bool) -> None:

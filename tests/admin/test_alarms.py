@@ -139,15 +139,23 @@ def test_a_restart_forgets_nothing_and_repeats_nothing() -> None:
         assert said(later) == [("recovered", "base")]
 
 
-def test_of_several_receivers_one_tells() -> None:
+def test_of_several_receivers_one_looks_and_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         Receiver(www(change_hook_attempts=1)) as receiver,
         Receiver(www(change_hook_attempts=1), beside=receiver) as other,
     ):
+        monkeypatch.setattr(other.journal, "recall", lambda name: 1 / 0)
         receiver.sinks["build"].fail()
         push(receiver, "1")
         look(receiver, 60)
-        assert said(receiver) + said(other) == [("dead_letter", "build")]
+        assert said(receiver) == [("dead_letter", "build")]
+        assert said(other) == []
+        monkeypatch.undo()
+        receiver.stop()
+        other.sinks["build"].fail()
+        push(other, "2")
+        look(receiver, HOUR)
+        assert said(other) == [("dead_letter", "build")]
 
 
 def test_a_journal_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.internet.defer import Deferred
 from twisted.web.http_headers import Headers
 
 from change_hooks import Change, EventHandler, HookHandler
@@ -207,3 +208,22 @@ def test_head_has_the_headers_alone() -> None:
         client.head("http://localhost/metrics").addCallback(got.append)
         client.flush()
     assert got[0].code == 200
+
+
+def test_changes_that_were_found_after_the_answer_are_counted_when_they_are_stored() -> None:
+    waiting: list[Deferred[Any]] = []
+
+    class Slow(HookHandler):
+        def getChanges(self, request: Any) -> Any:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+    with Receiver({"change_hook_dialects": {"x": {"custom_class": Slow}}}) as receiver:
+        assert "still being looked up" in receiver.post("x").text
+        assert counts(receiver).of("changes_total", endpoint="x") is None
+        waiting[0].callback(([{"revision": "1"}, {"revision": "2"}], None))
+        receiver.settle()
+        assert counts(receiver).of("changes_total", endpoint="x") == 2
+        receiver.post("x")
+        waiting[1].callback(([], None))
+        assert counts(receiver).of("changes_total", endpoint="x") == 2

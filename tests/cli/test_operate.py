@@ -324,3 +324,10 @@ def test_the_journal_can_be_named_instead_of_a_configuration(
     wrong = CliRunner().invoke(cli.main, ["deliveries", "--journal", "mysql://x"])
     assert wrong.exit_code == 2
     assert "change_hook_journal must be 'sqlite:///path'" in wrong.stderr
+
+
+def test_a_refused_request_of_the_same_name_is_not_replayed(rig: Rig) -> None:
+    rig.write(lambda journal: succeed(journal.trace(Trace("base", 5.0, 403, "refused", "no", delivery="1"))))
+    rig.fill("1")
+    rig.deliver(2)
+    assert rig.run("replay", "1").output == "Replayed 1 delivery; none failed.\n"

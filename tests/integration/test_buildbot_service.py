@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from runpy import run_path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from ..support.master import Master, changes_of, curl, example, get
-from ..support.programs import eventually
+from ..support.programs import eventually, program
 
 DUPLICATE = "duplicate of 1, which was accepted before; 'change-hooks replay' processes it again\n"
 
@@ -45,6 +46,7 @@ def test_changes_reach_the_master_through_the_journal(master: Master) -> None:
     assert master.push("4", b"a new one")[0] == 403
     assert master.push("4", b"from a file") == (202, "1 change found\n")
     eventually(lambda: len(changes_of(master.url)) == 3)
+    looks_into_its_journal(master)
 
     master.stop()
     master.start()
@@ -52,6 +54,28 @@ def test_changes_reach_the_master_through_the_journal(master: Master) -> None:
     master.configure(services="[]")
     master.reconfig()
     eventually(lambda: "application/json" not in master._options())  # Buildbot's own again
+
+
+def looks_into_its_journal(master: Master) -> None:
+    """The command line, although only the master can read its ``util.Secret``."""
+
+    def change_hooks(command: str, *arguments: str) -> str:
+        named = ["--journal", f"sqlite:///{master.folder}/hooks.sqlite"]
+        done = subprocess.run(
+            [program("change-hooks"), command, *named, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    listed = [json.loads(line) for line in change_hooks("deliveries", "--json").splitlines()]
+    assert [line["delivery"] for line in listed if line["state"] == "delivered"] == ["4", "3", "1"]
+    assert "buildbot: taken" in change_hooks("show", "4")
+    assert "nothing waits" in change_hooks("status")
+    assert change_hooks("replay", "4", "--all-sinks") == "Replayed 1 delivery; none failed.\n"
+    eventually(lambda: len(changes_of(master.url)) == 4)
 
 
 def test_a_wrong_key_is_told_by_checkconfig(master: Master) -> None:
