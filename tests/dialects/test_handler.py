@@ -465,7 +465,7 @@ def test_a_mapping_with_an_unknown_key_is_an_error_that_names_it() -> None:
     ("options", "named"),
     [
         ({"secrt": "x"}, "unknown option 'secrt'; did you mean 'secret'"),
-        ({"colour": "x"}, "unknown option 'colour'; valid names are actions, auth"),
+        ({"colour": "x"}, "unknown option 'colour'; valid names are actions, allow, auth"),
         ({"secret": 5}, "option 'secret' "),
         ({"secret": ""}, "option 'secret' is empty"),
         ({"project": 5}, "option 'project' must be a str"),
@@ -526,7 +526,7 @@ def test_a_handler_with_options_and_no_doubts() -> None:
 
     assert check_options(Careless, {}) == ([], [])
     assert check_options(Careless, {"x": 1})[0] == [
-        "unknown option 'x'; valid names are auth, custom_class, dialect"
+        "unknown option 'x'; valid names are allow, auth, custom_class, dialect, expect_every"
     ]
 
 
