@@ -19,6 +19,7 @@ from change_hooks.core.events import Comment, Commit, Event, PullRequest, RefUpd
 from change_hooks.core.found import About, Found, about_change
 from change_hooks.core.options import Command, ForgeOptions
 from change_hooks.core.screening import NOT_PERMITTED, SKIPPED_COMMIT, Screen, Verdict
+from change_hooks.core.select import within
 from change_hooks.core.style import Style
 
 #: More changes than any forge puts into one delivery; a delivery with more is refused, because
@@ -136,7 +137,7 @@ class Policy:
                 updates[name] = chosen
         if callable(self._options.repository_url):
             updates["repository"] = self._options.repository_url(source.payload)
-        listed = source.listed
+        listed = within(source.listed, len(changes))
         if listed:
             return [
                 _replace(change, **updates, properties={**listed, **change.properties}) for change in changes
@@ -172,6 +173,8 @@ class Policy:
         return chosen or next(filter(None, urls.values()), "")
 
     def _pushed(self, event: RefUpdate) -> list[Change]:
+        if len(event.commits) > MAX_CHANGES:
+            raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
         repository, style = event.repository, self._style
         properties: dict[str, Any] = {"event": event.name} if style.event_property else {}
         properties.update(event.properties)

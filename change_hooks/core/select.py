@@ -7,11 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase, translate
 from typing import Any
 
+import msgspec
+
 #: A head commit's message that holds one of these, in any case, asks for no build.
 DEFAULT_SKIPS = (r"(?i)\[ *skip *ci *\]", r"(?i)\[ *ci *skip *\]")
 #: The longest name of a property, and the most of them, that a whitelist takes out of a payload.
 LONGEST_NAME = 256
 MOST_PROPERTIES = 1000
+#: How large the listed properties of all changes of a delivery may be together, as JSON, in bytes.
+MOST_LISTED = 8 * 1024 * 1024
+#: The property that names those that had no room, and how many it names.
+LEFT_OUT = "change_hook_left_out"
+MOST_NAMED = 50
 
 
 def compile_skips(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
@@ -62,4 +69,35 @@ def listed_properties(prefix: str, payload: Mapping[str, Any], patterns: Sequenc
     return found
 
 
-__all__ = ["DEFAULT_SKIPS", "compile_skips", "is_skipped", "listed_properties", "matches"]
+def within(listed: Mapping[str, Any], changes: int) -> Mapping[str, Any]:
+    """Those listed properties that all changes of a delivery together have room for, the smallest first: each
+    change carries its own.
+
+    :param changes: how many there are.
+    :returns: with the names of the others as :data:`LEFT_OUT`.
+    """
+    room = MOST_LISTED // max(changes, 1)
+    sizes = {name: len(name) + len(_encode(value)) for name, value in listed.items()}
+    if sum(sizes.values()) <= room:
+        return listed
+    kept: dict[str, Any] = {}
+    for name in sorted(sizes, key=sizes.__getitem__):
+        room -= sizes[name]
+        if room < 0:
+            break
+        kept[name] = listed[name]
+    return {**kept, LEFT_OUT: sorted(sizes.keys() - kept.keys())[:MOST_NAMED]}
+
+
+_encode = msgspec.json.Encoder().encode
+
+__all__ = [
+    "DEFAULT_SKIPS",
+    "LEFT_OUT",
+    "MOST_LISTED",
+    "compile_skips",
+    "is_skipped",
+    "listed_properties",
+    "matches",
+    "within",
+]

@@ -28,7 +28,7 @@ from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUp
 from change_hooks.core.found import Found, normal_changes
 from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import convert, decode, expect_mapping, json_text
-from change_hooks.core.policy import Policy
+from change_hooks.core.policy import MAX_CHANGES, Policy
 from change_hooks.core.screening import NOT_PERMITTED
 from change_hooks.core.style import Style
 from change_hooks.dialects.handler import HookHandler
@@ -309,8 +309,7 @@ class EventHandler(HookHandler[Forge]):
         if method is None:
             return Found((), f"the event {printable(name)!r} is not handled")
         payload = decode(document, method.shape)
-        if method.shape is Any:
-            expect_mapping(payload)
+        _look_over(payload, method.shape)
         if len(self._by_event) < REMEMBERED_EVENTS:
             self._by_event[name] = method
         result = yield (method.call(payload, name) if method.takes_event else method.call(payload))
@@ -396,6 +395,19 @@ class EventHandler(HookHandler[Forge]):
                 return None
             self._enricher = factory(self.settings, self.context.http, self.context.clock)
         return self._enricher
+
+
+def _look_over(payload: Any, shape: Any) -> None:
+    """Refuse what no method takes, and long lists before anything is made of their elements.
+
+    :raises BadPayload: it is not an object, or a list is longer than a delivery may have changes.
+    """
+    if shape is Any:
+        expect_mapping(payload)
+    for name in getattr(payload, "__struct_fields__", ()):
+        value = getattr(payload, name)
+        if value.__class__ is list and len(value) > MAX_CHANGES:
+            raise BadPayload(f"has more than {MAX_CHANGES} elements", f"$.{name}")
 
 
 __all__ = ["Changes", "EventHandler", "Result", "shaped"]

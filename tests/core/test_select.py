@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from change_hooks.core.select import (
     DEFAULT_SKIPS,
+    LEFT_OUT,
     LONGEST_NAME,
+    MOST_LISTED,
     MOST_PROPERTIES,
     compile_skips,
     is_skipped,
     listed_properties,
     matches,
+    within,
 )
 
 SKIPS = compile_skips(DEFAULT_SKIPS)
@@ -69,3 +74,18 @@ def test_only_listed_properties_are_taken() -> None:
         "github.number": 7,
     }
     assert listed_properties("github", PAYLOAD, []) == {}
+
+
+def test_listed_properties_have_so_much_room_in_all_changes_together() -> None:
+    listed = {"a": 1, "large": "x" * 1000, "b": [2], "larger": ["y" * 1000] * 2}
+    whole = sum(len(name) + len(json.dumps(value, separators=(",", ":"))) for name, value in listed.items())
+    assert within(listed, MOST_LISTED // whole) is listed
+    assert within(listed, MOST_LISTED // whole + 1) == {
+        "a": 1,
+        "b": [2],
+        "large": "x" * 1000,
+        LEFT_OUT: ["larger"],
+    }
+    assert within(listed, MOST_LISTED // 20) == {"a": 1, "b": [2], LEFT_OUT: ["large", "larger"]}
+    assert within({f"{number:099}": 1 for number in range(1000)}, MOST_LISTED)[LEFT_OUT][49:] == [f"{49:099}"]
+    assert within({}, 0) == {}

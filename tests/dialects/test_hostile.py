@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from change_hooks.core.change import FIRST, LATEST
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import DeliveryError
+from change_hooks.core.errors import BadPayload, DeliveryError
+from change_hooks.dialects.github import GitHubEventHandler
 from change_hooks.plugins import installed
 from tests.conftest import delivery, result_of
 from tests.support.recorded import load, recorded
@@ -117,3 +118,23 @@ def test_a_payload_may_be_nested_as_deeply_as_it_likes(dialect: str, depth: int)
     for nested in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
         for body in (nested, b'{"properties": %b, "\\ud800": 1}' % nested, b'{"commits": %b}' % nested):
             look(handler, delivery(body, headers=headers))
+
+
+def test_a_push_of_many_commits_does_not_carry_all_of_them_in_each_change() -> None:
+    commits = [{"id": f"{number:040x}", "message": "m" * 200} for number in range(1, 801)]
+    payload = {"ref": "refs/heads/main", "after": commits[-1]["id"], "commits": commits}
+    body = json.dumps({**payload, "repository": {"full_name": "o/r"}}).encode()
+    handler = GitHubEventHandler(None, {"github_property_whitelist": ["github.*"]})
+    changes, _ = handler.getChanges(delivery(body, headers={"X-GitHub-Event": "push"}, verification="none"))
+    assert len(changes) == 800
+    assert all(change.properties["change_hook_left_out"] == ["github.commits"] for change in changes)
+    assert changes[0].properties["github.repository.full_name"] == "o/r"
+
+
+def test_a_list_that_is_too_long_is_refused_before_anything_is_made_of_it() -> None:
+    payload = {"ref": "refs/heads/main", "after": "1" * 40, "repository": {"full_name": "o/r"}}
+    body = json.dumps({**payload, "commits": [{"id": "a"}] * 20_001}).encode()
+    handler = GitHubEventHandler(None, True)
+    with pytest.raises(BadPayload, match="more than 20000 elements") as caught:
+        handler.getChanges(delivery(body, headers={"X-GitHub-Event": "push"}, verification="none"))
+    assert caught.value.field == "$.commits"
