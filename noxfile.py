@@ -1,4 +1,4 @@
-"""The unit tests on every supported Python: ``nox``. More by name: ``nox -s mutants``."""
+"""The unit tests on every supported Python: ``nox``. More by name: ``nox -s mutants``, ``nox -s faults``."""
 
 from secrets import token_hex
 
@@ -19,6 +19,14 @@ def unit(session: nox.Session) -> None:
         *(f"--ignore=tests/{name}" for name in ("integration", "faults", "fuzz", "adoption/test_masters.py")),
         *session.posargs,
     )
+
+
+@nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Break things for longer than CI does: ``nox -s faults -- 1800`` for half an hour of each random run."""
+    seconds = session.posargs[0] if session.posargs else "600"
+    session.install("-q", "-e", ".[test]")
+    session.run("pytest", "-q", "-rP", "-n", "2", "tests/faults", env={"CHANGE_HOOKS_FAULT_SECONDS": seconds})
 
 
 @nox.session

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from ..support.programs import Server, eventually, program
+from ..support.programs import Server, eventually
 from .books import journal_in, states
+from .clocks import with_clock
+from .databases import PostgreSQL, let_leases_run_out
 from .load import change, www
 from .recorder import Recorder
-
-
-def with_clock(folder: Path) -> tuple[Path, list[str]]:
-    """A file that says how wrong the clock is, as ``+30d``; and how to serve with that clock."""
-    clock = folder / "clock"
-    clock.write_text("+0")
-    return clock, [
-        "env",
-        f"FAKETIME_TIMESTAMP_FILE={clock}",
-        "FAKETIME_NO_CACHE=1",
-        "DONT_FAKE_MONOTONIC=1",
-        program("faketime"),
-        "-f",
-        "+0",
-        program("change-hooks"),
-        "serve",
-    ]
 
 
 def test_a_clock_that_is_set_back_and_forth_delays_nothing(
@@ -51,9 +35,27 @@ def test_a_clock_that_is_set_back_and_forth_delays_nothing(
     recorder.busy.clear()
     change(running.port, "3")
     recorder.busy.wait()
-    running.signal(signal.SIGTERM)
-    running.wait()
+    assert running.stop() == 0
     clock.write_text("-30d")
     recorder.refuses = False
     running.start()
     eventually(lambda: states(journal) == ["delivered"] * 4)
+
+
+def test_a_receiver_whose_clock_is_ahead_delays_nobody(
+    server: Callable[..., Server], recorder: Recorder, postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    clock, command = with_clock(tmp_path)
+    clock.write_text("+1h")
+    recorder.refuses = True
+    running = server(www(recorder.url, postgresql.url), command=command)
+    change(running.port, "0")
+    # What has failed is to be tried again, by a clock that is an hour ahead.
+    eventually(lambda: "retrying in" in running.log.read_text())
+    running.kill()
+    let_leases_run_out(postgresql.url)
+    recorder.refuses = False
+    clock.write_text("+0")
+    running.start()
+    eventually(lambda: states(postgresql.url) == ["delivered"])
+    assert running.stop() == 0

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ..support.programs import Server
-from ..support.services import missing
 from .books import stored, wait_until_delivered
+from .disks import Disk
 from .load import push, www
 from .recorder import Recorder
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of two megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        missing("a file system that can be mounted")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+def small_disk(tmp_path: Path) -> Iterator[Disk]:
+    with Disk(tmp_path / "disk", "2m") as disk:
+        yield disk
 
 
 def test_a_full_disk_is_503_until_there_is_room_and_nothing_is_lost(
-    server: Callable[..., Server], recorder: Recorder, small_disk: Path
+    server: Callable[..., Server], recorder: Recorder, small_disk: Disk
 ) -> None:
-    journal = small_disk / "journal.sqlite"
+    journal = small_disk.folder / "journal.sqlite"
     running = server(www(recorder.url, f"sqlite:///{journal}"))
     assert push(running.port, "first") == 202
-    filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(b"x" * 4096)
+    small_disk.fill()
     acknowledged = ["first"]
     refused: list[str] = []
     for number in range(100):
@@ -46,7 +34,7 @@ def test_a_full_disk_is_503_until_there_is_room_and_nothing_is_lost(
         assert status in (202, 503)
         (acknowledged if status == 202 else refused).append(str(number))
     assert refused
-    filler.unlink()
+    small_disk.free()
     for name in refused[:2]:
         assert push(running.port, name, commits=400) == 202
         acknowledged.append(name)
