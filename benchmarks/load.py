@@ -87,9 +87,8 @@ def serving(kind: str, *more: str) -> Iterator[tuple[int, int]]:
     """The port and the process of a server."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, database(kind, Path(folder)):
-        script = "front.py" if kind.startswith("front_") else "servers.py"
         name, *own = kind.split("+")
-        command = [sys.executable, str(HERE / script), name, str(port), folder, *own, *more]
+        command = [sys.executable, str(HERE / "servers.py"), name, str(port), folder, *own, *more]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
             try:
                 wait_for(port, server)

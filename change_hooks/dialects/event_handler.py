@@ -253,8 +253,8 @@ class EventHandler(HookHandler[Forge]):
 
     def claimed_id(self, delivery: Delivery) -> str | None:
         """See :meth:`HookHandler.claimed_id`."""
-        values = [delivery.header(name) or "" for name in self.id_headers]
-        return ":".join(values) if values and all(values) else None
+        values = [*filter(None, map(delivery.header, self.id_headers))]
+        return ":".join(values) if values and len(values) == len(self.id_headers) else None
 
     def naming(self, event: str, id: str) -> Mapping[str, str]:
         """The headers of :attr:`event_header` and :attr:`id_headers`."""

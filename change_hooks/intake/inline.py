@@ -35,7 +35,11 @@ class InlineIntake:
         self._observer = observer
         self._routed = sink if isinstance(sink, RoutedSink) else routed(sink, {}, 1)[0]
         target = self._routed.sink
-        self._call = target.add_delivery if self._routed.per == "delivery" else sink_call(target)
+        self._call: Callable[[Any, None], Any] = (
+            (lambda delivery, _: target.add_delivery(delivery))
+            if self._routed.per == "delivery"
+            else sink_call(target)
+        )
 
     def accept(self, delivery: Delivery, found: Found) -> Receipt | Deferred[Receipt]:
         """See :meth:`change_hooks.intake.receipt.Intake.accept`."""
@@ -47,22 +51,22 @@ class InlineIntake:
 
     def _hand_over(self, delivery: Delivery, found: Found) -> Steps[Receipt]:
         try:
-            for item in self._items(delivery, found):
-                yield self._call(*item)
+            for item in found if self._routed.wants_all else self._items(delivery, found):
+                waiting = self._call(item, None)
+                if waiting is not None:
+                    yield waiting
         except Exception:
             incident = report("the sink broke", Failure())
             raise Unavailable(f"the change could not be handed on (incident {incident})") from None
         self._observer.changes_accepted(delivery.dialect, len(found), "")
         return accepted(found)
 
-    def _items(self, delivery: Delivery, changes: list[Change]) -> Iterable[tuple[Any, ...]]:
+    def _items(self, delivery: Delivery, changes: list[Change]) -> Iterable[Any]:
         """What the sink is called with, one call after the other."""
-        if self._routed.wants_all:
-            return [(change, None) for change in changes]
         units = self._routed.wanted("sink", changes, delivery.dialect)
         if self._routed.per == "delivery":
-            return [(delivery,) for _ in units]
-        return [(self._routed.item([changes[index] for index in unit.changes]), None) for unit in units]
+            return [delivery for _ in units]
+        return [self._routed.item([changes[index] for index in unit.changes]) for unit in units]
 
 
 __all__ = ["InlineIntake"]

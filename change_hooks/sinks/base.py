@@ -34,6 +34,8 @@ def alarm_call(sink: Any) -> Callable[[ReceiverAlarm], Any]:
 
 def printable(text: str) -> str:
     """*text* without anything that a terminal or a log would obey."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() or letter == "\t" else "\ufffd" for letter in text)
 
 

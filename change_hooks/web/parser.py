@@ -186,7 +186,7 @@ class RequestParser:
         if size > self._connection.max_body:
             raise self._fail(BodyTooLarge(self._connection.max_body))
         if size <= SMALL or self._connection.has_room(request):
-            request.content.write(data)
+            request.take(data)
 
     def on_message_complete(self) -> None:
         """The request has come."""

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -626,6 +629,62 @@ def test_tls_cannot_be_half_closed() -> None:
     directlyProvides(whole.transport, ISSLTransport)
     whole.send(head(b"Connection: close", b"Content-Length: 10") + BODY)
     assert whole.transport.disconnecting
+
+
+class Socket(Transport):
+    """A transport on a socket that has some room.
+
+    :param room: for so many bytes; None: the connection is lost.
+    """
+
+    def __init__(self, room: int | None) -> None:
+        super().__init__()
+        self.room = room
+        self.now = b""
+
+    def writeSomeData(self, data: bytes) -> int | Exception:
+        if self.room is None:
+            return ConnectionLost()
+        fits = data[: self.room]
+        self.room -= len(fits)
+        self.now += fits
+        return len(fits)
+
+
+def test_what_fits_into_the_socket_is_written_at_once_and_the_rest_after_it() -> None:
+    transport = Socket(500)
+    connection = Connection(transport=transport)
+    connection.send(TAKEN)
+    assert transport.now.startswith(b"HTTP/1.1 202 ")
+    assert transport.value() == b""
+    connection.send(TAKEN * 3)
+    assert len(transport.now) == 500
+    transport.room = 500
+    connection.send(TAKEN)
+    answers = transport.now + transport.value()
+    assert (answers.count(b"HTTP/1.1 202 "), answers.count(b"\n1 change found\n")) == (5, 5)
+    assert len(transport.now) == 500
+
+
+def test_a_connection_that_is_lost_is_found_out_by_its_transport() -> None:
+    connection = Connection(transport=Socket(None))
+    connection.send(TAKEN)
+    assert connection.statuses == [202]
+
+
+def test_nothing_is_written_past_tls() -> None:
+    class Inside(Socket):
+        def registerProducer(self, producer: Any, streaming: bool) -> None: ...
+
+    inside = Inside(10_000)
+    wrapper = ProtocolWrapper(WrappingFactory(Factory()), Protocol())
+    wrapper.transport = inside  # type: ignore[assignment]
+    connection = Connection()
+    channel = connection.site.buildProtocol(None)
+    channel.makeConnection(wrapper)
+    channel.dataReceived(TAKEN)
+    assert inside.now == b""
+    assert inside.value().startswith(b"HTTP/1.1 202 ")
 
 
 def test_a_unix_socket_has_no_delay_to_turn_off() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.web.answers import Refusal
-from change_hooks.web.request import Request
+from change_hooks.web.request import PIECE, Request
 from tests.support.logs import logged
 
 
@@ -152,6 +153,26 @@ def test_it_waits_for_the_body_unless_the_resource_needs_none() -> None:
     refused, sent = request(Refusal(Unavailable("later")))
     refused.begin()
     assert sent.body == b"later\n"
+
+
+@given(st.lists(st.integers(0, 3 * PIECE), max_size=9))
+def test_a_body_is_put_together_of_pieces_of_any_size(sizes: list[int]) -> None:
+    pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+    made, _ = request(Page(NOT_DONE_YET))
+    for piece in pieces:
+        made.take(piece)
+    made.body_complete()
+    assert made.content.read() == b"".join(pieces)
+
+
+def test_single_bytes_take_little_more_than_their_size() -> None:
+    made, _ = request(Page(NOT_DONE_YET))
+    tracemalloc.start()
+    for _ in range(4 * PIECE):
+        made.take(b"x"[:])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 6 * PIECE
 
 
 @pytest.mark.parametrize(
