@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -53,6 +53,15 @@ class Durable:
         self._replays = Replays(self.journal, self._dispatcher, clock, process)
         self._retention = Retention(self.journal, clock, config.keep, config.keep_trace)
         self.intake = JournalIntake(self.journal, self._dispatcher, self.pending, observer)
+
+    @property
+    def sinks(self) -> Collection[str]:
+        """The names of the sinks."""
+        return self._dispatcher.sinks
+
+    def replay(self) -> None:
+        """Do the replays that are asked for, now."""
+        self._replays.wake()
 
     def reconfigure(self, config: HooksConfig) -> None:
         """Follow what can change while it runs."""

@@ -44,6 +44,9 @@ class Observer:
         :param error: empty when it was taken.
         """
 
+    def signature_unchecked(self, endpoint: str) -> None:
+        """A delivery had a signature, and the endpoint has no secret to check it with."""
+
     def dead_letter(self, sink: str, error: str) -> None:
         """A unit was given up.
 
@@ -95,6 +98,10 @@ class Observers(Observer):
     def attempt_made(self, sink: str, outcome: AttemptOutcome, seconds: float, error: str) -> None:
         """See :meth:`Observer.attempt_made`."""
         self._tell(lambda each: each.attempt_made(sink, outcome, seconds, error))
+
+    def signature_unchecked(self, endpoint: str) -> None:
+        """See :meth:`Observer.signature_unchecked`."""
+        self._tell(lambda each: each.signature_unchecked(endpoint))
 
     def dead_letter(self, sink: str, error: str) -> None:
         """See :meth:`Observer.dead_letter`."""

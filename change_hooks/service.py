@@ -13,6 +13,8 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
+from change_hooks.admin.board import Board, NoJournal
+from change_hooks.admin.facts import Facts
 from change_hooks.admin.port import AdminPort
 from change_hooks.admin.root import Admin
 from change_hooks.admin.settings import AdminSettings
@@ -23,6 +25,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ConfigurationError, EndpointOff, UnknownDialect
 from change_hooks.core.events import Event
 from change_hooks.core.found import Found
+from change_hooks.described import facts_of
 from change_hooks.dialects.handler import Context
 from change_hooks.durable import Durable, close_sinks, first
 from change_hooks.flow import called, reactor_unless
@@ -170,10 +173,14 @@ class ChangeHookService(MultiService):
             proxies=config.trusted_proxies,
             tracer=self._refusals,
         )
+        #: What forges are told, without the endpoint's name, and the configuration's file, for the page that
+        #: operators see; empty: not known.
+        self.address = self.config_file = ""
         self._admin = Admin(config.admin)
         self._watch = Watch(self._admin, self._observers, journal, sinks, self._clock, service=name)
         self._watch_for(config)
         self._admin_port = _admin_port(self._admin, self._clock)
+        self._board = self._made_board()
 
     @property
     def resource(self) -> IResource:
@@ -227,6 +234,20 @@ class ChangeHookService(MultiService):
         """The names of the endpoints that are off, since their handlers cannot be made."""
         return self._tree.off
 
+    def _made_board(self) -> Board | None:
+        if self._durable is None:
+            self._admin.add("", NoJournal())
+            return None
+        board = Board(
+            self._admin, self._durable.journal, self._clock, self._facts, replay=self._durable.replay
+        )
+        self._observers.add(board)
+        return board
+
+    def _facts(self) -> Facts:
+        sinks = () if self._durable is None else self._durable.sinks
+        return facts_of(self._config, sinks, url=self.address, file=self.config_file)
+
     def _found_again(self, delivery: Delivery) -> Deferred[Found]:
         return self._tree.found_again(delivery)
 
@@ -271,6 +292,8 @@ class ChangeHookService(MultiService):
             # Who may come in goes with the port that is open.
             log.warn("the port of change_hook_admin has changed; that takes a restart")
             new = before
+        if new.auth != before.auth and self._board is not None:
+            self._board.stop()
         self._admin.reconfigure(new)
 
     def turn_off(self) -> None:
@@ -308,6 +331,8 @@ class ChangeHookService(MultiService):
         yield super().stopService()
         yield self.drain()
         self._tree.stop()
+        if self._board is not None:
+            self._board.stop()
         if self._admin_port is not None:
             yield self._admin_port.stop()
         if self._durable is not None:

@@ -73,6 +73,7 @@ class StandaloneService(MultiService):
             self._www(settings), pollers=self._polling, clock=reactor, base=settings.base
         )
         self.hooks.setServiceParent(self)
+        self.hooks.config_file = "" if path is None else str(path)
         self._polling.use(settings.pollers)
         self._listening: Any = None
 
@@ -110,6 +111,7 @@ class StandaloneService(MultiService):
         for name in config.sinks:
             log.info("sink: {name}", name=name)
         address = clickable(self._listening.getHost(), self.port)
+        self.hooks.address = f"{address}/change_hook"
         for endpoint in config.endpoints:
             if endpoint.name not in self.hooks.off:
                 log.info("listening at {address}/change_hook/{name}", address=address, name=endpoint.name)

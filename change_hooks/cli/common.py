@@ -13,6 +13,7 @@ import msgspec
 
 from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.errors import ConfigurationError
+from change_hooks.core.shown import printable
 from change_hooks.standalone import standalone_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -57,17 +58,6 @@ def json_line(fields: Mapping[str, Any]) -> str:
         return line
     return "".join(
         character if character.isprintable() else json.dumps(character)[1:-1] for character in line
-    )
-
-
-def printable(text: str, *, lines: bool = False) -> str:
-    """*text* without anything that a terminal could act on.
-
-    :param lines: leave its lines apart.
-    """
-    return "".join(
-        character if character.isprintable() or (lines and character == "\n") else "\ufffd"
-        for character in text
     )
 
 

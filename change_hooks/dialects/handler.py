@@ -186,6 +186,12 @@ class HookHandler(Generic[Opts]):
         """True when there is a secret or token to verify deliveries with."""
         return self.signed or bool(getattr(self.settings, "secret", None))
 
+    def claims_signature(self, delivery: Delivery) -> bool:
+        """Whether a delivery comes with a header that says who sends it: a signature, or a token."""
+        secret = _lower(self.secret_headers)
+        named = (name.lower() for name, _ in delivery.requestHeaders.getAllRawHeaders())
+        return any(b"signature" in name or name in secret for name in named)
+
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
         """Check that one of *secrets* was used. Not called without any, and for a large body
         (:data:`LARGE`) in a thread.

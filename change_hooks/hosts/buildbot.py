@@ -159,10 +159,9 @@ class ChangeHooks(BuildbotService):
                 pollers=MasterPollers(self.master),
                 base=Path(self.master.basedir),
             )
+            self._hooks.address = f"{self.master.config.buildbotURL.rstrip('/')}/change_hook"
             self._hooks.startService()
             self._mount()
-        else:
-            self.current()
 
     def _www(self) -> dict[str, Any]:
         return {**own_keys(self.master.config.www), **self._own}

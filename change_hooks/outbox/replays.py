@@ -23,6 +23,7 @@ from change_hooks.core.found import Found
 from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import Routes, Wish
+from change_hooks.journal.replays import WISHES
 from change_hooks.outbox.dispatcher import Dispatcher
 
 #: How often to look for wishes, in seconds.
@@ -68,6 +69,8 @@ class Replays:
         self._process = process
         self._stopped = True
         self._alarm = Alarm(clock, self._look)
+        self._looking = False
+        self._more = False
 
     def start(self) -> None:
         """Begin; without sinks there is nothing to do."""
@@ -80,12 +83,22 @@ class Replays:
         self._stopped = True
         self._alarm.clear()
 
+    def wake(self) -> None:
+        """Look now: something has just been asked for."""
+        if self._looking:
+            self._more = True
+        elif not self._stopped:
+            self._alarm.clear()
+            self._look()
+
     def _look(self) -> None:
+        self._looking, self._more = True, False
         self._take_up().addErrback(_not_now).addCallback(self._look_later)
 
     def _look_later(self, _: Any) -> None:
+        self._looking = False
         if not self._stopped:
-            self._alarm.set(LOOK)
+            self._alarm.set(0.0 if self._more else LOOK)
 
     @inlineCallbacks
     def _take_up(self) -> Any:
@@ -94,6 +107,7 @@ class Replays:
         # Nothing is written while nothing is asked for.
         if not ours or not (yield self._journal.lease(LEASE_NAME, HELD)):
             return
+        self._more = self._more or len(wishes) >= WISHES
         for wish in ours:
             if self._stopped:
                 break

@@ -246,6 +246,8 @@ class Endpoint(Resource):
                 verified = yield verified.addTimeout(SECRET_WITHIN, self._clock)
             except DeferredTimeout:
                 raise Unavailable("verifying the sender takes too long; send it again") from None
+        if not self._ours.can_verify and self._ours.claims_signature(verified):
+            self._observer.signature_unchecked(self.name)
         name = safe_id(self._ours.delivery_id(verified) or (known_id(verified) if self._others else None))
         if verified.verification == "none" and self._ours.can_verify:
             name = UNVERIFIED + name

@@ -12,7 +12,7 @@ from .conftest import Server, configure, eventually, free_port
 from .test_serve import curl
 
 #: There is an answer.
-HERE = 404
+HERE = 200
 BASE = "'change_hook_dialects': {'base': True}"
 
 

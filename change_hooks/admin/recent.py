@@ -1,0 +1,37 @@
+"""What is looked up once for several pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from change_hooks.journal import Summary
+from change_hooks.journal.reader import Reader
+
+#: For how long a summary is shown, in seconds; and how many times as long as it took to make.
+FRESH = 2.0
+TIMES = 10.0
+
+
+class Recent:
+    """Keeps the last summary of a journal; when much waits, it takes long to make. For one thread.
+
+    :param clock: in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._summary: Summary | None = None
+        self._until = 0.0
+
+    def summary(self, reader: Reader) -> Summary:
+        """How the journal is, or was a moment ago."""
+        began = self._clock()
+        if self._summary is None or began >= self._until:
+            self._summary = reader.summary()
+            now = self._clock()
+            self._until = now + max(FRESH, TIMES * (now - began))
+        return self._summary
+
+
+__all__ = ["FRESH", "TIMES", "Recent"]

@@ -1,0 +1,47 @@
+"""What operators are told of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from change_hooks.admin.facts import EndpointFacts, Facts
+from change_hooks.config import EndpointConfig, HooksConfig
+
+#: The recorded deliveries that come with this package.
+RECORDED = Path(__file__).with_name("recorded")
+
+
+def facts_of(config: HooksConfig, sinks: Iterable[str], *, url: str, file: str) -> Facts:
+    """The facts of a configuration.
+
+    :param sinks: the names of the sinks that there are.
+    :param url: what forges are told, when the configuration does not say; empty: not known.
+    :param file: its file; empty: none.
+    """
+    return Facts(
+        endpoints=tuple(map(_endpoint, config.endpoints)),
+        sinks=tuple(sinks),
+        warnings=config.warnings,
+        payloads=config.admin is None or config.admin.payloads,
+        url=(config.admin and config.admin.url) or url,
+        config=file,
+    )
+
+
+def _endpoint(entry: EndpointConfig) -> EndpointFacts:
+    options = entry.options if isinstance(entry.options, dict) else {}
+    return EndpointFacts(
+        entry.name,
+        getattr(entry.handler, "sender", ""),
+        secret=bool(options.get("secret") or options.get("token")),
+        simulated=_simulated(options.get("dialect", entry.name)),
+    )
+
+
+def _simulated(dialect: str) -> bool:
+    """Whether ``change-hooks simulate`` can send to a dialect: it tells recorded deliveries again."""
+    return dialect == "base" or (RECORDED / dialect).is_dir()
+
+
+__all__ = ["facts_of"]
