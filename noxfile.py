@@ -1,24 +1,22 @@
 """The unit tests on every supported Python: ``nox``. More by name: ``nox -s mutants``, ``nox -s faults``."""
 
+import shutil
+from pathlib import Path
 from secrets import token_hex
 
 import nox
 
 nox.options.error_on_missing_interpreters = True
 
+#: The tests that need no other programs.
+UNIT = [f"--ignore=tests/{place}" for place in ("integration", "faults", "fuzz", "adoption/test_masters.py")]
+
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13"])
 def unit(session: nox.Session) -> None:
     """Run the tests that need no other programs."""
     session.install("-q", "-e", ".[test]")
-    session.run(
-        "pytest",
-        "-q",
-        "-n",
-        "2",
-        *(f"--ignore=tests/{name}" for name in ("integration", "faults", "fuzz", "adoption/test_masters.py")),
-        *session.posargs,
-    )
+    session.run("pytest", "-q", "-n", "2", *UNIT, *session.posargs)
 
 
 @nox.session(default=False)
@@ -47,6 +45,38 @@ def mercurial(session: nox.Session, release: str) -> None:
         "tests/integration/test_pollers.py",
         *session.posargs,
     )
+
+
+@nox.session(python="3.10", default=False)
+def lowest(session: nox.Session) -> None:
+    """Run the unit tests with the lowest versions of what we depend on."""
+    session.install("-q", "uv")
+    session.run("uv", "pip", "install", "-q", "--resolution", "lowest-direct", "-e", ".[test]")
+    session.run("pytest", "-q", "-n", "2", *UNIT, *session.posargs)
+
+
+@nox.session(default=False)
+def sdist(session: nox.Session) -> None:
+    """Run the unit tests of the source distribution, outside this folder."""
+    session.install("-q", "build")
+    folder = Path(session.create_tmp())
+    session.run("python", "-m", "build", "-q", "--sdist", "--outdir", str(folder))
+    archive = max(folder.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)
+    shutil.unpack_archive(archive, folder, filter="data")
+    session.chdir(folder / archive.name.removesuffix(".tar.gz"))
+    session.install("-q", ".[test]")
+    session.run("pytest", "-q", "-n", "2", *UNIT, *session.posargs)
+
+
+@nox.session(default=False)
+def sbom(session: nox.Session) -> None:
+    """Write which packages a user installs with us, as CycloneDX: ``nox -s sbom -- PATH``."""
+    session.install("-q", "cyclonedx-bom")
+    installed = str(Path(session.create_tmp()) / "installed")
+    session.run("python", "-m", "venv", "--clear", installed)
+    session.run(f"{installed}/bin/python", "-m", "pip", "install", "-q", ".[all]", external=True)
+    path = session.posargs[0] if session.posargs else "sbom.json"
+    session.run("cyclonedx-py", "environment", installed, "--pyproject", "pyproject.toml", "-o", path)
 
 
 @nox.session(default=False)
