@@ -101,17 +101,12 @@ def _attributes(change: Change, key: Any, id: str) -> dict[str, str]:
     if change.branch and len(change.branch) <= LONGEST_SUBJECT:
         attributes["subject"] = change.branch
     if change.when_timestamp is not None:
-        moment = _moment(change.when_timestamp)
-        if moment:
-            attributes["time"] = moment
+        attributes["time"] = _moment(change.when_timestamp)
     return attributes
 
 
 def _moment(seconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")
-    except (ValueError, OverflowError, OSError):
-        return ""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def check_format(value: str, formats: Sequence[str] = FORMATS) -> str:

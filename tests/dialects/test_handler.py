@@ -530,6 +530,20 @@ def test_a_handler_with_options_and_no_doubts() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "protected", "doubted"),
+    [
+        ({"replay": False}, False, True),
+        ({"replay": False}, True, False),
+        ({"replay": False, "secret": "x" * 20}, False, False),
+        ({}, False, False),
+    ],
+)
+def test_replay_is_about_what_was_verified(options: Any, protected: bool, doubted: bool) -> None:
+    doubts = ToyHandler.doubts(options, protected)
+    assert ["'replay': False has no effect" in doubt for doubt in doubts].count(True) == doubted
+
+
 def test_a_callable_address_and_a_callable_codebase_share_one_decoding() -> None:
     handler = ToyHandler(
         None, {"codebase": lambda payload: "c", "repository_url": lambda payload: payload["ref"]}

@@ -55,6 +55,8 @@ class Queue:
 
 @pytest.fixture
 def exchange() -> Iterator[str]:
+    if not AMQP:
+        missing("RabbitMQ, which CHANGE_HOOKS_TEST_AMQP has to name,")
     name = f"change_hooks_{uuid4().hex}"
     try:
         queue = Queue(AMQP, name)

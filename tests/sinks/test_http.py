@@ -164,12 +164,6 @@ def test_a_cloud_event_in_structured_mode_is_its_body() -> None:
     assert "time" not in event
 
 
-def test_a_wild_time_is_left_out_of_a_cloud_event() -> None:
-    receiver = Receiver()
-    result_of(post(receiver, change=Change(when_timestamp=10**15), format="cloudevents"))
-    assert not receiver.got[0][0].hasHeader("ce-time")
-
-
 def test_the_client_is_made_when_it_is_needed() -> None:
     sink = Http("http://127.0.0.1:1/")
     result_of(sink.close())

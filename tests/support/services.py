@@ -1,4 +1,4 @@
-"""PostgreSQL and RabbitMQ, where they run on this machine."""
+"""PostgreSQL and RabbitMQ, where a variable of the environment names them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-POSTGRESQL = os.environ.get("CHANGE_HOOKS_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
-AMQP = os.environ.get("CHANGE_HOOKS_TEST_AMQP", "amqp://guest:guest@127.0.0.1:5672/%2F")
+#: Their addresses; empty: none may be used.
+POSTGRESQL = os.environ.get("CHANGE_HOOKS_TEST_POSTGRESQL", "")
+AMQP = os.environ.get("CHANGE_HOOKS_TEST_AMQP", "")
 
 
 def missing(what: str) -> Any:
@@ -35,6 +36,8 @@ def database() -> Iterator[str]:
     """The URL of a new database, dropped at the end."""
     import psycopg
 
+    if not POSTGRESQL:
+        missing("PostgreSQL, which CHANGE_HOOKS_TEST_POSTGRESQL has to name,")
     try:
         admin = psycopg.connect(POSTGRESQL, autocommit=True, connect_timeout=5)
     except psycopg.Error:

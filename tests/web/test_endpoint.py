@@ -200,7 +200,8 @@ def test_a_page_whose_name_leads_here_reads_nothing_in(
 
 
 @pytest.mark.parametrize(
-    ("host", "status"), [("ci.example", 202), ("localhost:1", 202), ("127.8.0.1", 202), ("x.example", 403)]
+    ("host", "status"),
+    [("ci.example", 202), ("localhost:1", 202), ("127.8.0.1", 202), ("x.example", 403), ("[::1", 403)],
 )
 def test_where_names_are_set_an_endpoint_without_a_secret_answers_to_no_other(
     changes: list[Change], client: Callable[..., Client], host: str, status: int
