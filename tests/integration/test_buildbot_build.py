@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
+from ..support.master import Master, changes_of, get
 from .conftest import Server, eventually, free_port, program
-from .test_buildbot import changes_of, get
-from .test_buildbot_service import Master
 from .test_clients import CLIENTS, Git, Hg, run
 
 CONFIG = """

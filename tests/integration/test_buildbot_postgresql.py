@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
+from ..support.master import MASTER, Master, changes_of
 from ..support.services import database
 from .conftest import eventually, program
-from .test_buildbot import changes_of
-from .test_buildbot_service import MASTER, Master
 from .test_serve import curl
 
 HOOKS = """
@@ -28,7 +27,7 @@ def master(tmp_path: Path) -> Any:
         text = text.replace(
             '"sqlite:///state.sqlite"', repr(url.replace("postgresql:", "postgresql+psycopg:"))
         )
-        text = text.replace('"poller": {}', '"base": True').replace("SECRET", "'s3cret'")
+        text = text.replace('"poller": {}, MORE', '"base": True').replace("SECRET", "'s3cret'")
         text = text.replace("PORT", str(master.port)).replace("basedir", repr(str(tmp_path)))
         (tmp_path / "master.cfg").write_text(text)
         upgraded = subprocess.run(
@@ -51,12 +50,15 @@ def test_what_does_not_fit_is_fitted_or_given_up_at_once_and_the_repository_goes
     send(master, author="a" * 300, comments="fitted", revision="1", repository="r")
     send(master, branch="b" * 300, comments="given up", revision="2", repository="r")
     send(master, author="Ann", comments="the next one", revision="3", repository="r")
-    eventually(lambda: len(changes_of(master.url)) == 2)
-    fitted, following = sorted(changes_of(master.url), key=lambda change: change["revision"])
+    send(master, author="Ann", comments="far\0away", revision="4", repository="r", when="99999999999")
+    eventually(lambda: len(changes_of(master.url)) == 3)
+    fitted, following, far = sorted(changes_of(master.url), key=lambda change: change["revision"])
     assert fitted["author"].endswith("…")
     assert fitted["properties"]["change_hook_fitted"][0] == ["author"]
     assert following["comments"] == "the next one"
     assert "change_hook_fitted" not in following["properties"]
+    assert far["comments"] == "far\ufffdaway"
+    assert far["properties"]["change_hook_fitted"][0] == ["comments", "when_timestamp"]
     shown = subprocess.run(
         [program("change-hooks"), "deliveries", "hooks.cfg", "--json"],
         cwd=master.folder,
@@ -64,6 +66,7 @@ def test_what_does_not_fit_is_fitted_or_given_up_at_once_and_the_repository_goes
         check=True,
         text=True,
     )
-    states = [json.loads(line)["state"] for line in shown.stdout.splitlines()]
-    assert sorted(states) == ["delivered", "delivered", "failed"]
+    lines = map(json.loads, shown.stdout.splitlines())
+    states = [line["state"] for line in lines if line["dialect"] == "base"]
+    assert sorted(states) == ["delivered", "delivered", "delivered", "failed"]
     assert "branch has 300 characters" in master.log()
