@@ -6,6 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -41,8 +42,7 @@ def master(tmp_path: Path) -> Any:
 
 
 def send(master: Master, **fields: str) -> None:
-    sent = [part for name, value in fields.items() for part in ("--data-urlencode", f"{name}={value}")]
-    assert curl(*sent, f"{master.url}/change_hook/base")[0] == 202
+    assert curl("-d", urlencode(fields), f"{master.url}/change_hook/base")[0] == 202
 
 
 def test_what_does_not_fit_is_fitted_or_given_up_at_once_and_the_repository_goes_on(master: Master) -> None:
