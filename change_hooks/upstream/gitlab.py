@@ -77,8 +77,6 @@ class GitLabHandler(Upstream[dialect.GitLabOptions], dialect.GitLabHandler):
         listed = self.extractProperties(self.property_source(event, payload))
         changes = self.decided(events, payload, event, listed=listed)
         for change in changes:
-            # A subclass may name another category after another event.
-            change["category"] = event
             if codebase is not None:
                 change["codebase"] = codebase
         return changes

@@ -133,6 +133,19 @@ class Mine(GitHubEventHandler):
 """,
     ),
     github_sample(
+        "secret-of-the-constructor",
+        f"""
+class Mine(GitHubEventHandler):
+    def __init__(self, secret, strict, *args, **kwargs):
+        super().__init__(secret, strict, *args, **kwargs)
+        self._secret = {SECRET!r}
+        self._strict = True
+""",
+        *EVENTS,
+        Sent("github", b"{}", X_GitHub_Event="push", Content_Type="application/json"),
+        secret="another one, which nobody uses",
+    ),
+    github_sample(
         "message-looked-up-elsewhere",
         """
 class Mine(GitHubEventHandler):
