@@ -41,7 +41,11 @@ class Rig:
         self.master = SimpleNamespace(
             basedir=str(folder),
             www=Www(),
-            config=SimpleNamespace(www={"change_hook_dialects": dialects, "port": 1}, services={}),
+            config=SimpleNamespace(
+                www={"change_hook_dialects": dialects, "port": 1},
+                services={},
+                buildbotURL="http://localhost:8010/",
+            ),
             running=True,
             data=SimpleNamespace(updates=updates),
             db=database("sqlite"),
