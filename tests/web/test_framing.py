@@ -27,6 +27,8 @@ TAKEN = {
     "chunks": head(CHUNKED) + b"5\r\nrevis\r\n5\r\nion=1\r\n0\r\n\r\n",
     "chunks with extensions": head(CHUNKED) + b'5;a=b;c="d"\r\nrevis\r\n5\r\nion=1\r\n0\r\n\r\n',
     "trailers": head(CHUNKED) + b"A\r\nrevision=1\r\n0\r\nX-Trailer: Content-Length: 5\r\nX-2:\r\n\r\n",
+    "a trailer that would matter in the head": head(CHUNKED)
+    + b"A\r\nrevision=1\r\n0\r\nContent-Encoding: gzip\r\n\r\n",
     "hexadecimal in both cases": head(CHUNKED) + b"a\r\nrevision=1\r\n0\r\n\r\n",
     "leading zeros": head(CHUNKED) + b"000A\r\nrevision=1\r\n0\r\n\r\n",
     "odd capitals": head(b"cOnTeNt-lEnGtH: 10") + BODY,
@@ -105,10 +107,11 @@ REFUSED = {
     "two hosts": head(b"Host: y", b"Content-Length: 0") + SMUGGLED,
     "no host": head(b"Content-Length: 0").replace(b"Host: x\r\n", b"") + SMUGGLED,
     "a tunnel": head(b"Content-Length: 0", method=b"CONNECT", path=b"x:80") + SMUGGLED,
-    "chunks in HTTP/1.0": head(CHUNKED).replace(b"HTTP/1.1", b"HTTP/1.0") + b"0\r\n\r\n" + SMUGGLED,
+    "chunks in HTTP/1.0": head(CHUNKED).replace(b"HTTP/1.1", b"HTTP/1.0") + b"A\r\nrevision=1\r\n0\r\n\r\n",
 }
 #: Those that twisted.web reads in a way of its own.
 READ_BY_TWISTED = {
+    "chunks in HTTP/1.0",
     "two codings",
     "a folded header",
     "an endless chunk",

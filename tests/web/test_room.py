@@ -49,6 +49,17 @@ def test_what_has_come_long_ago_counts_for_nothing() -> None:
     assert taken.evicted == ["much at once"]
 
 
+def test_a_newcomer_is_not_the_slowest_before_it_could_send_anything() -> None:
+    taken = Taken()
+    one, two = taken.body("one", 1), taken.body("two", 8)
+    for second in range(1, 10):
+        taken.room.grow(one, 1 + 6 * second, second)
+        taken.room.grow(two, 8 + 4 * second, second)
+    assert (taken.room.held, taken.evicted) == (99, [])
+    taken.room.grow(taken.body("newcomer", began=9), 2, 9)
+    assert taken.evicted == ["two"]
+
+
 def test_what_is_being_answered_does_not_go() -> None:
     taken = Taken()
     for name in ("a", "b"):
