@@ -103,7 +103,7 @@ def as_text(whole: Whole) -> str:
     after = [
         *(f"change {index}: {_fields(change.as_dict())}" for index, change in enumerate(whole.changes)),
         *(_sink_line(state) for state in whole.sinks),
-        *(_attempt_line(attempt) for attempt in whole.attempts),
+        *(line for attempt in whole.attempts for line in _attempt_lines(attempt)),
     ]
     return "\n".join([delivery_line(whole.stored), "", *request, *map(printable, after)]) + "\n"
 
@@ -125,12 +125,13 @@ def _sink_line(state: SinkState) -> str:
     return f"sink {state.sink}: waits for change {state.index} and what follows it{why}"
 
 
-def _attempt_line(attempt: Attempt) -> str:
+def _attempt_lines(attempt: Attempt) -> Iterator[str]:
     error = f": {attempt.error}" if attempt.error else ""
-    return (
+    yield (
         f"{shown_time(attempt.at)}  sink {attempt.sink}: change {attempt.index} {attempt.outcome}"
         f" in {attempt.seconds:.3f} s{error}"
     )
+    yield from (f"    | {line}" for line in attempt.output.split("\n") if line)
 
 
 __all__ = ["as_json", "as_text", "change_line", "counted", "delivery_line", "shown_time"]

@@ -13,7 +13,7 @@ import change_hooks.cli as cli
 import change_hooks.cli.replaying as replaying
 from change_hooks.core.errors import Unavailable
 from change_hooks.dialects.handler import HookHandler
-from change_hooks.journal import DeadLetter, Outcome, Trace, Wish
+from change_hooks.journal import Attempt, DeadLetter, Outcome, Trace, Wish
 from change_hooks.journal.reader import Reader
 
 from ..support.command import Rig
@@ -331,3 +331,11 @@ def test_a_refused_request_of_the_same_name_is_not_replayed(rig: Rig) -> None:
     rig.fill("1")
     rig.deliver(2)
     assert rig.run("replay", "1").output == "Replayed 1 delivery; none failed.\n"
+
+
+def test_what_a_program_printed_is_shown(rig: Rig) -> None:
+    rig.fill("1")
+    made = Attempt("a", "", 0, 7.0, 0.5, "failed", "it ended with 1", "one\x1b[2J\ntwo\n", seq=1)
+    rig.write(lambda journal: journal.record([Outcome("a", "", [], [], 1, 5.0, "it ended with 1", [made])]))
+    text = rig.run("show", "1").output
+    assert "sink a: change 0 failed in 0.500 s: it ended with 1\n    | one\ufffd[2J\n    | two\n" in text
