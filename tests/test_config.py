@@ -422,3 +422,11 @@ def test_a_name_that_nobody_registers_is_doubtful_when_nothing_is_asked_of_it() 
 def test_what_stands_in_class_must_be_callable() -> None:
     assert "option 'class' must be a class" in problems_of({"change_hook_dialects": {"github": {"class": 5}}})
     assert "custom_class must be a class" in problems_of({"change_hook_dialects": {"x": {"custom_class": 5}}})
+
+
+def test_replay_is_nothing_without_a_journal() -> None:
+    options = {"secret": "a long enough secret", "strict": True, "replay": False}
+    www = {"change_hook_dialects": {"github": options}}
+    assert read_www(www).warnings == ()
+    (warning,) = read_www({**www, "change_hook_journal": None}).warnings
+    assert "'replay': False has no effect without a journal" in warning

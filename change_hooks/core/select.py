@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase, translate
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -80,12 +81,9 @@ def within(listed: Mapping[str, Any], changes: int) -> Mapping[str, Any]:
     sizes = {name: len(name) + len(_encode(value)) for name, value in listed.items()}
     if sum(sizes.values()) <= room:
         return listed
-    kept: dict[str, Any] = {}
-    for name in sorted(sizes, key=sizes.__getitem__):
-        room -= sizes[name]
-        if room < 0:
-            break
-        kept[name] = listed[name]
+    smallest_first = sorted(sizes, key=sizes.__getitem__)
+    ends = accumulate(sizes[name] for name in smallest_first)
+    kept = {name: listed[name] for name, end in zip(smallest_first, ends, strict=True) if end <= room}
     return {**kept, LEFT_OUT: sorted(sizes.keys() - kept.keys())[:MOST_NAMED]}
 
 

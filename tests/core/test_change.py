@@ -143,6 +143,12 @@ def test_a_time_is_of_the_years_1_to_9999(when: int) -> None:
     assert Change(when_timestamp=LATEST).when_timestamp == LATEST
 
 
+@pytest.mark.parametrize("when", ["1", True, [1]])
+def test_a_time_of_a_mapping_that_is_no_number_is_refused(when: Any) -> None:
+    with pytest.raises(InvalidChange, match="when_timestamp"):
+        Change.from_mapping({"when_timestamp": when})
+
+
 def test_numbers_that_are_dates_have_one_rule() -> None:
     assert moment(1_700_000_000_999, 1000) == 1_700_000_000
     assert moment(1.9) == 1

@@ -388,3 +388,9 @@ def test_the_message_of_the_head_is_that_of_where_the_branch_is_now() -> None:
     assert head_message(replace(PUSH, after="9")) == "Fix more"
     assert head_message(replace(PUSH, commits=())) is None
     assert head_message(replace(PUSH, head=Commit("9"))) is None
+
+
+def test_the_events_of_a_delivery_together_have_a_bound() -> None:
+    half = replace(PUSH, commits=(TWO,) * (MAX_CHANGES // 2 + 1))
+    with pytest.raises(BadPayload, match="more than 20000 changes"):
+        policy().decide([half, half], Source(), "push")

@@ -747,3 +747,14 @@ def test_a_secret_in_the_environment_that_is_not_there_is_named() -> None:
     problems, _ = check_options(ToyHandler, {"secret": {"env": "NO_SUCH_VARIABLE_HERE"}})
     assert len(problems) == 1
     assert problems[0].startswith("option 'secret' ")
+
+
+def test_replay_is_nothing_without_what_verifies() -> None:
+    without = {"replay": False}
+    assert "'replay': False has no effect" in str(check_options(ToyHandler, without)[1])
+    secret = {**without, "secret": "a long enough secret"}
+    assert check_options(ToyHandler, secret) == ([], [])
+    (doubt,) = [
+        each for each in check_options(ToyHandler, without, protected=True)[1] if "replay" in each
+    ] or [""]
+    assert doubt == ""

@@ -197,6 +197,7 @@ def test_a_page_whose_name_leads_here_reads_nothing_in(
     browser = {"Accept-Language": "en"}
     assert here.get("/base?revision=1", headers={"Host": "evil.example", **browser}).status == 403
     assert here.get("/base?revision=1", headers={"Host": "localhost:8010", **browser}).status == 202
+    assert here.get("/base?revision=1", headers={"Host": "[x", **browser}).status == 403
 
 
 @pytest.mark.parametrize(
