@@ -21,10 +21,12 @@ from change_hooks.admin.settings import AdminSettings, read_settings
 from change_hooks.configured_sinks import read_alarms, read_sinks
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.options import nearest, option_names, seconds, texts
+from change_hooks.core.recovering import recover
 from change_hooks.dialects.handler import HookHandler, check_options
 from change_hooks.journal.address import is_valid
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.plugins import PluginError, Registry, installed
+from change_hooks.recovery.sources import problems as recover_problems
 from change_hooks.references import resolved
 from change_hooks.upstream.classes import Maker, replacing
 from change_hooks.web.endpoint import DEFAULT_MAX_BODY
@@ -286,6 +288,8 @@ class _Reader:
             doubts.append("'replay': False has no effect without a journal (change_hook_journal)")
         self.problems += [f"{where}: {problem}" for problem in problems]
         self.warnings += [f"{where}: {doubt}" for doubt in doubts]
+        if not problems and isinstance(written.get("recover"), Mapping):
+            self._check_recover(where, handler, written["recover"])
         given = written if isinstance(options, Mapping) else True
         return EndpointConfig(name, handler, given, auth, self._expect_every(where, handler, written))
 
@@ -296,6 +300,11 @@ class _Reader:
             if getattr(handler, "Options", None) is None:
                 self.problems.append(f"{where}: option 'expect_every' {error}")
             return None
+
+    def _check_recover(self, where: str, handler: Any, written: Mapping[str, Any]) -> None:
+        journal = self.www.get("change_hook_journal", DEFAULT_JOURNAL)
+        wrong = recover_problems(getattr(handler, "forge", ""), recover(written), journal)
+        self.problems += [f"{where}: option 'recover' {problem}" for problem in wrong]
 
     def _with_secrets(self, where: str, handler: Any, written: Mapping[str, Any]) -> Mapping[str, Any]:
         """The options with the secrets that they refer to; paths are relative to the configuration."""

@@ -341,6 +341,9 @@ class IJournal(Interface):
     def recall(name: str) -> Deferred[bytes | None]:
         """Fires with the value that is kept under a name; None: there is none."""
 
+    def forget(name: str) -> Deferred[None]:
+        """Forget the value that is kept under a name, if there is one."""
+
     def lease(name: str, seconds: float) -> Deferred[bool]:
         """Hold a name, or hold it longer, for so many seconds: fires with False when another receiver holds
         it. What has run out is free.

@@ -53,6 +53,13 @@ class Observer:
         :param error: why the last attempt failed.
         """
 
+    def recovered(self, endpoint: str, way: str) -> None:
+        """A delivery that never came, or could not be taken, was fetched or sent again.
+
+        :param endpoint: its name.
+        :param way: how: ``redelivered``, ``api-replay``, ``push-log`` or ``heads``.
+        """
+
     def journal_committed(self, seconds: float) -> None:
         """The journal could be written.
 
@@ -106,6 +113,10 @@ class Observers(Observer):
     def dead_letter(self, sink: str, error: str) -> None:
         """See :meth:`Observer.dead_letter`."""
         self._tell(lambda each: each.dead_letter(sink, error))
+
+    def recovered(self, endpoint: str, way: str) -> None:
+        """See :meth:`Observer.recovered`."""
+        self._tell(lambda each: each.recovered(endpoint, way))
 
     def journal_committed(self, seconds: float) -> None:
         """See :meth:`Observer.journal_committed`."""

@@ -38,6 +38,7 @@ from change_hooks.journal.in_use import leave, use
 from change_hooks.observer import Observer, Observers
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import routed
+from change_hooks.recoveries import Recoveries
 from change_hooks.tree import Standing, Tree
 from change_hooks.web.admission import Gate
 from change_hooks.web.answers import Refusal
@@ -135,6 +136,7 @@ class ChangeHookService(MultiService):
         warn(config)
         self._config = config
         self._durable: Durable | None = None
+        self._recoveries: Recoveries | None = None
         self._intake: Intake
         given = {} if sink is None else {sink_name(sink): routed(sink, {}, config.attempts)[0]}
         sinks = {
@@ -152,7 +154,10 @@ class ChangeHookService(MultiService):
             self._durable = Durable(
                 config, journal, sinks, self._clock, self._found_again, observer=self._observers
             )
-            self._intake = self._durable.intake
+            self._recoveries = Recoveries(
+                name, self._durable, self._observers, self._context.http, self._clock
+            )
+            self._intake = self._recoveries.intake
             self._gate.close("not started yet")
         else:
             if len(self._inline) != 1:
@@ -162,6 +167,8 @@ class ChangeHookService(MultiService):
         self._refusals = telling(self._tracer, self._observers)
         self._tree = self._planted(config)
         self._standing = Standing(self._tree.root)
+        if self._recoveries is not None:
+            self._recoveries.follow(self._tree)
         root = _Root()
         root.putChild(b"change_hook", self._standing)
         self._site = HookSite(
@@ -278,6 +285,8 @@ class ChangeHookService(MultiService):
         self._watch_for(config)
         before.retire()
         self._reconfigure_admin(config)
+        if self._recoveries is not None:
+            self._recoveries.follow(tree)
         self._site.limit(
             config.max_body, config.max_in_flight, config.max_connections, config.trusted_proxies
         )
@@ -299,6 +308,8 @@ class ChangeHookService(MultiService):
     def turn_off(self) -> None:
         """Answer 503 to everything until the next :meth:`reconfigure`."""
         self._tree.retire()
+        if self._recoveries is not None:
+            self._recoveries.rest()
         self._standing.inside = Refusal(EndpointOff(), self._refusals)
 
     def startService(self) -> None:
@@ -311,18 +322,24 @@ class ChangeHookService(MultiService):
         if self._admin_port is not None:
             self._admin_port.start()
         if self._durable is not None:
-            self._durable.start().addCallbacks(
-                lambda _: self._watch.started(),
-                lambda failure: report("the service could not start", failure),
-            )
+            started = self._durable.start().addCallback(lambda _: self._begin())
+            started.addErrback(lambda failure: report("the service could not start", failure))
         else:
             self._watch.started()
+
+    def _begin(self) -> None:
+        """Recover what never came, unless the service has been stopped meanwhile."""
+        self._watch.started()
+        if self.running and self._recoveries is not None:
+            self._recoveries.start()
 
     def drain(self) -> Deferred[None]:
         """Refuse new deliveries. Fires when those in flight have been answered, or have had time for it. What
         else uses the journal can be stopped then, before :meth:`stopService` closes it.
         """
         self._watch.draining()
+        if self._recoveries is not None:
+            self._recoveries.stop()
         return first(self._gate.close("shutting down"), self._clock)
 
     @inlineCallbacks
@@ -333,6 +350,8 @@ class ChangeHookService(MultiService):
         self._tree.stop()
         if self._board is not None:
             self._board.stop()
+        if self._recoveries is not None:
+            yield self._recoveries.stop()
         if self._admin_port is not None:
             yield self._admin_port.stop()
         if self._durable is not None:

@@ -89,6 +89,7 @@ class Tree:
     ) -> None:
         self._make = _Making(config, context, intake, gate, observer=observer, tracer=tracer)
         self._retired = False
+        self._when_made: list[Callable[[], object]] = []
         self._endpoints: dict[str, Endpoint | None] = {entry.name: None for entry in config.endpoints}
         refusals = telling(tracer, observer)
         children = {entry.name: self._child(entry, refusals) for entry in config.endpoints}
@@ -114,8 +115,14 @@ class Tree:
     def _serve(self, endpoint: Endpoint, standing: Standing) -> None:
         self._endpoints[endpoint.name] = endpoint
         standing.inside = endpoint
+        for call in self._when_made:
+            call()
         if self._retired:
             endpoint.retire()
+
+    def when_made(self, call: Callable[[], object]) -> None:
+        """Have a function called each time an endpoint that is off now is so no more."""
+        self._when_made.append(call)
 
     def found_again(self, delivery: Delivery) -> Deferred[Found]:
         """What the handler of its dialect, as it is now, finds in a stored delivery."""
@@ -129,6 +136,12 @@ class Tree:
     def stop(self) -> None:
         """Ask nobody for anything any more."""
         self._make.stop()
+
+    @property
+    def handlers(self) -> Mapping[str, Any]:
+        """The handlers of the endpoints that are not off, by the endpoints' names."""
+        made = self._endpoints.items()
+        return {name: endpoint.handler for name, endpoint in made if endpoint is not None}
 
     def retire(self) -> None:
         """Take nothing more, not even from who has just passed the old password."""
@@ -237,6 +250,17 @@ def _problems(failure: Failure) -> tuple[str, ...]:
     return (f"its handler cannot be made: {type(failure.value).__name__}: {failure.getErrorMessage()}",)
 
 
+def idle_tree(
+    config: HooksConfig, clock: IReactorTime, *, judged: Callable[[Sequence[Verdict]], object] | None = None
+) -> Tree:
+    """The handlers of a configuration, for a command: nothing comes in.
+
+    :param judged: see :class:`~change_hooks.dialects.handler.Context`.
+    """
+    nowhere = InlineIntake(lambda change: None)
+    return Tree(config, Context(clock=clock, judged=judged), nowhere, Gate())
+
+
 def replaying(
     config: HooksConfig, clock: IReactorTime, *, judged: Callable[[Sequence[Verdict]], object] | None = None
 ) -> Process:
@@ -244,8 +268,7 @@ def replaying(
 
     :param judged: see :class:`~change_hooks.dialects.handler.Context`.
     """
-    nowhere = InlineIntake(lambda change: None)
-    return Tree(config, Context(clock=clock, judged=judged), nowhere, Gate()).found_again
+    return idle_tree(config, clock, judged=judged).found_again
 
 
-__all__ = ["Standing", "Tree", "replaying", "unmade"]
+__all__ = ["Standing", "Tree", "idle_tree", "replaying", "unmade"]

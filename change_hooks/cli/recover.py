@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import msgspec
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import react
 
 from change_hooks.cli.choosing import Moment, open_journal, reader_of
 from change_hooks.cli.common import config_argument, json_option, print_json, printable, read_config
 from change_hooks.cli.showing import shown_time
-from change_hooks.config import EndpointConfig, HooksConfig
+from change_hooks.config import HooksConfig
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
-from change_hooks.core.options import Source
-from change_hooks.dialects.event_handler import method_name
-from change_hooks.dialects.handler import Context, make_handler
-from change_hooks.forges.github import GitHub
-from change_hooks.forges.github_log import GitHubLog
+from change_hooks.core.found import Found
 from change_hooks.forges.rest import RestError
 from change_hooks.journal.address import make_journal
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.outbox.routing import routes
-from change_hooks.recovery.catch_up import CatchUp, Missing
-from change_hooks.tree import replaying
-
-#: For each request to the forge, in seconds.
-TIME_LIMIT = 20.0
+from change_hooks.recovery.recovered import Acceptance, Missing, Runner
+from change_hooks.recovery.sources import recover_of, runners, stored_of
+from change_hooks.tree import Tree, idle_tree
 
 
 @click.command()
@@ -50,72 +46,77 @@ def recover(
     """
     hooks = read_config(config)
     reader_of(hooks)
-    chosen = [
-        (entry, source)
-        for entry in hooks.endpoints
-        if endpoint in (None, entry.name)
-        for source in _sources(entry)
-    ]
+    from twisted.internet import reactor
+
+    tree = idle_tree(hooks, cast("IReactorTime", reactor))
+    chosen = {
+        name: handler
+        for name, handler in tree.handlers.items()
+        if endpoint in (None, name) and recover_of(handler).sources
+    }
     if not chosen:
         raise click.UsageError("no endpoint that was chosen has the option 'recover'")
-    run = _Run(hooks, as_json=as_json, since=since, dry=dry_run)
+    run = _Run(hooks, tree, as_json=as_json, since=since, dry=dry_run)
     react(lambda reactor: ensureDeferred(run.all(reactor, chosen)))
-
-
-def _sources(entry: EndpointConfig) -> tuple[Source, ...]:
-    settings = _handler(entry).settings
-    return getattr(settings, "recover", ())
-
-
-def _handler(entry: EndpointConfig) -> Any:
-    return make_handler(entry.handler, entry.options, Context(name=entry.name))
 
 
 class _Run:
     """One run of the command.
 
-    :param since: see :meth:`CatchUp.run`.
+    :param since: see :meth:`~change_hooks.recovery.recovered.Runner.run`.
     """
 
-    def __init__(self, hooks: HooksConfig, *, as_json: bool, since: float | None, dry: bool) -> None:
+    def __init__(
+        self, hooks: HooksConfig, tree: Tree, *, as_json: bool, since: float | None, dry: bool
+    ) -> None:
         self._hooks = hooks
+        self._tree = tree
         self._as_json = as_json
         self._since = since
         self._dry = dry
         self._failed = False
 
-    async def all(self, reactor: Any, chosen: Sequence[tuple[EndpointConfig, Source]]) -> None:
-        """Recover from one log after the other; what one of them lacks stops no other."""
+    async def all(self, reactor: Any, chosen: Mapping[str, Any]) -> None:
+        """Recover from one log after the other; what one of them lacks stops no other.
+
+        :param chosen: the handlers of the endpoints, by the endpoints' names.
+        """
         journal: SQLJournal = make_journal(self._hooks.journal or "", reactor.callFromThread)
         await open_journal(journal)
         try:
-            for entry, source in chosen:
-                await self._one(reactor, journal, entry, source)
+            for name, handler in chosen.items():
+                acceptance = Acceptance(
+                    name, self._tree.found_again, self._accept(journal, name), stored_of(handler)
+                )
+                try:
+                    made = runners(handler, journal, acceptance, None, reactor)
+                except RestError as error:
+                    self._fail(f"{name}: {error}")
+                    continue
+                for runner in made:
+                    await self._run(runner)
         finally:
             await journal.close()
         if self._failed:
             raise SystemExit(1)
 
-    async def _one(self, reactor: Any, journal: SQLJournal, entry: EndpointConfig, source: Source) -> None:
-        handler = _handler(entry)
-        forge = GitHub(handler.settings, None, reactor, time_limit=TIME_LIMIT, attempts=3)
-        path = f"/change_hook/{entry.name}"
+    def _accept(self, journal: SQLJournal, endpoint: str) -> Callable[[Delivery, Found], Awaitable[bool]]:
+        async def accept(delivery: Delivery, found: Found) -> bool:
+            sinks = routes(self._hooks.sinks, found, endpoint)
+            return not (await journal.append(delivery, found, *sinks, about=found.about)).duplicate
+
+        return accept
+
+    async def _run(self, runner: Runner) -> None:
         try:
-            catch_up = CatchUp(
-                entry.name,
-                f"{source.repository} {source.hook or ''}".strip(),
-                GitHubLog(forge.rest, source.repository, source.hook, path),
-                journal,
-                handles=lambda event: hasattr(handler, method_name(event)),
-                found=replaying(self._hooks, reactor),
-                routes=lambda changes: routes(self._hooks.sinks, changes, entry.name),
-                now=reactor.seconds,
-            )
-            async for missing in catch_up.run(self._since, dry=self._dry):
+            async for missing in runner.run(self._since, dry=self._dry):
                 self._tell(missing)
         except (RestError, Unavailable) as error:
-            self._failed = True
-            click.echo(printable(f"error: {entry.name}, {source.repository}: {error}"), err=True)
+            self._fail(f"{runner.endpoint}, {runner.source}: {error}")
+
+    def _fail(self, message: str) -> None:
+        self._failed = True
+        click.echo(printable(f"error: {message}"), err=True)
 
     def _tell(self, missing: Missing) -> None:
         self._failed = self._failed or missing.outcome == "failed"

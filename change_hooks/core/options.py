@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, ClassVar, TypeVar
 
+from change_hooks.core.recovering import NOWHERE, Recover, recover
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
 from change_hooks.core.verification import as_secrets
 
@@ -200,41 +201,6 @@ def commands(value: object) -> tuple[Command, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
-class Source:
-    """A webhook whose log of deliveries is read for what never came.
-
-    :param repository: its full name.
-    :param hook: the webhook's number at the forge; None: the one whose URL ends in the endpoint's path.
-    """
-
-    repository: str
-    hook: int | None = None
-
-
-_FULL_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
-
-
-def recover(value: object) -> tuple[Source, ...]:
-    """Take ``{'from': ['owner/name', {'repository': 'owner/name', 'hook': 123}]}``."""
-    if not isinstance(value, Mapping) or set(value) != {"from"} or not isinstance(value["from"], list):
-        raise TypeError("must be a dict {'from': ['OWNER/NAME', {'repository': 'OWNER/NAME', 'hook': 123}]}")
-    return tuple(_source(item) for item in value["from"])
-
-
-def _source(item: object) -> Source:
-    if isinstance(item, str):
-        item = {"repository": item}
-    if not isinstance(item, Mapping) or not {"repository"} <= set(item) <= {"repository", "hook"}:
-        raise ValueError("must list 'OWNER/NAME' or {'repository': 'OWNER/NAME', 'hook': 123}")
-    repository, hook = text(item["repository"]), item.get("hook")
-    if not _FULL_NAME.fullmatch(repository):
-        raise ValueError(f"has {repository!r}; write OWNER/NAME")
-    if hook is not None and type(hook) is not int:
-        raise ValueError("has a 'hook' that is not a number")
-    return Source(repository, hook)
-
-
 # Options ------------------------------------------------------------------------------------------
 
 ACTIONS = (
@@ -278,8 +244,11 @@ class ForgeOptions(Options):
     ignore_senders: tuple[str, ...] = option((), texts)
     commands: tuple[Command, ...] = option((), commands)
     token: Any = option(None, token)
+    api: str | None = option(None, text)
+    verify: bool = option(default=True, check=flag)
     complete: bool = option(default=False, check=flag)
     look_up: bool = option(default=True, check=flag)
+    recover: Recover = option(NOWHERE, recover)
     new_branch: str = option("commits", commits_or_head)
 
 
@@ -321,7 +290,6 @@ __all__ = [
     "Command",
     "ForgeOptions",
     "Options",
-    "Source",
     "allow",
     "anything",
     "commands",
@@ -331,7 +299,6 @@ __all__ = [
     "option",
     "option_names",
     "read_options",
-    "recover",
     "regular_expression",
     "seconds",
     "secret",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from time import time
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, cast
@@ -197,8 +197,8 @@ class EventHandler(HookHandler[Forge]):
         if options.get("replay") is False and not (protected or options.get("secret")):
             doubts.append("'replay': False has no effect without a 'secret': nothing is verified")
         for name in ("complete", "commands"):
-            if options.get(name) and cls.forge not in installed(FORGE_GROUPS).names():
-                doubts.append(f"{name!r} has no effect: there is no client for the API of {cls.forge!r}")
+            if options.get(name) and name not in _supported(cls.forge):
+                doubts.append(f"{name!r} has no effect: the client for {cls.forge!r} cannot do it")
         return doubts
 
     def stored(self) -> Stored:
@@ -408,6 +408,14 @@ def _look_over(payload: Any, shape: Any) -> None:
         value = getattr(payload, name)
         if value.__class__ is list and len(value) > MAX_CHANGES:
             raise BadPayload(f"has more than {MAX_CHANGES} elements", f"$.{name}")
+
+
+def _supported(forge: str) -> Collection[str]:
+    """What the client for a forge's API can do."""
+    try:
+        return getattr(installed(FORGE_GROUPS).load(forge), "supports", ("complete", "commands"))
+    except KeyError:
+        return ()
 
 
 __all__ = ["Changes", "EventHandler", "Result", "shaped"]

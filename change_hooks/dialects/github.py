@@ -15,11 +15,9 @@ from change_hooks.core.events import Event, Ignored, Person, PullRequest, RefUpd
 from change_hooks.core.options import (
     ForgeOptions,
     Options,
-    Source,
     anything,
     flag,
     option,
-    recover,
     text,
     texts,
 )
@@ -37,9 +35,7 @@ class GitHubOptions(ForgeOptions):
     github_property_whitelist: tuple[str, ...] = option((), texts)
     github_api_endpoint: str = option("https://api.github.com", text)
     pullrequest_ref: str = option("merge", text)
-    verify: bool = option(default=True, check=flag)
     debug: bool = option(default=False, check=flag)
-    recover: tuple[Source, ...] = option((), recover)
 
 
 class GitHubStyle(Style):

@@ -14,7 +14,9 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
+from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Comment, Commit, Event, PullRequest, RefUpdate, Repository, is_zeros
+from change_hooks.core.payload import convert
 from change_hooks.forges.api import Api
 from change_hooks.forges.rest import ANYTHING, Rest, RestError, Subject, names
 from change_hooks.forges.tokens import authorization, bearer
@@ -61,6 +63,14 @@ class Forge:
     scheme: ClassVar[Any] = None
     #: Pull requests are always asked about, and not only with ``complete``.
     always_asks: ClassVar[bool] = False
+    #: Those of the options ``complete`` and ``commands`` that it can do something about.
+    supports: ClassVar[frozenset[str]] = frozenset()
+    #: The user of its repositories over HTTPS, beside a token.
+    git_user: ClassVar[str] = "git"
+    #: What its webhooks call the update of a branch, that of a tag, and what happens to a pull request.
+    push_event: ClassVar[str] = "push"
+    tag_event: ClassVar[str] = "push"
+    pull_event: ClassVar[str] = "pull_request"
 
     def __init__(
         self,
@@ -136,8 +146,20 @@ class Forge:
         """All new commits of an update, oldest first, at most :data:`MOST_COMMITS`."""
         raise Unsupported
 
+    async def commit(self, repository: Repository, revision: str) -> Commit:
+        """One commit."""
+        raise Unsupported
+
     async def commit_files(self, repository: Repository, revision: str) -> list[str]:
         """The paths that a commit touches."""
+        raise Unsupported
+
+    async def repository(self, full_name: str) -> Repository:
+        """A repository, as it stands in a payload."""
+        raise Unsupported
+
+    async def pull_requests(self, repository: Repository) -> list[PullRequest]:
+        """The pull requests that are open, each as if it had just been opened."""
         raise Unsupported
 
     async def pull_request_files(self, pull: PullRequest) -> list[str]:
@@ -269,6 +291,17 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def shaped_as(shape: type[T], value: Any) -> T:
+    """What is in an answer, in the shape in which it stands in payloads too.
+
+    :raises RestError: it is something else.
+    """
+    try:
+        return convert(value, shape)
+    except BadPayload as error:
+        raise RestError(f"the answer is not what was asked for: {error.message}", 200) from error
+
+
 def text(value: Any, *path: str) -> str | None:
     """The text at *path* in a JSON object; None when there is none."""
     for name in path:
@@ -295,6 +328,7 @@ __all__ = [
     "lacks_commits",
     "mapping",
     "names",
+    "shaped_as",
     "text",
     "texts",
     "with_commits",

@@ -13,8 +13,10 @@ from msgspec.structs import replace
 from change_hooks.core.change import person
 from change_hooks.core.events import Commit, PullRequest, RefUpdate, Repository, Side
 from change_hooks.core.payload import epoch
-from change_hooks.forges.forge import MOST_COMMITS, Forge, about, mapping, text, texts
-from change_hooks.forges.rest import RestError, Subject, by_number, listed, names
+from change_hooks.dialects.payloads.github import PullRequestEvent, RepositoryShape
+from change_hooks.forges.forge import MOST_COMMITS, Forge, about, mapping, shaped_as, text, texts
+from change_hooks.forges.paging import by_number
+from change_hooks.forges.rest import RestError, Subject, listed, names
 from change_hooks.forges.tokens import token_scheme
 
 #: Items a page, and pages, of a pull request's files: GitHub lists 3,000 at most.
@@ -32,6 +34,8 @@ class GitHub(Forge):
     accept = "application/vnd.github+json"
     scheme = staticmethod(token_scheme)
     always_asks = True
+    supports = frozenset({"complete", "commands"})
+    git_user = "x-access-token"
 
     async def commits(self, update: RefUpdate) -> list[Commit]:
         """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one."""
@@ -47,6 +51,14 @@ class GitHub(Forge):
             if len(items) < PAGE:
                 break
         return [_commit(item) for item in found if text(item, "sha")]
+
+    async def commit(self, repository: Repository, revision: str) -> Commit:
+        """See :meth:`Forge.commit`."""
+        path = ("repos", *names(repository.full_name), "commits", revision)
+        got = await self.rest.get(*path, about=Subject(repository.full_name or ""))
+        if not isinstance(got.value, Mapping) or text(got.value, "commit", "message") is None:
+            raise RestError("the answer holds no commit", 200)
+        return replace(_commit(got.value), id=revision)
 
     async def commit_files(self, repository: Repository, revision: str) -> list[str]:
         """See :meth:`Forge.commit_files`."""
@@ -78,16 +90,7 @@ class GitHub(Forge):
 
     async def head_commit(self, pull: PullRequest) -> Commit:
         """See :meth:`Forge.head_commit`."""
-        got = await self.rest.get(
-            "repos",
-            *names(pull.repository.full_name),
-            "commits",
-            pull.head.revision or "",
-            about=about(pull),
-        )
-        if not isinstance(got.value, Mapping) or text(got.value, "commit", "message") is None:
-            raise RestError("the answer holds no commit", 200)
-        return replace(_commit(got.value), id=pull.head.revision or "")
+        return await self.commit(pull.repository, pull.head.revision or "")
 
     async def pull_request(self, repository: Repository, number: int, known: PullRequest) -> PullRequest:
         """See :meth:`Forge.pull_request`."""
@@ -108,6 +111,28 @@ class GitHub(Forge):
             updated=epoch(text(value, "updated_at")) or known.updated,
             commits=value["commits"] if isinstance(value.get("commits"), int) else known.commits,
         )
+
+    async def repository(self, full_name: str) -> Repository:
+        """See :meth:`Forge.repository`."""
+        got = await self.rest.get("repos", *names(full_name), about=Subject(full_name))
+        return shaped_as(RepositoryShape, got.value).repository()
+
+    async def pull_requests(self, repository: Repository) -> list[PullRequest]:
+        """See :meth:`Forge.pull_requests`."""
+        found, _ = await self.rest.all(
+            "repos",
+            *names(repository.full_name),
+            "pulls",
+            pager=by_number(PAGE),
+            most=PAGES,
+            query={**BY_HUNDREDS, "state": "open", "sort": "updated", "direction": "desc"},
+            about=Subject(repository.full_name or ""),
+        )
+        sent = (
+            {"action": "opened", "pull_request": item, "sender": mapping(item).get("user")} for item in found
+        )
+        pulls = [shaped_as(PullRequestEvent, each).neutral("pull_request") for each in sent]
+        return [replace(pull, repository=repository) for pull in pulls if pull is not None]
 
     async def level(self, repository: Repository, login: str, about: Subject) -> str:
         """See :meth:`Forge.level`."""

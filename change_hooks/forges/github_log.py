@@ -1,105 +1,101 @@
-"""GitHub's log of a webhook's deliveries.
+"""GitHub's log of a webhook's deliveries: that of a repository, of an organization, or of an App.
 
-Source: GitHub, REST API: "Repository webhooks"; "Handling failed webhook deliveries". GitHub keeps the
-log for three days.
+Source: GitHub, REST API: "Repository webhooks", "Organization webhooks", "GitHub App webhooks"; "Handling
+failed webhook deliveries". GitHub keeps the log for three days.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-import msgspec
-
 from change_hooks.core.payload import epoch
-from change_hooks.forges.forge import mapping, text
-from change_hooks.forges.rest import Rest, RestError, Subject, by_number, names
+from change_hooks.core.recovering import Source
+from change_hooks.forges.forge import Forge, mapping, text
+from change_hooks.forges.logged import Logged, Sent
+from change_hooks.forges.paging import by_link, by_number
+from change_hooks.forges.rest import Rest, RestError, Subject, names
+from change_hooks.forges.tokens import AppToken
 
 #: How many pages of a hundred are read at most.
 PAGES = 200
 
 
-class Logged(msgspec.Struct, frozen=True):
-    """An attempt of the forge to deliver.
-
-    :param number: the attempt's, by which its details are asked for.
-    :param delivery: the delivery's id: the same for all attempts.
-    :param at: seconds since the epoch.
-    :param status: how the attempt was answered; 0: not at all.
-    """
-
-    number: str
-    delivery: str
-    event: str
-    at: float
-    status: int
-
-
-class Detail(msgspec.Struct, frozen=True):
-    """What the forge sent.
-
-    :param payload: decoded, so a signature over it cannot be checked again.
-    """
-
-    headers: Mapping[str, str]
-    payload: Any
-
-
 class GitHubLog:
-    """The log of one repository's webhook.
+    """The log of one webhook.
 
-    :param repository: its full name.
-    :param hook: the webhook's number; None: the one whose URL ends in *path*.
-    :param path: ``/change_hook/NAME``.
+    :param source: whose webhook, and which.
+    :param path: ``/change_hook/NAME``: what its URL ends in.
     """
 
-    def __init__(self, rest: Rest, repository: str, hook: int | None, path: str) -> None:
-        self._rest = rest
-        self._about = Subject(repository)
-        self._hooks = ("repos", *names(repository), "hooks")
-        self._hook = None if hook is None else str(hook)
-        self._path = path
+    way: ClassVar[str] = "api-replay"
+    timed: ClassVar[bool] = True
 
-    async def attempts(self, since: float) -> list[Logged]:
-        """The attempts since then, newest first.
+    def __init__(self, forge: Forge, source: Source, path: str) -> None:
+        self._rest = forge.rest
+        self._hook = None if source.hook is None else str(source.hook)
+        self._path = path
+        self._about = Subject(source.repository, organization=source.organization)
+        self._hooks: tuple[str, ...] = ()
+        if source.app:
+            if not isinstance(forge.authorization, AppToken):
+                raise RestError("the webhook of an App needs the App's own token (option 'token')", 401)
+            self._rest = Rest.like(forge.rest, forge.authorization.as_app)
+        elif source.organization:
+            self._hooks = ("orgs", *names(source.organization, 1), "hooks")
+        else:
+            self._hooks = ("repos", *names(source.repository), "hooks")
+
+    async def attempts(self, since: float | None) -> list[Logged]:
+        """The attempts since then, newest first. When the forge says that nothing is new, that costs nothing
+        of its limit.
 
         :raises RestError: not all of them could be read.
         """
         found: list[Logged] = []
         pages = self._rest.pages(
-            *self._hooks,
-            await self._number(),
-            "deliveries",
-            pager=lambda got, items, now: self._rest.link(got),
+            *await self._deliveries(),
+            pager=by_link(self._rest),
             query={"per_page": "100"},
             about=self._about,
+            conditional=True,
         )
         read = 0
         async for page in pages:
             read += 1
             logged = [_logged(item) for item in page.items]
-            found += [entry for entry in logged if entry.at >= since]
-            if any(entry.at < since for entry in logged):
+            found += [entry for entry in logged if since is None or entry.at >= since]
+            if since is not None and any(entry.at < since for entry in logged):
                 break
             if read == PAGES and page.more is not None:
                 raise RestError(f"the log has more than {PAGES} pages; recover a shorter time (--since)")
         return found
 
-    async def detail(self, number: str) -> Detail:
+    async def detail(self, number: str) -> Sent:
         """What was sent in an attempt.
 
         :raises RestError: it cannot be had.
         """
-        path = (*self._hooks, await self._number(), "deliveries", number)
+        path = (*await self._deliveries(), number)
         request = mapping(mapping((await self._rest.get(*path, about=self._about)).value).get("request"))
         payload = request.get("payload")
         if not isinstance(payload, Mapping):
             raise RestError("the forge does not say what it sent", 200)
         headers = {name: value for name, value in mapping(request.get("headers")).items() if _is_text(value)}
-        return Detail(headers, payload)
+        return Sent(headers, payload)
 
-    async def _number(self) -> str:
+    async def again(self, number: str) -> bool:
+        """Ask for another attempt; it has the same id.
+
+        :raises RestError: it cannot be had.
+        """
+        await self._rest.post(*await self._deliveries(), number, "attempts", about=self._about)
+        return True
+
+    async def _deliveries(self) -> tuple[str, ...]:
+        if not self._hooks:
+            return ("app", "hook", "deliveries")
         if self._hook is None:
             hooks, _ = await self._rest.all(
                 *self._hooks,
@@ -108,18 +104,23 @@ class GitHubLog:
                 query={"per_page": "100", "page": "1"},
                 about=self._about,
             )
-            ours = [hook for hook in hooks if _path_of(hook).endswith(self._path)]
-            if len(ours) != 1:
-                raise RestError(
-                    f"{len(ours)} webhooks of the repository have a URL that ends in {self._path}; name the"
-                    " one that is meant: {'repository': NAME, 'hook': NUMBER} (option 'recover')"
-                )
-            self._hook = str(ours[0].get("id"))
-        return self._hook
+            self._hook = the_one(hooks, self._path, ("config", "url"))
+        return (*self._hooks, self._hook, "deliveries")
 
 
-def _path_of(hook: Any) -> str:
-    return urlsplit(text(hook, "config", "url") or "").path.rstrip("/")
+def the_one(hooks: list[Any], path: str, place: tuple[str, ...]) -> str:
+    """The number of the one webhook whose URL ends in *path*.
+
+    :param place: where the URL stands in it.
+    :raises RestError: there is none, or more than one.
+    """
+    ours = [hook for hook in hooks if urlsplit(text(hook, *place) or "").path.rstrip("/").endswith(path)]
+    if len(ours) != 1:
+        raise RestError(
+            f"{len(ours)} webhooks have a URL that ends in {path}; name the one that is meant:"
+            " {'repository': NAME, 'hook': NUMBER} (option 'recover')"
+        )
+    return str(ours[0].get("id"))
 
 
 def _is_text(value: Any) -> bool:
@@ -135,4 +136,4 @@ def _logged(item: Any) -> Logged:
     return Logged(str(number), delivery, text(item, "event") or "", at, status if type(status) is int else 0)
 
 
-__all__ = ["PAGES", "Detail", "GitHubLog", "Logged"]
+__all__ = ["PAGES", "GitHubLog", "the_one"]

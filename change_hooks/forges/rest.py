@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -20,13 +19,11 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
 
 from change_hooks.core.payload import decode
+from change_hooks.forges.limits import asked_to_wait
 from change_hooks.http_answers import Answer, AnswerTooLarge, NoAnswer, ask
 
 #: The largest answer that is read, in bytes.
 LARGEST_ANSWER = 16 * 1024 * 1024
-#: How long to leave a forge alone that names no time, in seconds.
-#: Source: GitHub, "Rate limits for the REST API".
-UNTOLD_WAIT = 60.0
 #: How long a limit may hold at most, in seconds, whatever the forge says.
 LONGEST_WAIT = 2 * 60 * 60.0
 #: Before the second and the third attempt, in seconds.
@@ -73,10 +70,12 @@ class Subject(msgspec.Struct, frozen=True):
 
     :param repository: its full name.
     :param installation: by which an App of the forge gets its tokens.
+    :param organization: when it is about an organization.
     """
 
     repository: str = ""
     installation: str | None = None
+    organization: str = ""
 
 
 ANYTHING = Subject()
@@ -152,6 +151,19 @@ class Rest:
         self._until: dict[tuple[tuple[str, str], ...], float] = {}
         self._remembered: OrderedDict[str, Got] = OrderedDict()
 
+    @classmethod
+    def like(cls, other: Rest, authorization: Authorization) -> Rest:
+        """The same API with another token."""
+        return cls(
+            other._base,
+            other._http,
+            other._clock,
+            authorization=authorization,
+            accept=other._accept,
+            time_limit=other._time_limit,
+            attempts=other._attempts,
+        )
+
     async def get(
         self, *path: str, query: Query | None = None, about: Subject = ANYTHING, conditional: bool = False
     ) -> Got:
@@ -197,6 +209,26 @@ class Rest:
         if json is not None:
             more = {"data": msgspec.json.encode(json)}
         return await self._send(method, path, query or {}, about, {}, **more)
+
+    async def post(
+        self, *path: str, json: Any = None, query: Query | None = None, about: Subject = ANYTHING
+    ) -> Got:
+        """See :meth:`send`."""
+        return await self.send("POST", *path, json=json, query=query, about=about)
+
+    async def put(
+        self, *path: str, json: Any = None, query: Query | None = None, about: Subject = ANYTHING
+    ) -> Got:
+        """See :meth:`send`."""
+        return await self.send("PUT", *path, json=json, query=query, about=about)
+
+    async def patch(self, *path: str, json: Any = None, about: Subject = ANYTHING) -> Got:
+        """See :meth:`send`."""
+        return await self.send("PATCH", *path, json=json, about=about)
+
+    async def delete(self, *path: str, about: Subject = ANYTHING) -> Got:
+        """See :meth:`send`."""
+        return await self.send("DELETE", *path, about=about)
 
     async def pages(
         self,
@@ -312,6 +344,8 @@ class Rest:
         except AnswerTooLarge as error:
             raise RestError(str(error), 200) from None
         except Exception as error:
+            if any(reason.check(CancelledError) for reason in getattr(error, "reasons", ())):
+                raise CancelledError from error
             raise RestError(f"the forge cannot be reached ({type(error).__name__})") from error
         wait = asked_to_wait(answer, self._clock.seconds())
         if wait:
@@ -377,38 +411,6 @@ def listed(value: Any) -> list[Any]:
     return value
 
 
-def asked_to_wait(answer: Answer, now: float) -> float:
-    """For how long the forge wants no more requests, in seconds; 0: it says nothing of that.
-
-    Source: GitHub, "Rate limits for the REST API"; GitLab, "Rate limits"; Azure DevOps, "Rate and usage
-    limits".
-    """
-    told = answer.header("retry-after")
-    if told is not None and answer.status in (200, 403, 429):
-        return max(1.0, retry_after(told, now))
-    remaining = answer.header("x-ratelimit-remaining") or answer.header("ratelimit-remaining")
-    reset = answer.header("x-ratelimit-reset") or answer.header("ratelimit-reset")
-    if remaining == "0" and reset is not None and reset.isascii() and reset.isdigit():
-        return max(1.0, float(reset[:12]) - now)
-    return UNTOLD_WAIT if answer.status == 429 else 0.0
-
-
-def retry_after(text: str, now: float) -> float:
-    """The seconds that ``Retry-After`` asks for: a number, or the time until a date; else 0.
-
-    :param now: seconds since the epoch.
-
-    Source: RFC 9110, section 10.2.3.
-    """
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, OverflowError):
-        return 0.0
-
-
 def _why(status: int, with_token: bool) -> str:
     if status == 401:
         if with_token:
@@ -423,17 +425,6 @@ def _why(status: int, with_token: bool) -> str:
     return f"the forge answered {status}"
 
 
-def by_number(size: int) -> Pager:
-    """Pages with the query ``page``: the list ends with a page of fewer than *size* items."""
-
-    def following(_: Got, items: list[Any], query: Query) -> Query | None:
-        if len(items) < size:
-            return None
-        return {**query, "page": str(int(query.get("page", "1")) + 1)}
-
-    return following
-
-
 __all__ = [
     "ANYTHING",
     "Authorization",
@@ -444,10 +435,7 @@ __all__ = [
     "Rest",
     "RestError",
     "Subject",
-    "asked_to_wait",
-    "by_number",
     "listed",
     "names",
-    "retry_after",
     "segment",
 ]

@@ -140,7 +140,8 @@ class AppToken:
     async def _new(self, subject: Subject) -> _Kept:
         installation = subject.installation
         if installation is None:
-            found = await self._rest.get("repos", *names(subject.repository), "installation")
+            owner = ("repos", *names(subject.repository)) if subject.repository else _organization(subject)
+            found = await self._rest.get(*owner, "installation")
             installation = str(_field(found.value, "id"))
         made = await self._rest.send("POST", "app", "installations", installation, "access_tokens")
         now: float = self._clock.seconds()
@@ -198,6 +199,10 @@ def _follow(other: Deferred[None]) -> Deferred[None]:
 
     other.addCallback(fired)
     return mine
+
+
+def _organization(subject: Subject) -> tuple[str, ...]:
+    return "orgs", *names(subject.organization, 1)
 
 
 def _field(value: Any, name: str) -> Any:

@@ -280,6 +280,10 @@ class SQLJournal:
         """The value that is kept under a name."""
         return self.writer.submit(partial(leases.recall, name=self._own(name)))
 
+    def forget(self, name: str) -> Deferred[None]:
+        """Forget the value that is kept under a name."""
+        return self.writer.submit(partial(leases.forget, name=name))
+
     def lease(self, name: str, seconds: float) -> Deferred[bool]:
         """Hold a name for so many seconds, unless another receiver does."""
         return self.writer.submit(

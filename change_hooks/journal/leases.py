@@ -27,6 +27,11 @@ def recall(session: Session, name: str) -> bytes | None:
     return None if row is None else bytes(row["value"])
 
 
+def forget(session: Session, name: str) -> None:
+    """Forget the value that is kept under a name."""
+    session.execute(FORGET, (name,))
+
+
 class _Lease(msgspec.Struct, frozen=True):
     """Who holds a name, and until when by the clock of the leases."""
 
@@ -66,4 +71,4 @@ def let_all_go(session: Session) -> None:
     session.execute(FORGET_ALIKE, (f"{_LEASE_NAME}%",))
 
 
-__all__ = ["lease", "let_all_go", "let_go", "recall", "remember"]
+__all__ = ["forget", "lease", "let_all_go", "let_go", "recall", "remember"]

@@ -18,7 +18,6 @@ from typing import Any, Protocol
 import msgspec
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, inlineCallbacks, succeed
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -29,6 +28,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal, IPoller
+from change_hooks.journal.hold import Hold
 from change_hooks.pollers.base import Found, Looked, Poller
 from change_hooks.vcs.tools import Interruption, ToolError
 
@@ -36,6 +36,7 @@ from change_hooks.vcs.tools import Interruption, ToolError
 FOLDER = "change-hooks-pollers"
 #: How long a receiver that says nothing keeps a poller to itself, in seconds.
 LEASE = 60.0
+LOST = "another receiver looks now; nothing more of this look is stored"
 #: How soon to look when another receiver was looking as this one was told to, in seconds.
 BUSY = 5.0
 #: After so many looks in a row that failed in the same way it is an error, and not only a warning.
@@ -175,7 +176,7 @@ class Running:
             self._told = told
             log.debug("{name}: another receiver looks", name=self.name)
             return
-        hold = _Hold(journal, memory, self._reactor)
+        hold = Hold(journal, memory, self._reactor, LEASE, LOST)
         try:
             yield self._look_and_store(journal, memory, hold)
         except Busy:
@@ -185,7 +186,7 @@ class Running:
             yield hold.end()
 
     @inlineCallbacks
-    def _look_and_store(self, journal: IJournal, memory: str, hold: _Hold) -> Any:
+    def _look_and_store(self, journal: IJournal, memory: str, hold: Hold) -> Any:
         known = yield journal.recall(memory)
         state = None if known is None else msgspec.json.decode(known)
         pool = self._reactor.getThreadPool()
@@ -246,37 +247,6 @@ class Repetitions:
         """What is wrong in this look, and for how many looks that has been so."""
         self._counts = Counter({problem: self._counts[problem] + 1 for problem in problems})
         return list(self._counts.items())
-
-
-class _Hold:
-    """Keeps a lease while a look is going on."""
-
-    def __init__(self, journal: IJournal, name: str, clock: Any) -> None:
-        self._journal = journal
-        self._name = name
-        self._lost = False
-        self._renewing = LoopingCall(self._renew)
-        self._renewing.clock = clock
-        self._renewing.start(LEASE / 3, now=False)
-
-    def _renew(self) -> None:
-        self._journal.lease(self._name, LEASE).addCallbacks(self._renewed, lambda _: None)
-
-    def _renewed(self, held: bool) -> None:
-        self._lost = self._lost or not held
-
-    def check(self) -> None:
-        """See that nobody else looks.
-
-        :raises Unavailable: somebody may.
-        """
-        if self._lost:
-            raise Unavailable("another receiver looks now; nothing more of this look is stored")
-
-    def end(self) -> Deferred[None]:
-        """Let go of it."""
-        self._renewing.stop()
-        return self._journal.release(self._name).addErrback(lambda _: None)
 
 
 class Polling:

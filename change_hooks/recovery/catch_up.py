@@ -1,182 +1,208 @@
 """Finds the deliveries that a forge has in its log and the journal has not, and accepts them.
 
-Strategy: what is missing is found by joining the forge's ids with the journal. A watermark, kept in the
-journal, says up to when all is settled. It is written after everything else, and never passes an entry that
-could not be read or stored: a run that is killed is repeated, and the journal knows what it had stored.
+Strategy: what is missing is found by joining the forge's ids with the journal, and not by what the log says
+of how a delivery was answered. How far that has come (:mod:`~change_hooks.recovery.progress`) is written
+after everything else, and never passes what could not be read: a run that is killed is repeated, and the
+journal knows what it had stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from math import inf
+from typing import Any
 
 import msgspec
-from twisted.web.http_headers import Headers
 
-from change_hooks.core.change import RECOVERED, Change
-from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import DeliveryError
-from change_hooks.core.found import Found
-from change_hooks.forges.github_log import Detail, Logged
+from change_hooks.core.errors import Unavailable
+from change_hooks.forges.logged import Log, Logged
 from change_hooks.forges.rest import RestError
 from change_hooks.interfaces import IJournal
+from change_hooks.journal.hold import Hold
+from change_hooks.recovery.progress import OVERLAP, Progress, place, read_progress
+from change_hooks.recovery.recovered import REDELIVERED, Acceptance, Busy, Missing
 
-#: The way of what is recovered: fetched from the log, so without a signature.
-WAY = "api-replay"
 #: How the journal says that a delivery was answered of which nothing is missing.
 ACCEPTED = 202
-#: How far a run looks back without a watermark, in seconds.
+#: How far a run looks back that is the first, in seconds.
 FIRST = 86400.0
-#: How long an entry is left alone, and how far before the watermark a run begins, in seconds: entries
-#: appear in the log while they are delivered, and not quite in order.
-GRACE, OVERLAP = 120.0, 900.0
-#: For how long one receiver keeps the others from recovering, in seconds; renewed with each entry.
-LEASE = 120.0
-
-
-class Log(Protocol):
-    """A forge's log of deliveries."""
-
-    async def attempts(self, since: float) -> list[Logged]:
-        """All attempts since then; a :class:`RestError` when not all could be read."""
-
-    async def detail(self, number: str) -> Detail:
-        """What was sent in an attempt."""
-
-
-class Missing(msgspec.Struct, frozen=True):
-    """A delivery that the forge has and the journal has not.
-
-    :param outcome: ``missing`` (nothing was done), ``recovered``, ``ignored`` (it gives no change) or
-        ``failed``.
-    :param reason: why it failed, or gives no change.
-    """
-
-    endpoint: str
-    delivery: str
-    event: str
-    received: float
-    way: str
-    outcome: str
-    reason: str = ""
+#: How long an entry is left alone that may be on its way still, in seconds.
+GRACE = 120.0
+#: For how long one receiver keeps the others from recovering, in seconds, unless it renews that.
+LEASE = 60.0
 
 
 class CatchUp:
     """Recovers from one log to one endpoint.
 
-    :param endpoint: its name, which is the ``dialect`` of its deliveries.
-    :param source: what the log is of; the watermark is kept under it.
+    :param source: what the log is of; how far it was read is kept under it.
     :param handles: whether the endpoint does anything about an event.
-    :param found: the changes of a delivery.
-    :param routes: the names of the sinks that want something of these changes, and of those that do not.
-    :param now: seconds since the epoch.
+    :param redeliver: ask the forge to send what is missing, and fetch it when that does not help.
+    :param grace: see :data:`GRACE`.
     """
 
     def __init__(
         self,
-        endpoint: str,
         source: str,
         log: Log,
         journal: IJournal,
+        acceptance: Acceptance,
+        clock: Any,
         *,
         handles: Callable[[str], bool],
-        found: Callable[[Delivery], Awaitable[Found]],
-        routes: Callable[[list[Change]], tuple[Sequence[str], Sequence[str]]],
-        now: Callable[[], float],
+        redeliver: bool = False,
+        grace: float = GRACE,
     ) -> None:
-        self._endpoint = endpoint
-        self._name = f"recovery {endpoint} {source}"
+        self.endpoint = acceptance.endpoint
+        self.source = source
+        self.due: float | None = None
+        self._name = acceptance.name(source)
         self._log = log
         self._journal = journal
+        self._acceptance = acceptance
+        self._clock = clock
         self._handles = handles
-        self._found = found
-        self._routes = routes
-        self._now = now
+        self._redeliver = redeliver
+        self._grace = grace if log.timed else 0.0
 
-    async def run(self, since: float | None = None, *, dry: bool = False) -> AsyncIterator[Missing]:
-        """Recover what is missing, oldest first.
-
-        :param since: seconds since the epoch; None: since the watermark.
-        :param dry: only say what is missing.
-        :raises RestError: the log cannot be read, or another receiver is recovering from it.
-        :raises Unavailable: the journal cannot be used.
-        """
+    async def run(
+        self, since: float | None = None, *, dry: bool = False, unless: float | None = None
+    ) -> AsyncIterator[Missing]:
+        """See :meth:`~change_hooks.recovery.recovered.Runner.run`."""
         if not await self._journal.lease(self._name, LEASE):
-            raise RestError("another process is recovering from this log now")
+            raise Busy
+        hold = Hold(self._journal, self._name, self._clock, LEASE, "another process recovers now")
+        self._left: float | None = None
         try:
-            async for missing in self._run(since, dry):
-                yield missing
+            progress = read_progress(await self._journal.recall(self._name))
+            if unless is None or progress.looked < unless:
+                async for missing in self._run(progress, hold, since, dry):
+                    yield missing
+            self.due = min(filter(None, (self._left, progress.due)), default=None)
         finally:
-            await self._journal.release(self._name)
+            await hold.end()
 
-    async def _run(self, since: float | None, dry: bool) -> AsyncIterator[Missing]:
-        before = self._now() - GRACE
-        kept = await self._journal.recall(self._name)
-        marked = None if kept is None else msgspec.json.decode(kept, type=float)
-        start = since if since is not None else before - FIRST if marked is None else marked - OVERLAP
+    async def _run(
+        self, progress: Progress, hold: Hold, since: float | None, dry: bool
+    ) -> AsyncIterator[Missing]:
+        now = self._now()
+        before = now - self._grace if self._log.timed else inf
+        start = self._start(progress, since, now)
         attempts = await self._log.attempts(start)
-        settled = before
-        for entry in await self._missing(attempts, before):
-            missing = await self._settle(entry, dry)
-            if missing.outcome == "failed":
-                settled = min(settled, entry.at)
-            yield missing
-        if not dry and (marked is None or start <= marked):
-            await self._journal.remember(self._name, msgspec.json.encode(settled))
+        try:
+            async for missing in self._missing(
+                progress, hold, attempts, before, again=since is not None, dry=dry
+            ):
+                yield missing
+        except (RestError, Unavailable):
+            await self._keep(progress, dry)
+            raise
+        # A shorter time that was asked for says nothing about what came before it.
+        if start is None or progress.mark is None or start <= progress.mark:
+            read = max(map(place, attempts), default=progress.mark or 0.0)
+            progress.mark = before if self._log.timed else max(read, progress.mark or 0.0)
+            progress.looked = now
+        if any(entry.at > before for entry in attempts):
+            self._left = now + self._grace
+        progress.forget(timed=self._log.timed)
+        await self._keep(progress, dry)
 
-    async def _missing(self, attempts: Sequence[Logged], before: float) -> list[Logged]:
-        """The first attempt of each delivery that is missing, oldest first. That a request was refused, or
-        could not be stored, leaves a trace of its id, which anybody can claim: it says nothing here.
-        """
-        refused: set[str] = set()
-        first: dict[str, Logged] = {}
-        for entry in sorted(attempts, key=lambda entry: (entry.at, entry.number)):
-            first.setdefault(entry.delivery, entry)
-            if is_refusal(entry.status):
-                refused.add(entry.delivery)
-        wanted = [
-            entry
-            for entry in first.values()
-            if entry.at <= before and entry.delivery not in refused and self._handles(entry.event)
-        ]
-        statuses = await self._journal.find(self._endpoint, [entry.delivery for entry in wanted])
-        return [entry for entry in wanted if statuses.get(entry.delivery) != ACCEPTED]
+    def _start(self, progress: Progress, since: float | None, now: float) -> float | None:
+        if not self._log.timed:
+            return None if since is not None else progress.mark
+        if since is not None:
+            return since
+        return now - self._grace - FIRST if progress.mark is None else progress.mark - OVERLAP
 
-    async def _settle(self, entry: Logged, dry: bool) -> Missing:
-        missing = Missing(self._endpoint, entry.delivery, entry.event, entry.at, WAY, "missing")
+    async def _keep(self, progress: Progress, dry: bool) -> None:
+        if not dry:
+            await self._journal.remember(self._name, msgspec.json.encode(progress))
+
+    async def _missing(
+        self,
+        progress: Progress,
+        hold: Hold,
+        attempts: Sequence[Logged],
+        before: float,
+        *,
+        again: bool,
+        dry: bool,
+    ) -> AsyncIterator[Missing]:
+        """Settle the first attempt of each delivery that is missing, oldest first."""
+        statuses: dict[str, set[int]] = defaultdict(set)
+        first: dict[str, Logged] = {name: known.entry for name, known in progress.open.items()}
+        for entry in sorted(attempts, key=lambda entry: (place(entry), entry.number)):
+            statuses[entry.delivery].add(entry.status)
+            if entry.at <= before and (again or entry.delivery not in progress.settled):
+                first.setdefault(entry.delivery, entry)
+        wanted = sorted(
+            (e for e in first.values() if self._handles(e.event)), key=lambda e: (place(e), e.number)
+        )
+        names = [name for entry in wanted for name in (entry.delivery, *entry.also)]
+        came = await self._journal.find(self.endpoint, names)
+        for entry in wanted:
+            answered = {came[name] for name in (entry.delivery, *entry.also) if name in came}
+            if ACCEPTED in answered:
+                if progress.was_asked(entry):
+                    await self._journal.forget(asked_name(self.endpoint, entry.delivery))
+                    yield self._about(entry, REDELIVERED, "recovered")
+                progress.open.pop(entry.delivery, None)
+            elif any(is_refusal(status) for status in answered & statuses[entry.delivery]):
+                # It came, and we refused it: the forge and our own trace say the same. A trace alone is what
+                # anybody can leave, and a refusal alone may be that of a proxy before us.
+                progress.settle(entry)
+            elif again or progress.is_due(entry, self._now()):
+                hold.check()
+                missing = await self._settle(progress, entry, dry)
+                if missing is not None:
+                    yield missing
+
+    async def _settle(self, progress: Progress, entry: Logged, dry: bool) -> Missing | None:
+        missing = self._about(entry, self._log.way, "missing")
         if dry:
             return missing
-        await self._journal.lease(self._name, LEASE)
-        delivery = self._delivery(entry, await self._log.detail(entry.number))
+        if self._redeliver and await self._ask(progress, entry):
+            return self._about(entry, REDELIVERED, "asked")
         try:
-            found = await self._found(delivery)
-        except DeliveryError as error:
-            return msgspec.structs.replace(missing, outcome="failed", reason=error.message)
-        except Exception as error:
-            return msgspec.structs.replace(missing, outcome="failed", reason=type(error).__name__)
-        if not found:
-            return msgspec.structs.replace(missing, outcome="ignored", reason=found.reason)
-        changes = [recovered(change) for change in found]
-        await self._journal.append(delivery, changes, *self._routes(changes), about=found.about)
-        return msgspec.structs.replace(missing, outcome="recovered")
+            detail = await self._log.detail(entry.number)
+        except RestError as error:
+            if error.transient or error.status not in (200, 404, 410, 422):
+                raise
+            settled: Missing | None = msgspec.structs.replace(missing, outcome="failed", reason=str(error))
+        else:
+            settled = await self._acceptance.settle(missing, detail, self._now())
+        if settled is None or settled.outcome != "failed":
+            progress.settle(entry)
+        elif not progress.put_off(entry, self._now()):
+            return msgspec.structs.replace(settled, reason=f"{settled.reason} (given up)")
+        return settled
 
-    def _delivery(self, entry: Logged, detail: Detail) -> Delivery:
-        headers = Headers()
-        for name, value in detail.headers.items():
-            if not name.lower().startswith(("x-hub-signature", "content-")):
-                headers.addRawHeader(name, value)
-        headers.setRawHeaders("content-type", ["application/json"])
-        return Delivery(
-            b"POST",
-            f"/change_hook/{self._endpoint}".encode(),
-            headers,
-            msgspec.json.encode(detail.payload),
-            id=entry.delivery,
-            dialect=self._endpoint,
-            received=self._now(),
-            # The configured API gave it to our token.
-            verification="token",
-        )
+    async def _ask(self, progress: Progress, entry: Logged) -> bool:
+        """Ask the forge to send it. False: it is to be fetched."""
+        name = asked_name(self.endpoint, entry.delivery)
+        known = progress.open.get(entry.delivery)
+        if known is not None and known.tries >= 2:
+            await self._journal.forget(name)
+            return False
+        await self._journal.remember(name, b"1")
+        try:
+            asked = await self._log.again(entry.number)
+        except RestError as error:
+            if error.transient or error.status not in (400, 403, 404, 405, 422):
+                raise
+            asked = False
+        if not asked:
+            await self._journal.forget(name)
+            return False
+        return progress.put_off(entry, self._now(), asked=True)
+
+    def _about(self, entry: Logged, way: str, outcome: str) -> Missing:
+        return Missing(self.endpoint, entry.delivery, entry.event, entry.at, way, outcome)
+
+    def _now(self) -> float:
+        now: float = self._clock.seconds()
+        return now
 
 
 def is_refusal(status: int) -> bool:
@@ -184,9 +210,9 @@ def is_refusal(status: int) -> bool:
     return 400 <= status < 500 and status not in (408, 429)
 
 
-def recovered(change: Change) -> Change:
-    """*change*, with the way it came."""
-    return msgspec.structs.replace(change, properties={**change.properties, RECOVERED: WAY})
+def asked_name(endpoint: str, delivery: str) -> str:
+    """Under what the journal remembers that the forge was asked to send a delivery again."""
+    return f"asked {endpoint} {delivery}"
 
 
-__all__ = ["WAY", "CatchUp", "Missing", "is_refusal", "recovered"]
+__all__ = ["GRACE", "CatchUp", "asked_name", "is_refusal"]

@@ -9,11 +9,9 @@ from change_hooks.core.options import (
     Command,
     ForgeOptions,
     Options,
-    Source,
     nearest,
     option_names,
     read_options,
-    recover,
 )
 
 
@@ -91,27 +89,3 @@ def test_none_is_the_default_and_a_name_that_is_not_declared_is_given_back() -> 
 def test_the_nearest_name() -> None:
     assert nearest("secrt", ["token", "secret"]) == "; did you mean 'secret'?"
     assert nearest("x", ["token", "secret"]) == "; valid names are secret, token"
-
-
-def test_the_webhooks_to_recover_from_are_read() -> None:
-    assert recover({"from": ["o/r", {"repository": "o/s", "hook": 5}]}) == (Source("o/r"), Source("o/s", 5))
-
-
-@pytest.mark.parametrize(
-    ("value", "error"),
-    [
-        (["o/r"], "must be a dict"),
-        ({"from": "o/r"}, "must be a dict"),
-        ({"from": [], "every": 5}, "must be a dict"),
-        ({"from": [5]}, "must list"),
-        ({"from": [{"hook": 5}]}, "must list"),
-        ({"from": [{"repository": "o/r", "number": 5}]}, "must list"),
-        ({"from": ["o"]}, "write OWNER/NAME"),
-        ({"from": ["../r/x"]}, "write OWNER/NAME"),
-        ({"from": [{"repository": 5}]}, "must be a str"),
-        ({"from": [{"repository": "o/r", "hook": "5"}]}, "not a number"),
-    ],
-)
-def test_what_cannot_be_recovered_from_is_said(value: object, error: str) -> None:
-    with pytest.raises((TypeError, ValueError), match=error):
-        recover(value)

@@ -465,7 +465,7 @@ def test_a_mapping_with_an_unknown_key_is_an_error_that_names_it() -> None:
     ("options", "named"),
     [
         ({"secrt": "x"}, "unknown option 'secrt'; did you mean 'secret'"),
-        ({"colour": "x"}, "unknown option 'colour'; valid names are actions, allow, auth"),
+        ({"colour": "x"}, "unknown option 'colour'; valid names are actions, allow, api, auth"),
         ({"secret": 5}, "option 'secret' "),
         ({"secret": ""}, "option 'secret' is empty"),
         ({"project": 5}, "option 'project' must be a str"),

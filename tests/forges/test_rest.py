@@ -11,15 +11,14 @@ from treq.testing import StubTreq
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
+from change_hooks.forges.limits import asked_to_wait, retry_after
+from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import (
     RateLimited,
     Rest,
     RestError,
     Subject,
-    asked_to_wait,
-    by_number,
     names,
-    retry_after,
 )
 from change_hooks.forges.tokens import GivenToken, bearer, private_token
 from change_hooks.http_answers import Answer

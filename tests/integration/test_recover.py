@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import Server, configure, free_port, program
+from .conftest import Server, configure, eventually, free_port, program
 from .test_serve import curl, stored
 
 API = """
 import sys, time
 from twisted.internet import endpoints, reactor
+from twisted.internet.task import deferLater
 from twisted.web import server
-from tests.support.fake_github_hooks import FakeGitHubHooks
+from tests.support.fake_github_hooks import FakeGitHubHooks, sent_again
 
-api = FakeGitHubHooks("token t0ken", base=f"http://127.0.0.1:{sys.argv[1]}")
+port, pause, target = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+api = FakeGitHubHooks("token t0ken", base=f"http://127.0.0.1:{port}")
+api.pause = pause
+if target:
+    api.again = lambda item: sent_again(item, target, b"a long enough secret")
 for number in range(1, 301):
     api.attempt(f"guid-{number}", time.time() - 3600 + number)
-endpoints.serverFromString(reactor, f"tcp:{sys.argv[1]}:interface=127.0.0.1").listen(server.Site(api))
+endpoints.serverFromString(reactor, f"tcp:{port}:interface=127.0.0.1").listen(server.Site(api))
 reactor.run()
 """
+ALL = [f"{number:040x}" for number in range(1, 301)]
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[Server]:
-    folder = tmp_path / "api"
+def fake_api(folder: Path, pause: float = 0.0, target: str = "") -> Server:
+    """A small GitHub of 300 deliveries, none of which came.
+
+    :param pause: for each answer, in seconds.
+    :param target: where it sends again.
+    """
+    folder = folder / "api"
     folder.mkdir()
     (folder / "api.py").write_text(API)
     port = free_port()
@@ -37,21 +49,47 @@ def api(tmp_path: Path) -> Iterator[Server]:
     start = (
         f"import runpy, sys; sys.path.insert(0, {str(root)!r}); runpy.run_path('api.py', run_name='__main__')"
     )
-    running = Server([program("python"), "-c", start, str(port)], folder, port)
+    running = Server([program("python"), "-c", start, str(port), str(pause), target], folder, port)
     running.start()
+    return running
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Server]:
+    running = fake_api(tmp_path)
     yield running
     running.kill()
 
 
-def options(api: Server, token: str = "t0ken") -> str:
+def options(api: Server, token: str = "t0ken", **recover: Any) -> str:
     github: dict[str, Any] = {
         "secret": "a long enough secret",
         "strict": True,
         "token": token,
         "github_api_endpoint": f"http://127.0.0.1:{api.port}",
-        "recover": {"from": ["o/r"]},
+        "recover": {"from": ["o/r"], **recover},
     }
     return f"'change_hook_dialects': {{'github': {github!r}}}"
+
+
+def with_sink(options: str) -> str:
+    """And a sink that writes down the revisions of what it gets."""
+    take = "import json, sys; print(json.load(sys.stdin)['revision'], file=open('taken', 'a'))"
+    sink = {"sink": "command", "argv": [sys.executable, "-c", take], "per": "change"}
+    return f"{options}, 'change_hook_sinks': {{'taken': {sink!r}}}"
+
+
+def taken(folder: Path) -> list[str]:
+    file = folder / "taken"
+    return file.read_text().split() if file.exists() else []
+
+
+def recovered(folder: Path) -> list[tuple[str, str]]:
+    """The revisions that are stored, and how each came."""
+    found = [
+        (change["revision"], change["properties"].get("change_hook_recovered")) for change in stored(folder)
+    ]
+    return sorted(found)
 
 
 def recover(folder: Path, *more: str) -> tuple[int, list[dict[str, Any]], str]:
@@ -122,3 +160,97 @@ def test_an_endpoint_without_the_option_is_said(server: Callable[..., Server], t
     status, _, said = recover(tmp_path)
     assert status == 2
     assert "the option 'recover'" in said
+
+
+# By itself ----------------------------------------------------------------------------------------
+
+
+def test_a_server_that_was_down_gets_all_pushes_by_itself_once_and_in_order(
+    api: Server, server: Callable[..., Server], tmp_path: Path
+) -> None:
+    running = server(with_sink(options(api)))
+    eventually(lambda: len(taken(tmp_path)) >= 300)
+    assert taken(tmp_path) == ALL
+    assert running.stop() == 0
+    running.start()
+    assert curl(f"{running.url}/nothing")[0] == 404
+    assert running.stop() == 0
+    assert recovered(tmp_path) == [(revision, "api-replay") for revision in ALL]
+    assert taken(tmp_path) == ALL
+
+
+def test_a_server_killed_in_the_middle_of_a_recovery_goes_on(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    api = fake_api(tmp_path, pause=0.01)
+    running = server(options(api))
+    for least in (20, 120):
+        eventually(lambda: len(stored(tmp_path)) >= least)  # noqa: B023
+        running.kill()
+        assert len(stored(tmp_path)) < 300
+        running.start()
+    eventually(lambda: len(stored(tmp_path)) >= 300)
+    assert running.stop() == 0
+    assert [change["revision"] for change in stored(tmp_path)] == ALL
+    api.kill()
+
+
+def test_a_server_ends_while_it_recovers(server: Callable[..., Server], tmp_path: Path) -> None:
+    api = fake_api(tmp_path, pause=0.1)
+    running = server(options(api))
+    eventually(lambda: stored(tmp_path))
+    assert running.stop() == 0
+    assert "Traceback" not in running.log.read_text()
+    assert 0 < len(stored(tmp_path)) < 300
+    api.kill()
+
+
+def test_what_the_forge_sends_again_is_verified_like_every_other(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    running = server("'change_hook_dialects': {'base': True}")
+    assert running.stop() == 0
+    api = fake_api(tmp_path, target=f"{running.url}/github")
+    configure(tmp_path, options(api, via="redeliver", every=10), running.port)
+    running.start()
+    eventually(lambda: len(stored(tmp_path)) >= 300)
+    assert running.stop() == 0
+    assert recovered(tmp_path) == [(revision, "redelivered") for revision in ALL]
+    lines = subprocess.run(
+        [program("change-hooks"), "deliveries", "hooks.cfg", "--json"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    ).stdout.splitlines()
+    assert {json.loads(line)["verification"] for line in lines} == {"signature"}
+    api.kill()
+
+
+def test_workers_recover_once(api: Server, server: Callable[..., Server], tmp_path: Path) -> None:
+    running = server(options(api, every=10), options=("--workers", "3"))
+    eventually(lambda: len(stored(tmp_path)) >= 300)
+    assert running.stop() == 0
+    assert [change["revision"] for change in stored(tmp_path)] == ALL
+
+
+def test_a_receiver_without_an_open_port(api: Server, tmp_path: Path) -> None:
+    """It listens on a socket in the folder alone, and gets what was pushed while it runs, too."""
+    configure(tmp_path, with_sink(options(api, every=10)), 0, endpoint="unix:hooks.sock")
+    with (tmp_path / "server.log").open("wb") as log:
+        running = subprocess.Popen(
+            [program("change-hooks"), "serve", "hooks.cfg"], cwd=tmp_path, stdout=log, stderr=log
+        )
+    try:
+        eventually(lambda: len(taken(tmp_path)) >= 300)
+        opened = subprocess.run(
+            ["ls", "-l", f"/proc/{running.pid}/fd"], check=True, capture_output=True, text=True
+        )
+        inodes = set(re.findall(r"socket:\[(\d+)\]", opened.stdout))
+        listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        assert not [fields for fields in listening if fields[3] == "0A" and fields[9] in inodes]
+        curl("-X", "POST", "-H", "Authorization: token t0ken", f"http://127.0.0.1:{api.port}/push")
+        eventually(lambda: len(taken(tmp_path)) > 300)
+        assert taken(tmp_path) == [*ALL, f"{301:040x}"]
+    finally:
+        running.terminate()
+        assert running.wait(30) == 0

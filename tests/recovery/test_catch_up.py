@@ -1,204 +1,148 @@
-"""What is missing, what becomes of it, and where the watermark stands after it."""
+"""What is missing, what becomes of it, and how far a log counts as read after it."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import pytest
-from treq.testing import StubTreq
-from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
-from twisted.internet.task import Clock
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from twisted.internet.defer import ensureDeferred
 
 from change_hooks.core.change import Change
-from change_hooks.core.errors import BadPayload, Unavailable
-from change_hooks.core.found import About, Found
-from change_hooks.forges.github import GitHub
-from change_hooks.forges.github_log import PAGES, GitHubLog
+from change_hooks.core.errors import Unavailable
+from change_hooks.core.recovering import Source
+from change_hooks.forges.github_log import PAGES
 from change_hooks.forges.rest import RestError
-from change_hooks.recovery.catch_up import GRACE, CatchUp, Missing
+from change_hooks.journal.in_memory import MemoryJournal
+from change_hooks.recovery.catch_up import GRACE
+from change_hooks.recovery.progress import PAUSES
+from change_hooks.recovery.recovered import Busy
 from tests.conftest import result_of
-from tests.support.fake_api import Say
+from tests.support.fake_api import Asked, Say
 from tests.support.fake_github_hooks import FakeGitHubHooks
-
-NOW = 1_800_000_000.0
-NAME = "recovery github o/r"
-
-
-class Store:
-    """A journal, as far as it is needed."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, Any] = {}
-        self.memory: dict[str, bytes] = {}
-        self.free = True
-        self.held: set[str] = set()
-        self.full_after: int | None = None
-        self.traced: dict[str, int] = {}
-
-    def append(self, delivery: Any, changes: Any, sinks: Any, unwanted: Any, *, about: Any) -> Deferred[Any]:
-        if self.full_after is not None and len(self.stored) >= self.full_after:
-            return fail(Unavailable("the disk is full"))
-        self.stored.setdefault(delivery.id, (delivery, changes, (sinks, unwanted, about)))
-        return succeed(None)
-
-    def remember(self, name: str, value: bytes) -> Deferred[None]:
-        self.memory[name] = value
-        return succeed(None)
-
-    def recall(self, name: str) -> Deferred[bytes | None]:
-        return succeed(self.memory.get(name))
-
-    def lease(self, name: str, seconds: float) -> Deferred[bool]:
-        if self.free:
-            self.held.add(name)
-        return succeed(self.free)
-
-    def find(self, dialect: str, ids: list[str]) -> Deferred[dict[str, int]]:
-        found = {**self.traced, **dict.fromkeys(self.stored, 202)}
-        return succeed({name: found[name] for name in ids if name in found})
-
-    def release(self, name: str) -> Deferred[None]:
-        self.held.discard(name)
-        return succeed(None)
-
-
-class Rig:
-    def __init__(self, hook: int | None = None) -> None:
-        self.forge = FakeGitHubHooks("token T")
-        self.store = Store()
-        self.clock = Clock()
-        self.clock.advance(NOW)
-        self.hook = hook
-        self.token = "T"
-        self.broken: set[str] = set()
-
-    async def found(self, delivery: Any) -> Found:
-        payload = msgspec.json.decode(delivery.body)
-        if delivery.id in self.broken:
-            raise BadPayload("$.ref", "is missing")
-        if delivery.id == "bug":
-            raise KeyError("x")
-        if delivery.id == "nothing":
-            return Found(reason="nothing to do")
-        change = Change(revision=payload["after"], properties={"a": 1})
-        return Found([change], about=About("push", "o/r", "main", "ann"))
-
-    def run(self, since: float | None = None, *, dry: bool = False) -> list[Missing]:
-        options = SimpleNamespace(token=self.token, github_api_endpoint=None)
-        rest = GitHub(options, StubTreq(self.forge), self.clock).rest
-        catch_up = CatchUp(
-            "github",
-            "o/r",
-            GitHubLog(rest, "o/r", self.hook, "/change_hook/github"),
-            self.store,
-            handles=lambda event: event == "push",
-            found=self.found,
-            routes=lambda changes: (("a",), ("b",)),
-            now=self.clock.seconds,
-        )
-
-        async def collected() -> list[Missing]:
-            return [missing async for missing in catch_up.run(since, dry=dry)]
-
-        try:
-            return result_of(ensureDeferred(collected()))
-        finally:
-            assert not self.store.held
-
-    def watermark(self) -> float | None:
-        kept = self.store.memory.get(NAME)
-        return None if kept is None else msgspec.json.decode(kept)
+from tests.support.recovering import NOW, Recovering
 
 
 def test_what_is_missing_is_recovered_once_and_oldest_first() -> None:
-    rig = Rig()
+    rig = Recovering()
     for number in range(250):
-        rig.forge.attempt(f"g{number}", NOW - 5000 + number)
+        rig.api.attempt(f"g{number}", NOW - 5000 + number)
     found = rig.run()
     assert [missing.delivery for missing in found] == [f"g{number}" for number in range(250)]
     assert {missing.outcome for missing in found} == {"recovered"}
-    delivery, changes, routed = rig.store.stored["g7"]
-    assert changes == [
-        Change(revision=f"{8:040x}", properties={"a": 1, "change_hook_recovered": "api-replay"})
-    ]
-    assert (delivery.dialect, delivery.verification) == ("github", "token")
-    assert routed == (("a",), ("b",), About("push", "o/r", "main", "ann"))
-    assert delivery.getHeader("x-github-event") == "push"
-    assert delivery.getHeader("x-hub-signature-256") is None
-    assert rig.watermark() == NOW - GRACE
+    assert rig.ids() == [f"g{number}" for number in range(250)]
+    stored = rig.stored()[7]
+    assert (stored.dialect, stored.verification, stored.recovered) == ("github", "token", "api-replay")
+    assert stored.sinks == {"a": "waiting", "b": "unwanted"}
+    assert (stored.repository, stored.branch, stored.author, stored.event) == ("o/r", "main", "ann", "push")
+    whole = rig.journal.reader().whole(stored.seq)
+    properties = {"a": 1, "change_hook_recovered": "api-replay"}
+    assert whole.changes == [Change(revision=f"{8:040x}", properties=properties)]
+    assert whole.delivery is not None
+    assert whole.delivery.getHeader("x-github-event") == "push"
+    assert whole.delivery.getHeader("x-hub-signature-256") is None
     assert rig.run() == []
 
 
-@pytest.mark.parametrize("statuses", [(0,), (502,), (429,), (408,), (200,), (503, 0)])
+@pytest.mark.parametrize("statuses", [(0,), (502,), (429,), (408,), (200,), (503, 0), (403,), (404,)])
 def test_what_the_journal_lacks_is_missing_whatever_the_forge_was_answered(statuses: tuple[int, ...]) -> None:
-    rig = Rig()
+    """Also a 4xx: one that we know nothing of is that of a proxy before us."""
+    rig = Recovering()
     for status in statuses:
-        rig.forge.attempt("g", NOW - 1000, status)
-    assert [missing.outcome for missing in rig.run()] == ["recovered"]
+        rig.api.attempt("g", NOW - 1000, status)
+    assert rig.outcomes() == {"g": "recovered"}
 
 
 def test_what_the_journal_has_is_not_missing_though_the_forge_says_that_it_failed() -> None:
-    rig = Rig()
-    rig.forge.attempt("g", NOW - 1000, 504)
-    rig.store.stored["g"] = ()
+    rig = Recovering()
+    rig.api.attempt("g", NOW - 1000, 504)
+    rig.came("g")
     assert rig.run() == []
 
 
-@pytest.mark.parametrize("status", [403, 503])
-def test_a_trace_of_a_request_is_not_a_delivery(status: int) -> None:
-    rig = Rig()
-    rig.forge.attempt("g1", NOW - 1000)
-    rig.store.traced["g1"] = status
-    assert [(missing.delivery, missing.outcome) for missing in rig.run()] == [("g1", "recovered")]
+@pytest.mark.parametrize(("traced", "said"), [(403, 0), (503, 503), (503, 0), (403, 502), (400, 403)])
+def test_a_trace_of_a_request_is_not_a_delivery(traced: int, said: int) -> None:
+    rig = Recovering()
+    rig.api.attempt("g", NOW - 1000, said)
+    rig.came("g", traced)
+    assert rig.outcomes() == {"g": "recovered"}
+
+
+@pytest.mark.parametrize("status", [400, 403, 413])
+def test_what_we_refused_is_not_asked_for_again(status: int) -> None:
+    """The forge and our own trace say so, both."""
+    rig = Recovering()
+    rig.api.attempt("g", NOW - 1000, status)
+    rig.came("g", status)
+    assert rig.run() == []
+    rig.api.asked.clear()
+    assert rig.run() == []
+    assert not any(path.endswith("/deliveries/1") for path in rig.api.paths())
 
 
 def test_what_was_ignored_when_it_came_is_not_missing() -> None:
-    rig = Rig()
-    rig.forge.attempt("g1", NOW - 1000)
-    rig.store.traced["g1"] = 202
-    assert rig.run() == []
-
-
-def test_what_was_refused_is_not_asked_for_again() -> None:
-    rig = Rig()
-    rig.forge.attempt("g", NOW - 1000, 403)
+    rig = Recovering()
+    rig.api.attempt("g", NOW - 1000)
+    rig.ignored("g")
     assert rig.run() == []
 
 
 def test_an_event_that_is_not_handled_costs_no_request() -> None:
-    rig = Rig()
-    rig.forge.attempt("g", NOW - 1000, event="star")
+    rig = Recovering()
+    rig.api.attempt("g", NOW - 1000, event="star")
     assert rig.run() == []
-    assert not any(path.endswith("/deliveries/1") for path in rig.forge.paths())
+    assert not any(path.endswith("/deliveries/1") for path in rig.api.paths())
 
 
 def test_what_is_just_being_delivered_is_left_alone() -> None:
-    rig = Rig()
-    rig.forge.attempt("g", NOW - GRACE + 1)
+    rig = Recovering()
+    rig.api.attempt("g", NOW - GRACE + 1)
     assert rig.run() == []
+    assert rig.catch_up.due == NOW + GRACE
     rig.clock.advance(GRACE)
-    assert [missing.outcome for missing in rig.run()] == ["recovered"]
+    assert rig.outcomes() == {"g": "recovered"}
+    assert rig.catch_up.due is None
 
 
-def test_a_delivery_without_changes_is_settled() -> None:
-    rig = Rig()
-    rig.forge.attempt("nothing", NOW - 1000)
-    assert [missing.outcome for missing in rig.run()] == ["ignored"]
-    assert rig.watermark() == NOW - GRACE
+def test_a_delivery_without_changes_is_fetched_once() -> None:
+    rig = Recovering()
+    rig.api.attempt("nothing", NOW - 200)
+    assert rig.outcomes() == {"nothing": "ignored"}
+    rig.api.asked.clear()
+    for _ in range(5):
+        rig.clock.advance(100)
+        assert rig.run() == []
+    assert not any(path.endswith("/deliveries/1") for path in rig.api.paths())
 
 
-def test_one_that_fails_stops_no_other_and_holds_the_watermark() -> None:
-    rig = Rig()
+def test_one_that_fails_stops_no_other_and_is_tried_again_by_itself() -> None:
+    rig = Recovering()
     rig.broken.add("bad")
-    rig.forge.attempt("bad", NOW - 3000)
-    rig.forge.attempt("bug", NOW - 2500)
-    rig.forge.attempt("good", NOW - 2000)
+    rig.api.attempt("bad", NOW - 3000)
+    rig.api.attempt("bug", NOW - 2500)
+    rig.api.attempt("good", NOW - 2000)
     found = rig.run()
     assert [missing.outcome for missing in found] == ["failed", "failed", "recovered"]
     assert "$.ref" in found[0].reason and found[1].reason == "KeyError"
-    assert rig.watermark() == NOW - 3000
+    assert rig.catch_up.due == NOW + PAUSES[0]
+    assert rig.run() == []
+    rig.broken.clear()
+    rig.clock.advance(PAUSES[0])
+    assert rig.outcomes() == {"bad": "recovered", "bug": "failed"}
+
+
+def test_one_that_fails_again_and_again_is_given_up() -> None:
+    rig = Recovering()
+    rig.api.attempt("bug", NOW - 3000)
+    reasons = []
+    for pause in (*PAUSES, 1e6):
+        reasons += [missing.reason for missing in rig.run()]
+        rig.clock.advance(pause)
+    assert reasons == ["KeyError"] * 4 + ["KeyError (given up)"]
+    assert rig.run() == []
+    # Whoever asks for that time again gets it.
+    assert rig.outcomes(NOW - 4000) == {"bug": "failed"}
 
 
 @pytest.mark.parametrize(
@@ -208,101 +152,235 @@ def test_one_that_fails_stops_no_other_and_holds_the_watermark() -> None:
         [None, Say(status=429, headers={"Retry-After": "30"})],
         [None, Say([{"id": 1}])],
         [None, None, Say(status=500)],
-        [None, None, Say({"request": {}})],
+        [None, None, Say(status=401)],
         [Say([])],
         [Say(status=401)],
     ],
 )
-def test_no_error_of_the_forge_moves_the_watermark(said: list[Say | None]) -> None:
-    rig = Rig()
-    rig.forge.attempt("g", NOW - 1000)
-    rig.forge.instead = said
+def test_after_an_error_of_the_forge_nothing_is_passed_over(said: list[Say | None]) -> None:
+    rig = Recovering()
+    rig.api.attempt("g", NOW - 80_000)
+    rig.api.instead = said
     with pytest.raises(RestError):
         rig.run()
-    assert rig.watermark() is None and not rig.store.stored
+    assert not rig.stored()
     rig.clock.advance(60)
-    assert [missing.outcome for missing in rig.run()] == ["recovered"]
+    assert rig.outcomes() == {"g": "recovered"}
+
+
+@pytest.mark.parametrize("said", [Say({"request": {}}), Say({"message": "Not Found"}, 404)])
+def test_an_entry_without_details_costs_itself_alone(said: Say) -> None:
+    rig = Recovering(source=Source("o/r", hook=5))
+    rig.api.attempt("gone", NOW - 1000)
+    rig.api.attempt("there", NOW - 900)
+    rig.api.instead = [None, said]
+    assert rig.outcomes() == {"gone": "failed", "there": "recovered"}
+    rig.clock.advance(PAUSES[0])
+    assert rig.outcomes() == {"gone": "recovered"}
 
 
 def test_an_error_in_the_middle_of_paging_moves_nothing() -> None:
-    rig = Rig(hook=5)
+    rig = Recovering(source=Source("o/r", hook=5))
     for number in range(150):
-        rig.forge.attempt(f"g{number}", NOW - 5000 + number)
-    rig.forge.instead = [None, Say(status=502)]
+        rig.api.attempt(f"g{number}", NOW - 80_000 + number)
+    rig.api.instead = [None, Say(status=502)]
     with pytest.raises(RestError):
         rig.run()
-    assert rig.watermark() is None and not rig.store.stored
+    assert not rig.stored()
+    assert len(rig.run()) == 150
+
+
+def test_an_error_in_the_middle_of_the_details_costs_none_of_those_before() -> None:
+    rig = Recovering(source=Source("o/r", hook=5))
+    rig.api.attempt("nothing", NOW - 2000)
+    rig.api.attempt("a", NOW - 1000)
+    rig.api.attempt("b", NOW - 900)
+    rig.api.instead = [None, None, None, Say(status=503)]
+    with pytest.raises(RestError):
+        rig.run()
+    assert rig.ids() == ["a"]
+    rig.api.asked.clear()
+    assert rig.outcomes() == {"b": "recovered"}
+    assert [path.rpartition("/")[2] for path in rig.api.paths()] == ["deliveries", "3"]
+
+
+def test_a_log_that_grows_while_it_is_read_is_read_without_a_gap() -> None:
+    rig = Recovering(source=Source("o/r", hook=5))
+    for number in range(250):
+        rig.api.attempt(f"g{number}", NOW - 5000 + number)
+    true = rig.api.deliveries
+
+    def growing(asked: Asked) -> Any:
+        said = true(asked)
+        rig.api.attempt(f"new{len(rig.api.log)}", NOW - 1000)
+        return said
+
+    rig.api.routes = [
+        (method, pattern, growing if answer == true else answer) for method, pattern, answer in rig.api.routes
+    ]
+    assert len(rig.run()) == 250
+    assert set(rig.outcomes()) >= {"new250", "new251", "new252"}
 
 
 def test_a_page_of_another_host_is_not_fetched() -> None:
-    rig = Rig(hook=5)
-    rig.forge.base = "https://evil.example"
+    rig = Recovering(source=Source("o/r", hook=5))
+    rig.api.base = "https://evil.example"
     for number in range(150):
-        rig.forge.attempt(f"g{number}", NOW - 5000 + number)
+        rig.api.attempt(f"g{number}", NOW - 5000 + number)
     with pytest.raises(RestError, match="another address"):
         rig.run()
-    assert rig.watermark() is None
+    assert not rig.stored()
 
 
 def test_a_log_of_too_many_pages_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("change_hooks.forges.github_log.PAGES", 2)
-    rig = Rig(hook=5)
+    rig = Recovering(source=Source("o/r", hook=5))
     for number in range(250):
-        rig.forge.attempt(f"g{number}", NOW - 5000 + number)
+        rig.api.attempt(f"g{number}", NOW - 5000 + number)
     with pytest.raises(RestError, match="more than 2 pages"):
         rig.run()
-    assert rig.watermark() is None and PAGES > 2
+    assert not rig.stored() and PAGES > 2
 
 
-def test_only_the_pages_since_the_watermark_are_read() -> None:
-    rig = Rig(hook=5)
+def test_only_the_pages_since_the_last_run_are_read_and_nothing_new_costs_one_conditional_request() -> None:
+    rig = Recovering(source=Source("o/r", hook=5))
     for number in range(250):
-        rig.forge.attempt(f"g{number}", NOW - 80000 + number)
+        rig.api.attempt(f"g{number}", NOW - 80_000 + number)
     rig.run()
-    rig.forge.asked.clear()
+    rig.api.asked.clear()
     assert rig.run() == []
-    assert len(rig.forge.asked) == 1
+    (asked,) = rig.api.asked
+    assert asked.headers["if-none-match"] == '"250-0"'
 
 
-def test_a_journal_that_is_full_stops_the_run_and_holds_the_watermark() -> None:
-    rig = Rig()
+def test_a_journal_that_is_full_stops_the_run_and_loses_nothing() -> None:
+    rig = Recovering()
     for number in range(3):
-        rig.forge.attempt(f"g{number}", NOW - 1000 + number)
-    rig.store.full_after = 1
+        rig.api.attempt(f"g{number}", NOW - 80_000 + number)
+    rig.room = 1
     with pytest.raises(Unavailable):
         rig.run()
-    assert rig.watermark() is None and list(rig.store.stored) == ["g0"]
-    rig.store.full_after = None
-    assert [missing.delivery for missing in rig.run()] == ["g1", "g2"]
+    assert rig.ids() == ["g0"]
+    rig.room = None
+    assert rig.outcomes() == {"g1": "recovered", "g2": "recovered"}
 
 
 def test_a_dry_run_changes_nothing() -> None:
-    rig = Rig()
-    rig.forge.attempt("g", NOW - 1000)
-    assert [missing.outcome for missing in rig.run(dry=True)] == ["missing"]
-    assert not rig.store.stored and rig.watermark() is None
+    rig = Recovering()
+    rig.api.attempt("g", NOW - 80_000)
+    assert rig.outcomes(dry=True) == {"g": "missing"}
+    assert not rig.stored()
+    assert rig.outcomes() == {"g": "recovered"}
 
 
-def test_since_reaches_back_and_a_shorter_time_moves_no_watermark() -> None:
-    rig = Rig()
-    rig.forge.attempt("old", NOW - 200_000)
+def test_since_reaches_back_and_a_shorter_time_passes_over_nothing() -> None:
+    rig = Recovering()
+    rig.api.attempt("old", NOW - 200_000)
     assert rig.run() == []
-    before = rig.watermark()
+    rig.api.attempt("between", NOW + 1000)
     rig.clock.advance(5000)
     assert rig.run(NOW + 4000) == []
-    assert rig.watermark() == before
-    assert [missing.delivery for missing in rig.run(NOW - 250_000)] == ["old"]
+    assert rig.outcomes() == {"between": "recovered"}
+    assert rig.outcomes(NOW - 250_000) == {"old": "recovered"}
 
 
 def test_one_receiver_at_a_time() -> None:
-    rig = Rig()
-    rig.store.free = False
-    with pytest.raises(RestError, match="another process"):
-        rig.run()
+    rig = Recovering()
+    other = MemoryJournal(rig.journal.store, clock=rig.clock.seconds)
+    result_of(other.open())
+    result_of(other.lease("recovery github o/r", 10.0))
+    with pytest.raises(Busy, match="another process"):
+        result_of(ensureDeferred(anext(rig.catch_up.run())))
+
+
+def test_what_another_receiver_has_just_looked_at_is_not_looked_at_again() -> None:
+    rig = Recovering()
+    rig.run()
+    rig.api.asked.clear()
+    assert rig.run(unless=NOW) == []
+    assert rig.api.asked == []
+    rig.api.attempt("g", NOW - 1000)
+    assert len(rig.run(unless=NOW + 1)) == 1
 
 
 def test_two_hooks_with_the_same_path_are_told() -> None:
-    rig = Rig()
-    rig.forge.hooks *= 2
+    rig = Recovering()
+    rig.api.hooks *= 2
     with pytest.raises(RestError, match="2 webhooks"):
         rig.run()
+
+
+# Asking the forge to send again -------------------------------------------------------------------
+
+
+def test_what_is_missing_is_asked_for_and_settled_when_it_has_come() -> None:
+    rig = Recovering(redeliver=True)
+    asked: list[str] = []
+    rig.api.again = lambda item: asked.append(item["guid"])
+    rig.api.attempt("g", NOW - 1000)
+    assert [(m.way, m.outcome) for m in rig.run()] == [("redelivered", "asked")]
+    assert rig.catch_up.due == NOW + PAUSES[0]
+    assert rig.run() == [] and asked == ["g"]
+    rig.came("g")
+    assert [(m.way, m.outcome) for m in rig.run()] == [("redelivered", "recovered")]
+    assert rig.run() == []
+    assert result_of(rig.journal.recall("asked github g")) is None
+
+
+def test_what_does_not_come_though_it_was_asked_for_twice_is_fetched() -> None:
+    rig = Recovering(redeliver=True)
+    rig.api.attempt("g", NOW - 1000)
+    ways = []
+    for pause in PAUSES:
+        ways += [(m.way, m.outcome) for m in rig.run()]
+        rig.clock.advance(pause)
+    assert ways == [("redelivered", "asked"), ("redelivered", "asked"), ("api-replay", "recovered")]
+
+
+@pytest.mark.parametrize("status", [403, 404, 422])
+def test_what_may_not_be_asked_for_is_fetched(status: int) -> None:
+    rig = Recovering(redeliver=True)
+    rig.api.attempt("g", NOW - 1000)
+    rig.api.instead = [None, None, Say(status=status)]
+    assert [(m.way, m.outcome) for m in rig.run()] == [("api-replay", "recovered")]
+
+
+def test_a_limit_while_asking_stops_the_run_and_keeps_what_was_asked() -> None:
+    rig = Recovering(source=Source("o/r", hook=5), redeliver=True)
+    rig.api.attempt("a", NOW - 1000)
+    rig.api.attempt("b", NOW - 900)
+    rig.api.instead = [None, None, Say(status=429, headers={"Retry-After": "30"})]
+    with pytest.raises(RestError):
+        rig.run()
+    rig.clock.advance(31)
+    assert rig.outcomes() == {"b": "asked"}
+
+
+# Organizations and Apps ---------------------------------------------------------------------------
+
+
+def test_the_webhook_of_an_organization() -> None:
+    api = FakeGitHubHooks("token T", owner="orgs/acme")
+    rig = Recovering(api, Source(organization="acme"))
+    for number in range(150):
+        api.attempt(f"g{number}", NOW - 5000 + number)
+    assert len(rig.run()) == 150
+    assert "/orgs/acme/hooks" in api.paths()
+
+
+def test_the_webhook_of_an_app() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    api = FakeGitHubHooks(owner="app/hook")
+    rig = Recovering(api, Source(app=True), token={"app": 7, "key": pem})
+    api.attempt("g", NOW - 5000)
+    assert rig.outcomes() == {"g": "recovered"}
+    assert {path for path in api.paths() if "hooks" in path} == set()
+    assert all(asked.headers["authorization"].count(".") == 2 for asked in api.asked)
+
+
+def test_the_webhook_of_an_app_needs_its_token() -> None:
+    with pytest.raises(RestError, match="App's own token"):
+        Recovering(source=Source(app=True)).run()

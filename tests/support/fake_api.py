@@ -52,6 +52,8 @@ class FakeApi(Resource):
         super().__init__()
         self.token = token
         self.asked: list[Asked] = []
+        #: How long each answer takes, in seconds of the reactor's clock.
+        self.pause = 0.0
         #: Answers that are given instead of the true ones, in order; None: the true one.
         self.instead: list[Say | None] = []
         self.routes: list[tuple[str, re.Pattern[str], Route]] = []
@@ -79,10 +81,17 @@ class FakeApi(Resource):
         request.setResponseCode(said.status)
         for name, value in said.headers.items():
             request.setHeader(name.encode(), value.encode())
-        if said.body is not None:
-            return said.body
-        request.setHeader(b"content-type", b"application/json")
-        return b"" if said.value is None else json.dumps(said.value).encode()
+        body = said.body
+        if body is None:
+            request.setHeader(b"content-type", b"application/json")
+            body = b"" if said.value is None else json.dumps(said.value).encode()
+        if not self.pause:
+            return body
+        from twisted.internet import reactor
+
+        later: Any = reactor
+        later.callLater(self.pause, lambda: (request.write(body), request.finish()))
+        return NOT_DONE_YET
 
     def _true(self, asked: Asked) -> Say:
         if self.token is not None and asked.headers.get(self.token_header) != self.token:

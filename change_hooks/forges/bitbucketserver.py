@@ -1,0 +1,103 @@
+"""The REST API of Bitbucket Data Center.
+
+Source: Atlassian, "Bitbucket Data Center REST API": "Repository", "Project".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from change_hooks.core.change import person
+from change_hooks.core.events import Commit, RefUpdate, Repository
+from change_hooks.dialects.payloads.bitbucketserver import RepositoryShape
+from change_hooks.forges.forge import MOST_COMMITS, Forge, about, mapping, shaped_as, text
+from change_hooks.forges.paging import by_start
+from change_hooks.forges.rest import RestError, Subject, names
+from change_hooks.forges.tokens import basic_or_bearer
+
+PAGE, PAGES = 100, 30
+
+
+class BitbucketServer(Forge):
+    """Asks Bitbucket Data Center. The token is an HTTP access token, or ``user:password``."""
+
+    name = "bitbucketserver"
+    api_path = "/rest/api/latest"
+    scheme = staticmethod(basic_or_bearer)
+    supports = frozenset({"complete"})
+    git_user = "x-token-auth"
+    push_event = tag_event = "repo:refs_changed"
+
+    def __init__(self, options: Any, http: Any = None, clock: Any = None, **more: Any) -> None:
+        super().__init__(options, http, clock, **more)
+        self.server = getattr(options, "server_url", "") or self.base
+
+    def repository_path(self, full_name: str) -> Sequence[str]:
+        """See :meth:`Forge.repository_path`."""
+        return repository_path(full_name)
+
+    async def commits(self, update: RefUpdate) -> list[Commit]:
+        """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one."""
+        found, _ = await self.rest.all(
+            *repository_path(update.repository.full_name),
+            "commits",
+            pager=by_start,
+            most=MOST_COMMITS // PAGE,
+            query={"since": update.before or "", "until": update.after or "", "limit": str(PAGE)},
+            about=about(update),
+        )
+        page = update.repository.urls.get("html") or ""
+        return [_commit(item, page) for item in reversed(found) if text(item, "id")]
+
+    async def commit(self, repository: Repository, revision: str) -> Commit:
+        """See :meth:`Forge.commit`."""
+        path = (*repository_path(repository.full_name), "commits", revision)
+        got = await self.rest.get(*path, about=Subject(repository.full_name or ""))
+        if text(got.value, "id") is None:
+            raise RestError("the answer holds no commit", 200)
+        return _commit(got.value, repository.urls.get("html") or "")
+
+    async def commit_files(self, repository: Repository, revision: str) -> list[str]:
+        """See :meth:`Forge.commit_files`."""
+        found, _ = await self.rest.all(
+            *repository_path(repository.full_name),
+            *("commits", revision, "changes"),
+            pager=by_start,
+            most=PAGES,
+            query={"limit": str(PAGE)},
+            about=Subject(repository.full_name or ""),
+        )
+        paths = (text(item, side, "toString") for item in found for side in ("srcPath", "path"))
+        return list(dict.fromkeys(path for path in paths if path))
+
+    async def repository(self, full_name: str) -> Repository:
+        """See :meth:`Forge.repository`."""
+        got = await self.rest.get(*repository_path(full_name), about=Subject(full_name))
+        return shaped_as(RepositoryShape, got.value).repository(self.server)
+
+
+def repository_path(full_name: str | None) -> tuple[str, ...]:
+    """The path of ``PROJECT/name``, or of ``~user/name``.
+
+    :raises RestError: it is not such a name.
+    """
+    project, name = names(full_name)
+    return "projects", project, "repos", name
+
+
+def _commit(item: Any, page: str) -> Commit:
+    stamp = mapping(item).get("authorTimestamp")
+    author = person(text(item, "author", "name"), text(item, "author", "emailAddress"))
+    committer = person(text(item, "committer", "name"), text(item, "committer", "emailAddress"))
+    return Commit(
+        id=text(item, "id") or "",
+        message=text(item, "message"),
+        author=author,
+        committer=committer if committer not in ("", author) else None,
+        when=stamp // 1000 if type(stamp) is int else None,
+        url=f"{page}commits/{text(item, 'id')}" if page else "",
+    )
+
+
+__all__ = ["BitbucketServer", "repository_path"]

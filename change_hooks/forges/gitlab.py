@@ -1,0 +1,140 @@
+"""GitLab's REST API.
+
+Source: GitLab, "Commits API", "Projects API", "Merge requests API".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from change_hooks.core.change import person
+from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository, Side
+from change_hooks.core.payload import epoch
+from change_hooks.dialects.payloads.gitlab import Project, repository
+from change_hooks.forges.forge import MOST_COMMITS, Forge, about, mapping, shaped_as, text, texts
+from change_hooks.forges.paging import by_number
+from change_hooks.forges.rest import RestError, Subject, names
+from change_hooks.forges.tokens import private_token
+
+PAGE, PAGES = 100, 30
+BY_HUNDREDS = {"per_page": str(PAGE), "page": "1"}
+
+
+class GitLab(Forge):
+    """Asks GitLab."""
+
+    name = "gitlab"
+    api = "https://gitlab.com"
+    api_path = "/api/v4"
+    scheme = staticmethod(private_token)
+    supports = frozenset({"complete"})
+    git_user = "oauth2"
+    push_event, tag_event, pull_event = "push", "tag_push", "merge_request"
+
+    def repository_path(self, full_name: str) -> Sequence[str]:
+        """See :meth:`Forge.repository_path`."""
+        return project(full_name)
+
+    async def commits(self, update: RefUpdate) -> list[Commit]:
+        """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one."""
+        found, _ = await self.rest.all(
+            *project(update.repository.full_name),
+            "repository",
+            "commits",
+            pager=by_number(PAGE),
+            most=MOST_COMMITS // PAGE,
+            query={**BY_HUNDREDS, "ref_name": f"{update.before}..{update.after}"},
+            about=about(update),
+        )
+        return [_commit(item) for item in reversed(found) if text(item, "id")]
+
+    async def commit(self, repository: Repository, revision: str) -> Commit:
+        """See :meth:`Forge.commit`."""
+        path = (*project(repository.full_name), "repository", "commits", revision)
+        got = await self.rest.get(*path, about=Subject(repository.full_name or ""))
+        if text(got.value, "id") is None:
+            raise RestError("the answer holds no commit", 200)
+        return _commit(got.value)
+
+    async def commit_files(self, repository: Repository, revision: str) -> list[str]:
+        """See :meth:`Forge.commit_files`."""
+        files, _ = await self.rest.all(
+            *project(repository.full_name),
+            *("repository", "commits", revision, "diff"),
+            pager=by_number(PAGE),
+            most=PAGES,
+            query=BY_HUNDREDS,
+            about=Subject(repository.full_name or ""),
+        )
+        return texts(files, "old_path", "new_path")
+
+    async def repository(self, full_name: str) -> Repository:
+        """See :meth:`Forge.repository`."""
+        got = await self.rest.get(*project(full_name), about=Subject(full_name))
+        value = mapping(got.value)
+        sent = {
+            **{name: value.get(name) for name in ("id", "name", "path_with_namespace", "web_url")},
+            "git_http_url": value.get("http_url_to_repo"),
+            "git_ssh_url": value.get("ssh_url_to_repo"),
+        }
+        found = shaped_as(Project, sent)
+        return repository(found, found)
+
+    async def pull_requests(self, repository: Repository) -> list[PullRequest]:
+        """See :meth:`Forge.pull_requests`."""
+        found, _ = await self.rest.all(
+            *project(repository.full_name),
+            "merge_requests",
+            pager=by_number(PAGE),
+            most=PAGES,
+            query={**BY_HUNDREDS, "state": "opened", "order_by": "updated_at"},
+            about=Subject(repository.full_name or ""),
+        )
+        return [_pull(item, repository) for item in found if type(mapping(item).get("iid")) is int]
+
+
+def project(full_name: str | None) -> tuple[str, str]:
+    """The path of a project: its full name is one segment.
+
+    :raises RestError: it is not a name.
+    """
+    return "projects", "/".join(names(full_name, None))
+
+
+def _commit(item: Any) -> Commit:
+    committer = person(text(item, "committer_name"), text(item, "committer_email"))
+    author = person(text(item, "author_name"), text(item, "author_email"))
+    return Commit(
+        id=text(item, "id") or "",
+        message=text(item, "message"),
+        author=author,
+        committer=committer if committer != author else None,
+        when=epoch(text(item, "created_at") or text(item, "committed_date")),
+        url=text(item, "web_url") or "",
+    )
+
+
+def _pull(item: Mapping[str, Any], repository: Repository) -> PullRequest:
+    author = Person(text(item, "author", "name"), None, text(item, "author", "username"))
+    return PullRequest(
+        repository=repository,
+        number=item["iid"],
+        action="opened",
+        forge_action="open",
+        title=text(item, "title"),
+        body=text(item, "description"),
+        head=Side(branch=text(item, "source_branch"), revision=text(item, "sha")),
+        base=Side(branch=text(item, "target_branch")),
+        author=author,
+        sender=author,
+        draft=item["draft"] if isinstance(item.get("draft"), bool) else None,
+        labels=[label for label in item.get("labels") or () if isinstance(label, str)],
+        url=text(item, "web_url") or "",
+        created=epoch(text(item, "created_at")),
+        updated=epoch(text(item, "updated_at")),
+        name="merge_request",
+    )
+
+
+__all__ = ["GitLab", "project"]

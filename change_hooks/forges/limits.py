@@ -1,0 +1,46 @@
+"""What a forge says about how often it may be asked."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+
+from change_hooks.http_answers import Answer
+
+#: How long to leave a forge alone that names no time, in seconds.
+#: Source: GitHub, "Rate limits for the REST API".
+UNTOLD_WAIT = 60.0
+
+
+def asked_to_wait(answer: Answer, now: float) -> float:
+    """For how long the forge wants no more requests, in seconds; 0: it says nothing of that.
+
+    Source: GitHub, "Rate limits for the REST API"; GitLab, "Rate limits"; Azure DevOps, "Rate and usage
+    limits".
+    """
+    told = answer.header("retry-after")
+    if told is not None and answer.status in (200, 403, 429):
+        return max(1.0, retry_after(told, now))
+    remaining = answer.header("x-ratelimit-remaining") or answer.header("ratelimit-remaining")
+    reset = answer.header("x-ratelimit-reset") or answer.header("ratelimit-reset")
+    if remaining == "0" and reset is not None and reset.isascii() and reset.isdigit():
+        return max(1.0, float(reset[:12]) - now)
+    return UNTOLD_WAIT if answer.status == 429 else 0.0
+
+
+def retry_after(text: str, now: float) -> float:
+    """The seconds that ``Retry-After`` asks for: a number, or the time until a date; else 0.
+
+    :param now: seconds since the epoch.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+__all__ = ["asked_to_wait", "retry_after"]

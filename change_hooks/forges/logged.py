@@ -1,0 +1,80 @@
+"""What the logs of the forges have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from change_hooks.core.events import PullRequest, RefUpdate
+
+
+class Logged(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An entry of a forge's log.
+
+    :param number: the entry's, by which its details are asked for.
+    :param delivery: the delivery's id: the same for all attempts.
+    :param event: the forge's name of it.
+    :param at: seconds since the epoch; 0: the forge does not say.
+    :param status: how the attempt was answered; 0: not at all, or not known.
+    :param order: what entries are ordered by in a log that is not read by time.
+    :param also: more ids that the delivery may have been known by.
+    """
+
+    number: str
+    delivery: str
+    event: str
+    at: float
+    status: int = 0
+    order: float = 0.0
+    also: tuple[str, ...] = ()
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What the forge sent.
+
+    :param payload: decoded, so a signature over it cannot be checked again.
+    """
+
+    headers: Mapping[str, str]
+    payload: Any
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """What happened, by a log that says nothing of deliveries."""
+
+    events: Sequence[RefUpdate | PullRequest]
+
+
+class Log(Protocol):
+    """A forge's log: of a webhook's deliveries, or of what was pushed."""
+
+    #: How what is taken from it came.
+    way: ClassVar[str]
+    #: It is read by time, and an entry may be there before its delivery has been answered.
+    timed: ClassVar[bool]
+
+    async def attempts(self, since: float | None) -> list[Logged]:
+        """All entries since then.
+
+        :param since: seconds since the epoch; in a log that is not *timed* an :attr:`Logged.order`, and only
+            what comes after it. None: all there are.
+        :raises RestError: not all of them could be read.
+        """
+
+    async def detail(self, number: str) -> Sent | Happened:
+        """What an entry is about.
+
+        :raises RestError: it cannot be had.
+        """
+
+    async def again(self, number: str) -> bool:
+        """Ask the forge to send it again.
+
+        :returns: False: it does not do that now.
+        :raises RestError: it does not do that.
+        """
+
+
+__all__ = ["Happened", "Log", "Logged", "Sent"]

@@ -1,0 +1,75 @@
+"""How the forges continue a list on the next page.
+
+A pager is given an answer, the items in it and the query that gave it, and returns the query of the next
+page; None after the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from change_hooks.forges.rest import Got, Pager, Query, Rest, RestError
+
+
+def by_number(size: int) -> Pager:
+    """Pages with the query ``page``: the list ends with a page of fewer than *size* items."""
+
+    def following(_: Got, items: list[Any], query: Query) -> Query | None:
+        return None if len(items) < size else _next_number(query)
+
+    return following
+
+
+def until_empty(_: Got, items: list[Any], query: Query) -> Query | None:
+    """Pages with the query ``page`` of a forge that may give fewer items than it was asked for, as Gitea
+    does: the list ends with an empty page.
+    """
+    return _next_number(query) if items else None
+
+
+def by_link(rest: Rest) -> Pager:
+    """Pages that the header ``Link`` names."""
+    return lambda got, items, query: rest.link(got)
+
+
+def by_next(rest: Rest) -> Pager:
+    """Pages whose address stands in ``next``, as Bitbucket Cloud gives them."""
+
+    def following(got: Got, _items: list[Any], _query: Query) -> Query | None:
+        link = got.value.get("next") if isinstance(got.value, Mapping) else None
+        return rest.query_of(link) if isinstance(link, str) else None
+
+    return following
+
+
+def by_start(got: Got, _: list[Any], query: Query) -> Query | None:
+    """Pages with the query ``start``, as Bitbucket Data Center gives them.
+
+    :raises RestError: the answer does not say whether it is the last one.
+    """
+    value = got.value if isinstance(got.value, Mapping) else {}
+    if value.get("isLastPage") is True:
+        return None
+    start = value.get("nextPageStart")
+    if type(start) is not int:
+        raise RestError("the answer does not say whether there is another page", 200)
+    return {**query, "start": str(start)}
+
+
+def by_skip(size: int) -> Pager:
+    """Pages with the query ``$skip``, as Azure DevOps gives them."""
+
+    def following(_: Got, items: list[Any], query: Query) -> Query | None:
+        if len(items) < size:
+            return None
+        return {**query, "$skip": str(int(query.get("$skip", "0")) + size)}
+
+    return following
+
+
+def _next_number(query: Query) -> Query:
+    return {**query, "page": str(int(query.get("page", "1")) + 1)}
+
+
+__all__ = ["by_link", "by_next", "by_number", "by_skip", "by_start", "until_empty"]

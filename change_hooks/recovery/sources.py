@@ -1,0 +1,122 @@
+"""What can be recovered from each forge, and what does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from change_hooks.core.delivery import ALL, Stored
+from change_hooks.core.recovering import Recover, Source
+from change_hooks.dialects.event_handler import method_name
+from change_hooks.dialects.handler import HookHandler
+from change_hooks.forges.forge import Forge
+from change_hooks.forges.github_log import GitHubLog
+from change_hooks.forges.logged import Log
+from change_hooks.interfaces import IJournal
+from change_hooks.plugins import FORGE_GROUPS, installed
+from change_hooks.recovery.catch_up import GRACE, CatchUp
+from change_hooks.recovery.recovered import Acceptance, Runner
+
+#: For each request to the forge, in seconds, and how often one that reads is sent.
+TIME_LIMIT, ATTEMPTS = 20.0, 3
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """How to recover from a forge.
+
+    :param log: makes the log of a source; the last argument is the path that its webhook's URL ends in.
+    :param vias: what the option's ``via`` may be beside ``heads``; the first is the default.
+    :param kinds: the sources that there are of the log: see :attr:`Source.kind`.
+    :param parts: how many a repository's name has; None: any number.
+    """
+
+    log: Callable[[Any, Source, str], Log]
+    vias: tuple[str, ...]
+    kinds: tuple[str, ...]
+    parts: int | None = 2
+
+
+WAYS: Mapping[str, Ways] = {
+    "github": Ways(GitHubLog, ("fetch", "redeliver"), ("repository", "organization", "app")),
+}
+
+
+def problems(forge: str, recover: Recover, journal: object) -> list[str]:
+    """What is wrong with the option ``recover`` of an endpoint; each follows the option's name.
+
+    :param forge: the short name of its forge.
+    :param journal: the configuration's.
+    """
+    if not recover.sources:
+        return []
+    if journal is None:
+        return ["needs a journal (change_hook_journal)"]
+    ways = WAYS.get(forge)
+    via = _via(ways, recover)
+    if ways is None or via not in ways.vias:
+        return [f"cannot have 'via': {via!r} here; valid names are {', '.join(_valid(ways))}"]
+    for source in recover.sources:
+        if source.kind == "repository" and ways.parts not in (None, source.repository.count("/") + 1):
+            return [f"has {source.repository!r}; a name here has {ways.parts} parts"]
+    wrong = {source.kind for source in recover.sources} - set(ways.kinds)
+    return [f"cannot have {_EXAMPLES[kind]} in 'from' here" for kind in sorted(wrong)]
+
+
+_EXAMPLES = {"repository": "'OWNER/NAME'", "organization": "'org:NAME'", "app": "'app'", "url": "an address"}
+
+
+def _valid(ways: Ways | None) -> tuple[str, ...]:
+    return () if ways is None else ways.vias
+
+
+def _via(ways: Ways | None, recover: Recover) -> str:
+    return recover.via or (ways.vias[0] if ways is not None else "heads")
+
+
+def recover_of(handler: Any) -> Recover:
+    """What the handler of an endpoint is told to recover."""
+    found = getattr(getattr(handler, "settings", None), "recover", None)
+    return found if isinstance(found, Recover) else Recover()
+
+
+def stored_of(handler: Any) -> Stored:
+    """What of the deliveries of an endpoint is stored."""
+    return handler.stored() if isinstance(handler, HookHandler) else ALL
+
+
+def asks_again(handler: Any) -> bool:
+    """Whether its forge is asked to send again."""
+    return recover_of(handler).via == "redeliver"
+
+
+def runners(handler: Any, journal: IJournal, acceptance: Acceptance, http: Any, clock: Any) -> list[Runner]:
+    """What recovers to an endpoint, one for each source.
+
+    :param handler: the endpoint's.
+    :param http: a treq ``HTTPClient``; None: one is made.
+    :raises RestError: the options do not allow it.
+    """
+    recover = recover_of(handler)
+    if not recover.sources:
+        return []
+    factory = installed(FORGE_GROUPS).load(handler.forge)
+    forge: Forge = factory(handler.settings, http, clock, time_limit=TIME_LIMIT, attempts=ATTEMPTS)
+    ways = WAYS[handler.forge]
+    return [
+        CatchUp(
+            source.name,
+            ways.log(forge, source, f"/change_hook/{acceptance.endpoint}"),
+            journal,
+            acceptance,
+            clock,
+            handles=lambda event: hasattr(handler, method_name(event)),
+            redeliver=_via(ways, recover) == "redeliver",
+            grace=GRACE if recover.every is None else min(GRACE, recover.every),
+        )
+        for source in recover.sources
+    ]
+
+
+__all__ = ["WAYS", "Ways", "asks_again", "problems", "recover_of", "runners", "stored_of"]
