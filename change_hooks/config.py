@@ -395,7 +395,7 @@ def _has_class_option(handler: Any) -> bool:
 
 
 def read_www(
-    www: Mapping[str, Any], *, base: Path | None = None, registry: Registry | None = None
+    www: Mapping[str, object], *, base: Path | None = None, registry: Registry | None = None
 ) -> HooksConfig:
     """Validate the ``www`` dict. Keys that do not start with ``change_hook`` are somebody else's.
 

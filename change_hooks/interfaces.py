@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from zope.interface import Attribute, Interface
 
@@ -374,6 +374,9 @@ class IJournal(Interface):
         """The names of the sinks for which something waits."""
 
 
+#: What takes changes: a sink, or a function that is given each.
+Sink: TypeAlias = "IChangeSink | Callable[[Change], object]"
+
 __all__ = [
     "OUTPUT_KEPT",
     "Enricher",
@@ -384,6 +387,7 @@ __all__ = [
     "IJournal",
     "IPoller",
     "ISink",
+    "Sink",
     "SinkBusy",
     "SinkError",
     "SinkOutput",

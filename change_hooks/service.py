@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from treq.client import HTTPClient
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IReactorTime
@@ -32,7 +33,7 @@ from change_hooks.flow import called, reactor_unless
 from change_hooks.incidents import report
 from change_hooks.intake.inline import InlineIntake
 from change_hooks.intake.receipt import Intake, Receipt
-from change_hooks.interfaces import IChangeSink, IJournal
+from change_hooks.interfaces import IChangeSink, IJournal, IPoller, Sink
 from change_hooks.journal.address import make_journal
 from change_hooks.journal.in_use import leave, use
 from change_hooks.observer import Observer, Observers
@@ -55,12 +56,12 @@ def warn(config: HooksConfig) -> None:
 
 
 def make_resource(
-    www: Mapping[str, Any],
+    www: Mapping[str, object],
     *,
-    sink: Any,
-    master: Any = None,
-    pollers: Iterable[Any] = (),
-    http: Any = None,
+    sink: Sink,
+    master: object = None,
+    pollers: Iterable[IPoller] = (),
+    http: HTTPClient | None = None,
     clock: IReactorTime | None = None,
 ) -> IResource:
     """A resource that calls a sink before it answers. Nothing is stored.
@@ -112,13 +113,13 @@ class ChangeHookService(MultiService):
 
     def __init__(
         self,
-        www: Mapping[str, Any],
+        www: Mapping[str, object],
         *,
-        sink: Any = None,
-        master: Any = None,
-        pollers: Iterable[Any] = (),
-        http: Any = None,
-        clock: Any = None,
+        sink: Sink | None = None,
+        master: object = None,
+        pollers: Iterable[IPoller] = (),
+        http: HTTPClient | None = None,
+        clock: IReactorTime | None = None,
         base: Path | None = None,
         journal: IJournal | None = None,
         name: str = "",
@@ -263,7 +264,7 @@ class ChangeHookService(MultiService):
             config, self._context, self._intake, self._gate, observer=self._observers, tracer=self._tracer
         )
 
-    def reconfigure(self, www: Mapping[str, Any]) -> None:
+    def reconfigure(self, www: Mapping[str, object]) -> None:
         """Swap dialects, their options and secrets, and authentication, at once.
 
         What has been let in is finished under the old configuration. The journal and the sink stay. An

@@ -166,7 +166,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         _set(change, "properties", properties)
         return change
 
-    def replace(self, **fields: Any) -> Change:
+    def replace(self, **fields: object) -> Change:
         """The same with other *fields*.
 
         :raises InvalidChange: for a value of the wrong type; it names the field.
@@ -179,7 +179,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         _set(changed, "src", src)
         return changed
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The keyword arguments of Buildbot's ``addChange``, all of them."""
         return msgspec.structs.asdict(self)
 

@@ -36,7 +36,7 @@ class Push(Change, frozen=True, kw_only=True, omit_defaults=True):
         """The push of some changes, oldest first; at least one."""
         return cls(**msgspec.structs.asdict(changes[-1]), changes=list(changes))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The fields of the newest change, and ``changes``, a list of all changes' fields."""
         return {**super().as_dict(), "changes": [change.as_dict() for change in self.changes]}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from msgspec.structs import replace
 
@@ -41,7 +41,7 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
     headers = ()
     broken = 503
 
-    def __init__(self, master: Any, options: Any) -> None:
+    def __init__(self, master: object, options: object) -> None:
         super().__init__(master, options)
         self._remembered = Remembered()
 

@@ -32,7 +32,7 @@ from change_hooks.core.payload import (
     json_text,
 )
 from change_hooks.core.select import compile_skips, is_skipped, matches
-from change_hooks.dialects.handler import HookHandler
+from change_hooks.dialects.handler import Answer, HookHandler, Request
 from change_hooks.dialects.source import as_dicts
 from change_hooks.flow import Steps, proceed
 
@@ -96,7 +96,7 @@ class BaseHookHandler(HookHandler[BaseOptions]):
             doubts.append("'allow_get' has no effect with a 'secret': a GET has no body to sign")
         return doubts
 
-    def getChanges(self, request: Any) -> Any:
+    def getChanges(self, request: Request) -> Answer:
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`."""
         if isinstance(request, Delivery):
             return proceed(self._way(request))

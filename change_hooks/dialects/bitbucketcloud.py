@@ -125,7 +125,7 @@ class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
     handle_pullrequest_comment_resolved = handle_pullrequest_comment_created
     handle_pullrequest_comment_reopened = handle_pullrequest_comment_created
 
-    def handle_pullrequest_approved(self, payload: Any) -> Event:
+    def handle_pullrequest_approved(self, payload: object) -> Event:
         """Somebody reviewed a pull request."""
         return Ignored("an approval or another review gives no change")
 
@@ -133,7 +133,7 @@ class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
     handle_pullrequest_changes_request_created = handle_pullrequest_approved
     handle_pullrequest_changes_request_removed = handle_pullrequest_approved
 
-    def property_source(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    def property_source(self, event: str, payload: Mapping[str, object]) -> Mapping[str, object]:
         """Of a pull request's payload, the pull request."""
         found = payload.get("pullrequest") if event in ACTIONS else payload
         return found if isinstance(found, Mapping) else payload

@@ -67,14 +67,14 @@ class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
     id_headers = ("X-Request-Id",)
     style = BitbucketServerStyle()
 
-    def property_source(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    def property_source(self, event: str, payload: Mapping[str, object]) -> Mapping[str, object]:
         """Of a pull request's payload, the pull request."""
         if event not in ACTIONS:
             return payload
         found = payload.get("pullRequest" if event.startswith("pr:") else "pullrequest")
         return found if isinstance(found, Mapping) else payload
 
-    def handle_diagnostics_ping(self, payload: Any) -> Event:
+    def handle_diagnostics_ping(self, payload: object) -> Event:
         """Somebody tries the connection."""
         return Ignored("a ping; the webhook works")
 
@@ -107,7 +107,7 @@ class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
     handle_pr_comment_edited = handle_pr_comment_added
     handle_pr_comment_deleted = handle_pr_comment_added
 
-    def handle_pr_reviewer_approved(self, payload: Any) -> Event:
+    def handle_pr_reviewer_approved(self, payload: object) -> Event:
         """Somebody reviewed a pull request, or is to."""
         return Ignored("an approval or another review gives no change")
 

@@ -31,7 +31,7 @@ from change_hooks.core.payload import convert, decode, expect_mapping, json_text
 from change_hooks.core.policy import MAX_CHANGES, Policy
 from change_hooks.core.screening import NOT_PERMITTED
 from change_hooks.core.style import Style
-from change_hooks.dialects.handler import HookHandler
+from change_hooks.dialects.handler import Answer, HookHandler, Request
 from change_hooks.dialects.overrides import refuse_unused
 from change_hooks.dialects.source import DeliverySource, Whitelist, as_dicts, paths
 from change_hooks.flow import Steps, proceed
@@ -162,7 +162,7 @@ class EventHandler(HookHandler[Forge]):
         if not cls.as_upstream:
             refuse_unused(cls, cls.forge)
 
-    def __init__(self, master: Any, options: Any) -> None:
+    def __init__(self, master: object, options: object) -> None:
         super().__init__(master, options)
         self._methods: dict[str, _Method] = {}
         self._by_event: dict[str, _Method] = {}
@@ -170,7 +170,7 @@ class EventHandler(HookHandler[Forge]):
             if name.startswith(_PREFIX):
                 self._methods[name] = _Method.of(getattr(self, name))
 
-    def take_options(self, options: Any) -> None:
+    def take_options(self, options: object) -> None:
         """See :meth:`HookHandler.take_options`."""
         super().take_options(options)
         prefix = self.prefix or self.forge
@@ -231,11 +231,11 @@ class EventHandler(HookHandler[Forge]):
             raise BadPayload("is missing; it names the event", f"header {self.event_header}")
         return name
 
-    def property_source(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    def property_source(self, event: str, payload: Mapping[str, object]) -> Mapping[str, object]:
         """The part of the payload that the property whitelist is matched against."""
         return payload
 
-    async def files(self, payload: Mapping[str, Any]) -> Sequence[Any]:
+    async def files(self, payload: Mapping[str, object]) -> Sequence[object]:
         """What a pull request touches, as the API lists it: an object for each file. A subclass may leave
         some out, or return paths; the change's files come of it.
 
@@ -274,7 +274,7 @@ class EventHandler(HookHandler[Forge]):
 
     # The way of a delivery.
 
-    def getChanges(self, request: Any) -> Any:
+    def getChanges(self, request: Request) -> Answer:
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`.
 
         Given a live ``twisted.web`` request (in a host that has no deliveries) the changes are plain

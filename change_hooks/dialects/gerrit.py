@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
@@ -52,7 +52,7 @@ class GerritHandler(EventHandler[GerritOptions]):
         """The body's digest: Gerrit tries the same event several times, and gives it no name."""
         return sha256(delivery.body).hexdigest()[:32]
 
-    def handle_ref_updated(self, payload: Mapping[str, Any]) -> list[Event] | Event:
+    def handle_ref_updated(self, payload: Mapping[str, object]) -> list[Event] | Event:
         """Refs were made, moved or deleted; Gerrit's own among them, which give no change."""
         sent = convert(payload, Sent)
         base, known = self.settings.git_base_url, properties_of(payload)
@@ -63,7 +63,7 @@ class GerritHandler(EventHandler[GerritOptions]):
 
     handle_batch_ref_updated = handle_ref_updated
 
-    def handle_patchset_created(self, payload: Mapping[str, Any], event: str) -> Event:
+    def handle_patchset_created(self, payload: Mapping[str, object], event: str) -> Event:
         """Something happened to a change under review."""
         sent = convert(payload, Sent)
         kind = sent.patchSet.kind if event == "patchset-created" and sent.patchSet is not None else None
@@ -79,7 +79,7 @@ class GerritHandler(EventHandler[GerritOptions]):
     handle_hashtags_changed = handle_patchset_created
     handle_topic_changed = handle_patchset_created
 
-    def handle_comment_added(self, payload: Mapping[str, Any]) -> list[Event]:
+    def handle_comment_added(self, payload: Mapping[str, object]) -> list[Event]:
         """Somebody wrote a comment, voted, or both: a vote labels the change."""
         sent = convert(payload, Sent)
         pull = self._pull(payload, sent, "labeled")
@@ -88,7 +88,7 @@ class GerritHandler(EventHandler[GerritOptions]):
         )
         return [pull, comment] if sent.votes() else [comment]
 
-    def _pull(self, payload: Mapping[str, Any], sent: Sent, action: Action) -> PullRequest:
+    def _pull(self, payload: Mapping[str, object], sent: Sent, action: Action) -> PullRequest:
         return sent.pull(action, self.settings.git_base_url, properties_of(payload))
 
 

@@ -5,7 +5,7 @@ Source: Gitea, "Webhooks", ``services/webhook/notifier.go``; Gogs, ``internal/da
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from msgspec.structs import replace
 
@@ -44,7 +44,7 @@ class GiteaHandler(ProcessMethods, GiteaSender):
             raise BadPayload("is missing", "$.sha")
         return payload.update("create", payload.sha)
 
-    def handle_create(self, payload: Any) -> Event:
+    def handle_create(self, payload: object) -> Event:
         """A branch or tag was made."""
         return Ignored("the push that comes beside it reports the new branch or tag")
 

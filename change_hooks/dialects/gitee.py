@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload, SignatureMismatch
@@ -84,7 +84,7 @@ class GiteeHandler(EventHandler[GiteeOptions]):
             raise BadPayload("is missing; it names the event", "$.hook_name")
         return name.removesuffix("s").removesuffix("_hook")
 
-    def handle_ping(self, payload: Any) -> Event:
+    def handle_ping(self, payload: object) -> Event:
         """Somebody tried the webhook."""
         return Ignored("a ping; the webhook works")
 

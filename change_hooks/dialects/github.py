@@ -108,19 +108,19 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
             }
         )
 
-    def property_source(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    def property_source(self, event: str, payload: Mapping[str, object]) -> Mapping[str, object]:
         """Of a pull request's payload, the pull request."""
         pull_request = payload.get("pull_request") if event == "pull_request" else None
         return pull_request if isinstance(pull_request, Mapping) else payload
 
-    async def files(self, payload: Mapping[str, Any]) -> Sequence[Any]:
+    async def files(self, payload: Mapping[str, Any]) -> Sequence[object]:
         """See :meth:`EventHandler.files`."""
         pull, repository = payload["pull_request"], payload["repository"]
         installation = (payload.get("installation") or {}).get("id")
         api = self.api.repository(repository["full_name"], installation)
         return await api.all("pulls", payload.get("number") or pull["number"], "files", per_page=100)
 
-    def handle_ping(self, payload: Mapping[str, Any]) -> Event:
+    def handle_ping(self, payload: Mapping[str, object]) -> Event:
         """GitHub tries a new webhook."""
         return Ignored("a ping; the webhook works")
 

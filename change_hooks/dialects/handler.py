@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar, Generic, Literal, cast
 
@@ -11,9 +11,11 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
 from typing_extensions import TypeVar
 from zope.interface import implementer
 
+from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery, Stored, Verification
 from change_hooks.core.errors import (
     ConfigurationError,
@@ -22,7 +24,7 @@ from change_hooks.core.errors import (
     SignatureMissing,
     Unavailable,
 )
-from change_hooks.core.events import Event
+from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import Options, read_options
 from change_hooks.core.screening import Verdict
 from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac
@@ -34,6 +36,12 @@ from change_hooks.interfaces import IHookHandler, IPoller
 #: A body of more bytes is verified in a thread: it would hold the reactor.
 LARGE = 2 * 1024 * 1024
 Opts = TypeVar("Opts", bound=Options, default=Any)
+#: What a handler is given: by us a delivery, by Buildbot's own resource a request.
+Request = Delivery | IRequest
+#: Changes, and the version control system they come from.
+Changes = tuple[Sequence[Change | Mapping[str, object]] | Ignored, str | None]
+#: What a handler returns: changes, or what they can be awaited of (a Deferred, a coroutine).
+Answer = Changes | Awaitable[Changes]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,11 +148,11 @@ class HookHandler(Generic[Opts]):
     #: What the handler gets beside its options; there before the constructor runs.
     context: Context = ALONE
 
-    def __init__(self, master: Any, options: Any) -> None:
-        self.master = master
+    def __init__(self, master: object, options: object) -> None:
+        self.master: Any = master
         self.take_options(options)
 
-    def take_options(self, options: Any) -> None:
+    def take_options(self, options: object) -> None:
         """Read what the user wrote; part of the constructor.
 
         :raises ConfigurationError: see the class.
@@ -159,11 +167,11 @@ class HookHandler(Generic[Opts]):
             values = readable(self.Options, self.options, self.master, [])
             self.settings = cast("Opts", read_options(self.Options, values)[0])
 
-    def begin(self, options: Any) -> None:
+    def begin(self, options: object) -> None:
         """Run the constructor, with what the user wrote; :attr:`context` is there."""
         type(self).__init__(self, self.context.master, options)
 
-    def getChanges(self, request: Any) -> Any:
+    def getChanges(self, request: Request) -> Answer:
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`."""
         raise NotImplementedError(f"{type(self).__name__}.getChanges")
 

@@ -63,7 +63,7 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
             problems.append("option 'secret' needs 'allow_sha1': True; Launchpad signs with HMAC-SHA1 only")
         return problems
 
-    def handle_ping(self, payload: Any) -> Event:
+    def handle_ping(self, payload: object) -> Event:
         """Somebody tried the webhook."""
         return Ignored("a ping")
 

@@ -18,7 +18,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Ignored
 from change_hooks.core.options import Options, option
-from change_hooks.dialects.handler import HookHandler
+from change_hooks.dialects.handler import HookHandler, Request
 from change_hooks.flow import as_deferred
 from change_hooks.incidents import report
 
@@ -57,7 +57,7 @@ class PollingHandler(HookHandler[PollerOptions]):
         """Warn when anybody may poke."""
         return [] if protected else ["polls for anybody who can reach it: set change_hook_auth, or 'auth'"]
 
-    def getChanges(self, request: Any) -> tuple[Ignored | list[Change], None]:
+    def getChanges(self, request: Request) -> tuple[Ignored | list[Change], None]:
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`. The changes come from the pollers.
 
         :raises BadPayload: a name is not that of a poller that may be polled.

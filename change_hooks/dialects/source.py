@@ -94,7 +94,7 @@ def as_dicts(found: Sequence[Change], src: str | None) -> tuple[list[dict[str, A
     dicts: list[dict[str, Any]] = []
     for change in found:
         fields = change.as_dict()
-        src = src or fields["src"]
+        src = src or change.src
         del fields["src"]
         dicts.append(fields)
     return dicts, src

@@ -14,6 +14,7 @@ from typing import Any
 
 from buildbot.config import error as config_error
 from buildbot.util.service import BuildbotService
+from treq.client import HTTPClient
 from twisted.internet.defer import inlineCallbacks
 from twisted.logger import Logger
 from twisted.web.resource import IResource
@@ -62,7 +63,7 @@ class MasterPollers:
         return iter(polling_sources(self._master))
 
 
-def own_keys(www: Mapping[str, Any]) -> dict[str, Any]:
+def own_keys(www: Mapping[str, object]) -> dict[str, Any]:
     """What of a ``www`` dict is about change hooks, with the classes that an operator has put in the place of
     Buildbot's.
     """
@@ -75,7 +76,7 @@ def own_keys(www: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
-def make_resource(master: Any, www: Mapping[str, Any], *, http: Any = None) -> IResource:
+def make_resource(master: object, www: Mapping[str, object], *, http: HTTPClient | None = None) -> IResource:
     """A resource without a journal, that adds changes to a master before it answers.
 
     :param master: the BuildMaster.
@@ -115,13 +116,13 @@ class ChangeHooks(BuildbotService):
 
     name: str = "change_hooks"
 
-    def __init__(self, **own: Any) -> None:
+    def __init__(self, **own: object) -> None:
         super().__init__(**own)
         self._hooks: Any = None
         self._own: dict[str, Any] = {}
         self._site: Any = None
 
-    def checkConfig(self, **own: Any) -> None:
+    def checkConfig(self, **own: object) -> None:
         """Tell Buildbot what is wrong with the keys that are given here."""
         for key in own:
             if not key.startswith(PREFIX) or key in ("change_hook_dialects", "change_hook_auth"):
@@ -129,7 +130,7 @@ class ChangeHooks(BuildbotService):
         for problem in _problems(own, Path.cwd()):
             config_error(f"ChangeHooks: {problem}")
 
-    def check_www(self, www: Mapping[str, Any], folder: Path) -> None:
+    def check_www(self, www: Mapping[str, object], folder: Path) -> None:
         """Tell Buildbot what is wrong with ``c['www']``; see :mod:`change_hooks.hosts.checking`.
 
         :param folder: that of the configuration file.
@@ -148,7 +149,7 @@ class ChangeHooks(BuildbotService):
         if known is not None:
             self._follow()
 
-    def reconfigService(self, **own: Any) -> None:
+    def reconfigService(self, **own: object) -> None:
         """Take the keys in force; at first, open the journal, and take the place of Buildbot's own hook."""
         self._own = own
         if self._hooks is None:

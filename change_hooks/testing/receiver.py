@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from treq.client import HTTPClient
 from treq.testing import StubTreq
@@ -26,7 +26,7 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.events import Event
 from change_hooks.dialects.handler import HookHandler
-from change_hooks.interfaces import IChangeSink, IPoller
+from change_hooks.interfaces import IPoller, Sink
 from change_hooks.journal import StoredDelivery
 from change_hooks.journal.in_memory import MemoryJournal
 from change_hooks.observer import Observers
@@ -40,9 +40,6 @@ ANSWERED_WITHIN = 60.0
 #: How long :meth:`Receiver.settle` goes on, in seconds of the receiver's clock: longer than all retries take.
 SETTLED_WITHIN = 7 * 24 * 3600.0
 _NOTHING = "no change found"
-
-#: A function that takes a change, or a sink.
-Sink = Callable[[Change], object] | IChangeSink
 
 
 class Unsettled(AssertionError):
@@ -95,7 +92,7 @@ class Receiver:
 
     def __init__(
         self,
-        www: Mapping[str, Any],
+        www: Mapping[str, object],
         *,
         sink: Sink | None = None,
         master: object = None,
@@ -115,9 +112,10 @@ class Receiver:
         self.delivery_sinks: dict[str, MemoryDeliverySink] = {}
         #: What all deliveries reported, before the options decided about it.
         self.events: list[Event] = []
-        self._www = {**www, "change_hook_sinks": self._in_memory(www, base)}
-        if isinstance(www.get("change_hook_admin"), Mapping):
-            self._www["change_hook_admin"] = {**www["change_hook_admin"], "port": None}
+        self._www: dict[str, Any] = {**www, "change_hook_sinks": self._in_memory(www, base)}
+        admin = www.get("change_hook_admin")
+        if isinstance(admin, Mapping):
+            self._www["change_hook_admin"] = {**admin, "port": None}
         if sink is None and not self._www["change_hook_sinks"]:
             sink = self.sinks["sink"] = MemorySink()
         self.service = ChangeHookService(
@@ -125,7 +123,7 @@ class Receiver:
             sink=sink,
             master=master,
             pollers=pollers,
-            http=http or StubTreq(notFound()),  # type: ignore[no-untyped-call]
+            http=http or cast("HTTPClient", StubTreq(notFound())),  # type: ignore[no-untyped-call]
             clock=self.clock,
             base=base,
             journal=self.journal,
@@ -146,8 +144,8 @@ class Receiver:
     ) -> None:
         self.stop()
 
-    def _in_memory(self, www: Mapping[str, Any], base: Path | None) -> dict[str, Any]:
-        sinks: dict[str, Any] = dict(www.get("change_hook_sinks") or {})
+    def _in_memory(self, www: Mapping[str, object], base: Path | None) -> dict[str, Any]:
+        sinks: dict[str, Any] = dict(cast("Mapping[str, Any]", www.get("change_hook_sinks") or {}))
         for name, routed in read_www(www, base=base).sinks.items():
             written = sinks[name]
             if not isinstance(written, Mapping) or not isinstance(written["sink"], str):
@@ -285,7 +283,7 @@ def _is_json(headers: Headers) -> bool:
 
 
 def post(
-    www: Mapping[str, Any], endpoint: str, event: str = "", payload: Payload = b"", **sent: Unpack[Sent]
+    www: Mapping[str, object], endpoint: str, event: str = "", payload: Payload = b"", **sent: Unpack[Sent]
 ) -> Result:
     """Send one delivery to a receiver with this configuration; its sinks are not waited for.
 
@@ -300,7 +298,7 @@ def handle(
     event: str = "",
     payload: Payload = b"",
     *,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
     **sent: Unpack[Sent],
 ) -> Result:
     """Send one delivery to an endpoint of a handler class.

@@ -136,7 +136,7 @@ def recorded(folder: Path, dialect: str = "*", event: str = "*") -> Iterator[Rec
         yield Recorded.load(folder, path.relative_to(folder).as_posix().removesuffix(_CHANGES))
 
 
-def in_short(change: Change) -> dict[str, Any]:
+def in_short(change: Change) -> dict[str, object]:
     """The fields of a change that are not default."""
     default = Change().as_dict()
     return {name: value for name, value in change.as_dict().items() if value != default[name]}

@@ -58,7 +58,7 @@ class Sent(TypedDict, total=False):
 
 
 def build(
-    www: Mapping[str, Any],
+    www: Mapping[str, object],
     endpoint: str,
     event: str = "",
     payload: Payload = b"",
@@ -108,7 +108,7 @@ def _login(auth: tuple[str, str] | None) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(':'.join(auth).encode()).decode('ascii')}"}
 
 
-def _entry(www: Mapping[str, Any], endpoint: str) -> EndpointConfig:
+def _entry(www: Mapping[str, object], endpoint: str) -> EndpointConfig:
     entries = {entry.name: entry for entry in read_www(www).endpoints}
     if endpoint not in entries:
         raise LookupError(f"no endpoint {endpoint!r}; valid names are {', '.join(sorted(entries))}")

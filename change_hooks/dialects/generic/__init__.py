@@ -67,7 +67,7 @@ class GenericHandler(EventHandler[GenericOptions]):
     takes_form = True
     otherwise = "handle_anything"
 
-    def __init__(self, master: Any, options: Any) -> None:
+    def __init__(self, master: object, options: object) -> None:
         super().__init__(master, options)
         said = self.settings
         if said.event is None:
@@ -153,7 +153,7 @@ class GenericHandler(EventHandler[GenericOptions]):
         payload = expect_mapping(decode(document, Any))
         return where.find(Scope(payload, payload, header=delivery.header))
 
-    def handle_anything(self, payload: Mapping[str, Any], event: str) -> Result:
+    def handle_anything(self, payload: Mapping[str, object], event: str) -> Result:
         """What the mapping makes of it."""
         said = self.settings
         if matches(event, said.ignore_events):
