@@ -125,7 +125,8 @@ class _Run:
             return
         reason = f": {missing.reason}" if missing.reason else ""
         line = f"{missing.outcome:9}  {missing.endpoint}/{missing.delivery}  {missing.event}{reason}"
-        click.echo(printable(f"{shown_time(missing.received)}  {line}"))
+        at = shown_time(missing.received) if missing.received else "-"
+        click.echo(printable(f"{at:20}  {line}"))
 
 
 __all__ = ["recover"]

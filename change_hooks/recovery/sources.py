@@ -11,8 +11,10 @@ from change_hooks.core.delivery import ALL, Stored
 from change_hooks.core.recovering import Recover, Source
 from change_hooks.dialects.event_handler import method_name
 from change_hooks.dialects.handler import HookHandler
+from change_hooks.forges.azuredevops_log import AzureDevOpsLog
 from change_hooks.forges.forge import Forge
 from change_hooks.forges.github_log import GitHubLog
+from change_hooks.forges.gitlab_log import GitLabLog
 from change_hooks.forges.logged import Log
 from change_hooks.interfaces import IJournal
 from change_hooks.plugins import FORGE_GROUPS, installed
@@ -39,7 +41,9 @@ class Ways(msgspec.Struct, frozen=True):
 
 
 WAYS: Mapping[str, Ways] = {
+    "azuredevops": Ways(AzureDevOpsLog, ("fetch",), ("repository", "organization"), 3),
     "github": Ways(GitHubLog, ("fetch", "redeliver"), ("repository", "organization", "app")),
+    "gitlab": Ways(GitLabLog, ("fetch", "redeliver"), ("repository", "organization"), None),
 }
 
 

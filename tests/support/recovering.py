@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from change_hooks.dialects.github import GitHubEventHandler
 from change_hooks.forges.forge import Forge
 from change_hooks.forges.github import GitHub
 from change_hooks.forges.github_log import GitHubLog
+from change_hooks.forges.logged import Log
 from change_hooks.journal import StoredDelivery, Trace
 from change_hooks.journal.in_memory import MemoryJournal, MemoryStore
 from change_hooks.recovery.catch_up import CatchUp
@@ -42,6 +44,10 @@ class Recovering:
         *,
         token: Any = "T",
         redeliver: bool = False,
+        endpoint: str = "github",
+        forge: type[Forge] = GitHub,
+        log: Callable[[Any, Source, str], Log] = GitHubLog,
+        event: str = "push",
         store: MemoryStore | None = None,
     ) -> None:
         self.api: Any = FakeGitHubHooks("token T") if api is None else api
@@ -51,7 +57,12 @@ class Recovering:
         result_of(self.journal.open())
         self.source = source or Source("o/r")
         self.http = StubTreq(self.api)
-        self.forge: Forge = GitHub(SimpleNamespace(token=token), self.http, self.clock)
+        self.forge: Forge = forge(SimpleNamespace(token=token, api=None), self.http, self.clock)
+        self.endpoint = endpoint
+        self.make_log = log
+        self.event = event
+        #: The payloads of what was recovered.
+        self.payloads: list[Any] = []
         self.redeliver = redeliver
         self.made: CatchUp | None = None
         #: The ids whose handler breaks, and how many deliveries fit into the journal.
@@ -60,13 +71,14 @@ class Recovering:
 
     async def found(self, delivery: Delivery) -> Found:
         payload = msgspec.json.decode(delivery.body)
+        self.payloads.append(payload)
         if delivery.id in self.broken:
             raise BadPayload("is missing", "$.ref")
         if delivery.id == "bug":
             raise KeyError("x")
         if delivery.id == "nothing":
             return Found(reason="nothing to do")
-        change = Change(revision=payload["after"], properties={"a": 1})
+        change = Change(revision=payload.get("after"), properties={"a": 1})
         return Found([change], about=About("push", "o/r", "main", "ann"))
 
     async def accept(self, delivery: Delivery, found: Found) -> bool:
@@ -76,7 +88,7 @@ class Recovering:
         return not appended.duplicate
 
     def log(self) -> Any:
-        return GitHubLog(self.forge, self.source, "/change_hook/github")
+        return self.make_log(self.forge, self.source, f"/change_hook/{self.endpoint}")
 
     @property
     def catch_up(self) -> CatchUp:
@@ -85,9 +97,9 @@ class Recovering:
                 self.source.name,
                 self.log(),
                 self.journal,
-                Acceptance("github", self.found, self.accept, STORED),
+                Acceptance(self.endpoint, self.found, self.accept, STORED),
                 self.clock,
-                handles=lambda event: event == "push",
+                handles=lambda event: event == self.event,
                 redeliver=self.redeliver,
             )
         return self.made
@@ -102,7 +114,7 @@ class Recovering:
             # It is let go of.
             other = MemoryJournal(self.journal.store, clock=self.clock.seconds)
             result_of(other.open())
-            name = f"recovery github {self.source.name}"
+            name = f"recovery {self.endpoint} {self.source.name}"
             assert result_of(other.lease(name, 1.0))
             result_of(other.release(name))
 
@@ -121,10 +133,12 @@ class Recovering:
     def came(self, delivery: str, status: int = 202) -> None:
         """A delivery came with a request, and was answered so."""
         if status == 202:
-            sent = Delivery(b"POST", b"/x", Headers(), b"{}", id=delivery, dialect="github", received=NOW)
+            sent = Delivery(
+                b"POST", b"/x", Headers(), b"{}", id=delivery, dialect=self.endpoint, received=NOW
+            )
             result_of(self.journal.append(sent, [Change(revision="1")], []))
             return
-        self.journal.trace(Trace("github", NOW, status, "refused", "no", delivery=delivery))
+        self.journal.trace(Trace(self.endpoint, NOW, status, "refused", "no", delivery=delivery))
 
     def ignored(self, delivery: str) -> None:
         """A delivery came that gave no change."""

@@ -1,0 +1,144 @@
+"""The log of what Azure DevOps sent to an endpoint: of all subscriptions whose URL ends in its path.
+
+Azure DevOps does not send again on demand, and keeps the log for seven days. The log has the whole event.
+
+Source: Microsoft, Azure DevOps Services REST API: "Service Hooks": "Subscriptions", "Notifications".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from change_hooks.core.recovering import Source
+from change_hooks.dialects.payloads.azuredevops import when
+from change_hooks.forges.azuredevops import VERSION
+from change_hooks.forges.forge import Forge, mapping, text
+from change_hooks.forges.logged import Logged, Sent
+from change_hooks.forges.rest import Rest, RestError, Subject, listed, names
+
+#: Notifications that are asked for at once, and how often at most.
+PAGE, PAGES = 100, 200
+_STATUS = re.compile(r"(?:HTTP/[0-9.]+|Status Code:) ([1-5][0-9]{2})\b", re.ASCII)
+
+
+class AzureDevOpsLog:
+    """The log of one organization's subscriptions, or of those of one repository.
+
+    :param source: the organization, or ``organization/project/repository``.
+    :param path: ``/change_hook/NAME``: what the URL of a subscription ends in.
+    """
+
+    way: ClassVar[str] = "api-replay"
+    timed: ClassVar[bool] = True
+
+    def __init__(self, forge: Forge, source: Source, path: str) -> None:
+        self._forge = forge
+        self._rest: Rest = forge.rest
+        self._path = path
+        self._repository = source.repository
+        self._organization = source.organization or names(source.repository, 3)[0]
+        self._about = Subject(source.repository, organization=self._organization)
+        self._subscriptions: list[str] | None = None
+        self._read: dict[str, Mapping[str, Any]] = {}
+
+    async def attempts(self, since: float | None) -> list[Logged]:
+        """The notifications since then.
+
+        :raises RestError: not all of them could be read.
+        """
+        self._read = {}
+        found: dict[str, Logged] = {}
+        subscriptions = await self._ours()
+        until: str | None = None
+        for _ in range(PAGES if subscriptions else 0):
+            items = await self._notifications(subscriptions, since, until)
+            before = len(found)
+            for item in items:
+                entry = _logged(item)
+                found[entry.number] = entry
+                self._read[entry.number] = item
+            # The next are those as old as the oldest, or older.
+            until = min((text(item, "createdDate") or "" for item in items), default=None)
+            if len(items) < PAGE:
+                return list(found.values())
+            if len(found) == before:
+                raise RestError("more notifications of one moment than the forge lists", 200)
+        if subscriptions:
+            raise RestError(
+                f"the log has more than {PAGES * PAGE} notifications; recover a shorter time (--since)"
+            )
+        return []
+
+    async def detail(self, number: str) -> Sent:
+        """The event of a notification, as it was sent.
+
+        :raises RestError: it cannot be had.
+        """
+        item = self._read.get(number, {})
+        event = mapping(mapping(item).get("details")).get("event")
+        if not isinstance(event, Mapping):
+            raise RestError("the forge does not say what it sent", 404)
+        payload = {
+            **event,
+            "subscriptionId": item.get("subscriptionId"),
+            "notificationId": item.get("id"),
+        }
+        return Sent({}, payload)
+
+    async def again(self, number: str) -> bool:
+        """It does not do that."""
+        return False
+
+    async def _ours(self) -> list[str]:
+        """The subscriptions to the endpoint."""
+        if self._subscriptions is None:
+            path = (self._organization, "_apis", "hooks", "subscriptions")
+            got = await self._rest.get(*path, query={**VERSION, "consumerId": "webHooks"}, about=self._about)
+            wanted = {None, ""}
+            if self._repository:
+                wanted.add((await self._forge.repository(self._repository)).id)
+            self._subscriptions = [
+                str(mapping(item).get("id"))
+                for item in listed(got.value)
+                if urlsplit(text(item, "consumerInputs", "url") or "").path.rstrip("/").endswith(self._path)
+                and (not self._repository or text(item, "publisherInputs", "repository") in wanted)
+            ]
+            if not self._subscriptions:
+                self._subscriptions = None
+                raise RestError(f"no subscription has a URL that ends in {self._path}")
+        return self._subscriptions
+
+    async def _notifications(
+        self, subscriptions: list[str], since: float | None, until: str | None
+    ) -> list[Any]:
+        asked: dict[str, Any] = {
+            "subscriptionIds": subscriptions,
+            "includeDetails": True,
+            "maxResults": PAGE,
+        }
+        if since is not None:
+            asked["minCreatedDate"] = datetime.fromtimestamp(since, timezone.utc).isoformat()
+        if until is not None:
+            asked["maxCreatedDate"] = until
+        path = (self._organization, "_apis", "hooks", "notificationsquery")
+        got = await self._rest.post(*path, json=asked, query=VERSION, about=self._about)
+        return listed(mapping(got.value).get("results"))
+
+
+def _logged(item: Any) -> Logged:
+    at = when(text(item, "createdDate"))
+    subscription, number = text(item, "subscriptionId"), mapping(item).get("id")
+    if at is None or not subscription or type(number) is not int:
+        raise RestError("a notification of the log has no id or no time", 200)
+    details = mapping(mapping(item).get("details"))
+    event = text(details, "eventType") or text(details, "event", "eventType") or ""
+    name = f"{subscription}:{number}"
+    answered = _STATUS.search(text(details, "response") or "")
+    return Logged(name, name, event, at, int(answered[1]) if answered is not None else 0)
+
+
+__all__ = ["PAGE", "AzureDevOpsLog"]

@@ -1,0 +1,181 @@
+"""GitLab's log of a webhook's events: that of a project, or of a group.
+
+The log leaves out the token and the addresses of people. Those of commits are looked up when an event is
+taken from it. GitLab keeps the log for seven days, and sends five events a minute again.
+
+Source: GitLab, "Project webhooks API", "Group webhooks API", ``lib/api/hooks/events.rb``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from change_hooks.core.events import Repository
+from change_hooks.core.payload import epoch
+from change_hooks.core.recovering import Source
+from change_hooks.forges.forge import Forge, mapping, text
+from change_hooks.forges.github_log import the_one
+from change_hooks.forges.gitlab import project
+from change_hooks.forges.logged import Logged, Sent
+from change_hooks.forges.paging import by_number
+from change_hooks.forges.rest import RestError, Subject, names
+
+#: Events a page, which GitLab gives at most, and pages that are read at most.
+PAGE, PAGES = 20, 500
+#: How many events are sent again within so many seconds.
+RESENDS, MINUTE = 5, 60.0
+REDACTED = "[REDACTED]"
+#: The names of an event's delivery, the best first.
+_IDS = ("idempotency-key", "webhook-id")
+
+
+class GitLabLog:
+    """The log of one webhook.
+
+    :param source: whose webhook, and which.
+    :param path: ``/change_hook/NAME``: what its URL ends in.
+    """
+
+    way: ClassVar[str] = "api-replay"
+    timed: ClassVar[bool] = False
+
+    def __init__(self, forge: Forge, source: Source, path: str) -> None:
+        self._forge = forge
+        self._rest = forge.rest
+        self._hook = None if source.hook is None else str(source.hook)
+        self._path = path
+        self._about = Subject(source.repository or source.organization)
+        self._hooks: tuple[str, ...] = (*project(source.repository), "hooks") if source.repository else ()
+        if source.organization:
+            self._hooks = ("groups", "/".join(names(source.organization, None)), "hooks")
+        self._read: dict[str, Mapping[str, Any]] = {}
+        self._resent: list[float] = []
+
+    async def attempts(self, since: float | None) -> list[Logged]:
+        """The attempts after that one, newest first.
+
+        :raises RestError: not all of them could be read.
+        """
+        found: dict[str, Logged] = {}
+        self._read = {}
+        pages = self._rest.pages(
+            *await self._events(),
+            pager=by_number(PAGE),
+            query={"per_page": str(PAGE), "page": "1"},
+            about=self._about,
+            conditional=True,
+        )
+        read = 0
+        async for page in pages:
+            read += 1
+            for item in page.items:
+                entry = _logged(item)
+                # What came meanwhile moves everything to later pages, and the same is seen twice.
+                if since is None or entry.order > since:
+                    found[entry.number] = entry
+                    self._read[entry.number] = item
+            if since is not None and any(_number(item) <= since for item in page.items):
+                break
+            if read == PAGES and page.more is not None:
+                raise RestError(f"the log has more than {PAGES} pages")
+        return list(found.values())
+
+    async def detail(self, number: str) -> Sent:
+        """What was sent in an attempt, with the addresses that the log leaves out.
+
+        :raises RestError: it cannot be had.
+        """
+        item = self._read.get(number)
+        payload = None if item is None else item.get("request_data")
+        if not isinstance(payload, Mapping):
+            raise RestError("the forge does not say what it sent", 404)
+        headers = {
+            name: value
+            for name, value in mapping(mapping(item).get("request_headers")).items()
+            if isinstance(value, str) and value != REDACTED
+        }
+        return Sent(headers, without_redacted(await self._with_authors(payload)))
+
+    async def again(self, number: str) -> bool:
+        """Ask for another attempt; it has the same id. False: GitLab wants no more of these in this minute.
+
+        :raises RestError: it cannot be had.
+        """
+        now: float = self._forge.clock.seconds()
+        self._resent = [at for at in self._resent if at > now - MINUTE]
+        if len(self._resent) >= RESENDS:
+            return False
+        self._resent.append(now)
+        await self._rest.post(*await self._events(), number, "resend", about=self._about)
+        return True
+
+    async def _with_authors(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The payload with the addresses of its commits' authors."""
+        full_name = text(payload, "project", "path_with_namespace")
+        commits = payload.get("commits")
+        if not full_name or not isinstance(commits, list):
+            return payload
+        repository = Repository(full_name=full_name)
+        return {**payload, "commits": [await self._with_author(repository, each) for each in commits]}
+
+    async def _with_author(self, repository: Repository, commit: Any) -> Any:
+        revision = text(commit, "id")
+        if revision is None or text(commit, "author", "email") != REDACTED:
+            return commit
+        found = await self._forge.rest.get(
+            *self._forge.repository_path(repository.full_name or ""),
+            *("repository", "commits", revision),
+            about=self._about,
+        )
+        author = {**mapping(commit.get("author")), "email": text(found.value, "author_email")}
+        return {**commit, "author": author}
+
+    async def _events(self) -> tuple[str, ...]:
+        if self._hook is None:
+            hooks, _ = await self._rest.all(
+                *self._hooks,
+                pager=by_number(100),
+                most=3,
+                query={"per_page": "100", "page": "1"},
+                about=self._about,
+            )
+            self._hook = the_one(hooks, self._path, ("url",))
+        return (*self._hooks, self._hook, "events")
+
+
+def without_redacted(value: Any) -> Any:
+    """*value* with None for everything that the log leaves out."""
+    if isinstance(value, Mapping):
+        return {name: without_redacted(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [without_redacted(item) for item in value]
+    return None if value == REDACTED else value
+
+
+def _logged(item: Any) -> Logged:
+    headers = {name.lower(): value for name, value in mapping(mapping(item).get("request_headers")).items()}
+    ids = [headers[name] for name in _IDS if isinstance(headers.get(name), str)]
+    data = mapping(mapping(item).get("request_data"))
+    if not ids:
+        raise RestError("the log does not name the deliveries; that needs GitLab 17.4", 200)
+    status = str(mapping(item).get("response_status") or "")
+    return Logged(
+        str(_number(item)),
+        ids[0],
+        text(data, "object_kind") or text(data, "event_name") or "",
+        epoch(text(item, "created_at")) or 0.0,
+        int(status) if status.isascii() and status.isdigit() else 0,
+        order=float(_number(item)),
+        also=tuple(ids[1:]),
+    )
+
+
+def _number(item: Any) -> int:
+    number = mapping(item).get("id")
+    if type(number) is not int:
+        raise RestError("an entry of the log has no id", 200)
+    return number
+
+
+__all__ = ["GitLabLog", "without_redacted"]

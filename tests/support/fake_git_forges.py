@@ -1,0 +1,165 @@
+"""The parts of the APIs of Gitea, Bitbucket Cloud and Bitbucket Data Center that say what a repository holds.
+
+Source: Gitea, API reference; Atlassian, "The Bitbucket Cloud REST API", "Bitbucket Data Center REST API".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.fake_api import NOT_FOUND, Asked, FakeApi, page_of
+
+WHEN = "2026-11-20T10:00:00Z"
+
+
+def sha(number: int) -> str:
+    return f"{number:040x}"
+
+
+def between(before: str, after: str) -> list[int]:
+    """The numbers of the commits that *after* has and *before* has not, newest first."""
+    return list(range(int(after, 16), int(before, 16), -1))
+
+
+class FakeGitea(FakeApi):
+    """The repository ``o/r``; a page has at most *most* items, whatever is asked for."""
+
+    def __init__(self, token: str | None = None, most: int = 50) -> None:
+        super().__init__(token)
+        self.most = most
+        self.pulls: list[dict[str, Any]] = []
+        repo = r".*/api/v1/repos/o/r"
+        self.route("GET", repo, lambda asked: self.repository())
+        self.route("GET", rf"{repo}/commits", self.commits)
+        self.route("GET", rf"{repo}/git/commits/([0-9a-f]+)", self.one)
+        self.route("GET", rf"{repo}/pulls", lambda asked: page_of(self.pulls, asked, size="limit"))
+
+    def repository(self) -> dict[str, Any]:
+        return {
+            "id": 3,
+            "name": "r",
+            "full_name": "o/r",
+            "html_url": "https://gitea.example/o/r",
+            "clone_url": "https://gitea.example/o/r.git",
+            "ssh_url": "git@gitea.example:o/r.git",
+            "owner": {"login": "o"},
+        }
+
+    def commit(self, number: int) -> dict[str, Any]:
+        who = {"name": "Änne", "email": "aenne@example.com", "date": WHEN}
+        return {
+            "sha": sha(number),
+            "html_url": f"https://gitea.example/o/r/commit/{sha(number)}",
+            "commit": {"message": f"commit {number}\n", "author": who, "committer": who},
+            "files": [{"filename": "a.c"}, {"filename": "b.c"}],
+        }
+
+    def commits(self, asked: Asked) -> Any:
+        listed = [self.commit(number) for number in between(asked.query["not"], asked.query["sha"])]
+        return page_of(listed, asked, size="limit", most=self.most)
+
+    def one(self, asked: Asked, revision: str) -> Any:
+        return self.commit(int(revision, 16)) if int(revision, 16) < 1000 else NOT_FOUND
+
+    def pull(self, number: int, revision: str) -> dict[str, Any]:
+        repository = self.repository()
+        return {
+            "number": number,
+            "title": "Say hello",
+            "user": {"login": "ann"},
+            "html_url": f"https://gitea.example/o/r/pulls/{number}",
+            "created_at": WHEN,
+            "updated_at": WHEN,
+            "head": {"ref": "topic", "sha": revision, "repo": repository},
+            "base": {"ref": "main", "sha": sha(1), "repo": repository},
+        }
+
+
+class FakeBitbucketCloud(FakeApi):
+    """The repository ``w/r``, ten commits a page."""
+
+    base = "https://api.bitbucket.org"
+
+    def __init__(self, token: str | None = None) -> None:
+        super().__init__(token)
+        repo = r".*/2.0/repositories/w/r"
+        self.route("GET", repo, lambda asked: self.repository())
+        self.route("GET", rf"{repo}/commits", self.commits)
+        self.route("GET", rf"{repo}/commit/([0-9a-f]+)", lambda asked, name: self.commit(int(name, 16)))
+        self.route("GET", rf"{repo}/diffstat/([0-9a-f]+)", lambda asked, name: {"values": self.files()})
+
+    def repository(self) -> dict[str, Any]:
+        page = "https://bitbucket.org/w/r"
+        links = {"self": {"href": f"{self.base}/2.0/repositories/w/r"}, "html": {"href": page}}
+        return {"full_name": "w/r", "name": "r", "scm": "git", "links": links}
+
+    def commit(self, number: int) -> dict[str, Any]:
+        return {
+            "hash": sha(number),
+            "message": f"commit {number}\n",
+            "author": {"raw": "Änne <aenne@example.com>"},
+            "date": WHEN,
+            "links": {"html": {"href": f"https://bitbucket.org/w/r/commits/{sha(number)}"}},
+        }
+
+    def files(self) -> list[dict[str, Any]]:
+        return [{"old": {"path": "a.c"}, "new": {"path": "b.c"}}, {"old": None, "new": {"path": "c.c"}}]
+
+    def commits(self, asked: Asked) -> Any:
+        numbers = between(asked.query["exclude"], asked.query["include"])
+        page = int(asked.query.get("page", "1"))
+        answer: dict[str, Any] = {"values": [self.commit(n) for n in numbers[(page - 1) * 10 : page * 10]]}
+        if page * 10 < len(numbers):
+            query = f"include={asked.query['include']}&exclude={asked.query['exclude']}&page={page + 1}"
+            answer["next"] = f"{self.base}/2.0/repositories/w/r/commits?{query}"
+        return answer
+
+
+class FakeBitbucketServer(FakeApi):
+    """The repository ``PRJ/r``, ten items a page."""
+
+    def __init__(self, token: str | None = None) -> None:
+        super().__init__(token)
+        self.says_where_it_ends = True
+        repo = r".*/rest/api/latest/projects/PRJ/repos/r"
+        self.route("GET", repo, lambda asked: self.repository())
+        self.route("GET", rf"{repo}/commits", self.commits)
+        self.route("GET", rf"{repo}/commits/([0-9a-f]+)", lambda asked, name: self.commit(int(name, 16)))
+        self.route(
+            "GET", rf"{repo}/commits/([0-9a-f]+)/changes", lambda asked, name: self.page(self.files(), asked)
+        )
+
+    def repository(self) -> dict[str, Any]:
+        links = {"self": [{"href": "https://bitbucket.example/projects/PRJ/repos/r/browse"}]}
+        return {
+            "slug": "r",
+            "name": "r",
+            "scmId": "git",
+            "project": {"key": "PRJ", "name": "P"},
+            "links": links,
+        }
+
+    def commit(self, number: int) -> dict[str, Any]:
+        who = {"name": "aenne", "emailAddress": "aenne@example.com"}
+        return {
+            "id": sha(number),
+            "message": f"commit {number}",
+            "author": who,
+            "committer": {"name": "ci"},
+            "authorTimestamp": 1_795_000_000_123,
+        }
+
+    def files(self) -> list[dict[str, Any]]:
+        return [{"path": {"toString": "b.c"}, "srcPath": {"toString": "a.c"}}, {"path": {"toString": "b.c"}}]
+
+    def page(self, items: list[Any], asked: Asked) -> Any:
+        start = int(asked.query.get("start", "0"))
+        last = start + 10 >= len(items)
+        answer: dict[str, Any] = {"values": items[start : start + 10]}
+        if self.says_where_it_ends:
+            answer.update(isLastPage=last, nextPageStart=None if last else start + 10)
+        return answer
+
+    def commits(self, asked: Asked) -> Any:
+        numbers = between(asked.query["since"], asked.query["until"])
+        return self.page([self.commit(number) for number in numbers], asked)
