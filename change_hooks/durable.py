@@ -13,6 +13,7 @@ from change_hooks.config import HooksConfig
 from change_hooks.core.errors import Unavailable
 from change_hooks.flow import as_deferred
 from change_hooks.incidents import report
+from change_hooks.intake.compared import Compared
 from change_hooks.intake.journalled import JournalIntake
 from change_hooks.intake.late import PendingDeliveries, Process
 from change_hooks.interfaces import IJournal
@@ -47,12 +48,19 @@ class Durable:
         self._clock = clock
         self._stopped = False
         self._dispatcher = Dispatcher(self.journal, sinks, clock, attempts=config.attempts, observer=observer)
+        self.compared = Compared()
         self.pending = PendingDeliveries(
-            self.journal, self._dispatcher, clock, config.answer_within, process, observer=observer
+            self.journal,
+            self._dispatcher,
+            clock,
+            config.answer_within,
+            process,
+            observer=observer,
+            compared=self.compared,
         )
         self._replays = Replays(self.journal, self._dispatcher, clock, process)
         self._retention = Retention(self.journal, clock, config.keep, config.keep_trace)
-        self.intake = JournalIntake(self.journal, self._dispatcher, self.pending, observer)
+        self.intake = JournalIntake(self.journal, self._dispatcher, self.pending, observer, self.compared)
 
     @property
     def sinks(self) -> Collection[str]:

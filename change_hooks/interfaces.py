@@ -229,12 +229,15 @@ class IJournal(Interface):
         unwanted: Sequence[str] = (),
         *,
         about: About = NOTHING_KNOWN,
+        way: str = "",
     ) -> Deferred[Appended]:
         """Store an accepted delivery, its changes and, for each sink, an entry in its outbox.
 
         :param sinks: the names of those that want something of it.
         :param unwanted: the names of those that do not.
         :param about: what it is about.
+        :param way: ``sent``, ``polled`` or ``fetched`` when the same may come by another way too: what did is
+            left out, and a delivery of nothing else is a duplicate.
         :returns: fires with an :class:`~change_hooks.journal.Appended` once it is durable. A delivery whose
             id was accepted before is only counted.
         """
@@ -258,10 +261,14 @@ class IJournal(Interface):
         *,
         about: About = NOTHING_KNOWN,
         reason: str = "",
+        way: str = "",
+        received: float = 0.0,
     ) -> Deferred[bool]:
         """Store the changes of the pending delivery at place *seq*. See :meth:`append`.
 
         :param reason: why there are none.
+        :param way: see :meth:`append`.
+        :param received: when the delivery was, in seconds since the epoch.
         :returns: fires with False when it is not pending any more.
         """
 

@@ -21,6 +21,7 @@ from change_hooks.admin.root import Admin
 from change_hooks.admin.settings import AdminSettings
 from change_hooks.admin.watch import Watch
 from change_hooks.config import HooksConfig, read_www
+from change_hooks.core.address import repository_key
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ConfigurationError, EndpointOff, UnknownDialect
@@ -217,6 +218,13 @@ class ChangeHookService(MultiService):
         :returns: fires when they are stored; fails with :class:`~change_hooks.core.errors.Unavailable`.
         """
         return called(self._intake.accept, delivery, Found(changes))
+
+    def polled(self, addresses: Iterable[str]) -> None:
+        """Pollers look into these repositories too: a commit that one of them finds and a hook brings is one
+        change.
+        """
+        if self._durable is not None:
+            self._durable.compared.repositories = frozenset(map(repository_key, addresses))
 
     def observe(self, observer: Observer) -> None:
         """Tell *observer* of all that happens from now on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class StandaloneService(MultiService):
         )
         self.hooks.setServiceParent(self)
         self.hooks.config_file = "" if path is None else str(path)
-        self._polling.use(settings.pollers)
+        self._use(settings.pollers)
         self._listening: Any = None
 
     def _www(self, settings: Settings) -> Mapping[str, Any]:
@@ -84,6 +84,10 @@ class StandaloneService(MultiService):
         if isinstance(www.get("change_hook_admin"), Mapping):
             www["change_hook_admin"] = {**www["change_hook_admin"], "port": None}
         return www
+
+    def _use(self, pollers: Sequence[Poller]) -> None:
+        self._polling.use(pollers)
+        self.hooks.polled(poller.address for poller in pollers)
 
     def check_journal(self) -> None:
         """Open the journal once, to find out now what would be found out with the first delivery.
@@ -137,7 +141,7 @@ class StandaloneService(MultiService):
             for problem in error.problems:
                 log.error("not reconfigured: {problem}", problem=problem)
             return
-        self._polling.use(settings.pollers)
+        self._use(settings.pollers)
         if settings.port != self.port:
             log.warn("c['www']['port'] has changed; that takes a restart")
         log.info("reconfigured")

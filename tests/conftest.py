@@ -18,7 +18,7 @@ from twisted.web.resource import IResource, Resource
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 
-pytest.register_assert_rewrite("tests.journal.suite")
+pytest.register_assert_rewrite("tests.journal.sightings", "tests.journal.suite")
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")

@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 from change_hooks.core.change import RECOVERED
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.found import Found
+from change_hooks.intake.compared import Compared
 from change_hooks.intake.late import PendingDeliveries
 from change_hooks.intake.receipt import Receipt, accepted
 from change_hooks.interfaces import IJournal
@@ -20,6 +21,7 @@ class JournalIntake:
     """Stores changes before the answer, and wakes the dispatcher.
 
     :param observer: told of what was stored.
+    :param compared: what may come by more than one way.
     """
 
     def __init__(
@@ -28,11 +30,13 @@ class JournalIntake:
         dispatcher: Dispatcher,
         pending: PendingDeliveries,
         observer: Observer = NOBODY,
+        compared: Compared | None = None,
     ) -> None:
         self._observer = observer
         self._journal = journal
         self._dispatcher = dispatcher
         self._pending = pending
+        self._compared = compared or Compared()
 
     def accept(self, delivery: Delivery, found: Found) -> Deferred[Receipt]:
         """See :meth:`change_hooks.intake.receipt.Intake.accept`."""
@@ -46,7 +50,8 @@ class JournalIntake:
             return accepted(found, appended.id)
 
         routes = self._dispatcher.routes(found, delivery.dialect)
-        appended = self._journal.append(delivery, found, *routes, about=found.about)
+        way = self._compared.way(delivery, found)
+        appended = self._journal.append(delivery, found, *routes, about=found.about, way=way)
         return appended.addCallbacks(stored, self._not_stored)
 
     def _not_stored(self, failure: Failure) -> Failure:

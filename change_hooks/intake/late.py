@@ -22,6 +22,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import DeliveryError, Unavailable
 from change_hooks.core.found import Found
 from change_hooks.incidents import report
+from change_hooks.intake.compared import Compared
 from change_hooks.intake.receipt import Outcome, Receipt, ignored
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import Appended, Pending
@@ -119,8 +120,10 @@ class PendingDeliveries:
         process: Process,
         *,
         observer: Observer = NOBODY,
+        compared: Compared | None = None,
     ) -> None:
         self._observer = observer
+        self._compared = compared or Compared()
         self.within = within
         self._journal = journal
         self._dispatcher = dispatcher
@@ -209,7 +212,13 @@ class PendingDeliveries:
             routes = self._dispatcher.routes(found, delivery.dialect)
             return self._written(
                 lambda: self._journal.finish(
-                    seq, found, *routes, about=found.about, reason=found.reason
+                    seq,
+                    found,
+                    *routes,
+                    about=found.about,
+                    reason=found.reason,
+                    way=self._compared.way(delivery, found),
+                    received=delivery.received,
                 ).addCallback(self._finished, delivery, found)
             )
         if self._stopped:

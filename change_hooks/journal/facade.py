@@ -35,6 +35,7 @@ from change_hooks.journal.records import (
     Wish,
 )
 from change_hooks.journal.session import Session
+from change_hooks.journal.sightings import AppendOnce, Arrival, finish_once, look_up, record
 from change_hooks.journal.traces import Traces
 from change_hooks.journal.writer import Store, Writer
 from change_hooks.observer import NOBODY, Observer
@@ -102,16 +103,24 @@ class SQLJournal:
         unwanted: Sequence[str] = (),
         *,
         about: About = NOTHING_KNOWN,
+        way: str = "",
     ) -> Deferred[Appended]:
         """Store an accepted delivery, its changes, and an entry for each of *sinks*."""
         routes = Routes(tuple(sinks), tuple(unwanted))
+        if way and changes and len(delivery.body) <= LARGE:
+            once = AppendOnce(delivery, changes, routes, about, way, self._service)
+            return self.writer.submit(once)
         if len(delivery.body) <= LARGE:
             return self.writer.submit(Append.of(delivery, changes, routes, about, service=self._service))
 
         def append(session: Session, body: str, stored: str) -> Appended:
             names = {"large_body": body, "large_changes": stored}
             large = Append.of(delivery, changes, routes, about, service=self._service, **names)
-            return deliveries.append_large(session, large, (body, stored))
+            appended = deliveries.append_large(session, large, (body, stored))
+            if way and not appended.duplicate:
+                arrival = Arrival(self._service, way, delivery.received)
+                record(session, arrival, look_up(session, arrival, changes), appended.seq)
+            return appended
 
         contents = [body_in_pieces(delivery.body), changes_in_pieces(changes)]
         return self._large.run(self._with_pieces, contents, append)
@@ -155,6 +164,8 @@ class SQLJournal:
         *,
         about: About = NOTHING_KNOWN,
         reason: str = "",
+        way: str = "",
+        received: float = 0.0,
     ) -> Deferred[bool]:
         """Store the changes of a pending delivery, and an entry for each of *sinks*."""
         new = Finish(
@@ -167,7 +178,13 @@ class SQLJournal:
             queues=deliveries.queues_of(changes, sinks),
             about=about,
         )
-        return self._finish(changes, new, pending.finish)
+        if not way:
+            return self._finish(changes, new, pending.finish)
+
+        def once(session: Session, new: Finish, large: str = "") -> bool:
+            return finish_once(session, new, changes, Arrival(self._service, way, received), large)
+
+        return self._finish(changes, new, once)
 
     def replay(
         self, seq: int, changes: list[Change], sinks: Sequence[str], unwanted: Sequence[str] = ()

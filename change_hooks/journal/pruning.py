@@ -39,7 +39,7 @@ def prune(session: Session, before: float, states: tuple[str, ...] = DONE) -> in
     until_large = next((index for index, row in enumerate(found) if row["large_body"]), len(found))
     seqs = [row["seq"] for row in found[: until_large or 1]]
     rows = [(seq,) for seq in seqs]
-    for table in ("dead_letters", "attempts", "wishes"):
+    for table in ("dead_letters", "attempts", "wishes", "sightings"):
         session.executemany(f"DELETE FROM {table} WHERE seq = ?", rows)
     discard_of(session, seqs)
     session.executemany("DELETE FROM deliveries WHERE seq = ?", rows)

@@ -21,6 +21,7 @@ from change_hooks.journal.schema import SchemaError
 from change_hooks.journal.sqlite import connect as connect_to_sqlite
 
 from ..conftest import delivery, result_of
+from ..journal.sightings import *  # noqa: F403
 from ..journal.suite import *  # noqa: F403
 from ..journal.suite import API, Journal
 from ..support.services import database

@@ -10,6 +10,7 @@ from change_hooks.journal.session import Session
 from change_hooks.journal.writer import Writer
 from tests.conftest import delivery, result_of
 
+from .sightings import *  # noqa: F403
 from .suite import *  # noqa: F403
 from .suite import API, Journal
 

@@ -28,6 +28,7 @@ from change_hooks.journal.sqlite import (
 )
 
 from ..conftest import delivery, result_of
+from .sightings import *  # noqa: F403
 from .suite import *  # noqa: F403
 from .suite import API, Journal
 

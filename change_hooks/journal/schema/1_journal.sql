@@ -100,6 +100,19 @@ CREATE TABLE wishes (
     error TEXT NOT NULL DEFAULT ''
 );
 
+-- By which ways a commit on a ref was seen.
+CREATE TABLE sightings (
+    service {NAME} NOT NULL,
+    repository {NAME} NOT NULL,
+    ref {NAME} NOT NULL,
+    revision {NAME} NOT NULL,
+    seq {NUMBER} NOT NULL REFERENCES deliveries,
+    ways TEXT NOT NULL,
+    at {SECONDS} NOT NULL,
+    PRIMARY KEY (service, repository, ref, revision, seq)
+){COMPACT};
+CREATE INDEX sightings_seq ON sightings (seq);
+
 -- Values under names.
 CREATE TABLE memory (name {NAME} PRIMARY KEY, value {BYTES} NOT NULL){COMPACT};
 
