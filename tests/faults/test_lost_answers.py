@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..support.programs import Server, eventually, program
-from .books import assert_nothing_is_lost, states
+from .books import assert_nothing_is_lost, states, stored
 from .databases import PostgreSQL
 from .load import Load, push, send, www
 from .proxy import Proxy
@@ -37,6 +37,7 @@ def test_a_large_delivery_keeps_what_it_is_made_of(
     proxy.wait_until_lost(1)
     # The forge sends it again, and is told that it is there already.
     assert push(running.port, "large", message=message) == 202
+    assert [each.duplicates for each in stored(postgresql.url)] == [1]
     assert_nothing_is_lost(["large"], postgresql.url, recorder, changes=1)
     assert [taken.change["comments"] for taken in recorder.taken] == [message]
     assert running.stop() == 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from change_hooks.journal import sqlite
@@ -84,8 +85,9 @@ def test_a_receiver_that_stood_still_neither_goes_on_nor_undoes_what_another_has
     once = {"ci": {"sink": "http", "url": recorder.url, "attempts": 1}}
     running = server(www(journal=postgresql.url, sinks=once))
     recorder.free.clear()
-    assert push(running.port, "one", commits=30) == 202
-    recorder.wait_until_asked()
+    assert push(running.port, "long", commits=30) == 202
+    assert push(running.port, "short", "octo-org/web") == 202
+    eventually(lambda: len(recorder.asked) == 2)
     running.signal(signal.SIGSTOP)
     # What it was handing over will have failed, when it looks again: a dead letter, at the first attempt.
     recorder.refuses = True
@@ -102,11 +104,11 @@ def test_a_receiver_that_stood_still_neither_goes_on_nor_undoes_what_another_has
     wait_until_delivered(postgresql.url)
     before = len(recorder.asked)
     running.signal(signal.SIGCONT)
-    eventually(lambda: "failed in" in running.log.read_text())
+    eventually(lambda: running.log.read_text().count("failed in") == 2)
     assert running.stop() == 0
-    assert states(postgresql.url) == ["delivered"]
+    assert states(postgresql.url) == ["delivered"] * 2
     assert len(recorder.asked) == before
-    Books(["one"], postgresql.url, recorder, 30).assert_right(repeated=0)
+    assert len({taken.key for taken in recorder.taken}) == len(recorder.taken) == 31
     assert second.stop() == 0
 
 
@@ -129,3 +131,43 @@ def test_a_delivery_that_cannot_be_read_is_a_dead_letter_and_the_others_go_on(
     assert "the journal cannot be written" not in running.log.read_text()
     assert push(running.port, "4", "org/1") == 202
     assert running.stop() == 0
+
+
+LEAVES_A_CHILD = """#!/bin/sh
+sleep 120 >&2 &
+echo "$$" >> runs
+"""
+
+
+def test_a_program_that_leaves_a_child_behind_is_run_once(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    script = tmp_path / "leaves_a_child"
+    script.write_text(LEAVES_A_CHILD)
+    script.chmod(0o755)
+    running = server(www(sinks={"ci": {"sink": "command", "argv": [str(script)]}}))
+    assert push(running.port, "one") == 202
+    wait_until_delivered(journal_in(tmp_path))
+    assert running.stop() == 0
+    assert len((tmp_path / "runs").read_text().splitlines()) == 1
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(server: Callable[..., Server], tmp_path: Path) -> None:
+    sent = 0
+
+    def answer(listening: socket.socket) -> None:
+        nonlocal sent
+        client, _ = listening.accept()
+        client.recv(65536)
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(OSError):
+            while sent < 500_000_000:
+                sent += client.send(b"x" * 65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=answer, args=(listening,), daemon=True).start()
+        running = server(www(f"http://127.0.0.1:{listening.getsockname()[1]}/"))
+        assert push(running.port, "one") == 202
+        wait_until_delivered(journal_in(tmp_path))
+        assert sent < 50_000_000
+        assert running.stop() == 0

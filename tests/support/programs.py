@@ -30,15 +30,15 @@ def program(name: str) -> str:
     return path
 
 
-def eventually(condition: Callable[[], object]) -> object:
-    """Wait until *condition* is true, and return what it returned."""
+def eventually(condition: Callable[[], object], *, every: float = 0.02) -> object:
+    """Wait until *condition* is true, looking every so many seconds, and return what it returned."""
     deadline = time.monotonic() + PATIENCE
     while True:
         result = condition()
         if result:
             return result
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def free_port() -> int:
