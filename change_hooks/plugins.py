@@ -79,7 +79,8 @@ def built_in(group: str) -> list[EntryPoint]:
     names = sorted(module.name for module in iter_modules(folder.__path__))
     found = [(name, _offered(import_module(f"{group}.{name}"))) for name in names]
     named = [(name, cls) for name, cls in found if cls is not None]
-    named += [(other, cls) for name, cls in named for other in OTHER_NAMES.get(name, ())]
+    if group in DIALECT_GROUPS:
+        named += [(other, cls) for name, cls in named for other in OTHER_NAMES.get(name, ())]
     return [EntryPoint(name, f"{cls.__module__}:{cls.__qualname__}", group) for name, cls in named]
 
 

@@ -39,6 +39,11 @@ LATE_CHECKPOINT = 4096
 LOG_SIZE = 64 * 1024 * 1024
 
 
+#: What is wrong with a statement or its values, and not with the database; a value of a type that it does not
+#: know is the one or the other of the last two, as Python has it.
+_OURS = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+
 class Connection(sqlite3.Connection):
     """See :class:`change_hooks.journal.session.Session`."""
 
@@ -150,7 +155,7 @@ class SQLiteStore:
     @staticmethod
     def is_failure(error: Exception) -> bool:
         """See :meth:`change_hooks.journal.writer.Store.is_failure`."""
-        if isinstance(error, (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError)):
+        if isinstance(error, _OURS):
             return False
         return isinstance(error, (sqlite3.Error, OSError, schema.SchemaError))
 
