@@ -17,7 +17,7 @@ from change_hooks.observer import Observers
 from change_hooks.recovery.marking import MarkingIntake
 from change_hooks.recovery.recovered import Acceptance, Runner
 from change_hooks.recovery.schedule import Recovery
-from change_hooks.recovery.sources import asks_again, recover_of, runners, stored_of
+from change_hooks.recovery.sources import asks_again, compares, recover_of, runners, stored_of
 from change_hooks.tree import Tree
 
 log = Logger()
@@ -34,6 +34,7 @@ class Recoveries:
 
     def __init__(self, service: str, durable: Durable, observers: Observers, http: Any, clock: Any) -> None:
         self.intake = MarkingIntake(durable.intake, durable.journal)
+        self._durable = durable
         self._service = service
         self._journal = durable.journal
         self._http = http
@@ -66,6 +67,7 @@ class Recoveries:
             return
         handlers = tree.handlers
         self.intake.endpoints = frozenset(name for name in handlers if asks_again(handlers[name]))
+        self._durable.compared.endpoints = frozenset(name for name in handlers if compares(handlers[name]))
         found: list[tuple[Runner, float | None]] = []
         for name, handler in handlers.items():
             acceptance = Acceptance(name, tree.found_again, self._accept, stored_of(handler), self._service)

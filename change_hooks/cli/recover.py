@@ -18,6 +18,7 @@ from change_hooks.cli.showing import shown_time
 from change_hooks.config import HooksConfig
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
+from change_hooks.core.fetched import is_fetched
 from change_hooks.core.found import Found
 from change_hooks.forges.rest import RestError
 from change_hooks.journal.address import make_journal
@@ -103,7 +104,8 @@ class _Run:
     def _accept(self, journal: SQLJournal, endpoint: str) -> Callable[[Delivery, Found], Awaitable[bool]]:
         async def accept(delivery: Delivery, found: Found) -> bool:
             sinks = routes(self._hooks.sinks, found, endpoint)
-            return not (await journal.append(delivery, found, *sinks, about=found.about)).duplicate
+            way = "fetched" if is_fetched(delivery) else ""
+            return not (await journal.append(delivery, found, *sinks, about=found.about, way=way)).duplicate
 
         return accept
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from change_hooks.core.address import without_password
+
 #: Ask the forge to send again; take it from the forge's log; compare branches and pull requests.
 VIAS = ("redeliver", "fetch", "heads")
 #: How often a forge may be asked at most, in seconds.
@@ -44,7 +46,7 @@ class Source:
     def name(self) -> str:
         """What it is called: in messages, and where the journal remembers how far it was read."""
         named = "app" if self.app else f"org:{self.organization}" if self.organization else self.repository
-        return f"{named or self.url} {self.hook or ''}".strip()
+        return f"{named or without_password(self.url)} {self.hook or ''}".strip()
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery, Stored
 from change_hooks.core.errors import BadPayload, ConfigurationError
 from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate
+from change_hooks.core.fetched import events_in, is_fetched
 from change_hooks.core.found import Found, normal_changes
 from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import convert, decode, expect_mapping, json_text
@@ -33,7 +34,7 @@ from change_hooks.core.screening import NOT_PERMITTED
 from change_hooks.core.style import Style
 from change_hooks.dialects.handler import Answer, HookHandler, Request
 from change_hooks.dialects.overrides import refuse_unused
-from change_hooks.dialects.source import DeliverySource, Whitelist, as_dicts, paths
+from change_hooks.dialects.source import NOTHING_LISTED, DeliverySource, Whitelist, as_dicts, paths
 from change_hooks.flow import Steps, proceed
 from change_hooks.plugins import FORGE_GROUPS, installed
 
@@ -299,6 +300,8 @@ class EventHandler(HookHandler[Forge]):
 
         :raises BadPayload: it is not what the dialect says.
         """
+        if is_fetched(delivery):
+            return self._decided_on_fetched(delivery)
         document = self.document(delivery)
         name = self.event(delivery, document)
         method = (
@@ -327,6 +330,17 @@ class EventHandler(HookHandler[Forge]):
             if self._lacks(event) and delivery.verification != "none" and self._policy.refusal(event) is None:
                 events = yield from self._enriched(events, source)
                 break
+        return self._decided(events, source, name)
+
+    def _decided_on_fetched(self, delivery: Delivery) -> Found:
+        """The changes of what was found at the forge: nothing more is to be looked up."""
+        events = events_in(delivery)
+        if not events:
+            return Found((), "what was pushed is gone")
+        name = getattr(events[0], "name", "")
+        return self._decided(events, DeliverySource(delivery, delivery.body, name, NOTHING_LISTED), name)
+
+    def _decided(self, events: Sequence[Event], source: DeliverySource, name: str) -> Found:
         if self.context.reported is not None:
             self.context.reported(events)
         if self.context.judged is not None:

@@ -40,6 +40,10 @@ class Whitelist:
         return listed_properties(self._prefix, part if isinstance(part, Mapping) else {}, self._patterns)
 
 
+#: For what is no payload.
+NOTHING_LISTED = Whitelist("", (), lambda event, payload: payload)
+
+
 class DeliverySource:
     """See :class:`change_hooks.core.policy.Source`. The payload is decoded when it is asked for.
 

@@ -37,5 +37,10 @@ class AzureDevOps(Forge):
         got = await self.rest.get(*self.repository_path(full_name), query=VERSION, about=Subject(full_name))
         return shaped_as(RepositoryShape, got.value).repository()
 
+    def git_url(self, full_name: str) -> str:
+        """See :meth:`Forge.git_url`."""
+        organization, project, name = names(full_name, 3)
+        return f"{self.base}/{organization}/{project}/_git/{name}"
+
 
 __all__ = ["VERSION", "AzureDevOps"]

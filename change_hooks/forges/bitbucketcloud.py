@@ -77,6 +77,10 @@ class BitbucketCloud(Forge):
         got = await self.rest.get("repositories", *names(full_name), about=Subject(full_name))
         return shaped_as(RepositoryShape, got.value).repository()
 
+    def git_url(self, full_name: str) -> str:
+        """See :meth:`Forge.git_url`."""
+        return super().git_url(full_name).replace("https://api.bitbucket.org/", "https://bitbucket.org/", 1)
+
 
 def _commit(item: Any) -> Commit:
     return Commit(

@@ -76,6 +76,11 @@ class BitbucketServer(Forge):
         got = await self.rest.get(*repository_path(full_name), about=Subject(full_name))
         return shaped_as(RepositoryShape, got.value).repository(self.server)
 
+    def git_url(self, full_name: str) -> str:
+        """See :meth:`Forge.git_url`."""
+        project, name = names(full_name)
+        return f"{self.base}/scm/{project}/{name}.git"
+
 
 def repository_path(full_name: str | None) -> tuple[str, ...]:
     """The path of ``PROJECT/name``, or of ``~user/name``.

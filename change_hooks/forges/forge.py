@@ -158,6 +158,13 @@ class Forge:
         """A repository, as it stands in a payload."""
         raise Unsupported
 
+    def git_url(self, full_name: str) -> str:
+        """Where Git finds a repository over HTTPS, on the configured server.
+
+        :raises RestError: its name is not one that the API knows.
+        """
+        return f"{self.base.removesuffix('/api/v3')}/{'/'.join(names(full_name, None))}.git"
+
     async def pull_requests(self, repository: Repository) -> list[PullRequest]:
         """The pull requests that are open, each as if it had just been opened."""
         raise Unsupported

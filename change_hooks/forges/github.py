@@ -117,6 +117,10 @@ class GitHub(Forge):
         got = await self.rest.get("repos", *names(full_name), about=Subject(full_name))
         return shaped_as(RepositoryShape, got.value).repository()
 
+    def git_url(self, full_name: str) -> str:
+        """See :meth:`Forge.git_url`."""
+        return super().git_url(full_name).replace("https://api.github.com/", "https://github.com/", 1)
+
     async def pull_requests(self, repository: Repository) -> list[PullRequest]:
         """See :meth:`Forge.pull_requests`."""
         found, _ = await self.rest.all(

@@ -91,6 +91,13 @@ class Seen(msgspec.Struct, frozen=True):
         """The indexes of the changes that nobody has brought."""
         return [index for index, place in enumerate(self.before) if place is None]
 
+    def matched(self) -> Seen:
+        """Without what nobody has brought. A ref was moved to its newest commit: when that has come, so has
+        the whole update, though a hook lists fewer commits than the forge has.
+        """
+        pairs = [(key, place) for key, place in zip(self.keys, self.before, strict=True) if place is not None]
+        return Seen([key for key, _ in pairs], [place for _, place in pairs])
+
 
 def look_up(session: Session, arrival: Arrival, changes: Sequence[Change]) -> Seen:
     """Which of these changes came by other ways than now."""
@@ -152,6 +159,8 @@ class AppendOnce(msgspec.Struct, frozen=True):
         """Store it; when all of it came before, only that."""
         arrival = Arrival(self.service, self.way, self.delivery.received)
         seen = look_up(session, arrival, self.changes)
+        if self.way == "fetched" and seen.before[-1] is not None:
+            seen = seen.matched()
         new = [self.changes[index] for index in seen.new]
         routes = self.routes if new else Routes()
         one = Append.of(self.delivery, new, routes, self.about, service=self.service)

@@ -16,10 +16,13 @@ from change_hooks.forges.forge import Forge
 from change_hooks.forges.github_log import GitHubLog
 from change_hooks.forges.gitlab_log import GitLabLog
 from change_hooks.forges.logged import Log
+from change_hooks.forges.push_logs import BitbucketServerLog, GiteaLog
 from change_hooks.interfaces import IJournal
 from change_hooks.plugins import FORGE_GROUPS, installed
 from change_hooks.recovery.catch_up import GRACE, CatchUp
+from change_hooks.recovery.heads import Heads
 from change_hooks.recovery.recovered import Acceptance, Runner
+from change_hooks.recovery.remotes import Addressed, Named
 
 #: For each request to the forge, in seconds, and how often one that reads is sent.
 TIME_LIMIT, ATTEMPTS = 20.0, 3
@@ -43,6 +46,8 @@ class Ways(msgspec.Struct, frozen=True):
 WAYS: Mapping[str, Ways] = {
     "azuredevops": Ways(AzureDevOpsLog, ("fetch",), ("repository", "organization"), 3),
     "github": Ways(GitHubLog, ("fetch", "redeliver"), ("repository", "organization", "app")),
+    "bitbucketserver": Ways(BitbucketServerLog, ("fetch",), ("repository",)),
+    "gitea": Ways(GiteaLog, ("fetch",), ("repository",)),
     "gitlab": Ways(GitLabLog, ("fetch", "redeliver"), ("repository", "organization"), None),
 }
 
@@ -59,20 +64,23 @@ def problems(forge: str, recover: Recover, journal: object) -> list[str]:
         return ["needs a journal (change_hook_journal)"]
     ways = WAYS.get(forge)
     via = _via(ways, recover)
-    if ways is None or via not in ways.vias:
-        return [f"cannot have 'via': {via!r} here; valid names are {', '.join(_valid(ways))}"]
+    valid = ("heads",) if ways is None else (*ways.vias, "heads")
+    if via not in valid:
+        return [f"cannot have 'via': {via!r} here; valid names are {', '.join(valid)}"]
+    named = forge in installed(FORGE_GROUPS).names()
+    kinds: tuple[str, ...] = ("repository", "url") if named else ("url",)
+    if via != "heads" and ways is not None:
+        kinds = ways.kinds
+    parts = 2 if ways is None else ways.parts
     for source in recover.sources:
-        if source.kind == "repository" and ways.parts not in (None, source.repository.count("/") + 1):
-            return [f"has {source.repository!r}; a name here has {ways.parts} parts"]
-    wrong = {source.kind for source in recover.sources} - set(ways.kinds)
-    return [f"cannot have {_EXAMPLES[kind]} in 'from' here" for kind in sorted(wrong)]
+        if source.kind not in kinds:
+            return [f"cannot have {_EXAMPLES[source.kind]} in 'from' here with 'via': {via!r}"]
+        if source.kind == "repository" and parts not in (None, source.repository.count("/") + 1):
+            return [f"has {source.repository!r}; a name here has {parts} parts"]
+    return []
 
 
 _EXAMPLES = {"repository": "'OWNER/NAME'", "organization": "'org:NAME'", "app": "'app'", "url": "an address"}
-
-
-def _valid(ways: Ways | None) -> tuple[str, ...]:
-    return () if ways is None else ways.vias
 
 
 def _via(ways: Ways | None, recover: Recover) -> str:
@@ -105,9 +113,10 @@ def runners(handler: Any, journal: IJournal, acceptance: Acceptance, http: Any, 
     recover = recover_of(handler)
     if not recover.sources:
         return []
-    factory = installed(FORGE_GROUPS).load(handler.forge)
-    forge: Forge = factory(handler.settings, http, clock, time_limit=TIME_LIMIT, attempts=ATTEMPTS)
-    ways = WAYS[handler.forge]
+    forge = _forge(handler, http, clock)
+    ways = WAYS.get(handler.forge)
+    if ways is None or _via(ways, recover) == "heads":
+        return [_heads(source, forge, journal, acceptance, clock) for source in recover.sources]
     return [
         CatchUp(
             source.name,
@@ -115,7 +124,7 @@ def runners(handler: Any, journal: IJournal, acceptance: Acceptance, http: Any, 
             journal,
             acceptance,
             clock,
-            handles=lambda event: hasattr(handler, method_name(event)),
+            handles=lambda event: bool(event) and hasattr(handler, method_name(event)),
             redeliver=_via(ways, recover) == "redeliver",
             grace=GRACE if recover.every is None else min(GRACE, recover.every),
         )
@@ -123,4 +132,32 @@ def runners(handler: Any, journal: IJournal, acceptance: Acceptance, http: Any, 
     ]
 
 
-__all__ = ["WAYS", "Ways", "asks_again", "problems", "recover_of", "runners", "stored_of"]
+def compares(handler: Any) -> bool:
+    """Whether what is recovered to its endpoint has other names than what its forge sends."""
+    recover = recover_of(handler)
+    ways = WAYS.get(getattr(handler, "forge", ""))
+    return bool(recover.sources) and (
+        ways is None or _via(ways, recover) == "heads" or ways.log in (BitbucketServerLog, GiteaLog)
+    )
+
+
+def _forge(handler: Any, http: Any, clock: Any) -> Forge | None:
+    try:
+        factory = installed(FORGE_GROUPS).load(handler.forge)
+    except KeyError:
+        return None
+    made: Forge = factory(handler.settings, http, clock, time_limit=TIME_LIMIT, attempts=ATTEMPTS)
+    return made
+
+
+def _heads(
+    source: Source, forge: Forge | None, journal: IJournal, acceptance: Acceptance, clock: Any
+) -> Runner:
+    where: Named | Addressed = Addressed(source.url)
+    if forge is not None and source.repository:
+        where = Named(forge, source.repository)
+    asked = forge if source.repository else None
+    return Heads(source.name, where, journal, acceptance, clock, forge=asked)
+
+
+__all__ = ["WAYS", "Ways", "asks_again", "compares", "problems", "recover_of", "runners", "stored_of"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +256,62 @@ def test_a_receiver_without_an_open_port(api: Server, tmp_path: Path) -> None:
     finally:
         running.terminate()
         assert running.wait(30) == 0
+
+
+# By where branches are ----------------------------------------------------------------------------
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    done = subprocess.run(
+        [program("git"), *who, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def commit(folder: Path, text: str) -> str:
+    git(folder, "commit", "--quiet", "--allow-empty", "-m", text)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def test_where_branches_are_is_enough_for_a_forge_without_a_log(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    git(repository, "init", "--quiet", "-b", "main")
+    commit(repository, "first")
+    recover_from = {"from": [f"file://{repository}"], "every": 10}
+    dialect = {"secret": "a long enough secret", "allow_sha1": True, "recover": recover_from}
+    www = f"'change_hook_dialects': {{'launchpad': {dialect!r}}}"
+    running = server(www)
+    eventually(lambda: "recovery launchpad" in memory(tmp_path))
+    assert running.stop() == 0
+    expected = [commit(repository, "second")]
+    git(repository, "tag", "v1")
+    git(repository, "branch", "topic")
+    status, missing, said = recover(tmp_path, "--dry-run")
+    assert (status, said) == (0, "") and {line["way"] for line in missing} == {"heads"}
+    running.start()
+    eventually(lambda: len(stored(tmp_path)) >= 3)
+    expected.append(commit(repository, "third"))
+    eventually(lambda: len(stored(tmp_path)) >= 4)
+    assert running.stop() == 0
+    found = stored(tmp_path)
+    assert {change["properties"]["change_hook_recovered"] for change in found} == {"heads"}
+    assert [change["revision"] for change in found] == [expected[0]] * 3 + [expected[1]]
+
+
+def memory(folder: Path) -> str:
+    """What the journal remembers, by name."""
+    found = list(folder.glob("*.sqlite"))
+    if not found:
+        return ""
+    with closing(sqlite3.connect(f"file:{found[0]}?mode=ro", uri=True)) as journal:
+        try:
+            return " ".join(
+                name
+                for (name,) in journal.execute("SELECT name FROM memory WHERE name LIKE 'recovery %heads'")
+            )
+        except sqlite3.OperationalError:
+            return ""

@@ -92,6 +92,14 @@ def test_of_a_push_only_what_nobody_found_is_new(ways: Ways) -> None:
         assert ways.come("fetched", revision).duplicate
 
 
+def test_an_update_whose_newest_commit_has_come_has_come_as_a_whole(ways: Ways) -> None:
+    """A hook lists fewer commits than the forge has."""
+    ways.come("sent", "3")
+    assert ways.come("fetched", "1", "2", "3").duplicate
+    assert ways.stored() == ["3"]
+    assert not ways.come("sent", "1").duplicate
+
+
 def test_two_that_come_by_one_way_are_never_the_same(ways: Ways) -> None:
     ways.come("sent", "1")
     ways.come("sent", "1")

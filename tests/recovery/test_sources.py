@@ -29,6 +29,14 @@ def test_github(via: str | None) -> None:
     [
         ("github", {"from": ["o/r/x"]}, "a name here has 2 parts"),
         ("github", {"from": ["https://github.com/o/r"]}, "cannot have an address in 'from' here"),
+        (
+            "github",
+            {"from": ["org:acme"], "via": "heads"},
+            "cannot have 'org:NAME' in 'from' here with 'via': 'heads'",
+        ),
+        ("azuredevops", {"from": ["o/r"]}, "a name here has 3 parts"),
+        ("sourcehut", {"from": ["~ann/r"]}, "cannot have 'OWNER/NAME' in 'from' here"),
+        ("gitea", {"from": ["org:acme"]}, "cannot have 'org:NAME'"),
         ("sourcehut", {"from": ["o/r"], "via": "redeliver"}, "cannot have 'via': 'redeliver' here"),
         ("github", {"from": ["o/r"], "every": 1}, "less than 10"),
     ],
@@ -41,3 +49,19 @@ def test_what_a_forge_does_not_have_is_an_error(dialect: str, recover: Any, name
 def test_it_needs_a_journal() -> None:
     (problem,) = read({"recover": {"from": ["o/r"]}}, change_hook_journal=None)
     assert "needs a journal" in problem
+
+
+@pytest.mark.parametrize(
+    ("dialect", "recover"),
+    [
+        ("github", {"from": ["o/r", "https://github.com/o/s"], "via": "heads"}),
+        ("gitlab", {"from": ["g/sub/p", "org:g"], "via": "redeliver"}),
+        ("gitea", {"from": ["o/r"]}),
+        ("bitbucketcloud", {"from": ["w/r"]}),
+        ("bitbucketserver", {"from": ["PRJ/r"]}),
+        ("azuredevops", {"from": ["acme/p/r", "org:acme"]}),
+        ("sourcehut", {"from": ["https://git.sr.ht/~ann/r"]}),
+    ],
+)
+def test_what_each_forge_has(dialect: str, recover: Any) -> None:
+    assert read({"recover": recover}, dialect) == []

@@ -5,6 +5,8 @@ Source: Gitea, API reference; Atlassian, "The Bitbucket Cloud REST API", "Bitbuc
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timezone
 from typing import Any
 
 from tests.support.fake_api import NOT_FOUND, Asked, FakeApi, page_of
@@ -31,6 +33,14 @@ class FakeGitea(FakeApi):
         repo = r".*/api/v1/repos/o/r"
         self.route("GET", repo, lambda asked: self.repository())
         self.route("GET", rf"{repo}/commits", self.commits)
+        #: The activities, oldest first; and where branches and tags are now.
+        self.feed: list[dict[str, Any]] = []
+        self.branches: dict[str, str] = {}
+        self.route(
+            "GET", rf"{repo}/activities/feeds", lambda asked: page_of(self.feed[::-1], asked, size="limit")
+        )
+        self.route("GET", rf"{repo}/branches/(.+)", self.branch)
+        self.route("GET", rf"{repo}/tags/(.+)", self.branch)
         self.route("GET", rf"{repo}/git/commits/([0-9a-f]+)", self.one)
         self.route("GET", rf"{repo}/pulls", lambda asked: page_of(self.pulls, asked, size="limit"))
 
@@ -60,6 +70,37 @@ class FakeGitea(FakeApi):
 
     def one(self, asked: Asked, revision: str) -> Any:
         return self.commit(int(revision, 16)) if int(revision, 16) < 1000 else NOT_FOUND
+
+    def branch(self, asked: Asked, name: str) -> Any:
+        name = name.replace("%2F", "/")
+        return {"commit": {"id": self.branches[name]}} if name in self.branches else NOT_FOUND
+
+    def activity(
+        self, at: float, op: str, ref: str, before: int | None = None, after: int | None = None
+    ) -> None:
+        """Somebody pushed; newer than all before it."""
+        content = ""
+        if before is not None and after is not None:
+            content = json.dumps(
+                {
+                    "Commits": [{"Sha1": sha(after)}],
+                    "HeadCommit": {"Sha1": sha(after)},
+                    "CompareURL": f"o/r/compare/{sha(before)}...{sha(after)}",
+                }
+            )
+        moment = datetime.fromtimestamp(at, timezone.utc).isoformat()
+        who = {"login": "ann", "full_name": "Ann", "email": "ann@example.com"}
+        number = len(self.feed) + 1
+        self.feed.append(
+            {
+                "id": number,
+                "op_type": op,
+                "ref_name": ref,
+                "act_user": who,
+                "created": moment,
+                "content": content,
+            }
+        )
 
     def pull(self, number: int, revision: str) -> dict[str, Any]:
         repository = self.repository()
@@ -121,13 +162,28 @@ class FakeBitbucketServer(FakeApi):
     def __init__(self, token: str | None = None) -> None:
         super().__init__(token)
         self.says_where_it_ends = True
+        self.log: list[dict[str, Any]] = []
         repo = r".*/rest/api/latest/projects/PRJ/repos/r"
         self.route("GET", repo, lambda asked: self.repository())
         self.route("GET", rf"{repo}/commits", self.commits)
+        self.route("GET", rf"{repo}/ref-change-activities", lambda asked: self.page(self.log[::-1], asked))
         self.route("GET", rf"{repo}/commits/([0-9a-f]+)", lambda asked, name: self.commit(int(name, 16)))
         self.route(
             "GET", rf"{repo}/commits/([0-9a-f]+)/changes", lambda asked, name: self.page(self.files(), asked)
         )
+
+    def activity(self, at: float, kind: str, before: int, after: int, ref: str = "refs/heads/main") -> None:
+        """Somebody pushed; newer than all before it."""
+        change = {
+            "ref": {"id": ref},
+            "refId": ref,
+            "fromHash": sha(before),
+            "toHash": sha(after),
+            "type": kind,
+        }
+        who = {"name": "ann", "displayName": "Ann", "emailAddress": "ann@example.com"}
+        number = len(self.log) + 1
+        self.log.append({"id": number, "createdDate": int(at * 1000), "user": who, "refChange": change})
 
     def repository(self) -> dict[str, Any]:
         links = {"self": [{"href": "https://bitbucket.example/projects/PRJ/repos/r/browse"}]}

@@ -1,0 +1,238 @@
+"""Recovery by where branches, tags and pull requests are."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from treq.testing import StubTreq
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import Clock
+
+from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import BadPayload, Unavailable
+from change_hooks.core.events import PullRequest, RefUpdate, Repository
+from change_hooks.core.fetched import events_in
+from change_hooks.core.found import Found
+from change_hooks.forges.forge import Forge
+from change_hooks.forges.gitea import Gitea
+from change_hooks.forges.rest import RestError
+from change_hooks.journal.in_memory import MemoryJournal, MemoryStore
+from change_hooks.recovery.heads import TRIES, Heads
+from change_hooks.recovery.recovered import Acceptance, Busy, Missing
+from tests.conftest import result_of
+from tests.support.fake_api import Say
+from tests.support.fake_git_forges import FakeGitea, sha
+
+NOW = 1_800_000_000.0
+NAME = "recovery gitea o/r heads"
+
+
+class Rig:
+    """A repository whose refs are what the test says."""
+
+    def __init__(self, forge: Forge | None = None, store: MemoryStore | None = None) -> None:
+        self.clock = Clock()
+        self.clock.advance(NOW)
+        self.journal = MemoryJournal(store, clock=self.clock.seconds)
+        result_of(self.journal.open())
+        self.now = {"refs/heads/main": sha(1)}
+        self.forge = forge
+        self.events: list[Any] = []
+        self.broken: set[str] = set()
+        self.error: Exception | None = None
+        acceptance = Acceptance("gitea", self.found, self.accept)
+        self.heads = Heads("o/r", self, self.journal, acceptance, self.clock, forge=forge)
+
+    async def repository(self) -> Repository:
+        return Repository(full_name="o/r", name="r", urls={"usual": "https://gitea.example/o/r"})
+
+    async def refs(self) -> dict[str, str]:
+        if self.error is not None:
+            raise self.error
+        return dict(self.now)
+
+    async def found(self, delivery: Delivery) -> Found:
+        (event,) = events_in(delivery)
+        if getattr(event, "ref", "") in self.broken:
+            raise BadPayload("is missing", "$.x")
+        self.events.append(event)
+        ref = event.ref if isinstance(event, RefUpdate) else f"#{event.number}"  # type: ignore[union-attr]
+        revision = event.after if isinstance(event, RefUpdate) else event.head.revision  # type: ignore[union-attr]
+        return Found([Change(revision=revision, branch=ref, repository="https://gitea.example/o/r")])
+
+    async def accept(self, delivery: Delivery, found: Found) -> bool:
+        if self.error is not None:
+            raise self.error
+        appended = await self.journal.append(delivery, found, [], way="fetched")
+        return not appended.duplicate
+
+    def run(self, **how: Any) -> list[Missing]:
+        async def collected() -> list[Missing]:
+            return [missing async for missing in self.heads.run(**how)]
+
+        return result_of(ensureDeferred(collected()))
+
+    def moved(self, **how: Any) -> list[tuple[str, str | None, str | None]]:
+        """What was found: refs, from where and to where."""
+        self.events.clear()
+        self.run(**how)
+        return [(event.ref, event.before, event.after) for event in self.events]
+
+
+def with_gitea() -> tuple[Rig, FakeGitea]:
+    api = FakeGitea()
+    return Rig(Gitea(SimpleNamespace(api="https://gitea.example"), StubTreq(api), Clock())), api
+
+
+def test_the_first_look_only_sees_where_everything_is() -> None:
+    rig = Rig()
+    assert rig.moved() == []
+    rig.now["refs/heads/main"] = sha(2)
+    rig.now["refs/tags/v1"] = sha(2)
+    assert rig.moved() == [("refs/heads/main", sha(1), sha(2)), ("refs/tags/v1", None, sha(2))]
+    assert rig.moved() == []
+
+
+def test_what_was_found_says_how_it_came() -> None:
+    rig = Rig()
+    rig.run()
+    rig.now["refs/heads/main"] = sha(2)
+    (missing,) = rig.run()
+    assert (missing.way, missing.outcome, missing.event) == ("heads", "recovered", "push")
+    (stored,) = rig.journal.reader().deliveries()
+    assert (stored.recovered, stored.verification) == ("heads", "token")
+
+
+def test_a_branch_that_vanished_is_nothing_and_one_that_comes_back_is_news() -> None:
+    rig = Rig()
+    rig.run()
+    del rig.now["refs/heads/main"]
+    assert rig.moved() == []
+    rig.now["refs/heads/main"] = sha(1)
+    assert rig.moved() == [("refs/heads/main", None, sha(1))]
+
+
+def test_a_branch_that_goes_to_and_fro_is_news_each_time() -> None:
+    rig = Rig()
+    rig.run()
+    for number in (2, 1, 2, 1):
+        rig.now["refs/heads/main"] = sha(number)
+        assert [missing.outcome for missing in rig.run()] == ["recovered"]
+
+
+def test_what_a_hook_has_brought_is_the_same() -> None:
+    rig = Rig()
+    rig.run()
+    rig.now["refs/heads/main"] = sha(2)
+    from tests.conftest import delivery
+
+    sent = delivery(id="1", dialect="gitea", received=NOW)
+    change = Change(revision=sha(2), branch="main", repository="git@gitea.example:o/r.git")
+    result_of(rig.journal.append(sent, [change], [], way="sent"))
+    assert rig.run() == []
+    assert rig.run() == []
+
+
+def test_a_look_that_is_killed_is_repeated_under_the_same_names() -> None:
+    rig = Rig()
+    rig.run()
+    rig.now.update({"refs/heads/a": sha(2), "refs/heads/b": sha(3)})
+    before = result_of(rig.journal.recall(NAME))
+    first = rig.run()
+    # The look was stored, and where everything was not.
+    result_of(rig.journal.remember(NAME, before))
+    assert rig.run() == [] and len(first) == 2
+    assert len(list(rig.journal.reader().deliveries())) == 2
+
+
+@pytest.mark.parametrize("error", [RestError("no"), Unavailable("the disk is full")])
+def test_an_error_passes_over_nothing(error: Exception) -> None:
+    rig = Rig()
+    rig.run()
+    rig.now["refs/heads/main"] = sha(2)
+    rig.error = error
+    with pytest.raises(type(error)):
+        rig.run()
+    rig.error = None
+    assert rig.moved() == [("refs/heads/main", sha(1), sha(2))]
+
+
+def test_an_error_in_the_middle_keeps_what_was_settled() -> None:
+    rig, api = with_gitea()
+    rig.run()
+    rig.now.update({"refs/heads/a": sha(2), "refs/heads/b": sha(3)})
+    true = api._true
+    api._true = lambda asked: Say(status=500) if asked.path.endswith(sha(3)) else true(asked)  # type: ignore[method-assign]
+    with pytest.raises(RestError):
+        rig.run()
+    api._true = true  # type: ignore[method-assign]
+    assert [event.after for event in rig.events] == [sha(2)]
+    assert [missing.outcome for missing in rig.run()] == ["recovered"]
+    assert [event.after for event in rig.events] == [sha(2), sha(3)]
+
+
+def test_one_that_fails_stops_no_other_and_is_given_up_at_last() -> None:
+    rig = Rig()
+    rig.run()
+    rig.broken = {"refs/heads/a"}
+    rig.now.update({"refs/heads/a": sha(2), "refs/heads/b": sha(3)})
+    assert [missing.outcome for missing in rig.run()] == ["failed", "recovered"]
+    reasons = [missing.reason for _ in range(TRIES - 1) for missing in rig.run()]
+    assert len(reasons) == TRIES - 1 and reasons[-1].endswith("(given up)")
+    assert rig.run() == []
+
+
+def test_a_dry_run_changes_nothing() -> None:
+    rig = Rig()
+    assert rig.run(dry=True) == []
+    rig.run()
+    rig.now["refs/heads/main"] = sha(2)
+    assert [missing.outcome for missing in rig.run(dry=True)] == ["missing"]
+    assert [missing.outcome for missing in rig.run()] == ["recovered"]
+
+
+def test_one_receiver_at_a_time_and_none_that_is_late() -> None:
+    rig = Rig()
+    other = Rig(store=rig.journal.store)
+    assert result_of(other.journal.lease(NAME, 10.0))
+    with pytest.raises(Busy):
+        rig.run()
+    result_of(other.journal.release(NAME))
+    rig.run()
+    rig.now["refs/heads/main"] = sha(2)
+    assert rig.run(unless=NOW) == []
+    assert len(rig.run(unless=NOW + 1)) == 1
+
+
+def test_the_forge_says_what_was_new() -> None:
+    rig, _ = with_gitea()
+    rig.run()
+    rig.now["refs/heads/main"] = sha(4)
+    rig.now["refs/heads/topic"] = sha(9)
+    rig.run()
+    moved, created = rig.events
+    assert [commit.id for commit in moved.commits] == [sha(2), sha(3), sha(4)]
+    assert moved.commits[0].files == ["a.c", "b.c"]
+    assert (created.commits, created.head.message) == ([], "commit 9\n")
+
+
+def test_pull_requests_that_were_opened_or_moved() -> None:
+    rig, api = with_gitea()
+    api.pulls = [api.pull(1, sha(7))]
+    assert rig.run() == []
+    api.pulls = [api.pull(1, sha(8)), api.pull(2, sha(9))]
+    rig.run()
+    found = [
+        (each.number, each.action, each.head.revision) for each in rig.events if isinstance(each, PullRequest)
+    ]
+    assert found == [(1, "updated", sha(8)), (2, "opened", sha(9))]
+    assert rig.run() == []
+    api.pulls = [api.pull(2, sha(9))]
+    assert rig.run() == []
+    api.pulls = [api.pull(1, sha(8)), api.pull(2, sha(9))]
+    rig.events.clear()
+    rig.run()
+    assert [(each.number, each.action) for each in rig.events] == [(1, "opened")]
