@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.web.test.requesthelper import DummyRequest
 
 from change_hooks.admin.live import LOOK, QUIET, STREAMS, Live, News
 from change_hooks.admin.query import Query
+from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import SinkError
 from change_hooks.testing import Receiver
 
@@ -161,3 +163,27 @@ def test_there_are_only_so_many(made: Make) -> None:
     streams[0].request.processingFailed(Exception("gone"))
     assert Stream(live).request.responseCode != 503
     assert Stream(live_of(receiver), b"/live?" + b"a=1&" * 3000).request.responseCode == 400
+
+
+def test_one_that_becomes_slow_while_it_looks_waits(made: Make) -> None:
+    receiver, _ = made()
+    looked: list[Deferred[bytes]] = []
+
+    class Slow:
+        def read(self, look_up: Any) -> Deferred[bytes]:
+            looked.append(Deferred())
+            return looked[-1]
+
+    stream = Stream(Live(Slow(), receiver.clock))  # type: ignore[arg-type]
+    stream.producers[0].pauseProducing()
+    looked[0].callback(b"")
+    receiver.advance(10 * LOOK)
+    assert len(looked) == 1
+    stream.producers[0].resumeProducing()
+    stream.producers[0].resumeProducing()
+    assert len(looked) == 2
+    looked[1].errback(Unavailable("not now"))
+    receiver.advance(LOOK)
+    assert len(looked) == 3
+    looked[2].errback(ValueError("broken"))
+    assert stream.request.finished == 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ..support.master import Master, changes_of, curl, example, get
-from ..support.programs import eventually, program
+from ..support.programs import eventually, free_port, program
 
 DUPLICATE = "duplicate of 1, which was accepted before; 'change-hooks replay' processes it again\n"
 
@@ -180,3 +180,18 @@ def test_the_documented_configuration(master: Master) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=master.folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "github" in run_path(str(examples / "one_dialect.py"))["c"]["www"]["change_hook_dialects"]
+
+
+def test_the_page_for_operators_is_on_a_port_of_its_own(master: Master) -> None:
+    port = free_port()
+    page = f"http://127.0.0.1:{port}"
+    admin = f"change_hook_admin={{'port': {port}}}"
+    master.configure(services=f"[ChangeHooks(change_hook_journal='sqlite:///hooks.sqlite', {admin})]")
+    master.start()
+    assert master.push("1") == (202, "1 change found\n")
+    eventually(lambda: "delivered" in curl(f"{page}/")[1])
+    status, delivery = curl(f"{page}/deliveries/1")
+    assert status == 200
+    assert "buildbot" in delivery
+    assert curl("-H", "Host: evil.example", f"{page}/")[0] == 403
+    assert curl(f"{master.url}/deliveries/1")[0] == 404

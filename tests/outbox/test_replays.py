@@ -14,6 +14,7 @@ from change_hooks.core.errors import BadPayload, EndpointOff, Unavailable
 from change_hooks.core.found import Found
 from change_hooks.journal import Routes, StoredDelivery, Trace
 from change_hooks.journal.reader import Reader
+from change_hooks.journal.replays import WISHES
 from change_hooks.journal.sqlite import connect_to_read, sqlite_journal
 from change_hooks.outbox.dispatcher import Dispatcher
 from change_hooks.outbox.replays import LOOK, NOTHING_KEPT, STILL, Replays, chosen
@@ -228,3 +229,55 @@ def test_where_a_replay_goes() -> None:
     assert chosen(routes, ["a", "b", "c"], [], ["a"]) == Routes(("b",), ("c",))
     assert chosen(routes, ["a", "b", "c"], ["a"], ["a"]) == Routes(("a",), ("c",))
     assert chosen(routes, ["a", "b", "c"], ["c"], []) == Routes((), ("c",))
+
+
+def test_what_has_just_been_asked_for_is_done_at_once(rig: Rig) -> None:
+    rig.append("1")
+    rig.taken.clear()
+    rig.write(rig.journal.wish(1, ["a"]))
+    rig.replays.wake()
+    rig.run()
+    assert rig.taken == [("a", "new")]
+
+
+def test_and_right_after_the_look_that_goes_on(rig: Rig) -> None:
+    rig.append("1")
+    rig.append("2")
+    rig.taken.clear()
+    waiting: Deferred[Any] = Deferred()
+    found, rig.found = rig.found, None
+    rig.process = lambda received: waiting  # type: ignore[method-assign]
+    rig.replays = Replays(rig.journal, rig.dispatcher, rig.clock, lambda received: rig.process(received))
+    rig.write(rig.journal.wish(1, ["a"]))
+    rig.replays.start()
+    rig.run()
+    rig.write(rig.journal.wish(2, ["b"]))
+    rig.replays.wake()
+    rig.process = lambda received: succeed(found)  # type: ignore[method-assign]
+    waiting.callback(found)
+    rig.run()
+    assert rig.taken == [("a", "new")]
+    rig.clock.advance(0)
+    rig.run()
+    assert rig.taken == [("a", "new"), ("b", "new")]
+
+
+def test_many_are_done_without_a_break(rig: Rig) -> None:
+    for number in range(WISHES + 1):
+        rig.append(str(number))
+        rig.write(rig.journal.wish(number + 1, ["a"]))
+    rig.taken.clear()
+    rig.replays.wake()
+    rig.run()
+    rig.clock.advance(0)
+    rig.run()
+    assert rig.processed == WISHES + 1
+
+
+def test_after_the_end_nothing_is_looked_for(rig: Rig) -> None:
+    rig.append("1")
+    rig.write(rig.journal.wish(1, ["a"]))
+    rig.replays.stop()
+    rig.replays.wake()
+    rig.run()
+    assert rig.processed == 0
