@@ -9,6 +9,7 @@ import pytest
 from treq.testing import StubTreq
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
@@ -158,6 +159,23 @@ def test_an_error_passes_over_nothing(error: Exception) -> None:
         rig.run()
     rig.error = None
     assert rig.moved() == [("refs/heads/main", sha(1), sha(2))]
+
+
+def test_what_was_stored_by_a_commit_whose_answer_was_lost_is_not_stored_again() -> None:
+    rig = Rig()
+    rig.run()
+    rig.now["refs/heads/main"] = sha(2)
+    true = rig.journal.append
+
+    def lost(*arguments: Any, **more: Any) -> Any:
+        return true(*arguments, **more).addCallback(lambda _: Failure(Unavailable("no answer")))
+
+    rig.journal.append = lost  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        rig.run()
+    rig.journal.append = true  # type: ignore[method-assign]
+    assert rig.run() == []
+    assert len(list(rig.journal.reader().deliveries())) == 1
 
 
 def test_an_error_in_the_middle_keeps_what_was_settled() -> None:

@@ -168,6 +168,16 @@ def test_at_the_end_it_is_broken_off_and_waited_for() -> None:
     assert result_of(rig.recovery.stop()) is None
 
 
+def test_at_the_end_no_other_source_is_begun() -> None:
+    rig = Rig(60)
+    other = Run(rig.clock)
+    rig.recovery.use([(rig.run, 60), (other, 60)])
+    rig.run.hang = Deferred()
+    rig.advance(SOON)
+    assert has_fired(rig.recovery.stop())
+    assert other.runs == []
+
+
 def test_the_end_waits_for_what_cannot_be_broken_off() -> None:
     rig = Rig(60)
     last: Deferred[None] = Deferred()
