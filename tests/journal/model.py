@@ -277,6 +277,7 @@ class JournalMachine(RuleBasedStateMachine):
         if loses == "before":
             self.unsure.add(number)
             return
+        before = dict(self.held)
         if number in self.unsure:
             self.held = {
                 queue: held for queue, held in self.held.items() if held.owner != number or held.known
@@ -291,7 +292,15 @@ class JournalMachine(RuleBasedStateMachine):
         if claimed is None:
             self.unsure.add(number)
             return
-        assert {(work.sink, work.repository) for work in claimed.works} == due
+        given = {(work.sink, work.repository) for work in claimed.works}
+        # What it works on since an earlier claim, it need not be given again by one after a lost answer.
+        kept = {
+            queue
+            for queue in due - given
+            if queue in before and before[queue].owner == number and not before[queue].known
+        } & {(work.sink, work.repository) for work in receiver.works}
+        self.held |= {queue: before[queue] for queue in kept}
+        assert given == due - kept
         for work in claimed.works:
             places = [(entry.seq, key.index) for entry in work.entries for key, _ in entry.changes]
             assert places == sorted(self.queues[work.sink, work.repository]), "not in order, or not all"
