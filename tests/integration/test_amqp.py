@@ -139,17 +139,24 @@ class Broker:
             "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
             "RABBITMQ_NODENAME": f"change-hooks-{self.port}@localhost",
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
-            "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
             "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none"),
         }
-        with (self.folder / "broker.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [RABBITMQ], env=environment, stdout=log, stderr=log, start_new_session=True
-            )
-        eventually(self._answers)
+        for attempts_left in (2, 1, 0):
+            # Its port for other brokers may have been taken by somebody else in the meantime.
+            environment["RABBITMQ_DIST_PORT"] = str(free_port())
+            with (self.folder / "broker.log").open("ab") as log:
+                self.process = subprocess.Popen(
+                    [RABBITMQ], env=environment, stdout=log, stderr=log, start_new_session=True
+                )
+            try:
+                eventually(self._answers)
+                return
+            except AssertionError:
+                if self.process.poll() is None or not attempts_left:
+                    raise
 
     def _answers(self) -> bool:
         assert self.process is not None
