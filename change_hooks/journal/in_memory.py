@@ -81,8 +81,7 @@ class WriterAtOnce(Writer):
 
     def _pass_on(self) -> None:
         super()._pass_on()
-        while not self._queue.empty():
-            self.run_group()
+        self.run_submitted()
 
 
 @implementer(IJournal)

@@ -151,6 +151,11 @@ class Writer:
         while self.run_group():
             pass
 
+    def run_submitted(self) -> None:
+        """Run all that was submitted, in the caller's thread; for a writer that has none of its own."""
+        while not self._queue.empty():
+            self.run_group()
+
     def run_group(self) -> bool:
         """Wait for an operation, and run it with all that are there by then; False when told to end."""
         first = self._queue.get()

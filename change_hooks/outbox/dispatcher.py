@@ -117,16 +117,13 @@ class Dispatcher:
 
     def wake(self) -> None:
         """There may be work."""
-        if self._stopped or not self._routed:
+        if self._stopped:
             return
         if self._claiming:
             self._again = True
             return
-        rooms = self._rooms()
-        if not rooms:
-            return
         self._claiming, self._again = True, False
-        self._claim(rooms).addCallbacks(self._claimed, self._claim_failed)
+        self._claim(self._rooms()).addCallbacks(self._claimed, self._claim_failed)
 
     def _rooms(self) -> dict[str, int]:
         """For how many queues of each sink there is room: one that hangs takes no places from the others."""

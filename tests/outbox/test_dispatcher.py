@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from time import time
 from typing import Any
 
@@ -16,16 +14,16 @@ from change_hooks.core.delivery import Delivery, Stored
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.push import Push, PushKey
 from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkOutput, SinkRefused
-from change_hooks.journal import LEASE, ChangeKey
-from change_hooks.journal.reader import Reader
-from change_hooks.journal.sqlite import connect, connect_to_read
-from change_hooks.outbox.dispatcher import LOOK_AGAIN, Dispatcher
+from change_hooks.journal import LEASE, ChangeKey, Claimed, SinkState
+from change_hooks.outbox.dispatcher import LOOK_AGAIN
 from change_hooks.outbox.handing import LONGEST_WAIT
 from change_hooks.outbox.sink_options import CONCURRENCY, routed
 from change_hooks.outbox.sink_options import SINK_TIME_LIMIT as SINK_TIMEOUT
 from change_hooks.outbox.working import FIRST_RETRY, LONGEST_RETRY, RECORD_WITHIN, back_off
+from change_hooks.testing import MemoryJournal
 from tests.conftest import delivery, has_fired, result_of
-from tests.support.outbox_rig import Rig, Sink, routed_rig, store
+from tests.support.logs import logged
+from tests.support.outbox import Outbox, Sink, outbox_of
 
 
 @pytest.fixture
@@ -34,35 +32,34 @@ def sink() -> Sink:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, sink: Sink) -> Iterator[Rig]:
-    rig = Rig(tmp_path / "journal.sqlite", {"sink": sink})
-    rig.dispatcher.start()
-    rig.run()
-    yield rig
+def outbox(sink: Sink) -> Iterator[Outbox]:
+    outbox = Outbox({"sink": sink})
+    outbox.dispatcher.start()
+    yield outbox
 
 
-def test_changes_reach_the_sink_in_order(rig: Rig, sink: Sink) -> None:
-    rig.append("1", "api", "api")
-    rig.append("2", "api")
+def test_changes_reach_the_sink_in_order(outbox: Outbox, sink: Sink) -> None:
+    outbox.append("1", "api", "api")
+    outbox.append("2", "api")
     assert sink.taken == ["1.0", "1.1", "2.0"]
-    assert rig.states() == ["delivered", "delivered"]
+    assert outbox.states() == ["delivered", "delivered"]
 
 
 def test_the_parts_of_a_large_delivery_follow_one_another(
-    rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("change_hooks.journal.facade.LARGE", -1)
     monkeypatch.setattr("change_hooks.journal.chunks.PIECE", 1)
     sink.refused = {"1.2": 1}
-    rig.append("1", "api", "web", "api", "api")
-    rig.append("2", "api")
+    outbox.append("1", "api", "web", "api", "api")
+    outbox.append("2", "api")
     assert sink.taken == ["1.0", "1.1"]
-    rig.advance(FIRST_RETRY)
+    outbox.advance(FIRST_RETRY)
     assert sink.taken == ["1.0", "1.1", "1.2", "1.3", "2.0"]
-    assert rig.states() == ["delivered", "delivered"]
+    assert outbox.states() == ["delivered", "delivered"]
 
 
-def test_a_sink_object_gets_the_key(tmp_path: Path) -> None:
+def test_a_sink_object_gets_the_key() -> None:
     keys: list[Any] = []
 
     @implementer(IChangeSink)
@@ -72,215 +69,270 @@ def test_a_sink_object_gets_the_key(tmp_path: Path) -> None:
         async def add_change(self, change: Change, key: Any) -> None:
             keys.append(key)
 
-    rig = Rig(tmp_path / "x.sqlite", {"keyed": Keyed()})
-    rig.dispatcher.start()
-    rig.append("1", "api", "api")
+    outbox = Outbox({"keyed": Keyed()})
+    outbox.dispatcher.start()
+    outbox.append("1", "api", "api")
     assert keys == [ChangeKey("base", "1", 0), ChangeKey("base", "1", 1)]
 
 
-def test_a_failure_is_tried_again_and_holds_up_its_own_repository_alone(rig: Rig, sink: Sink) -> None:
+def test_a_failure_is_tried_again_and_holds_up_its_own_repository_alone(outbox: Outbox, sink: Sink) -> None:
     sink.refused = {"1.0": 2}
-    rig.append("1", "api", "web", "api")
-    rig.append("2", "api")
+    outbox.append("1", "api", "web", "api")
+    outbox.append("2", "api")
     assert sink.taken == ["1.1"]
-    rig.advance(FIRST_RETRY)
+    outbox.advance(FIRST_RETRY)
     assert sink.taken == ["1.1"]
-    rig.advance(2 * FIRST_RETRY)
+    outbox.advance(2 * FIRST_RETRY)
     assert sink.taken == ["1.1", "1.0", "1.2", "2.0"]
     assert sink.tried.count("1.0") == 3
-    assert rig.states() == ["delivered", "delivered"]
+    assert outbox.states() == ["delivered", "delivered"]
 
 
-def test_a_failing_sink_does_not_delay_another(tmp_path: Path, sink: Sink) -> None:
-    rig = Rig(tmp_path / "x.sqlite", {"bad": lambda change: fail(RuntimeError()), "good": sink})
-    rig.dispatcher.start()
-    rig.append("1", "api")
+def test_a_failing_sink_does_not_delay_another(sink: Sink) -> None:
+    outbox = Outbox({"bad": lambda change: fail(RuntimeError()), "good": sink})
+    outbox.dispatcher.start()
+    outbox.append("1", "api")
     assert sink.taken == ["1.0"]
-    assert rig.states() == ["waiting"]
+    assert outbox.states() == ["waiting"]
 
 
-def test_a_change_is_given_up_after_enough_attempts_and_the_queue_goes_on(rig: Rig, sink: Sink) -> None:
+def test_a_change_is_given_up_after_enough_attempts_and_the_queue_goes_on(outbox: Outbox, sink: Sink) -> None:
     sink.refused = {"1.0": 99}
-    rig.append("1", "api", "api")
+    outbox.append("1", "api", "api")
     for _ in range(3):
-        rig.advance(LONGEST_RETRY)
+        outbox.advance(LONGEST_RETRY)
     assert sink.tried.count("1.0") == 3
     assert sink.taken == ["1.1"]
-    assert rig.states() == ["failed"]
-    (error,) = connect_to_read(rig.path).execute("SELECT error FROM dead_letters").fetchone()
-    assert error == "RuntimeError: 'not\\nnow'"
+    assert outbox.states() == ["failed"]
+    assert outbox.left() == SinkState("sink", "failed", "api", error="RuntimeError: 'not\\nnow'")
 
 
-def test_attempts_are_counted_for_each_change_anew(rig: Rig, sink: Sink) -> None:
+def test_attempts_are_counted_for_each_change_anew(outbox: Outbox, sink: Sink) -> None:
     sink.refused = {"1.0": 2, "1.1": 2}
-    rig.append("1", "api", "api")
+    outbox.append("1", "api", "api")
     for _ in range(6):
-        rig.advance(LONGEST_RETRY)
+        outbox.advance(LONGEST_RETRY)
     assert sink.taken == ["1.0", "1.1"]
 
 
-def test_the_attempts_and_the_last_error_are_stored(rig: Rig, sink: Sink) -> None:
+def test_the_attempts_and_the_last_error_are_stored(outbox: Outbox, sink: Sink) -> None:
     sink.refused = {"1.0": 1}
-    rig.append("1", "api")
-    row = connect_to_read(rig.path).execute("SELECT attempts, error FROM queues").fetchone()
-    assert tuple(row) == (1, "RuntimeError: 'not\\nnow'")
+    outbox.append("1", "api")
+    assert (outbox.left().attempts, outbox.left().error) == (1, "RuntimeError: 'not\\nnow'")
 
 
-def test_a_sink_that_hangs_is_timed_out(tmp_path: Path) -> None:
+def test_a_sink_that_hangs_is_timed_out() -> None:
     hung: list[Deferred[None]] = []
 
     def hang(change: Change) -> Deferred[None]:
         hung.append(Deferred())
         return hung[-1]
 
-    rig = Rig(tmp_path / "x.sqlite", {"sink": hang})
-    rig.dispatcher.start()
-    rig.append("1", "api")
-    rig.advance(SINK_TIMEOUT)
+    outbox = Outbox({"sink": hang})
+    outbox.dispatcher.start()
+    outbox.append("1", "api")
+    outbox.advance(SINK_TIMEOUT)
     assert len(hung) == 1
-    rig.advance(FIRST_RETRY)
+    outbox.advance(FIRST_RETRY)
     assert len(hung) == 2
     hung[1].callback(None)
-    rig.run()
-    assert rig.states() == ["delivered"]
+    assert outbox.states() == ["delivered"]
 
 
-def test_what_is_left_over_is_delivered_after_a_restart(tmp_path: Path, sink: Sink) -> None:
-    before = Rig(tmp_path / "x.sqlite", {"sink": sink})
+def test_what_is_left_over_is_delivered_after_a_restart(sink: Sink) -> None:
+    before = Outbox({"sink": sink})
     before.append("1", "api")
     assert sink.taken == []
-    after = Rig(tmp_path / "x.sqlite", {"sink": sink})
+    after = Outbox({"sink": sink}, beside=before)
     after.dispatcher.start()
-    after.run()
     assert sink.taken == ["1.0"]
 
 
-def test_stopping_waits_for_what_is_being_handed_over_and_begins_nothing(tmp_path: Path) -> None:
+def test_stopping_waits_for_what_is_being_handed_over_and_begins_nothing() -> None:
     waiting: list[Deferred[None]] = []
 
     def slow(change: Change) -> Deferred[None]:
         waiting.append(Deferred())
         return waiting[-1]
 
-    rig = Rig(tmp_path / "x.sqlite", {"sink": slow})
-    rig.dispatcher.start()
-    rig.append("1", "api")
-    stopped = rig.dispatcher.stop()
-    rig.append("2", "web")
+    outbox = Outbox({"sink": slow})
+    outbox.dispatcher.start()
+    outbox.append("1", "api")
+    stopped = outbox.dispatcher.stop()
+    outbox.append("2", "web")
     assert len(waiting) == 1
     assert not has_fired(stopped)
     waiting[0].callback(None)
-    rig.run()
     assert has_fired(stopped)
-    assert rig.states() == ["delivered", "waiting"]
-    assert rig.clock.getDelayedCalls() == []
-    assert has_fired(rig.dispatcher.stop())
+    assert outbox.states() == ["delivered", "waiting"]
+    assert outbox.clock.getDelayedCalls() == []
+    assert has_fired(outbox.dispatcher.stop())
 
 
-def test_stopping_while_it_looks_for_work(rig: Rig, sink: Sink) -> None:
-    rig.dispatcher.wake()
-    stopped = rig.dispatcher.stop()
+def test_stopping_while_it_looks_for_work(
+    outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claiming: Deferred[Claimed] = Deferred()
+    monkeypatch.setattr(outbox.journal, "claim", lambda *_: claiming)
+    outbox.dispatcher.wake()
+    stopped = outbox.dispatcher.stop()
     assert not has_fired(stopped)
-    rig.run()
+    claiming.callback(Claimed([], None))
     assert has_fired(stopped)
-    assert rig.clock.getDelayedCalls() == []
+    assert outbox.clock.getDelayedCalls() == []
 
 
-def test_only_so_many_queues_are_worked_on_at_once(tmp_path: Path) -> None:
+def test_only_so_many_queues_are_worked_on_at_once() -> None:
     waiting: list[Deferred[None]] = []
 
     def slow(change: Change) -> Deferred[None]:
         waiting.append(Deferred())
         return waiting[-1]
 
-    rig = Rig(tmp_path / "x.sqlite", {"sink": slow})
-    rig.dispatcher.start()
-    rig.append("1", *(str(number) for number in range(CONCURRENCY + 5)))
+    outbox = Outbox({"sink": slow})
+    outbox.dispatcher.start()
+    outbox.append("1", *(str(number) for number in range(CONCURRENCY + 5)))
     assert len(waiting) == CONCURRENCY
-    rig.dispatcher.wake()
-    rig.run()
+    outbox.dispatcher.wake()
     assert len(waiting) == CONCURRENCY
     waiting[0].callback(None)
-    rig.run()
     assert len(waiting) == CONCURRENCY + 1
 
 
-def test_it_looks_for_work_that_nobody_announced(rig: Rig, sink: Sink) -> None:
-    appended = rig.journal.append(
+def test_it_looks_for_work_that_nobody_announced(outbox: Outbox, sink: Sink) -> None:
+    appended = outbox.journal.append(
         delivery(id="9", dialect="base"), [Change(repository="api", revision="9")], ("sink",)
     )
-    rig.run()
     result_of(appended)
     assert sink.taken == []
-    rig.advance(LOOK_AGAIN)
+    outbox.advance(LOOK_AGAIN)
     assert sink.taken == ["9"]
 
 
 def test_a_journal_that_cannot_be_read_is_tried_again(
-    rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(rig.journal, "claim", lambda *_: fail(Unavailable("broken")))
-        rig.append("1", "api")
+        broken.setattr(outbox.journal, "claim", lambda *_: fail(Unavailable("broken")))
+        outbox.append("1", "api")
     assert sink.taken == []
-    rig.advance(LONGEST_RETRY)
+    outbox.advance(LONGEST_RETRY)
     assert sink.taken == ["1.0"]
 
 
 def test_what_cannot_be_recorded_is_recorded_later_and_not_handed_over_twice(
-    rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(rig.journal, "record", lambda _: fail(Unavailable("disk full")))
-        rig.append("1", "api")
-        rig.advance(FIRST_RETRY)
-        assert rig.states() == ["waiting"]
-    rig.advance(FIRST_RETRY)
-    assert rig.states() == ["delivered"]
+        broken.setattr(outbox.journal, "record", lambda _: fail(Unavailable("disk full")))
+        outbox.append("1", "api")
+        outbox.advance(FIRST_RETRY)
+        assert outbox.states() == ["waiting"]
+    outbox.advance(FIRST_RETRY)
+    assert outbox.states() == ["delivered"]
     assert sink.taken == ["1.0"]
 
 
 def test_a_shutdown_does_not_wait_for_a_journal_that_cannot_be_written(
-    rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rig.journal, "record", lambda _: fail(Unavailable("disk full")))
-    rig.append("1", "api")
-    stopped = rig.dispatcher.stop()
-    rig.advance(FIRST_RETRY)
+    monkeypatch.setattr(outbox.journal, "record", lambda _: fail(Unavailable("disk full")))
+    outbox.append("1", "api")
+    stopped = outbox.dispatcher.stop()
+    outbox.advance(FIRST_RETRY)
     assert has_fired(stopped)
 
 
-def test_an_error_of_its_own_does_not_stop_it(rig: Rig, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as broken:
-        broken.setattr(rig.journal, "record", lambda _: fail(RuntimeError("a bug")))
-        broken.setattr(rig.dispatcher, "wake", lambda: None)
-        rig.dispatcher._claiming = False
-        Dispatcher.wake(rig.dispatcher)
-        rig.append("1", "api")
-        Dispatcher.wake(rig.dispatcher)
-        rig.run()
-    rig.append("2", "web")
-    assert "2.0" in sink.taken
+# An error of the dispatcher's own, which only a journal with a bug shows.
 
 
-def test_the_clock_of_a_receiver_that_is_ahead_delays_no_queue(rig: Rig, sink: Sink) -> None:
+def once_broken(journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let a method of the journal break at its next call, and work again after that."""
+    works = getattr(journal, name)
+
+    def breaks(*_: object) -> Deferred[Any]:
+        monkeypatch.setattr(journal, name, works)
+        return fail(RuntimeError("a bug"))
+
+    monkeypatch.setattr(journal, name, breaks)
+
+
+def test_an_error_of_its_own_puts_off_that_queue_alone_and_says_so(
+    outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink.refused = {"1.0": 2}
+    outbox.append("1", "api")
+    outbox.advance(FIRST_RETRY)
+    assert outbox.left().attempts == 2
+    once_broken(outbox.journal, monkeypatch, "record")
+    with logged() as log:
+        outbox.advance(2 * FIRST_RETRY)
+    assert "the dispatcher broke: incident" in log.text
+    assert "RuntimeError: 'a bug'" in log.text
+    assert "could not record the failure either" not in log.text
+    # What was not recorded has not been delivered; the attempts that failed before still count.
+    state = outbox.left()
+    assert (state.state, state.attempts, state.error) == ("retrying", 2, "the dispatcher broke")
+    outbox.append("2", "web")
+    assert sink.taken == ["1.0", "2.0"]
+    outbox.advance(LONGEST_RETRY - 1)
+    assert sink.taken == ["1.0", "2.0"]
+    outbox.advance(1)
+    assert sink.taken == ["1.0", "2.0", "1.0"]
+    assert outbox.states() == ["delivered", "delivered"]
+
+
+def test_an_error_that_cannot_be_recorded_either_leaves_the_queue_until_its_lease_ends(
+    outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken, logged() as log:
+        broken.setattr(outbox.journal, "record", lambda _: fail(RuntimeError("a bug")))
+        outbox.append("1", "api")
+    assert "the dispatcher broke: incident" in log.text
+    assert "could not record the failure either: incident" in log.text
+    outbox.append("2", "web")
+    assert sink.taken == ["1.0", "2.0"]
+    outbox.advance(LEASE)
+    assert sink.taken == ["1.0", "2.0", "1.0"]
+    assert outbox.states() == ["delivered", "delivered"]
+
+
+def test_an_error_of_its_own_does_not_hold_a_shutdown(
+    outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording: list[Deferred[None]] = []
+
+    def record(_: object) -> Deferred[None]:
+        recording.append(Deferred())
+        return recording[-1]
+
+    monkeypatch.setattr(outbox.journal, "record", record)
+    outbox.append("1", "api")
+    stopped = outbox.dispatcher.stop()
+    recording[0].errback(RuntimeError("a bug"))
+    # First it is recorded that it broke.
+    assert not has_fired(stopped)
+    recording[1].callback(None)
+    assert has_fired(stopped)
+
+
+def test_the_clock_of_a_receiver_that_is_ahead_delays_no_queue(outbox: Outbox, sink: Sink) -> None:
     sink.refused = {"1.0": 1}
-    rig.clock.rightNow = 1_000_000.0
-    rig.append("1", "api")
-    rig.dispatcher.stop()
+    outbox.clock.rightNow = 1_000_000.0
+    outbox.append("1", "api")
+    outbox.dispatcher.stop()
     # The clock is set back, and only that of the leases has gone on.
-    rig.clock.rightNow = 0.0
-    rig.shared.advance(FIRST_RETRY)
-    rig.dispatcher.start()
-    rig.run()
+    outbox.clock.rightNow = 0.0
+    outbox.shared.advance(FIRST_RETRY)
+    outbox.dispatcher.start()
     assert sink.taken == ["1.0"]
 
 
-def test_without_sinks_there_is_nothing_to_do(tmp_path: Path) -> None:
-    rig = Rig(tmp_path / "x.sqlite", {})
-    rig.dispatcher.start()
-    assert rig.journal.writer._queue.empty()
-    assert has_fired(rig.dispatcher.stop())
+def test_without_sinks_nothing_is_asked_of_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = Outbox({})
+    monkeypatch.setattr(outbox.journal.writer, "submit", lambda _: pytest.fail("something was asked"))
+    outbox.dispatcher.start()
+    assert has_fired(outbox.dispatcher.stop())
 
 
 def test_the_back_off_doubles_with_jitter_up_to_a_cap() -> None:
@@ -293,7 +345,7 @@ def test_a_hundred_attempts_take_about_six_hours() -> None:
     assert 5 * 3600 < sum(map(back_off, range(1, 100))) < 7 * 3600
 
 
-def test_a_sink_may_ask_to_be_left_alone(tmp_path: Path) -> None:
+def test_a_sink_may_ask_to_be_left_alone() -> None:
     asked = [100.0, 1e9]
 
     def sink(change: Change) -> None:
@@ -302,21 +354,18 @@ def test_a_sink_may_ask_to_be_left_alone(tmp_path: Path) -> None:
         taken.append(change)
 
     taken: list[Change] = []
-    rig = Rig(tmp_path / "j", {"s": sink})
-    rig.journal.writer.submit(lambda connection: None)
-    rig.run()
-    rig.dispatcher.start()
-    rig.run()
-    rig.append("1", "a")
+    outbox = Outbox({"s": sink})
+    outbox.dispatcher.start()
+    outbox.append("1", "a")
     for wait, left in ((99.0, 1), (1.0, 0), (LONGEST_WAIT - 1, 0)):
-        rig.advance(wait)
+        outbox.advance(wait)
         assert len(asked) == left
         assert taken == []
-    rig.advance(1.0)
+    outbox.advance(1.0)
     assert len(taken) == 1
 
 
-def test_a_sink_that_keeps_the_time_itself_is_not_timed_out(tmp_path: Path) -> None:
+def test_a_sink_that_keeps_the_time_itself_is_not_timed_out() -> None:
     @implementer(IChangeSink)
     class Slow:
         name = "slow"
@@ -326,72 +375,66 @@ def test_a_sink_that_keeps_the_time_itself_is_not_timed_out(tmp_path: Path) -> N
             return waiting
 
     waiting: Deferred[None] = Deferred()
-    rig = Rig(tmp_path / "j", {"slow": Slow()})
-    rig.dispatcher.start()
-    rig.run()
-    rig.append("1", "a")
-    rig.advance(SINK_TIMEOUT * 10)
+    outbox = Outbox({"slow": Slow()})
+    outbox.dispatcher.start()
+    outbox.append("1", "a")
+    outbox.advance(SINK_TIMEOUT * 10)
     waiting.callback(None)
-    rig.run()
-    (stored,) = Reader(connect_to_read(rig.path)).deliveries()
+    (stored,) = outbox.journal.reader().deliveries()
     assert stored.state == "delivered"
 
 
-def test_a_sink_that_is_down_for_ninety_nine_attempts_loses_nothing(tmp_path: Path, sink: Sink) -> None:
-    rig = Rig(tmp_path / "journal.sqlite", {"sink": sink}, attempts=100)
+def test_a_sink_that_is_down_for_ninety_nine_attempts_loses_nothing(sink: Sink) -> None:
+    outbox = Outbox({"sink": sink}, attempts=100)
     sink.refused = {"1.0": 99, "2.0": 0}
-    rig.dispatcher.start()
-    rig.run()
-    rig.append("1", "api")
-    rig.append("2", "api")
+    outbox.dispatcher.start()
+    outbox.append("1", "api")
+    outbox.append("2", "api")
     for _ in range(99):
-        rig.advance(LONGEST_RETRY)
+        outbox.advance(LONGEST_RETRY)
     assert sink.taken == ["1.0", "2.0"]
-    assert rig.states() == ["delivered", "delivered"]
+    assert outbox.states() == ["delivered", "delivered"]
 
 
-def test_and_after_a_hundred_it_is_a_dead_letter_and_the_rest_goes_on(tmp_path: Path, sink: Sink) -> None:
-    rig = Rig(tmp_path / "journal.sqlite", {"sink": sink}, attempts=100)
+def test_and_after_a_hundred_it_is_a_dead_letter_and_the_rest_goes_on(sink: Sink) -> None:
+    outbox = Outbox({"sink": sink}, attempts=100)
     sink.refused = {"1.0": 100}
-    rig.dispatcher.start()
-    rig.run()
-    rig.append("1", "api")
-    rig.append("2", "api")
+    outbox.dispatcher.start()
+    outbox.append("1", "api")
+    outbox.append("2", "api")
     for _ in range(100):
-        rig.advance(LONGEST_RETRY)
+        outbox.advance(LONGEST_RETRY)
     assert sink.taken == ["2.0"]
-    assert rig.states() == ["failed", "delivered"]
+    assert outbox.states() == ["failed", "delivered"]
 
 
-def test_what_is_being_worked_on_is_kept_from_the_others(tmp_path: Path) -> None:
+def test_what_is_being_worked_on_is_kept_from_the_others() -> None:
     waiting: Deferred[Any] = Deferred()
-    rig = Rig(tmp_path / "journal.sqlite", {"sink": lambda change: waiting})
-    rig.dispatcher.start()
-    rig.run()
-    rig.append("1", "api")
+    outbox = Outbox({"sink": lambda change: waiting})
+    outbox.dispatcher.start()
+    outbox.append("1", "api")
     renewed: list[float] = []
-    renew = rig.journal.renew
+    renew = outbox.journal.renew
 
     def counted(queues: Any, pending: Any) -> Any:
         assert list(queues) == [("sink", "api")]
-        renewed.append(rig.clock.seconds())
+        renewed.append(outbox.clock.seconds())
         return renew(queues, pending)
 
-    rig.journal.renew = counted  # type: ignore[method-assign]
+    outbox.journal.renew = counted  # type: ignore[method-assign]
     for _ in range(4):
-        rig.advance(LEASE / 3)
+        outbox.advance(LEASE / 3)
     assert renewed == [LEASE / 3 * number for number in (1, 2, 3, 4)]
-    stopped = rig.dispatcher.stop()
-    rig.advance(LEASE / 3)
+    stopped = outbox.dispatcher.stop()
+    outbox.advance(LEASE / 3)
     assert len(renewed) == 5
     waiting.callback(None)
-    rig.run()
     assert has_fired(stopped)
-    rig.advance(LEASE)
+    outbox.advance(LEASE)
     assert len(renewed) == 5
 
 
-def test_a_push_is_handed_over_once_with_its_key(tmp_path: Path) -> None:
+def test_a_push_is_handed_over_once_with_its_key() -> None:
     given: list[Any] = []
 
     @implementer(IChangeSink)
@@ -402,31 +445,29 @@ def test_a_push_is_handed_over_once_with_its_key(tmp_path: Path) -> None:
         def add_change(self, change: Change, key: Any) -> None:
             given.append((change, key))
 
-    rig = routed_rig(tmp_path, Keyed())
+    outbox = outbox_of(Keyed())
     changes = [Change(branch="main", revision=str(number)) for number in range(4)]
-    store(rig, "1", [*changes, Change(branch="dev")])
-    rig.dispatcher.wake()
-    rig.run()
+    outbox.store("1", [*changes, Change(branch="dev")])
+    outbox.dispatcher.wake()
     assert given == [
         (Push.of(changes), PushKey("base", "1", "main")),
         (Push.of([Change(branch="dev")]), PushKey("base", "1", "dev")),
     ]
-    assert rig.states() == ["delivered"]
+    assert outbox.states() == ["delivered"]
 
 
-def test_what_no_sink_wants_is_stored_for_none_and_the_rest_of_a_delivery_is_skipped(tmp_path: Path) -> None:
+def test_what_no_sink_wants_is_stored_for_none_and_the_rest_of_a_delivery_is_skipped() -> None:
     sink = Sink()
-    rig = routed_rig(tmp_path, sink, only={"branches": ["main"]})
-    store(rig, "1", [Change(branch="dev", revision="1")])
-    assert rig.states() == ["stored"]
-    store(rig, "2", [Change(branch="dev", revision="2"), Change(branch="main", revision="3")])
-    rig.dispatcher.wake()
-    rig.run()
+    outbox = outbox_of(sink, only={"branches": ["main"]})
+    outbox.store("1", [Change(branch="dev", revision="1")])
+    assert outbox.states() == ["stored"]
+    outbox.store("2", [Change(branch="dev", revision="2"), Change(branch="main", revision="3")])
+    outbox.dispatcher.wake()
     assert sink.tried == ["3"]
-    assert rig.states() == ["stored", "delivered"]
+    assert outbox.states() == ["stored", "delivered"]
 
 
-def test_a_sink_that_refuses_for_good_is_not_asked_again(tmp_path: Path) -> None:
+def test_a_sink_that_refuses_for_good_is_not_asked_again() -> None:
     asked: list[str | None] = []
 
     def sink(change: Change) -> None:
@@ -434,26 +475,26 @@ def test_a_sink_that_refuses_for_good_is_not_asked_again(tmp_path: Path) -> None
         if change.revision == "1.0":
             raise SinkRefused("no such\nproject")
 
-    rig = routed_rig(tmp_path, sink)
-    rig.append("1", "api", "api")
+    outbox = outbox_of(sink)
+    outbox.append("1", "api", "api")
     assert asked == ["1.0", "1.1"]
-    assert rig.states() == ["failed"]
-    (error,) = connect_to_read(rig.path).execute("SELECT error FROM dead_letters").fetchone()
-    assert error == "'no such\\nproject'"
+    assert outbox.states() == ["failed"]
+    (refused,) = outbox.journal.reader().whole(1).sinks
+    assert (refused.index, refused.error) == (0, "'no such\\nproject'")
 
 
-def test_each_sink_has_attempts_of_its_own(tmp_path: Path) -> None:
+def test_each_sink_has_attempts_of_its_own() -> None:
     sink = Sink()
     sink.refused = {"1.0": 99}
-    rig = routed_rig(tmp_path, sink, attempts=2)
-    rig.append("1", "api")
+    outbox = outbox_of(sink, attempts=2)
+    outbox.append("1", "api")
     for _ in range(3):
-        rig.advance(LONGEST_RETRY)
+        outbox.advance(LONGEST_RETRY)
     assert len(sink.tried) == 2
-    assert rig.states() == ["failed"]
+    assert outbox.states() == ["failed"]
 
 
-def test_each_sink_has_places_of_its_own(tmp_path: Path, sink: Sink) -> None:
+def test_each_sink_has_places_of_its_own(sink: Sink) -> None:
     waiting: list[Deferred[None]] = []
 
     def hang(change: Change) -> Deferred[None]:
@@ -461,104 +502,95 @@ def test_each_sink_has_places_of_its_own(tmp_path: Path, sink: Sink) -> None:
         return waiting[-1]
 
     few, _ = routed(hang, {"concurrency": 2}, 3)
-    rig = Rig(tmp_path / "x.sqlite", {"hanging": few, "healthy": sink})
-    rig.dispatcher.start()
-    rig.run()
-    rig.append("1", *map(str, range(100)))
+    outbox = Outbox({"hanging": few, "healthy": sink})
+    outbox.dispatcher.start()
+    outbox.append("1", *map(str, range(100)))
     for _ in range(4):
-        rig.dispatcher.wake()
-        rig.run()
+        outbox.dispatcher.wake()
     assert len(waiting) == 2
     assert len(sink.taken) == 100
 
 
-def test_a_time_limit_of_its_own(tmp_path: Path) -> None:
-    rig = routed_rig(tmp_path, lambda change: Deferred(), time_limit=120)
-    rig.append("1", "api")
-    rig.advance(119)
-    assert "TimeoutError" not in queue_error(rig)
-    rig.advance(1)
-    assert "TimeoutError" in queue_error(rig)
+def test_a_time_limit_of_its_own() -> None:
+    outbox = outbox_of(lambda change: Deferred(), time_limit=120)
+    outbox.append("1", "api")
+    outbox.advance(119)
+    assert outbox.left().error == ""
+    outbox.advance(1)
+    assert outbox.left().error.startswith("TimeoutError")
 
 
-def queue_error(rig: Rig) -> str:
-    (error,) = connect_to_read(rig.path).execute("SELECT error FROM queues").fetchone()
-    return str(error)
-
-
-def test_the_latest_supersedes_what_waits_and_is_never_dropped(tmp_path: Path) -> None:
+def test_the_latest_supersedes_what_waits_and_is_never_dropped() -> None:
     sink = Sink()
     sink.refused = {"1": 1}
-    rig = routed_rig(tmp_path, sink, latest_per=["branch"])
-    store(rig, "1", [Change(branch="main", revision="1")])
-    rig.dispatcher.wake()
-    rig.run()
+    outbox = outbox_of(sink, latest_per=["branch"])
+    outbox.store("1", [Change(branch="main", revision="1")])
+    outbox.dispatcher.wake()
     for revision, branch in (("2", "main"), ("3", "dev"), ("4", "main")):
-        store(rig, revision, [Change(branch=branch, revision=revision)])
-    rig.advance(FIRST_RETRY)
+        outbox.store(revision, [Change(branch=branch, revision=revision)])
+    outbox.advance(FIRST_RETRY)
     assert sink.taken == ["3", "4"]
-    assert rig.states() == ["delivered"] * 4
+    assert outbox.states() == ["delivered"] * 4
 
 
-def test_what_was_handed_over_is_recorded_within_a_second(tmp_path: Path) -> None:
+def test_what_was_handed_over_is_recorded_within_a_second() -> None:
     waiting: list[Deferred[None]] = []
 
     def slow(change: Change) -> Deferred[None]:
         waiting.append(Deferred())
         return waiting[-1]
 
-    rig = routed_rig(tmp_path, slow)
+    outbox = outbox_of(slow)
     for name in ("1", "2"):
-        store(rig, name, [Change(), Change()])
-    rig.dispatcher.wake()
-    rig.run()
+        outbox.store(name, [Change(), Change()])
+    outbox.dispatcher.wake()
     for number in range(4):
-        rig.clock.advance(RECORD_WITHIN)
+        outbox.clock.advance(RECORD_WITHIN)
         waiting[number].callback(None)
-        rig.run()
-        left = connect_to_read(rig.path).execute("SELECT seq, next FROM entries ORDER BY seq").fetchall()
-        assert [tuple(row) for row in left] == [[(1, 1), (2, 0)], [(2, 0)], [(2, 1)], []][number]
+        left = [
+            (each.stored.seq, state.index)
+            for each in map(outbox.journal.reader().whole, (1, 2))
+            for state in each.sinks
+            if state.state == "waiting"
+        ]
+        assert left == [[(1, 1), (2, 0)], [(2, 0)], [(2, 1)], []][number]
     assert len(waiting) == 4
 
 
-def test_a_shutdown_begins_nothing_more_within_a_queue(tmp_path: Path) -> None:
+def test_a_shutdown_begins_nothing_more_within_a_queue() -> None:
     waiting: list[Deferred[None]] = []
 
     def slow(change: Change) -> Deferred[None]:
         waiting.append(Deferred())
         return waiting[-1]
 
-    rig = routed_rig(tmp_path, slow)
-    rig.append("1", "api", "api")
-    stopped = rig.dispatcher.stop()
+    outbox = outbox_of(slow)
+    outbox.append("1", "api", "api")
+    stopped = outbox.dispatcher.stop()
     waiting[0].callback(None)
-    rig.run()
     assert has_fired(stopped)
     assert len(waiting) == 1
 
 
-def test_a_shutdown_breaks_off_what_hangs(tmp_path: Path) -> None:
+def test_a_shutdown_breaks_off_what_hangs() -> None:
     waiting: list[Deferred[None]] = []
 
     def hangs(change: Change) -> Deferred[None]:
         waiting.append(Deferred())
         return waiting[-1]
 
-    rig = routed_rig(tmp_path, hangs)
-    rig.append("1", "api")
-    stopped = rig.dispatcher.stop()
-    rig.run()
+    outbox = outbox_of(hangs)
+    outbox.append("1", "api")
+    stopped = outbox.dispatcher.stop()
     assert not has_fired(stopped)
-    rig.dispatcher.break_off()
-    rig.run()
+    outbox.dispatcher.break_off()
     assert has_fired(stopped)
     # It has failed, and is handed over again.
-    assert rig.states() == ["waiting"]
-    (line,) = Reader(connect_to_read(rig.path)).whole(1).sinks
-    assert line.error == "SinkError: 'the server was shutting down'"
+    assert outbox.states() == ["waiting"]
+    assert outbox.left().error == "SinkError: 'the server was shutting down'"
 
 
-def test_a_sink_of_deliveries_gets_them_as_they_came(tmp_path: Path) -> None:
+def test_a_sink_of_deliveries_gets_them_as_they_came() -> None:
     given: list[Delivery] = []
 
     @implementer(IDeliverySink)
@@ -568,23 +600,20 @@ def test_a_sink_of_deliveries_gets_them_as_they_came(tmp_path: Path) -> None:
         def add_delivery(self, received: Delivery) -> None:
             given.append(received)
 
-    rig = routed_rig(tmp_path, Whole())
+    outbox = outbox_of(Whole())
     stored = Stored(signatures=True)
     received = delivery(b"{}", id="1", dialect="base", headers={"X-A": "b"}, stored=stored)
-    appended = rig.journal.append(received, [Change(), Change()], rig.dispatcher.sinks)
-    rig.run()
+    appended = outbox.journal.append(received, [Change(), Change()], outbox.dispatcher.sinks)
     result_of(appended)
-    rig.dispatcher.wake()
-    rig.run()
+    outbox.dispatcher.wake()
     assert [(each.id, each.body, each.header("x-a")) for each in given] == [("1", b"{}", "b")]
-    assert rig.states() == ["delivered"]
-    missing = rig.journal.delivery(99)
-    rig.run()
+    assert outbox.states() == ["delivered"]
+    missing = outbox.journal.delivery(99)
     with pytest.raises(LookupError, match="99"):
         result_of(missing)
 
 
-def test_when_that_breaks_is_a_failure_of_that_sink(tmp_path: Path) -> None:
+def test_when_that_breaks_is_a_failure_of_that_sink() -> None:
     answers: list[Any] = [RuntimeError("broken"), RuntimeError("broken"), True]
 
     def when(change: Change) -> bool:
@@ -594,33 +623,30 @@ def test_when_that_breaks_is_a_failure_of_that_sink(tmp_path: Path) -> None:
         return bool(answer)
 
     taken: list[Change] = []
-    rig = routed_rig(tmp_path, taken.append, when=when)
-    store(rig, "1", [Change()])  # It breaks when the delivery is stored, and when its units are found.
-    rig.dispatcher.wake()
-    rig.run()
+    outbox = outbox_of(taken.append, when=when)
+    outbox.store("1", [Change()])  # It breaks when the delivery is stored, and when its units are found.
+    outbox.dispatcher.wake()
     assert taken == [Change()]
     assert answers == []
     answers += [True, True, RuntimeError("broken"), True, True]
-    store(rig, "2", [Change(revision="2")])
-    rig.dispatcher.wake()
-    rig.run()
-    assert "RuntimeError: 'broken'" in queue_error(rig)
-    rig.advance(FIRST_RETRY)
+    outbox.store("2", [Change(revision="2")])
+    outbox.dispatcher.wake()
+    assert outbox.left(2).error == "RuntimeError: 'broken'"
+    outbox.advance(FIRST_RETRY)
     assert taken[-1].revision == "2"
 
 
-def test_when_that_has_changed_its_mind_skips_the_change(tmp_path: Path) -> None:
+def test_when_that_has_changed_its_mind_skips_the_change() -> None:
     answers = [True, True, False]
     taken: list[Change] = []
-    rig = routed_rig(tmp_path, taken.append, when=lambda change: answers.pop(0))
-    store(rig, "1", [Change()])
-    rig.dispatcher.wake()
-    rig.run()
+    outbox = outbox_of(taken.append, when=lambda change: answers.pop(0))
+    outbox.store("1", [Change()])
+    outbox.dispatcher.wake()
     assert taken == []
-    assert rig.states() == ["delivered"]
+    assert outbox.states() == ["delivered"]
 
 
-def test_every_hand_over_writes_a_line(tmp_path: Path) -> None:
+def test_every_hand_over_writes_a_line() -> None:
     lines: list[str] = []
 
     def observe(event: LogEvent) -> None:
@@ -633,13 +659,12 @@ def test_every_hand_over_writes_a_line(tmp_path: Path) -> None:
         if change.revision == "3":
             raise RuntimeError("no")
 
-    rig = routed_rig(tmp_path, sink)
+    outbox = outbox_of(sink)
     globalLogPublisher.addObserver(observe)
     try:
         for revision in ("1\n", "2", "3"):
-            store(rig, revision, [Change(repository="r", branch="main", revision=revision)])
-        rig.dispatcher.wake()
-        rig.run()
+            outbox.store(revision, [Change(repository="r", branch="main", revision=revision)])
+        outbox.dispatcher.wake()
     finally:
         globalLogPublisher.removeObserver(observe)
     assert lines == [
@@ -649,59 +674,55 @@ def test_every_hand_over_writes_a_line(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_being_worked_on_is_not_begun_again_when_its_lease_ran_out(tmp_path: Path) -> None:
+def test_what_is_being_worked_on_is_not_begun_again_when_its_lease_ran_out() -> None:
     waiting: list[Deferred[Any]] = []
 
     def slow(change: Change) -> Deferred[Any]:
         waiting.append(Deferred())
         return waiting[-1]
 
-    rig = Rig(tmp_path / "journal.sqlite", {"sink": slow})
-    rig.dispatcher.start()
-    rig.run()
-    rig.append("1", "api")
-    with closing(connect(tmp_path / "journal.sqlite")) as connection:
-        connection.execute("UPDATE queues SET lease = 0")
-    rig.dispatcher.wake()
-    rig.run()
+    outbox = Outbox({"sink": slow})
+    outbox.dispatcher.start()
+    outbox.append("1", "api")
+    outbox.shared.advance(LEASE)
+    outbox.dispatcher.wake()
     assert len(waiting) == 1
 
 
-def test_an_observer_is_told_of_each_attempt_and_of_dead_letters(rig: Rig, sink: Sink) -> None:
+def test_an_observer_is_told_of_each_attempt_and_of_dead_letters(outbox: Outbox, sink: Sink) -> None:
     sink.refused["1.0"] = 3
-    rig.append("1", "api", "api")
+    outbox.append("1", "api", "api")
     for _ in range(3):
-        rig.advance(LONGEST_RETRY)
+        outbox.advance(LONGEST_RETRY)
     error = "RuntimeError: 'not\\nnow'"
-    assert rig.watching.seen == [
+    assert outbox.watching.seen == [
         *[("attempt", "sink", "failed", error)] * 3,
         ("dead letter", "sink", error),
         ("attempt", "sink", "taken", ""),
     ]
 
 
-def test_an_observer_is_told_what_kind_of_failure_it_was(tmp_path: Path) -> None:
+def test_an_observer_is_told_what_kind_of_failure_it_was() -> None:
     def refuses(change: Change) -> None:
         raise SinkRefused("never")
 
-    rig = Rig(tmp_path / "journal.sqlite", {"refuses": refuses, "hangs": lambda change: Deferred()})
-    rig.dispatcher.start()
-    rig.run()
-    rig.append("1", "api")
-    rig.advance(SINK_TIMEOUT)
-    told = [(sink, outcome) for sink, outcome, _ in rig.watching.of("attempt")]
+    outbox = Outbox({"refuses": refuses, "hangs": lambda change: Deferred()})
+    outbox.dispatcher.start()
+    outbox.append("1", "api")
+    outbox.advance(SINK_TIMEOUT)
+    told = [(sink, outcome) for sink, outcome, _ in outbox.watching.of("attempt")]
     assert told == [("refuses", "refused"), ("hangs", "timeout")]
-    assert rig.watching.of("dead letter") == [("refuses", "'never'")]
-    assert rig.watching.seconds[-1] == SINK_TIMEOUT
+    assert outbox.watching.of("dead letter") == [("refuses", "'never'")]
+    assert outbox.watching.seconds[-1] == SINK_TIMEOUT
 
 
-def attempts(rig: Rig, seq: int = 1) -> list[tuple[str, int, str, str, str]]:
-    found = Reader(connect_to_read(rig.path)).attempts(seq)
+def attempts(outbox: Outbox, seq: int = 1) -> list[tuple[str, int, str, str, str]]:
+    found = outbox.journal.reader().attempts(seq)
     assert all(abs(each.at - time()) < 60 for each in found)
     return [(each.sink, each.index, each.outcome, each.error, each.output) for each in found]
 
 
-def test_each_attempt_is_kept_with_its_outcome_and_output(tmp_path: Path) -> None:
+def test_each_attempt_is_kept_with_its_outcome_and_output() -> None:
     answers: list[Any] = [
         SinkError("not now", output="busy"),
         SinkOutput("done"),
@@ -715,10 +736,10 @@ def test_each_attempt_is_kept_with_its_outcome_and_output(tmp_path: Path) -> Non
             raise answer
         return answer
 
-    rig = routed_rig(tmp_path, sink)
-    rig.append("1", "api", "api", "api")
-    rig.advance(LONGEST_RETRY)
-    assert attempts(rig) == [
+    outbox = outbox_of(sink)
+    outbox.append("1", "api", "api", "api")
+    outbox.advance(LONGEST_RETRY)
+    assert attempts(outbox) == [
         ("s", 0, "failed", "SinkError: 'not now'", "busy"),
         ("s", 0, "taken", "", "done"),
         ("s", 1, "refused", "'never'", "bad"),
@@ -726,37 +747,35 @@ def test_each_attempt_is_kept_with_its_outcome_and_output(tmp_path: Path) -> Non
     ]
 
 
-def test_how_long_an_attempt_took_is_kept(tmp_path: Path) -> None:
+def test_how_long_an_attempt_took_is_kept() -> None:
     waiting: list[Deferred[None]] = []
 
     def slow(change: Change) -> Deferred[None]:
         waiting.append(Deferred())
         return waiting[-1]
 
-    rig = routed_rig(tmp_path, slow)
-    rig.append("1", "api")
-    rig.clock.advance(0.5)
+    outbox = outbox_of(slow)
+    outbox.append("1", "api")
+    outbox.clock.advance(0.5)
     waiting[0].callback(None)
-    rig.run()
-    assert [each.seconds for each in Reader(connect_to_read(rig.path)).attempts(1)] == [0.5]
+    assert [each.seconds for each in outbox.journal.reader().attempts(1)] == [0.5]
 
 
-def test_what_is_superseded_is_recorded_as_that(tmp_path: Path) -> None:
+def test_what_is_superseded_is_recorded_as_that() -> None:
     sink = Sink()
-    rig = routed_rig(tmp_path, sink, latest_per=("repository", "branch"))
+    outbox = outbox_of(sink, latest_per=("repository", "branch"))
     for name in "123":
-        store(rig, name, [Change(branch="main", revision=name)])
-    rig.dispatcher.wake()
-    rig.run()
+        outbox.store(name, [Change(branch="main", revision=name)])
+    outbox.dispatcher.wake()
     assert sink.taken == ["3"]
-    lines = Reader(connect_to_read(rig.path)).after(0)
+    lines = outbox.journal.reader().after(0)
     assert [line.sinks["s"] for line in lines] == ["superseded", "superseded", "taken"]
     assert [line.state for line in lines] == ["delivered"] * 3
-    assert attempts(rig, 2) == [("s", 0, "superseded", "", "")]
+    assert attempts(outbox, 2) == [("s", 0, "superseded", "", "")]
 
 
-def test_what_a_sink_does_not_want_is_recorded_as_unwanted(tmp_path: Path) -> None:
-    rig = routed_rig(tmp_path, Sink(), only={"branches": ["main"]})
-    store(rig, "1", [Change(branch="next")])
-    (line,) = Reader(connect_to_read(rig.path)).after(0)
+def test_what_a_sink_does_not_want_is_recorded_as_unwanted() -> None:
+    outbox = outbox_of(Sink(), only={"branches": ["main"]})
+    outbox.store("1", [Change(branch="next")])
+    (line,) = outbox.journal.reader().after(0)
     assert (line.state, line.sinks) == ("stored", {"s": "unwanted"})

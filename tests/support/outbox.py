@@ -1,61 +1,56 @@
-"""A journal, a clock and a dispatcher, all run by the test."""
+"""A dispatcher and its sinks, on a journal in memory and a clock that the test moves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.task import Clock
 
 from change_hooks.core.change import Change
-from change_hooks.journal import StoredDelivery
-from change_hooks.journal.reader import Reader
-from change_hooks.journal.sqlite import connect_to_read, sqlite_journal
+from change_hooks.journal import SinkState, StoredDelivery
 from change_hooks.outbox.dispatcher import Dispatcher
 from change_hooks.outbox.sink_options import routed
+from change_hooks.testing import MemoryJournal
 from tests.conftest import delivery, result_of
 from tests.support.watching import Watching
 
 
-class Rig:
-    """A journal, a clock and a dispatcher, all run by the test."""
+class Outbox:
+    """A dispatcher on a journal in memory.
 
-    def __init__(self, path: Path, sinks: dict[str, Any], attempts: int = 3) -> None:
-        self.path = path
+    :param beside: one whose journal and leases this one shares.
+    """
+
+    def __init__(self, sinks: dict[str, Any], attempts: int = 3, beside: Outbox | None = None) -> None:
         self.clock = Clock()
         #: The clock of the leases.
-        self.shared = Clock()
-        self.journal = sqlite_journal(
-            path, lambda function, *arguments: function(*arguments), clock=self.shared.seconds
-        )
+        self.shared = Clock() if beside is None else beside.shared
+        store = None if beside is None else beside.journal.store
+        self.journal = MemoryJournal(store, clock=self.shared.seconds)
         self.watching = Watching()
         self.dispatcher = Dispatcher(
             self.journal, sinks, self.clock, attempts=attempts, observer=self.watching
         )
 
-    def run(self) -> None:
-        """Let the journal's writer do all it has to do."""
-        writer = self.journal.writer
-        while not writer._queue.empty():
-            writer.run_group()
-
     def append(self, name: str, *repositories: str) -> None:
+        """Store a delivery with a change for each of them, and tell the dispatcher."""
         changes = [
             Change(repository=repository, revision=f"{name}.{index}")
             for index, repository in enumerate(repositories)
         ]
         received = delivery(id=name, dialect="base")
-        appended = self.journal.append(received, changes, self.dispatcher.sinks)
-        self.run()
-        result_of(appended)
+        result_of(self.journal.append(received, changes, self.dispatcher.sinks))
         self.dispatcher.wake()
-        self.run()
+
+    def store(self, name: str, changes: list[Change], **more: Any) -> None:
+        """Store a delivery, for the sinks that want it, without telling the dispatcher."""
+        routes = self.dispatcher.routes(changes, "base")
+        result_of(self.journal.append(delivery(id=name, dialect="base", **more), changes, *routes))
 
     def advance(self, seconds: float) -> None:
         self.shared.advance(seconds)
         self.clock.advance(seconds)
-        self.run()
 
     def sinks(self) -> list[str]:
         """What became of each delivery at the sink ``s``, oldest first."""
@@ -65,8 +60,13 @@ class Rig:
         """Oldest first."""
         return [line.state for line in self._lines()]
 
+    def left(self, seq: int = 1) -> SinkState:
+        """What became of the delivery at a place at its only sink."""
+        (state,) = self.journal.reader().whole(seq).sinks
+        return state
+
     def _lines(self) -> Iterator[StoredDelivery]:
-        reader, seq = Reader(connect_to_read(self.path)), 0
+        reader, seq = self.journal.reader(), 0
         while page := reader.after(seq):
             yield from page
             seq = page[-1].seq
@@ -89,19 +89,10 @@ class Sink:
         self.taken.append(change.revision)
 
 
-def routed_rig(path: Path, sink: Any, attempts: int = 3, **written: Any) -> Rig:
-    """A rig with one sink, ``s``, that runs."""
+def outbox_of(sink: Any, attempts: int = 3, beside: Outbox | None = None, **written: Any) -> Outbox:
+    """An outbox with one sink, ``s``, that runs."""
     read, problems = routed(sink, written, attempts)
     assert problems == []
-    rig = Rig(path / "journal.sqlite", {"s": read}, attempts)
-    rig.dispatcher.start()
-    rig.run()
-    return rig
-
-
-def store(rig: Rig, name: str, changes: list[Change], **more: Any) -> None:
-    """Store a delivery without telling the dispatcher."""
-    routes = rig.dispatcher.routes(changes, "base")
-    appended = rig.journal.append(delivery(id=name, dialect="base", **more), changes, *routes)
-    rig.run()
-    result_of(appended)
+    outbox = Outbox({"s": read}, attempts, beside)
+    outbox.dispatcher.start()
+    return outbox
