@@ -1,4 +1,4 @@
-"""The ``www`` dict, validated; and the Python file that sets it.
+"""The ``www`` dict, validated.
 
 Everything wrong is found in one go, and each problem names the key, what is wrong with it and, for a
 name, the nearest valid one. What is merely doubtful (a door left open) is a warning.
@@ -6,10 +6,7 @@ name, the nearest valid one. What is merely doubtful (a door left open) is a war
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -36,7 +33,6 @@ from change_hooks.web.proxies import TrustedProxies
 PREFIX = "change_hook_"
 #: Where changes are kept when the configuration does not say.
 DEFAULT_JOURNAL = "sqlite:///change-hooks.sqlite"
-DEFAULT_PORT = 8010
 #: Failures of a sink after which a change is given up.
 DEFAULT_ATTEMPTS = 100
 #: How long a handler may take before the answer goes out without it, in seconds: GitHub waits for ten.
@@ -408,77 +404,4 @@ def read_www(
     return _Reader(www, registry or installed(), base or Path.cwd()).read()
 
 
-@dataclass(frozen=True)
-class FileConfig:
-    """What a configuration file says.
-
-    :param path: the file, absolute.
-    :param settings: the whole dict, ``c`` or ``BuildmasterConfig``.
-    :param port: a TCP port, or a Twisted endpoint string.
-    """
-
-    path: Path
-    settings: Mapping[str, Any] = field(repr=False)
-    port: int | str
-
-    @property
-    def www(self) -> Mapping[str, Any]:
-        """``c['www']``."""
-        www: Mapping[str, Any] = self.settings.get("www", {})
-        return www
-
-
-def load_file(path: Path) -> FileConfig:
-    """Run a configuration file, with its folder as the current one and first on the import path.
-
-    :raises ConfigurationError: there is no such file, it raises, or it sets neither ``c`` nor
-        ``BuildmasterConfig`` to a dict.
-    """
-    path = path.resolve()
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError([f"{path}: {error.strerror}; 'change-hooks init' writes one"]) from None
-    names: dict[str, Any] = {"__file__": str(path), "__name__": "change_hooks.configuration"}
-    with _folder(path.parent):
-        try:
-            exec(compile(source, str(path), "exec"), names)  # noqa: S102 (that is what the file is for)
-        except Exception as error:
-            raise ConfigurationError(
-                [f"{path}{_line(error, path)}: {type(error).__name__}: {error}"]
-            ) from error
-    settings = names.get("BuildmasterConfig", names.get("c"))
-    if not isinstance(settings, Mapping):
-        raise ConfigurationError([f"{path}: sets neither BuildmasterConfig nor c to a dict"])
-    www = settings.get("www", {})
-    port = www.get("port", DEFAULT_PORT) if isinstance(www, Mapping) else DEFAULT_PORT
-    if isinstance(port, bool) or not isinstance(port, (int, str)):
-        raise ConfigurationError([f"{path}: c['www']['port'] must be a port number or an endpoint string"])
-    return FileConfig(path, settings, port)
-
-
-@contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        os.chdir(before)
-
-
-def _line(error: Exception, path: Path) -> str:
-    if isinstance(error, SyntaxError):
-        return f", line {error.lineno}"
-    trace = error.__traceback__
-    line = ""
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = f", line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return line
-
-
-__all__ = ["DEFAULT_JOURNAL", "EndpointConfig", "FileConfig", "HooksConfig", "load_file", "read_www"]
+__all__ = ["DEFAULT_JOURNAL", "EndpointConfig", "HooksConfig", "read_www"]

@@ -17,7 +17,8 @@ from twisted.logger import Logger
 
 from change_hooks.addresses import clickable
 from change_hooks.admin.settings import DEFAULT_PORT as ADMIN_PORT
-from change_hooks.config import DEFAULT_JOURNAL, DEFAULT_PORT, FileConfig, load_file
+from change_hooks.config import DEFAULT_JOURNAL
+from change_hooks.config_file import DEFAULT_PORT, FileConfig, load_file
 from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal.address import check_journal, shown
 from change_hooks.pollers.base import Poller
@@ -64,6 +65,8 @@ class StandaloneService(MultiService):
         self._asked_port = port
         self._reactor = reactor
         settings = standalone_settings(path, port)
+        if settings.is_served_by_master:
+            raise ConfigurationError([f"{path}: a Buildbot master serves this, with ChangeHooks; start that"])
         self._endpoint = serverFromString(reactor if listener is None else listener, settings.port)
         self.port = settings.port
         self._polling = Polling(settings.state, reactor, by_itself=first)
@@ -167,6 +170,7 @@ class Settings(msgspec.Struct, frozen=True):
     :param state: the folder for what is kept: ``$STATE_DIRECTORY``, or *base*.
     :param path: the file; None: the embedded default.
     :param is_master: the file is a Buildbot master's.
+    :param is_served_by_master: that master serves it, and has a sink of its own.
     :param doubts: what may not be meant, each a sentence.
     """
 
@@ -177,6 +181,7 @@ class Settings(msgspec.Struct, frozen=True):
     pollers: tuple[Poller, ...] = ()
     path: Path | None = None
     is_master: bool = False
+    is_served_by_master: bool = False
     doubts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -202,13 +207,14 @@ def standalone_settings(path: Path | None, port: str | None = None) -> Settings:
     base = config.path.parent
     state = _state()
     return Settings(
-        _kept_in(state, config.www),
+        config.www if config.is_served_by_master else _kept_in(state, config.www),
         base,
         _endpoint(port, "", config.port),
         state or base,
         _pollers(config),
         config.path,
-        is_master="builders" in config.settings,
+        is_master=config.is_master,
+        is_served_by_master=config.is_served_by_master,
         doubts=tuple(_doubts(config)),
     )
 
@@ -243,11 +249,14 @@ def _doubts(config: FileConfig) -> Iterator[str]:
     for written, meant in (("change_sources", "change_source"), ("pollers", "change_source")):
         if written in config.settings:
             yield f"c[{written!r}] is not read; pollers stand in c[{meant!r}]"
+    if config.is_master and not config.is_served_by_master and len(_pollers(config)) < len(_sources(config)):
+        yield "c['change_source']: Buildbot's own are left to the master"
 
 
 def _pollers(config: FileConfig) -> tuple[Poller, ...]:
-    value = config.settings.get("change_source", ())
-    sources = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    sources = _sources(config)
+    if config.is_master:
+        sources = tuple(source for source in sources if isinstance(source, Poller))
     problems = [
         f"change_source: {type(source).__name__} is no poller of change_hooks.pollers"
         for source in sources
@@ -260,6 +269,11 @@ def _pollers(config: FileConfig) -> tuple[Poller, ...]:
     if problems:
         raise ConfigurationError(problems)
     return sources
+
+
+def _sources(config: FileConfig) -> tuple[Any, ...]:
+    value = config.settings.get("change_source", ())
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
 
 
 @contextmanager
@@ -280,7 +294,7 @@ def enter(path: Path | None) -> Path | None:
     """
     if path is None:
         return None
-    path = path.resolve()
+    path = path.absolute()
     if path.is_file():
         os.chdir(path.parent)
     return path

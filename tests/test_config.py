@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from change_hooks import Change, ConfigurationError, HookHandler
-from change_hooks.config import DEFAULT_PORT, load_file, read_www
+from change_hooks.config import read_www
+from change_hooks.config_file import DEFAULT_PORT, load_file
 from change_hooks.dialects.base import BaseHookHandler
 from change_hooks.plugins import Registry
 from change_hooks.pollers import GitPoller, SVNPoller

@@ -43,7 +43,7 @@ def capture(words: tuple[str, ...], folder: Path, case: str) -> None:
     config, names = config_and_ids(words)
     if len(names) != 1:
         raise click.UsageError("which delivery? Give one id; 'change-hooks deliveries' lists them")
-    hooks = read_config(config)
+    hooks = read_config(config).hooks
     reader = reader_of(hooks)
     seqs = found_by(reader, names[0])
     if len(seqs) > 1:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from twisted.internet.defer import inlineCallbacks
 
-from change_hooks.cli.common import Command, fail, read_config
+from change_hooks.cli.common import Command, Configured, fail, read_config
 from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal import STATES
@@ -67,7 +67,7 @@ journal_option = click.option(
 )
 
 
-def hooks_of(config: Path | None, journal: str | None) -> HooksConfig:
+def configured(config: Path | None, journal: str | None) -> Configured:
     """What the configuration file says, or that there is nothing but a journal; ends the program when it is
     wrong.
 
@@ -79,9 +79,14 @@ def hooks_of(config: Path | None, journal: str | None) -> HooksConfig:
     if config is not None:
         raise click.UsageError("give CONFIG or --journal, not both")
     try:
-        return read_www({"change_hook_journal": journal}, base=Path.cwd())
+        return Configured(read_www({"change_hook_journal": journal}, base=Path.cwd()))
     except ConfigurationError as error:
         raise click.UsageError("--journal: " + "; ".join(error.problems)) from None
+
+
+def hooks_of(config: Path | None, journal: str | None) -> HooksConfig:
+    """See :func:`configured`."""
+    return configured(config, journal).hooks
 
 
 def reader_of(hooks: HooksConfig) -> Reader:
@@ -126,6 +131,7 @@ __all__ = [
     "Moment",
     "choosing",
     "config_and_ids",
+    "configured",
     "found_by",
     "hooks_of",
     "journal_option",

@@ -34,11 +34,26 @@ def fail(error: ConfigurationError) -> None:
     sys.exit(1)
 
 
-def read_config(config: Path | None) -> HooksConfig:
+class Configured(msgspec.Struct, frozen=True):
+    """What a configuration says.
+
+    :param in_master: a Buildbot master serves it, and has a sink of its own besides those of *hooks*.
+    """
+
+    hooks: HooksConfig
+    in_master: bool = False
+
+    @property
+    def has_all_sinks(self) -> bool:
+        """False: a program has sinks that only it can hand changes to."""
+        return bool(self.hooks.sinks) and not self.in_master
+
+
+def read_config(config: Path | None) -> Configured:
     """What the configuration file says, or the embedded default; ends the program when it is wrong."""
     try:
         settings = standalone_settings(config)
-        return read_www(settings.www, base=settings.base)
+        return Configured(read_www(settings.www, base=settings.base), settings.is_served_by_master)
     except ConfigurationError as error:
         fail(error)
         raise
@@ -61,4 +76,13 @@ def json_line(fields: Mapping[str, Any]) -> str:
     )
 
 
-__all__ = ["config_argument", "fail", "json_line", "json_option", "print_json", "printable", "read_config"]
+__all__ = [
+    "Configured",
+    "config_argument",
+    "fail",
+    "json_line",
+    "json_option",
+    "print_json",
+    "printable",
+    "read_config",
+]

@@ -11,7 +11,7 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.internet.task import react
 
 from change_hooks.cli.choosing import config_and_ids, found_by, reader_of
-from change_hooks.cli.common import json_option, print_json, printable, read_config
+from change_hooks.cli.common import Configured, json_option, print_json, printable, read_config
 from change_hooks.cli.showing import counted, delivery_line
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
@@ -70,7 +70,8 @@ def explain(words: tuple[str, ...], *, as_json: bool) -> None:
     config, names = config_and_ids(words)
     if not names:
         raise click.UsageError("which delivery? Give its id; 'change-hooks deliveries' lists them")
-    hooks = read_config(config)
+    configured = read_config(config)
+    hooks = configured.hooks
     reader = reader_of(hooks)
     wholes = [reader.whole(seq) for name in names for seq in found_by(reader, name)]
 
@@ -81,7 +82,7 @@ def explain(words: tuple[str, ...], *, as_json: bool) -> None:
             if as_json:
                 print_json(explained.as_json())
             else:
-                for line in _lines(hooks, whole.stored, explained):
+                for line in _lines(configured, whole.stored, explained):
                     click.echo(printable(line))
 
     react(run)
@@ -113,7 +114,7 @@ def _explained(hooks: HooksConfig, whole: Whole, reactor: Any) -> Any:
     )
 
 
-def _lines(hooks: HooksConfig, stored: StoredDelivery, explained: Explained) -> Iterator[str]:
+def _lines(configured: Configured, stored: StoredDelivery, explained: Explained) -> Iterator[str]:
     yield delivery_line(stored)
     if stored.state in ("ignored", "refused"):
         yield f"  {NOT_KEPT}"
@@ -130,7 +131,9 @@ def _lines(hooks: HooksConfig, stored: StoredDelivery, explained: Explained) -> 
         group = f", the latest of {routing.group}" if routing.group else ""
         yield f"  sink {routing.sink}, change {which}: {'wanted' if routing.wanted else 'not wanted'}{group}"
         yield from map(_match, routing.verdicts)
-    if not hooks.sinks:
+    if configured.in_master:
+        yield "  the Buildbot master's own sink: wants every change"
+    elif not configured.hooks.sinks:
         yield "  sinks: none in the configuration; a program that has them decides there"
 
 

@@ -13,9 +13,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import react
 
 from change_hooks.cli.choosing import Moment, open_journal, reader_of
-from change_hooks.cli.common import config_argument, json_option, print_json, printable, read_config
+from change_hooks.cli.common import (
+    Configured,
+    config_argument,
+    json_option,
+    print_json,
+    printable,
+    read_config,
+)
 from change_hooks.cli.showing import shown_time
-from change_hooks.config import HooksConfig
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.fetched import is_fetched
@@ -43,9 +49,11 @@ def recover(
     """Fetch the deliveries that the forge has in its log and the journal does not have.
 
     For the endpoints that have the option 'recover'. A running server of the same configuration takes the
-    changes up within half a minute; when none runs, the next one does.
+    changes up within half a minute; when none runs, the next one does. When the sinks are not in the
+    configuration but in a program (an embedded service, a Buildbot master), that program is asked to do it.
     """
-    hooks = read_config(config)
+    configured = read_config(config)
+    hooks = configured.hooks
     reader_of(hooks)
     from twisted.internet import reactor
 
@@ -57,7 +65,7 @@ def recover(
     }
     if not chosen:
         raise click.UsageError("no endpoint that was chosen has the option 'recover'")
-    run = _Run(hooks, tree, as_json=as_json, since=since, dry=dry_run)
+    run = _Run(configured, tree, as_json=as_json, since=since, dry=dry_run)
     react(lambda reactor: ensureDeferred(run.all(reactor, chosen)))
 
 
@@ -68,9 +76,10 @@ class _Run:
     """
 
     def __init__(
-        self, hooks: HooksConfig, tree: Tree, *, as_json: bool, since: float | None, dry: bool
+        self, configured: Configured, tree: Tree, *, as_json: bool, since: float | None, dry: bool
     ) -> None:
-        self._hooks = hooks
+        self._hooks = configured.hooks
+        self._has_all_sinks = configured.has_all_sinks
         self._tree = tree
         self._as_json = as_json
         self._since = since
@@ -105,7 +114,10 @@ class _Run:
         async def accept(delivery: Delivery, found: Found) -> bool:
             sinks = routes(self._hooks.sinks, found, endpoint)
             way = "fetched" if is_fetched(delivery) else ""
-            return not (await journal.append(delivery, found, *sinks, about=found.about, way=way)).duplicate
+            stored = await journal.append(delivery, found, *sinks, about=found.about, way=way)
+            if not stored.duplicate and not self._has_all_sinks:
+                await journal.wish(stored.seq)
+            return not stored.duplicate
 
         return accept
 

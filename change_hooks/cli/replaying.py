@@ -15,8 +15,8 @@ from twisted.internet.task import deferLater, react
 from change_hooks.cli.choosing import (
     choosing,
     config_and_ids,
+    configured,
     found_by,
-    hooks_of,
     journal_option,
     open_journal,
     reader_of,
@@ -117,16 +117,17 @@ def replay(
     it. The changes keep their keys.
     """
     config, names = config_and_ids(words, journal)
-    hooks = hooks_of(config, journal)
+    found = configured(config, journal)
+    hooks = found.hooks
     reader = reader_of(hooks)
     if names:
         seqs = [seq for name in names for seq in _kept(reader, found_by(reader, name))]
     elif failed or any(value is not None for value in wanted.values()):
-        found = reader.deliveries(Wanted(state="failed" if failed else None, **wanted))
-        seqs = [line.seq for line in found][::-1]
+        lines = reader.deliveries(Wanted(state="failed" if failed else None, **wanted))
+        seqs = [line.seq for line in lines][::-1]
     else:
         raise click.UsageError("which deliveries? Give ids, or --failed, --since ...")
-    unknown = sorted(set(sinks) - set(hooks.sinks)) if hooks.sinks else []
+    unknown = sorted(set(sinks) - set(hooks.sinks)) if found.has_all_sinks else []
     if unknown:
         known = ", ".join(sorted(hooks.sinks))
         raise click.ClickException(
@@ -136,7 +137,7 @@ def replay(
         _print(reader.lines(seqs), as_json=as_json)
         return
     run = _Run(hooks, reader, seqs, as_json=as_json)
-    if hooks.sinks:
+    if found.has_all_sinks:
         react(run.replay, (tuple(hooks.sinks) if all_sinks else sinks,))
     else:
         react(run.ask, (sinks, all_sinks))

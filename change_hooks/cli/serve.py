@@ -101,7 +101,7 @@ def serve(
 
 
 def _supervise(config: Path | None, workers: int, port: str | None) -> None:
-    hooks = read_config(config)
+    hooks = read_config(config).hooks
     try:
         if hooks.journal is None:
             raise ConfigurationError(["--workers needs a journal that they share (change_hook_journal)"])

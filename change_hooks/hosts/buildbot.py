@@ -130,14 +130,17 @@ class ChangeHooks(BuildbotService):
         for problem in _problems(own, Path.cwd()):
             config_error(f"ChangeHooks: {problem}")
 
+    def in_force(self, www: Mapping[str, object]) -> dict[str, Any]:
+        """What ``c['www']`` and the keys that are given here say together."""
+        return {**own_keys(www), **self._config_kwargs}
+
     def check_www(self, www: Mapping[str, object], folder: Path) -> None:
         """Tell Buildbot what is wrong with ``c['www']``; see :mod:`change_hooks.hosts.checking`.
 
         :param folder: that of the configuration file.
         """
-        own = self._config_kwargs
-        told = _problems(own, folder)
-        for problem in _problems({**own_keys(www), **own}, folder):
+        told = _problems(self._config_kwargs, folder)
+        for problem in _problems(self.in_force(www), folder):
             if problem not in told:
                 config_error(f"c['www']: {problem}")
 

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 from change_hooks.cli import main
 from change_hooks.cli.init import FORGES, SINKS
 from change_hooks.cli.target import target_of
-from change_hooks.config import load_file, read_www
+from change_hooks.config import read_www
+from change_hooks.config_file import load_file
 from change_hooks.plugins import installed
 from change_hooks.testing import Receiver, build, recorded
 

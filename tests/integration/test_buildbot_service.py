@@ -57,25 +57,36 @@ def test_changes_reach_the_master_through_the_journal(master: Master) -> None:
 
 
 def looks_into_its_journal(master: Master) -> None:
-    """The command line, although only the master can read its ``util.Secret``."""
+    """The command line, by ``master.cfg`` and by the journal alone; only the master can read its
+    ``util.Secret``.
+    """
 
     def change_hooks(command: str, *arguments: str) -> str:
-        named = ["--journal", f"sqlite:///{master.folder}/hooks.sqlite"]
         done = subprocess.run(
-            [program("change-hooks"), command, *named, *arguments],
+            [program("change-hooks"), command, *arguments],
             check=False,
             capture_output=True,
             text=True,
+            cwd=master.folder.parent,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    listed = [json.loads(line) for line in change_hooks("deliveries", "--json").splitlines()]
-    assert [line["delivery"] for line in listed if line["state"] == "delivered"] == ["4", "3", "1"]
-    assert "buildbot: taken" in change_hooks("show", "4")
-    assert "nothing waits" in change_hooks("status")
-    assert change_hooks("replay", "4", "--all-sinks") == "Replayed 1 delivery; none failed.\n"
-    eventually(lambda: len(changes_of(master.url)) == 4)
+    file = str(master.folder / "master.cfg")
+    assert "util.Secret" in Path(file).read_text()
+    for replays, named in enumerate([(file,), ("--journal", f"sqlite:///{master.folder}/hooks.sqlite")]):
+        lines = change_hooks("deliveries", *named, "--json").splitlines()
+        listed = [json.loads(line) for line in lines]
+        assert [line["delivery"] for line in listed if line["state"] == "delivered"] == ["4", "3", "1"]
+        assert "buildbot: taken" in change_hooks("show", *named, "4")
+        assert "nothing waits" in change_hooks("status", *named)
+        replayed = change_hooks("replay", *named, "4", "--all-sinks")
+        assert replayed == "Replayed 1 delivery; none failed.\n"
+        eventually(lambda wanted=4 + replays: len(changes_of(master.url)) == wanted)
+    explained = change_hooks("explain", file, "4")
+    assert "now: 1 change" in explained
+    assert "the Buildbot master's own sink: wants every change" in explained
+    assert "journal: " + str(master.folder / "hooks.sqlite") in change_hooks("check", file)
 
 
 def test_a_wrong_key_is_told_by_checkconfig(master: Master) -> None:

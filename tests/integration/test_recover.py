@@ -124,6 +124,21 @@ def test_all_pushes_of_an_outage_are_recovered_once_and_in_order(
     assert {change["properties"]["change_hook_recovered"] for change in changes} == {"api-replay"}
 
 
+def test_a_program_that_has_the_sinks_hands_over_what_the_command_has_recovered(
+    api: Server, server: Callable[..., Server], tmp_path: Path
+) -> None:
+    """The command knows of no sink, as with those of an embedding program or a Buildbot master."""
+    running = server(options(api))
+    assert running.stop() == 0
+    status, _, said = recover(tmp_path)
+    assert (status, said, len(stored(tmp_path))) == (0, "", 300)
+    configure(tmp_path, with_sink(options(api)), running.port)
+    running.start()
+    eventually(lambda: len(taken(tmp_path)) >= 300)
+    assert running.stop() == 0
+    assert taken(tmp_path) == ALL
+
+
 def test_what_only_claimed_to_be_it_or_was_answered_503_is_recovered(
     api: Server, server: Callable[..., Server], tmp_path: Path
 ) -> None:
