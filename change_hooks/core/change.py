@@ -24,6 +24,9 @@ RECOVERED = "change_hook_recovered"
 #: The property that says that the sender left commits of this push out: how many there are in all, or
 #: True when it does not say.
 TRUNCATED = "change_hook_truncated"
+#: The property that names what is not as the forge documents it, and was left out: elements of lists, by the
+#: path of what is wrong in each (``$.commits[3].id``).
+UNREAD = "change_hook_unread"
 #: How deep a property may be nested.
 DEEPEST = 64
 
@@ -319,6 +322,7 @@ __all__ = [
     "MISSING",
     "RECOVERED",
     "TRUNCATED",
+    "UNREAD",
     "Change",
     "InvalidChange",
     "moment",

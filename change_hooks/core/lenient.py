@@ -2,8 +2,9 @@
 
 Strategy: forges differ from version to version, and proxies and relays rewrite. What a change cannot do
 without (required fields: those without a default) must be there, in a type from which the value can be had;
-every other field that does not fit is left out, and of a list the elements that do not fit. This is tried
-only after the strict and fast way has failed.
+every other field that does not fit is left out, and of a list the elements that do not fit, which are named.
+A field that decides what happened must fit when it is there. All this is tried only after the strict and fast
+way has failed.
 """
 
 from __future__ import annotations
@@ -21,67 +22,112 @@ T = TypeVar("T")
 
 #: How deep a payload may be nested.
 DEEPEST = 64
+#: How many of the elements that were left out are named.
+MOST_NAMED = 50
 
 
 class _Misfit(Exception):
     """A value that cannot be made to fit.
 
-    :param field: what it lies in, without the path's beginning.
+    :param path: where it stands.
     """
 
-    def __init__(self, message: str, field: str = "") -> None:
+    def __init__(self, message: str, path: str) -> None:
         super().__init__(message)
         self.message = message
-        self.field = field
+        self.path = path
 
 
-def fit(value: object, shape: type[T]) -> T:
+class _Place(msgspec.Struct, frozen=True):
+    """Where in a payload a value stands.
+
+    :param path: from the payload's root.
+    :param left_out: gets the paths of what did not fit in the elements that are left out.
+    """
+
+    path: str
+    left_out: list[str]
+    depth: int = 0
+
+    def inside(self, step: str) -> _Place:
+        """One step deeper."""
+        return _Place(self.path + step, self.left_out, self.depth + 1)
+
+    def misfit(self, message: str) -> _Misfit:
+        """What stands here does not fit."""
+        return _Misfit(message, self.path)
+
+    def leave_out(self, misfit: _Misfit) -> None:
+        """Name what did not fit."""
+        if len(self.left_out) < MOST_NAMED:
+            self.left_out.append(misfit.path)
+
+
+def fit(value: object, shape: type[T], left_out: list[str] | None = None) -> T:
     """*value*, plain objects as JSON gives them, as *shape*.
 
-    :raises BadPayload: a required field is missing or cannot be had; it is named.
+    A class *shape* may name in ``decisive`` fields that have a default, but say what happened: when such a
+    one is there, it must fit.
+
+    :param left_out: gets the path of what did not fit in each element of a list, or value of a mapping, that
+        was left out, up to :data:`MOST_NAMED`. The keys of mappings are not named.
+    :raises BadPayload: a required field is missing or cannot be had, or a decisive one; it is named.
     """
     try:
-        fitted: T = _fit(value, shape, 0)
+        fitted: T = _fit(value, shape, _Place("$", [] if left_out is None else left_out))
     except _Misfit as misfit:
-        raise BadPayload(misfit.message, f"${misfit.field}") from None
+        raise BadPayload(misfit.message, misfit.path) from None
     return fitted
 
 
-def _fit(value: object, kind: Any, depth: int) -> Any:
-    if depth > DEEPEST:
-        raise _Misfit("is nested too deeply")
+def _fit(value: object, kind: Any, place: _Place) -> Any:
+    if place.depth > DEEPEST:
+        raise place.misfit("is nested too deeply")
     if kind is Any:
         return value
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _struct(value, kind, depth)
+        return _struct(value, kind, place)
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        return _one_of(value, get_args(kind), depth)
+        return _one_of(value, get_args(kind), place)
     if origin in (list, tuple):
-        return _list(value, get_args(kind)[0], depth)
+        return _list(value, get_args(kind)[0], place)
     if origin is dict:
-        return _dict(value, get_args(kind)[1], depth)
+        return _dict(value, get_args(kind)[1], place)
     if origin is Literal:
         if value in get_args(kind):
             return value
-        raise _Misfit("has another value")
-    return _scalar(value, kind)
+        raise place.misfit("has another value")
+    return _scalar(value, kind, place)
 
 
-def _struct(value: object, kind: type[msgspec.Struct], depth: int) -> msgspec.Struct:
+def _tried(value: object, kind: Any, place: _Place) -> Any:
+    """The same, of what can be done without: what is left out as a whole has no elements to name."""
+    named = len(place.left_out)
+    try:
+        return _fit(value, kind, place)
+    except _Misfit:
+        del place.left_out[named:]
+        raise
+
+
+def _struct(value: object, kind: type[msgspec.Struct], place: _Place) -> msgspec.Struct:
     if not isinstance(value, Mapping):
-        raise _Misfit(_expected("object", value))
+        raise place.misfit(_expected("object", value))
+    decisive = getattr(kind, "decisive", ())
     fields: dict[str, Any] = {}
     for field, field_type in _fields(kind):
+        inside = place.inside(f".{field.encode_name}")
         if field.encode_name in value:
             try:
-                fields[field.name] = _fit(value[field.encode_name], field_type, depth + 1)
-                continue
+                fields[field.name] = _tried(value[field.encode_name], field_type, inside)
             except _Misfit as misfit:
+                if field.name in decisive:
+                    raise BadPayload(misfit.message, misfit.path) from None
                 if field.required:
-                    raise _Misfit(misfit.message, f".{field.encode_name}{misfit.field}") from None
+                    raise
         elif field.required:
-            raise _Misfit("is missing", f".{field.encode_name}")
+            raise inside.misfit("is missing")
     return kind(**fields)
 
 
@@ -91,7 +137,7 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[msgspec.structs.FieldInfo
     return tuple((field, hints[field.name]) for field in msgspec.structs.fields(kind))
 
 
-def _one_of(value: object, kinds: tuple[Any, ...], depth: int) -> Any:
+def _one_of(value: object, kinds: tuple[Any, ...], place: _Place) -> Any:
     if value is None and type(None) in kinds:
         return None
     first: _Misfit | None = None
@@ -99,37 +145,37 @@ def _one_of(value: object, kinds: tuple[Any, ...], depth: int) -> Any:
         if kind is type(None):
             continue
         try:
-            return _fit(value, kind, depth)
+            return _tried(value, kind, place)
         except _Misfit as misfit:
             first = first or misfit
-    raise first or _Misfit("has another type")
+    raise first or place.misfit("has another type")
 
 
-def _list(value: object, kind: Any, depth: int) -> list[Any]:
+def _list(value: object, kind: Any, place: _Place) -> list[Any]:
     if not isinstance(value, list):
-        raise _Misfit(_expected("array", value))
+        raise place.misfit(_expected("array", value))
     fitted = []
-    for item in value:
+    for index, item in enumerate(value):
         try:
-            fitted.append(_fit(item, kind, depth + 1))
-        except _Misfit:
-            continue
+            fitted.append(_tried(item, kind, place.inside(f"[{index}]")))
+        except _Misfit as misfit:
+            place.leave_out(misfit)
     return fitted
 
 
-def _dict(value: object, kind: Any, depth: int) -> dict[str, Any]:
+def _dict(value: object, kind: Any, place: _Place) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise _Misfit(_expected("object", value))
+        raise place.misfit(_expected("object", value))
     fitted = {}
     for name, item in value.items():
         try:
-            fitted[name] = _fit(item, kind, depth + 1)
-        except _Misfit:
-            continue
+            fitted[name] = _tried(item, kind, place.inside("[...]"))
+        except _Misfit as misfit:
+            place.leave_out(misfit)
     return fitted
 
 
-def _scalar(value: object, kind: Any) -> Any:
+def _scalar(value: object, kind: Any, place: _Place) -> Any:
     if kind is bool:
         if isinstance(value, bool):
             return value
@@ -142,7 +188,7 @@ def _scalar(value: object, kind: Any) -> Any:
             return kind(value)
         except (TypeError, ValueError, OverflowError):
             pass
-    raise _Misfit(_expected(_NAMES.get(kind, "value"), value))
+    raise place.misfit(_expected(_NAMES.get(kind, "value"), value))
 
 
 _NAMES: dict[Any, str] = {str: "str", int: "int", float: "float", bool: "bool"}
@@ -153,4 +199,4 @@ def _expected(wanted: str, value: object) -> str:
     return f"expected {wanted}, got {got}"
 
 
-__all__ = ["fit"]
+__all__ = ["MOST_NAMED", "fit"]

@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -68,6 +68,10 @@ class Shape(msgspec.Struct, gc=False):
 
     An optional field has a default and admits None: forges leave out, and null, what they have not.
     """
+
+    #: The optional fields without whose value an event would be taken for another one: when such a one is
+    #: there and does not fit, that is an error.
+    decisive: ClassVar[tuple[str, ...]] = ()
 
 
 def content_type(delivery: Delivery) -> tuple[str, str]:
@@ -162,11 +166,12 @@ def decoder_for(shape: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape)
 
 
-def decode(text: bytes, shape: Any) -> Any:
+def decode(text: bytes, shape: Any, left_out: list[str] | None = None) -> Any:
     """Decode the JSON document *text* as *shape* (a type that msgspec knows; ``Any`` for plain objects).
 
     Invalid UTF-8 and lone surrogates become U+FFFD; what is not needed and has another type is left out.
 
+    :param left_out: see :func:`~change_hooks.core.lenient.fit`.
     :raises BadPayload: it is not valid JSON, is nested too deeply, has too many objects, or a required field
         has another type.
     """
@@ -178,9 +183,9 @@ def decode(text: bytes, shape: Any) -> Any:
     except msgspec.ValidationError as error:
         if shape is Any:
             raise BadPayload(_malformed(error)) from None
-        return fit(decode(text, Any), shape)
+        return fit(decode(text, Any), shape, left_out)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _decode_repaired(text, shape, error)
+        return _decode_repaired(text, shape, error, left_out)
     except RecursionError:
         raise BadPayload("the JSON is nested too deeply") from None
 
@@ -192,31 +197,30 @@ _LONE = re.compile(
 )
 
 
-def _decode_repaired(text: bytes, shape: Any, first: Exception) -> Any:
+def _decode_repaired(text: bytes, shape: Any, first: Exception, left_out: list[str] | None) -> Any:
     clean = text.decode("utf-8", "replace").encode()
     clean = _LONE.sub(rb"\1\\ufffd", clean)
     try:
-        return _decode_lenient(clean, shape)
+        return _decode_lenient(clean, shape, left_out)
     except (msgspec.DecodeError, RecursionError):
         if len(text) > SMALL:
             raise BadPayload(_malformed(first)) from None
     try:
         document = json.loads(clean.decode())
         raw = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        return _decode_lenient(
-            raw.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode(), shape
-        )
+        raw = raw.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return _decode_lenient(raw.encode(), shape, left_out)
     except RecursionError:
         raise BadPayload("the JSON is nested too deeply") from None
     except (json.JSONDecodeError, msgspec.DecodeError):
         raise BadPayload(_malformed(first)) from None
 
 
-def _decode_lenient(text: bytes, shape: Any) -> Any:
+def _decode_lenient(text: bytes, shape: Any, left_out: list[str] | None) -> Any:
     try:
         return decoder_for(shape).decode(text)
     except msgspec.ValidationError:
-        return fit(decoder_for(Any).decode(text), shape)
+        return fit(decoder_for(Any).decode(text), shape, left_out)
 
 
 def _malformed(error: Exception) -> str:
@@ -225,9 +229,10 @@ def _malformed(error: Exception) -> str:
     return f"the body is not valid JSON ({error})"
 
 
-def convert(payload: Any, shape: type[T]) -> T:
+def convert(payload: Any, shape: type[T], left_out: list[str] | None = None) -> T:
     """Give a decoded payload (a mapping) the shape; what has it already is returned as it is.
 
+    :param left_out: see :func:`~change_hooks.core.lenient.fit`.
     :raises BadPayload: a required field has another type; it is named.
     """
     if isinstance(payload, shape):
@@ -235,7 +240,7 @@ def convert(payload: Any, shape: type[T]) -> T:
     try:
         return msgspec.convert(payload, shape)
     except msgspec.ValidationError:
-        return fit(payload, shape)
+        return fit(payload, shape, left_out)
 
 
 def expect_mapping(payload: Any) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from change_hooks.core.change import MISSING, TRUNCATED, Change
+from change_hooks.core.change import MISSING, TRUNCATED, UNREAD, Change
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Comment, Commit, Event, PullRequest, RefUpdate, Repository
 from change_hooks.core.found import About, Found, about_change
@@ -41,6 +41,10 @@ class Source(Protocol):
     @property
     def listed(self) -> Mapping[str, Any]:
         """The properties that the user's whitelist takes out of it."""
+
+    @property
+    def unread(self) -> Sequence[str]:
+        """The paths of what did not fit in elements of lists that were left out."""
 
     def argument(self, name: str) -> str | None:
         """An argument of the URL."""
@@ -105,11 +109,12 @@ class Policy:
             if refused is not None:
                 reason = reason or refused
                 continue
-            changes += self._changes(event)
+            changes += self._changes(event, len(events))
             if len(changes) > MAX_CHANGES:
                 raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
         if not changes:
-            return Found((), reason or "the event lists nothing", self._about(events, name))
+            reason = _with_unread(reason or "the event lists nothing", source)
+            return Found((), reason, self._about(events, name))
         found = self.finish(changes, source, events[0] if len(events) == 1 else None)
         return Found(found, "", about_change(found[-1], name))
 
@@ -137,10 +142,13 @@ class Policy:
                 updates[name] = chosen
         if callable(self._options.repository_url):
             updates["repository"] = self._options.repository_url(source.payload)
-        listed = within(source.listed, len(changes))
-        if listed:
+        listed = source.listed
+        if source.unread:
+            listed = {**listed, UNREAD: list(source.unread)}
+        more = within(listed, len(changes))
+        if more:
             return [
-                _replace(change, **updates, properties={**listed, **change.properties}) for change in changes
+                _replace(change, **updates, properties={**more, **change.properties}) for change in changes
             ]
         return [_replace(change, **updates) for change in changes] if updates else changes
 
@@ -154,15 +162,16 @@ class Policy:
         if len(changes) > MAX_CHANGES:
             raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
         if self._screen.skips(changes):
-            return Found((), SKIPPED_COMMIT, about_change(changes[-1], name))
+            return Found((), _with_unread(SKIPPED_COMMIT, source), about_change(changes[-1], name))
         kept, reason = self._screen.select(changes)
         if not kept:
-            return Found((), reason, about_change(changes[-1], name))
+            return Found((), _with_unread(reason, source), about_change(changes[-1], name))
         return Found(self.finish(kept, source), "", about_change(kept[-1], name))
 
-    def _changes(self, event: Event) -> list[Change]:
+    def _changes(self, event: Event, events: int) -> list[Change]:
+        """The changes of one of so many events."""
         if isinstance(event, RefUpdate):
-            return self._pushed(event)
+            return self._pushed(event, events)
         if isinstance(event, PullRequest):
             return [self._pull(event)]
         return [self._commented(event)] if isinstance(event, Comment) else []
@@ -172,12 +181,12 @@ class Policy:
         chosen = urls.get(wanted) if isinstance(wanted, str) else urls.get("usual")
         return chosen or next(filter(None, urls.values()), "")
 
-    def _pushed(self, event: RefUpdate) -> list[Change]:
+    def _pushed(self, event: RefUpdate, events: int) -> list[Change]:
         if len(event.commits) > MAX_CHANGES:
             raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
         repository, style = event.repository, self._style
         properties: dict[str, Any] = {"event": event.name} if style.event_property else {}
-        properties.update(event.properties)
+        properties.update(within(event.properties, events * (len(event.commits) + 1)))
         common = Change(
             branch=style.branch(event) or None,
             category=style.deleted if event.after is None else style.category(event),
@@ -277,6 +286,10 @@ def _commit_change(commit: Commit, common: Change, properties: dict[str, Any]) -
         properties,
     )
     return change if commit.branch is None else _replace(change, branch=commit.branch)
+
+
+def _with_unread(reason: str, source: Source) -> str:
+    return f"{reason}; left out: {', '.join(source.unread)}" if source.unread else reason
 
 
 def _project(repository: Repository) -> str:

@@ -71,12 +71,14 @@ def listed_properties(prefix: str, payload: Mapping[str, Any], patterns: Sequenc
 
 
 def within(listed: Mapping[str, Any], changes: int) -> Mapping[str, Any]:
-    """Those listed properties that all changes of a delivery together have room for, the smallest first: each
-    change carries its own.
+    """Those properties that all changes of a delivery together have room for, the smallest first: each change
+    carries its own.
 
     :param changes: how many there are.
     :returns: with the names of the others as :data:`LEFT_OUT`.
     """
+    if not listed:
+        return listed
     room = MOST_LISTED // max(changes, 1)
     sizes = {name: len(name) + len(_encode(value)) for name, value in listed.items()}
     if sum(sizes.values()) <= room:
@@ -84,7 +86,11 @@ def within(listed: Mapping[str, Any], changes: int) -> Mapping[str, Any]:
     smallest_first = sorted(sizes, key=sizes.__getitem__)
     ends = accumulate(sizes[name] for name in smallest_first)
     kept = {name: listed[name] for name, end in zip(smallest_first, ends, strict=True) if end <= room}
-    return {**kept, LEFT_OUT: sorted(sizes.keys() - kept.keys())[:MOST_NAMED]}
+    others = sorted(sizes.keys() - kept.keys())[:MOST_NAMED]
+    # The names need room, too.
+    ends = accumulate(map(len, others))
+    named = [name for name, end in zip(others, ends, strict=True) if end <= room]
+    return {**kept, LEFT_OUT: named or others[:1]}
 
 
 _encode = msgspec.json.Encoder().encode

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
+from change_hooks.core.change import UNREAD
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.events import Event, Ignored, Person, RefUpdate, Repository
 from change_hooks.core.options import ForgeOptions, Options, option, texts
@@ -54,7 +55,9 @@ class BitBucketHandler(EventHandler[BitBucketOptions]):
     def handle_push(self, payload: Push, event: str = "push") -> list[Event]:
         """Commits on any number of branches; the service does not say where these are now."""
         url = f"{payload.canon_url or ''}{payload.repository.absolute_url}"
-        commits = [found for commit in payload.commits or () if (found := commit_of(commit, url)).id]
+        listed = [commit_of(commit, url) for commit in payload.commits or ()]
+        commits = [commit for commit in listed if commit.id]
+        unread = [f"$.commits[{place}].raw_node" for place, commit in enumerate(listed) if not commit.id]
         repository = Repository(
             full_name=payload.repository.absolute_url.strip("/"),
             name=payload.repository.name,
@@ -73,6 +76,7 @@ class BitBucketHandler(EventHandler[BitBucketOptions]):
                     after=some[-1].id,
                     commits=some,
                     sender=Person(payload.user),
+                    properties={UNREAD: unread} if unread else {},
                 )
             )
         return events or [Ignored("the payload lists no commits")]

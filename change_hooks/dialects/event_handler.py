@@ -311,12 +311,13 @@ class EventHandler(HookHandler[Forge]):
         )
         if method is None:
             return Found((), f"the event {printable(name)!r} is not handled")
-        payload = decode(document, method.shape)
+        unread: list[str] = []
+        payload = decode(document, method.shape, unread)
         _look_over(payload, method.shape)
         if len(self._by_event) < REMEMBERED_EVENTS:
             self._by_event[name] = method
         result = yield (method.call(payload, name) if method.takes_event else method.call(payload))
-        source = DeliverySource(delivery, document, name, self._whitelist)
+        source = DeliverySource(delivery, document, name, self._whitelist, unread)
         if result.__class__ is tuple:
             changes = normal_changes(result)
             if self.context.judged is not None:

@@ -11,14 +11,14 @@ from typing import ClassVar
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.events import Action, Comment, Event, Ignored, PullRequest
+from change_hooks.core.events import Comment, Event, Ignored
 from change_hooks.core.forms import with_argument
 from change_hooks.core.options import Options
-from change_hooks.core.payload import convert, decode
+from change_hooks.core.payload import decode
 from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.gerrit_options import GerritOptions, GerritStyle
-from change_hooks.dialects.payloads.gerrit import Sent, properties_of
+from change_hooks.dialects.payloads.gerrit import Sent, read
 
 
 class GerritHandler(EventHandler[GerritOptions]):
@@ -52,24 +52,20 @@ class GerritHandler(EventHandler[GerritOptions]):
         """The body's digest: Gerrit tries the same event several times, and gives it no name."""
         return sha256(delivery.body).hexdigest()[:32]
 
-    def handle_ref_updated(self, payload: Mapping[str, object]) -> list[Event] | Event:
+    def handle_ref_updated(self, payload: Mapping[str, object]) -> Sequence[Event]:
         """Refs were made, moved or deleted; Gerrit's own among them, which give no change."""
-        sent = convert(payload, Sent)
-        base, known = self.settings.git_base_url, properties_of(payload)
-        changes = sent.refUpdates or ([] if sent.refUpdate is None else [sent.refUpdate])
-        if not changes:
-            raise BadPayload("is missing", "$.refUpdate")
-        return [sent.update(change, base, known) for change in changes]
+        sent, properties = read(payload)
+        return sent.updates(self.settings.git_base_url, properties)
 
     handle_batch_ref_updated = handle_ref_updated
 
     def handle_patchset_created(self, payload: Mapping[str, object], event: str) -> Event:
         """Something happened to a change under review."""
-        sent = convert(payload, Sent)
+        sent, properties = read(payload)
         kind = sent.patchSet.kind if event == "patchset-created" and sent.patchSet is not None else None
         if kind in self.settings.skip_kinds:
             return Ignored("the patch set changes nothing that is built (option 'skip_kinds')")
-        return self._pull(payload, sent, sent.action())
+        return sent.pull(sent.action(), self.settings.git_base_url, properties)
 
     handle_draft_published = handle_patchset_created
     handle_change_merged = handle_patchset_created
@@ -81,15 +77,12 @@ class GerritHandler(EventHandler[GerritOptions]):
 
     def handle_comment_added(self, payload: Mapping[str, object]) -> list[Event]:
         """Somebody wrote a comment, voted, or both: a vote labels the change."""
-        sent = convert(payload, Sent)
-        pull = self._pull(payload, sent, "labeled")
+        sent, properties = read(payload)
+        pull = sent.pull("labeled", self.settings.git_base_url, properties)
         comment = Comment(
             pull_request=pull, author=pull.sender, text=sent.text(), url=pull.url, name=sent.type
         )
         return [pull, comment] if sent.votes() else [comment]
-
-    def _pull(self, payload: Mapping[str, object], sent: Sent, action: Action) -> PullRequest:
-        return sent.pull(action, self.settings.git_base_url, properties_of(payload))
 
 
 __all__ = ["GerritHandler", "GerritOptions"]

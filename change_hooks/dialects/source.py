@@ -49,13 +49,22 @@ class DeliverySource:
 
     :param document: the JSON of the delivery.
     :param event: the name under which the whitelist knows it.
+    :param unread: the paths of what did not fit in elements of lists that were left out.
     """
 
-    def __init__(self, delivery: Delivery, document: bytes, event: str, whitelist: Whitelist) -> None:
+    def __init__(
+        self,
+        delivery: Delivery,
+        document: bytes,
+        event: str,
+        whitelist: Whitelist,
+        unread: Sequence[str] = (),
+    ) -> None:
         self._delivery = delivery
         self._document = document
         self.event = event
         self._whitelist = whitelist
+        self.unread = unread
         self._payload: Mapping[str, Any] | None = None
 
     def _decoded(self) -> Mapping[str, Any]:

@@ -60,6 +60,8 @@ class Origin:
     def __init__(self, payload: Mapping[str, Any], listed: Mapping[str, Any]) -> None:
         self.payload = payload
         self.listed = listed
+        #: A subclass is given plain objects, of which nothing was left out.
+        self.unread: Sequence[str] = ()
 
     def argument(self, name: str) -> str | None:
         """An argument of the URL."""

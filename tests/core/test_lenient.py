@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.lenient import DEEPEST, fit
+from change_hooks.core.lenient import DEEPEST, MOST_NAMED, fit
 from change_hooks.core.payload import Shape
 
 
@@ -24,6 +24,18 @@ class Outer(Shape):
     ratio: float | None = None
     kind: Literal["a", "b"] | None = None
     either: int | str | None = None
+
+
+class Part(Shape):
+    id: str
+    items: list[Inner] | None = None
+
+
+class Lists(Shape):
+    items: list[Inner] | None = None
+    table: dict[str, Inner] | None = None
+    parts: list[Part] | None = None
+    part: Part | None = None
 
 
 class Nest(Shape):
@@ -84,6 +96,60 @@ def test_what_is_required_deeper_is_named_with_its_path() -> None:
     Whole.__annotations__["inner"] = Inner
     with pytest.raises(BadPayload, match=r"^\$\.inner\.name: is missing"):
         fit({"inner": {}}, Whole)
+
+
+@pytest.mark.parametrize(
+    ("value", "left_out"),
+    [
+        ({"items": [{"name": "x"}, 5, {}, {"name": "y"}]}, ["$.items[1]", "$.items[2].name"]),
+        ({"table": {"a": {"name": "x"}, "b": {"name": []}}}, ["$.table[...].name"]),
+        (
+            {"parts": [{"id": "a", "items": [5]}, {"id": "b", "items": [5]}]},
+            ["$.parts[0].items[0]", "$.parts[1].items[0]"],
+        ),
+        # What is left out as a whole is named as a whole, or, where it is no element, not at all.
+        ({"parts": [{"items": [5], "id": []}]}, ["$.parts[0].id"]),
+        ({"part": {"items": [5], "id": []}}, []),
+        ({"items": "x"}, []),
+        ({"items": [5] * (MOST_NAMED + 1)}, [f"$.items[{number}]" for number in range(MOST_NAMED)]),
+    ],
+)
+def test_elements_that_were_left_out_are_named(value: Any, left_out: list[str]) -> None:
+    named: list[str] = []
+    fit(value, Lists, named)
+    assert named == left_out
+
+
+class Sure(Shape):
+    decisive = ("new", "old")
+
+    new: Inner | None = None
+    old: str | None = None
+
+
+class Sures(Shape):
+    sure: Sure | None = None
+    all: list[Sure] | None = None
+    table: dict[str, Sure] | None = None
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"new": "x"}, "$.new: expected object, got str"),
+        ({"new": {}}, "$.new.name: is missing"),
+        ({"new": {"name": None}}, "$.new.name: expected str, got null"),
+        ({"old": {}}, "$.old: expected str, got object"),
+    ],
+)
+def test_what_decides_must_fit_when_it_is_there(value: Any, message: str) -> None:
+    for field, whole in (("", value), (".sure", {"sure": value}), (".all[1]", {"all": [{}, value]})):
+        with pytest.raises(BadPayload) as caught:
+            fit(whole, Sures if field else Sure)
+        assert str(caught.value) == message.replace("$", f"${field}")
+    with pytest.raises(BadPayload, match=r"\$\.table\[\.\.\.\]\."):
+        fit({"table": {"a": value}}, Sures)
+    assert fit({"new": None}, Sure) == Sure()
 
 
 def test_what_is_nested_too_deeply_is_left_out() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from change_hooks.core.found import About, Found
 from change_hooks.core.options import ForgeOptions, read_options
 from change_hooks.core.policy import FORK, MAX_CHANGES, Policy
 from change_hooks.core.screening import head_message
+from change_hooks.core.select import MOST_LISTED
 from change_hooks.core.style import Style
 
 REPOSITORY = Repository(
@@ -68,10 +69,14 @@ class Source:
     """A delivery without arguments, and with one listed property."""
 
     def __init__(
-        self, arguments: Mapping[str, str] | None = None, listed: Mapping[str, Any] | None = None
+        self,
+        arguments: Mapping[str, str] | None = None,
+        listed: Mapping[str, Any] | None = None,
+        unread: Sequence[str] = (),
     ) -> None:
         self.payload: Mapping[str, Any] = {"a": 1}
         self.listed: Mapping[str, Any] = listed or {}
+        self.unread: Sequence[str] = unread
         self._arguments = arguments or {}
 
     def argument(self, name: str) -> str | None:
@@ -121,6 +126,28 @@ def test_a_push_is_a_change_for_each_commit() -> None:
     )
     assert (last.committer, last.files, last.properties) == ("Ann", [], {"event": "push", "distinct": True})
     assert decided(PUSH).about == About("push", "https://forge/acme/api.git", "main", "Bob")
+
+
+def test_what_was_not_as_documented_is_said_of_every_change_or_in_the_reason() -> None:
+    source = Source(unread=["$.commits[1].id"])
+    for change in decided(PUSH, source=source):
+        assert change.properties["change_hook_unread"] == ["$.commits[1].id"]
+    refused = decided(Ignored("nothing"), source=source)
+    assert refused.reason == "nothing; left out: $.commits[1].id"
+    made = policy(branches=["other"]).select([Change(branch="main")], source)
+    assert made.reason.endswith("; left out: $.commits[1].id")
+    made = policy().select([Change(comments="[skip ci]")], source)
+    assert made.reason.endswith("; left out: $.commits[1].id")
+
+
+def test_the_properties_of_an_event_have_so_much_room_in_all_changes_together() -> None:
+    large = {"large": "x" * (MOST_LISTED // 100), "small": 1}
+    one = replace(PUSH, commits=[Commit(str(number)) for number in range(20)], after="19", properties=large)
+    changes = decided(*[one] * 10)
+    assert len(changes) == 200
+    assert all(change.properties["change_hook_left_out"] == ["large"] for change in changes)
+    assert changes[0].properties["small"] == 1
+    assert "change_hook_left_out" not in decided(one)[0].properties
 
 
 def test_what_is_not_known_is_said() -> None:

@@ -29,6 +29,12 @@ def test_several_commits_some_without_a_branch() -> None:
     assert changes[1].properties == {"event": "push", "change_hook_missing": ["files"]}
 
 
+def test_a_commit_without_a_name_is_said_and_costs_no_other() -> None:
+    (commit,) = example("bitbucket")["commits"]
+    ((change,), _) = push(commits=[{"message": "x"}, commit])
+    assert change.properties["change_hook_unread"] == ["$.commits[0].raw_node"]
+
+
 def test_mercurial_and_no_commits() -> None:
     repository = {**example("bitbucket")["repository"], "scm": "hg"}
     assert push(repository=repository, commits=[])[0] == []

@@ -59,6 +59,25 @@ def test_basic_authentication_is_another_way() -> None:
     assert len(got) == 1
 
 
+def test_many_refs_at_once_cost_no_more_than_each_of_them_alone() -> None:
+    moved = {"oldRev": "a" * 40, "newRev": "b" * 40, "project": "tools/lamp"}
+    refs = [{**moved, "refName": f"refs/heads/{number:0200}"} for number in range(600)]
+    body = json.dumps({"type": "batch-ref-updated", "project": "tools/lamp", "refUpdates": refs}).encode()
+    found, _ = GerritHandler(None, True).getChanges(delivery(body))
+    assert len(found) == 600
+    assert found[7].properties["event.refUpdate.refName"] == refs[7]["refName"]
+    assert sum(len(json.dumps(change.as_dict())) for change in found) < 10 * len(body)
+
+
+def test_a_ref_without_its_commit_is_said_and_costs_no_other() -> None:
+    recorded = load("gerrit/batch_ref_updated__several")
+    document = recorded.payload
+    del document["refUpdates"][1]["newRev"]
+    found, _ = GerritHandler(None, True).getChanges(delivery(json.dumps(document).encode()))
+    assert [change.branch for change in found] == ["main", "v1.0"]
+    assert {change.properties["change_hook_unread"][0] for change in found} == {"$.refUpdates[1].newRev"}
+
+
 def test_the_documented_payload_gives_the_documented_change() -> None:
     body = (PAYLOADS / "gerrit.json").read_bytes()
     (change,), src = GerritHandler(None, True).getChanges(delivery(body))

@@ -19,7 +19,7 @@ from change_hooks.core.change import Change, moment, person
 from change_hooks.core.events import Commit, Ignored, Person, RefUpdate, Repository, revision_or_none
 from change_hooks.core.options import texts
 from change_hooks.core.payload import epoch
-from change_hooks.core.select import matches
+from change_hooks.core.select import matches, within
 from change_hooks.dialects.generic.selectors import MISSING, Scope, Selector, as_text, check_names, selector
 
 #: The property that lists the paths that the mapping names and the payload has not.
@@ -266,12 +266,13 @@ class Mapper:
         if not found:
             return _nothing(scope, "the payload has nothing of what 'change' names")
         more = self._more(scope)
-        return [self._change(fields, more) for fields in found]
+        return [self._change(fields, more, len(found)) for fields in found]
 
-    def _change(self, fields: Mapping[str, Any], more: Mapping[str, Any]) -> Change:
+    def _change(self, fields: Mapping[str, Any], more: Mapping[str, Any], count: int) -> Change:
+        """One of so many changes."""
         known = {"src": self.src, **{name: value for name, value in fields.items() if value is not None}}
         missing = [name for name in ("files", "comments") if name not in known]
-        properties = {**more, **known.pop("properties", {})}
+        properties = dict(within({**more, **known.pop("properties", {})}, count))
         if missing:
             properties = {**properties, MISSING_FIELDS: missing}
         return Change(**known, properties=properties)
@@ -290,7 +291,10 @@ class Mapper:
     def _commits(self, item: Scope) -> list[Commit]:
         if self.commits is None:
             return []
-        return [commit for one in self.commits.items(item) if (commit := _commit(self.commits.read(one)))]
+        listed = [self.commits.read(one) for one in self.commits.items(item)]
+        if not all(fields.get("id") for fields in listed):
+            item.note(self.commits.fields["id"][0].name)
+        return [_commit(fields) for fields in listed if fields.get("id")]
 
     def _repository(self, scope: Scope) -> Repository:
         found = self.repository.read(scope) if self.repository is not None else {}
@@ -343,9 +347,7 @@ def _update(
     )
 
 
-def _commit(fields: dict[str, Any]) -> Commit | None:
-    if not fields.get("id"):
-        return None
+def _commit(fields: dict[str, Any]) -> Commit:
     author = fields.get("author") or person(fields.get("author_name"), fields.get("author_email"))
     return Commit(
         fields["id"],

@@ -9,6 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import asdict
+
+from change_hooks.core.change import UNREAD
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import (
     Action,
@@ -20,7 +23,7 @@ from change_hooks.core.events import (
     Side,
     revision_or_none,
 )
-from change_hooks.core.payload import Shape, when
+from change_hooks.core.payload import Shape, convert, when
 from change_hooks.core.select import listed_properties
 
 
@@ -63,6 +66,11 @@ class RefUpdateShape(Shape):
     newRev: str
     oldRev: str | None = None
     project: str | None = None
+
+    def properties(self) -> dict[str, Any]:
+        """The properties that the change for this ref has, also when the event lists others."""
+        known = asdict(self).items()
+        return {f"event.refUpdate.{name}": value for name, value in known if value is not None}
 
 
 class Approval(Shape):
@@ -119,8 +127,19 @@ class Sent(Shape):
         """A comment without the line about patch set and votes that Gerrit puts before it."""
         return _HEAD.sub("", self.comment or "", count=1)
 
-    def update(self, change: RefUpdateShape, base: str, properties: Mapping[str, Any]) -> RefUpdate:
-        """One of the refs that moved, in neutral terms."""
+    def updates(self, base: str, properties: Mapping[str, Any]) -> list[RefUpdate]:
+        """The refs that moved, in neutral terms.
+
+        :param base: where repositories are.
+        :param properties: of the event.
+        :raises BadPayload: there are none.
+        """
+        changes = self.refUpdates or ([] if self.refUpdate is None else [self.refUpdate])
+        if not changes:
+            raise BadPayload("is missing", "$.refUpdate")
+        return [self._update(change, base, properties) for change in changes]
+
+    def _update(self, change: RefUpdateShape, base: str, properties: Mapping[str, Any]) -> RefUpdate:
         # Older versions leave out what stands before a branch's name.
         ref = change.refName if change.refName.startswith("refs/") else f"refs/heads/{change.refName}"
         before = revision_or_none(change.oldRev)
@@ -133,7 +152,7 @@ class Sent(Shape):
             sender=self.sender(),
             when=when(self.eventCreatedOn),
             name=self.type,
-            properties=properties,
+            properties={**properties, **change.properties()},
         )
 
     def pull(self, action: Action, base: str, properties: Mapping[str, Any]) -> PullRequest:
@@ -193,11 +212,22 @@ def repository(project: str | None, base: str) -> Repository:
     return Repository(full_name=project, name=project, urls={"usual": address})
 
 
+def read(payload: Mapping[str, Any]) -> tuple[Sent, dict[str, Any]]:
+    """The event, and its properties.
+
+    :raises BadPayload: it is not one.
+    """
+    unread: list[str] = []
+    sent = convert(payload, Sent, unread)
+    properties = properties_of(payload)
+    return sent, {**properties, UNREAD: unread} if unread else properties
+
+
 def properties_of(payload: Mapping[str, Any]) -> dict[str, Any]:
     """The event as the properties that users of Buildbot's ``GerritChangeSource`` know:
-    ``event.change.number``, ``event.patchSet.ref`` …
+    ``event.change.number``, ``event.patchSet.ref`` … Of a list of refs each is told by its own change.
     """
-    kept = {name: value for name, value in payload.items() if name != "eventCreatedOn"}
+    kept = {name: value for name, value in payload.items() if name not in ("eventCreatedOn", "refUpdates")}
     change, more = payload.get("change"), {}
     if isinstance(change, Mapping):
         project = change.get("project")

@@ -211,3 +211,20 @@ def test_without_tables_there_is_nothing() -> None:
 def test_what_is_wrong_is_named(table: str, written: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         getattr(mapping, table)(written)
+
+
+@pytest.mark.parametrize("id", [None, "", []])
+def test_a_commit_without_its_id_is_noted_and_costs_no_other(id: object) -> None:
+    payload = {"ref": "main", "new": B, "commits": [{"id": A}, {"id": id}, {"id": B}]}
+    found = update(payload, refs={"ref": "ref", "after": "new"}, commits={"each": "commits", "id": "id"})
+    assert [commit.id for commit in found.commits] == [A, B]
+    assert found.properties == {NOT_FOUND: ["id"]}
+
+
+def test_properties_have_so_much_room_in_all_changes_together() -> None:
+    payload = {"all": [{"id": str(number)} for number in range(1000)], "large": "x" * 10_000}
+    table = {"each": "all", "revision": "id"}
+    for more in ({"change": table, "properties": {"p": "large"}}, {"change": {**table, "properties": "$"}}):
+        found = changes(payload, **more)
+        assert len(found) == 1000
+        assert all("change_hook_left_out" in one.properties for one in found)
