@@ -8,27 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
-
-from twisted.cred.checkers import ICredentialsChecker
+from typing import Any, TypeVar
 
 from change_hooks.admin.settings import AdminSettings, read_settings
+from change_hooks.configured_endpoints import EndpointConfig, EndpointReader
 from change_hooks.configured_sinks import read_alarms, read_sinks
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.core.options import nearest, option_names, seconds, texts
-from change_hooks.core.recovering import recover
-from change_hooks.dialects.handler import HookHandler, check_options
+from change_hooks.core.options import nearest, texts
 from change_hooks.journal.address import is_valid
 from change_hooks.outbox.routing import RoutedSink
-from change_hooks.plugins import PluginError, Registry, installed
-from change_hooks.recovery.sources import problems as recover_problems
-from change_hooks.references import resolved
-from change_hooks.upstream.classes import Maker, replacing
+from change_hooks.plugins import Registry, installed
+from change_hooks.web.auth import read_checkers
 from change_hooks.web.endpoint import DEFAULT_MAX_BODY
 from change_hooks.web.front import CONNECTIONS
 from change_hooks.web.proxies import TrustedProxies
+
+T = TypeVar("T")
 
 PREFIX = "change_hook_"
 #: Where changes are kept when the configuration does not say.
@@ -41,24 +37,6 @@ DEFAULT_ANSWER_WITHIN = 5.0
 DEFAULT_KEEP = 30.0
 #: How long a trace of a request that gave nothing is kept, in days.
 DEFAULT_KEEP_TRACE = 3.0
-
-
-@dataclass(frozen=True)
-class EndpointConfig:
-    """One entry of ``change_hook_dialects``.
-
-    :param name: the URL's segment.
-    :param handler: the handler class.
-    :param options: what the user wrote.
-    :param auth: the endpoint's own checkers; empty: open; None: those of ``change_hook_auth``.
-    :param expect_every: within how many seconds a delivery is expected; None: none is.
-    """
-
-    name: str
-    handler: Any
-    options: Any = field(repr=False)
-    auth: tuple[Any, ...] | None
-    expect_every: float | None = None
 
 
 @dataclass(frozen=True)
@@ -115,14 +93,12 @@ class _Reader:
         for key in self.www:
             if isinstance(key, str) and key.startswith(PREFIX) and key not in _KEYS:
                 self.problems.append(f"unknown key {key!r}{nearest(key, _KEYS)}")
-        auth = self._checkers("change_hook_auth", self.www.get("change_hook_auth"))
-        endpoints = self._endpoints(bool(auth))
+        auth = self._taken(read_checkers("change_hook_auth", self.www.get("change_hook_auth")))
+        endpoints = self._endpoints(protected=bool(auth))
         attempts = int(self._positive("change_hook_attempts", DEFAULT_ATTEMPTS, "attempts"))
-        sinks, problems = read_sinks(self.www.get("change_hook_sinks"), attempts, self.base)
-        self.problems += problems
+        sinks = self._taken(read_sinks(self.www.get("change_hook_sinks"), attempts, self.base))
         journal = self._journal()
-        alarms, problems = read_alarms(self.www.get("change_hook_alarms"), sinks)
-        self.problems += problems
+        alarms = self._taken(read_alarms(self.www.get("change_hook_alarms"), sinks))
         if alarms and journal is None:
             self.problems.append("change_hook_alarms needs a journal (change_hook_journal)")
         if journal is None:
@@ -130,7 +106,7 @@ class _Reader:
         config = HooksConfig(
             endpoints=endpoints,
             auth=auth,
-            admin=self._admin(),
+            admin=self._taken(read_settings(self.www.get("change_hook_admin"))),
             max_body=int(self._positive("change_hook_max_body", DEFAULT_MAX_BODY, "bytes")),
             max_in_flight=self._max_in_flight(),
             hosts=self._hosts(),
@@ -149,6 +125,12 @@ class _Reader:
         if self.problems:
             raise ConfigurationError(self.problems)
         return config
+
+    def _taken(self, read: tuple[T, list[str]]) -> T:
+        """What was read, when what is wrong with it is noted."""
+        value, problems = read
+        self.problems += problems
+        return value
 
     def _positive(self, key: str, default: float, unit: str) -> float:
         """A positive number: a whole one when the default is."""
@@ -196,24 +178,6 @@ class _Reader:
             return None
         return self._positive("change_hook_keep", DEFAULT_KEEP, "days, or None to keep them for good")
 
-    def _admin(self) -> AdminSettings | None:
-        settings, problems = read_settings(self.www.get("change_hook_admin"), self._checkers)
-        self.problems += problems
-        return settings
-
-    def _checkers(self, where: str, value: Any) -> tuple[Any, ...]:
-        if value is None:
-            return ()
-        if not isinstance(value, (list, tuple)):
-            value = [value]
-        for checker in value:
-            if not ICredentialsChecker.providedBy(checker):
-                self.problems.append(
-                    f"{where} must be a list of ICredentialsChecker, for instance"
-                    f" [strcred.makeChecker('file:changehook.passwd')]; {type(checker).__name__} is none"
-                )
-        return tuple(value)
-
     def _journal(self) -> Path | str | None:
         url = self.www.get("change_hook_journal", DEFAULT_JOURNAL)
         if url is None:
@@ -234,6 +198,15 @@ class _Reader:
         )
         return None
 
+    def _endpoints(self, *, protected: bool) -> tuple[EndpointConfig, ...]:
+        journal = self.www.get("change_hook_journal", DEFAULT_JOURNAL)
+        reader = EndpointReader(self.registry, self.base, journal, protected=protected)
+        off = self.www.get("change_hook") is False
+        endpoints = reader.read(self.www.get("change_hook_dialects"), off=off)
+        self.problems += reader.problems
+        self.warnings += reader.warnings
+        return endpoints
+
     def _doubt_sinks(self, sinks: Mapping[str, RoutedSink]) -> None:
         for name, sink in sinks.items():
             for option in ("quiet", "latest_per"):
@@ -242,122 +215,6 @@ class _Reader:
                         f"change_hook_sinks: {name!r}: {option!r} has no effect without a journal"
                     )
                     break
-
-    def _endpoints(self, protected: bool) -> tuple[EndpointConfig, ...]:
-        dialects = self.www.get("change_hook_dialects")
-        if dialects is not None and not isinstance(dialects, Mapping):
-            self.problems.append("change_hook_dialects must be a dict of dialect names and their options")
-            dialects = {}
-        if self.www.get("change_hook") is False:
-            self.warnings.append("change_hook is False: every dialect is off")
-            return ()
-        if not dialects:
-            self.warnings.append("change_hook_dialects is empty: no dialect is enabled")
-            return ()
-        read = [self._endpoint(name, options, protected) for name, options in dialects.items()]
-        return tuple(endpoint for endpoint in read if endpoint is not None)
-
-    def _endpoint(self, name: Any, options: Any, protected: bool) -> EndpointConfig | None:
-        where = f"dialect {name!r}"
-        if not isinstance(name, str) or not name or "/" in name:
-            self.problems.append(f"{where}: a dialect's name is a str without '/'")
-            return None
-        if options is False:
-            return None
-        if options is not None and options is not True and not isinstance(options, Mapping):
-            self.problems.append(f"{where}: its options must be a dict, or True for none")
-            return None
-        written = options if isinstance(options, Mapping) else {}
-        handler = self._handler(where, name, written)
-        if handler is None:
-            return None
-        auth = (
-            self._checkers(f"{where}: option 'auth'", written.get("auth"))
-            if written.get("auth") is not None
-            else None
-        )
-        if auth is not None:
-            protected = bool(auth)
-        written = self._with_secrets(where, handler, written)
-        problems, doubts = check_options(handler, written, protected=protected)
-        if written.get("replay") is False and self.www.get("change_hook_journal", DEFAULT_JOURNAL) is None:
-            doubts.append("'replay': False has no effect without a journal (change_hook_journal)")
-        self.problems += [f"{where}: {problem}" for problem in problems]
-        self.warnings += [f"{where}: {doubt}" for doubt in doubts]
-        if not problems and isinstance(written.get("recover"), Mapping):
-            self._check_recover(where, handler, written["recover"])
-        given = written if isinstance(options, Mapping) else True
-        return EndpointConfig(name, handler, given, auth, self._expect_every(where, handler, written))
-
-    def _expect_every(self, where: str, handler: Any, written: Mapping[str, Any]) -> float | None:
-        try:
-            return None if written.get("expect_every") is None else seconds(written["expect_every"])
-        except TypeError as error:
-            if getattr(handler, "Options", None) is None:
-                self.problems.append(f"{where}: option 'expect_every' {error}")
-            return None
-
-    def _check_recover(self, where: str, handler: Any, written: Mapping[str, Any]) -> None:
-        journal = self.www.get("change_hook_journal", DEFAULT_JOURNAL)
-        wrong = recover_problems(getattr(handler, "forge", ""), recover(written), journal)
-        self.problems += [f"{where}: option 'recover' {problem}" for problem in wrong]
-
-    def _with_secrets(self, where: str, handler: Any, written: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The options with the secrets that they refer to; paths are relative to the configuration."""
-        declared = getattr(handler, "Options", None)
-        read = dict(written)
-        for name in getattr(declared, "secrets", ()):
-            try:
-                read[name] = resolved(read[name], self.base) if name in read else None
-            except ValueError as error:
-                self.problems.append(f"{where}: option {name!r} {error}")
-                read[name] = None
-            if name not in written:
-                del read[name]
-        return read
-
-    def _handler(self, where: str, name: str, options: Mapping[str, Any]) -> Any:
-        custom = options.get("custom_class")
-        if custom is not None:
-            return self._usable(where, "custom_class", custom)
-        dialect = name if options.get("dialect") is None else options["dialect"]
-        if not isinstance(dialect, str):
-            self.problems.append(f"{where}: option 'dialect' must be a str, not {type(dialect).__name__}")
-            return None
-        try:
-            handler = self.registry.load(dialect)
-        except KeyError:
-            known = self.registry.names()
-            # Buildbot takes a name that nobody knows, and does nothing with it.
-            wanted = options or get_close_matches(str(dialect), known, 1, 0.8)
-            unknown = f"{where}: no dialect of this name{nearest(str(dialect), known)}"
-            (self.problems if wanted else self.warnings).append(unknown)
-            return None
-        except PluginError as error:
-            self.problems.append(f"{where}: {error}")
-            return None
-        replacement = options.get("class")
-        if replacement is not None and _has_class_option(handler):
-            return self._replacing(where, replacement)
-        return self._usable(where, "its entry point", handler)
-
-    def _replacing(self, where: str, replacement: Any) -> Any:
-        if not callable(replacement):
-            self.problems.append(f"{where}: option 'class' must be a class")
-            return None
-        handler = replacing(replacement)
-        if isinstance(handler, Maker) and not handler.ours:
-            self.warnings.append(
-                f"{where}: the class {handler.__qualname__} verifies its senders by itself; with a base class"
-                " from change_hooks.upstream that is done before it, and all options of the dialect work"
-            )
-        return handler
-
-    def _usable(self, where: str, origin: str, handler: Any) -> Any:
-        if callable(getattr(handler, "getChanges", None)) if isinstance(handler, type) else callable(handler):
-            return handler
-        self.problems.append(f"{where}: {origin} must be a class with a method getChanges(request)")
-        return None
 
 
 _KEYS = (
@@ -381,15 +238,6 @@ _KEYS = (
 )
 
 
-def _has_class_option(handler: Any) -> bool:
-    return (
-        isinstance(handler, type)
-        and issubclass(handler, HookHandler)
-        and handler.Options is not None
-        and "class" in option_names(handler.Options)
-    )
-
-
 def read_www(
     www: Mapping[str, object], *, base: Path | None = None, registry: Registry | None = None
 ) -> HooksConfig:
@@ -404,4 +252,4 @@ def read_www(
     return _Reader(www, registry or installed(), base or Path.cwd()).read()
 
 
-__all__ = ["DEFAULT_JOURNAL", "EndpointConfig", "HooksConfig", "read_www"]
+__all__ = ["DEFAULT_JOURNAL", "HooksConfig", "read_www"]

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from change_hooks.admin.facts import EndpointFacts, Facts
-from change_hooks.config import EndpointConfig, HooksConfig
+from change_hooks.config import HooksConfig
+from change_hooks.configured_endpoints import EndpointConfig
 
 #: The recorded deliveries that come with this package.
 RECORDED = Path(__file__).with_name("recorded")

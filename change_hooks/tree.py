@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
-from change_hooks.config import EndpointConfig, HooksConfig
+from change_hooks.config import HooksConfig
+from change_hooks.configured_endpoints import EndpointConfig
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ConfigurationError, EndpointOff, UnknownDialect
 from change_hooks.core.found import Found

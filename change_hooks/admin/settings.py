@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -11,6 +11,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 
 from change_hooks.core.options import nearest
+from change_hooks.web.auth import read_checkers
 
 DEFAULT_PORT = 8011
 LOCAL = "127.0.0.1"
@@ -38,13 +39,8 @@ class AdminSettings(msgspec.Struct, frozen=True):
     url: str = ""
 
 
-def read_settings(
-    written: Any, checkers: Callable[[str, Any], tuple[Any, ...]]
-) -> tuple[AdminSettings | None, list[str]]:
-    """What ``change_hook_admin`` says, and what is wrong with it.
-
-    :param checkers: reads an option ``auth``, and reports what is wrong with it.
-    """
+def read_settings(written: Any) -> tuple[AdminSettings | None, list[str]]:
+    """What ``change_hook_admin`` says, and what is wrong with it."""
     if written is None or written is False:
         return None, []
     if not isinstance(written, Mapping):
@@ -52,7 +48,8 @@ def read_settings(
     problems = [
         f"unknown option {name!r}{nearest(str(name), _OPTIONS)}" for name in written if name not in _OPTIONS
     ]
-    auth = checkers("change_hook_admin: option 'auth'", written.get("auth"))
+    auth, wrong = read_checkers("option 'auth'", written.get("auth"))
+    problems += wrong
     port, address = _port(written.get("port"), problems, protected=bool(auth))
     hosts = written.get("hosts", ())
     if not isinstance(hosts, (list, tuple)) or not all(isinstance(host, str) for host in hosts):

@@ -29,7 +29,7 @@ from change_hooks.cli.showing import as_text, change_line, counted, delivery_lin
 from change_hooks.journal import StoredDelivery, Wanted
 from change_hooks.journal.address import make_journal
 from change_hooks.journal.facade import SQLJournal
-from change_hooks.journal.reader import Tail
+from change_hooks.journal.tail import Tail
 from change_hooks.outbox.retention import DAY
 
 #: How often ``--follow`` looks for what is new, in seconds.

@@ -11,11 +11,12 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from change_hooks.core.delivery import Delivery, Stored, Verification
+from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Action, Event, Ignored, Person
 from change_hooks.core.options import ForgeOptions, Options, option, text
 from change_hooks.core.payload import decode
+from change_hooks.core.stored import Stored
 from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
 from change_hooks.dialects.payloads.azuredevops import CommentEvent, Pull, PullEvent, PushEvent, Sent

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from typing_extensions import TypeVar
 
 from change_hooks.core.change import Change
-from change_hooks.core.delivery import Delivery, Stored
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, ConfigurationError
 from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.fetched import events_in, is_fetched
@@ -31,6 +31,7 @@ from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import convert, decode, expect_mapping, json_text
 from change_hooks.core.policy import MAX_CHANGES, Policy
 from change_hooks.core.screening import NOT_PERMITTED
+from change_hooks.core.stored import Stored
 from change_hooks.core.style import Style
 from change_hooks.dialects.handler import Answer, HookHandler, Request
 from change_hooks.dialects.overrides import refuse_unused

@@ -16,7 +16,7 @@ from typing_extensions import TypeVar
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
-from change_hooks.core.delivery import Delivery, Stored, Verification
+from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import (
     ConfigurationError,
     DeliveryError,
@@ -27,6 +27,7 @@ from change_hooks.core.errors import (
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import Options, read_options
 from change_hooks.core.screening import Verdict
+from change_hooks.core.stored import Stored
 from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac
 from change_hooks.dialects.written import check_written, readable, rendered, rendered_now
 from change_hooks.flow import Steps, proceed

@@ -20,7 +20,6 @@ from __future__ import annotations
 from change_hooks.journal.records import (
     LEASE,
     NOWHERE,
-    SINK_STATES,
     STATES,
     TRACES,
     Appended,
@@ -29,20 +28,23 @@ from change_hooks.journal.records import (
     Claimed,
     DeadLetter,
     Entry,
-    Listed,
     Outcome,
     Pending,
     Routes,
+    Trace,
+    Wish,
+    Work,
+)
+from change_hooks.journal.views import (
+    SINK_STATES,
+    Listed,
     SinkState,
     SinkSummary,
     StoredChange,
     StoredDelivery,
     Summary,
-    Trace,
     Wanted,
     Whole,
-    Wish,
-    Work,
 )
 
 __all__ = [

@@ -10,10 +10,11 @@ from twisted.internet.defer import CancelledError
 from twisted.web.http_headers import Headers
 
 from change_hooks.core.change import RECOVERED, Change
-from change_hooks.core.delivery import ALL, Delivery, Stored
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import DeliveryError, Unavailable
 from change_hooks.core.fetched import fetched
 from change_hooks.core.found import Found
+from change_hooks.core.stored import ALL, Stored
 from change_hooks.forges.logged import Happened, Sent
 from change_hooks.forges.rest import RestError
 

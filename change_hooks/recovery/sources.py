@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from change_hooks.core.delivery import ALL, Stored
 from change_hooks.core.recovering import Recover, Source
+from change_hooks.core.stored import ALL, Stored
 from change_hooks.dialects.event_handler import method_name
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.forges.azuredevops_log import AzureDevOpsLog

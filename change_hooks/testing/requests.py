@@ -16,9 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.web.http_headers import Headers
 from typing_extensions import Unpack
 
-from change_hooks.config import EndpointConfig, read_www
-from change_hooks.core.delivery import ALL, Delivery
+from change_hooks.config import read_www
+from change_hooks.configured_endpoints import EndpointConfig
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.payload import FORM, JSON
+from change_hooks.core.stored import ALL
 from change_hooks.core.verification import as_secrets
 from change_hooks.dialects.handler import Context, HookHandler, make_handler
 

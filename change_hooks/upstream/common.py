@@ -13,10 +13,11 @@ from twisted.web.iweb import IRequest
 from typing_extensions import TypeVar
 
 from change_hooks.core.change import Change
-from change_hooks.core.delivery import Delivery, Stored
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.options import ForgeOptions
 from change_hooks.core.payload import decode, expect_mapping
 from change_hooks.core.select import listed_properties
+from change_hooks.core.stored import Stored
 from change_hooks.dialects.event_handler import EventHandler, method_name, printable
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.dialects.overrides import mentions

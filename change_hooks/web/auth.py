@@ -94,4 +94,21 @@ def _as_text(request: Any) -> None:
     request.responseHeaders.removeHeader(b"server")
 
 
-__all__ = ["REALM", "BasicAuth"]
+def read_checkers(where: str, written: Any) -> tuple[tuple[Any, ...], list[str]]:
+    """The checkers of passwords that a configuration names, and what is wrong with them.
+
+    :param where: where they stand, for the messages.
+    :param written: what the user wrote; None: nothing.
+    """
+    if written is None:
+        return (), []
+    checkers = tuple(written) if isinstance(written, (list, tuple)) else (written,)
+    return checkers, [
+        f"{where} must be a list of ICredentialsChecker, for instance"
+        f" [strcred.makeChecker('file:changehook.passwd')]; {type(checker).__name__} is none"
+        for checker in checkers
+        if not ICredentialsChecker.providedBy(checker)
+    ]
+
+
+__all__ = ["REALM", "BasicAuth", "read_checkers"]

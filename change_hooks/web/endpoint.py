@@ -25,7 +25,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from change_hooks.core.change import InvalidChange
-from change_hooks.core.delivery import ALL, ClientAddress, Delivery, Verification
+from change_hooks.core.delivery import ClientAddress, Delivery, Verification
 from change_hooks.core.errors import (
     BodyTooLarge,
     DeliveryError,
@@ -36,6 +36,7 @@ from change_hooks.core.errors import (
 from change_hooks.core.found import About, Found, normal_changes
 from change_hooks.core.known_ids import known_id
 from change_hooks.core.options import Allow
+from change_hooks.core.stored import ALL
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report

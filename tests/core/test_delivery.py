@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.web.http_headers import Headers
 
-from change_hooks.core.delivery import ClientAddress, Delivery, Stored
+from change_hooks.core.delivery import ClientAddress, Delivery
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.forms import parse_multipart
+from change_hooks.core.stored import Stored
 from tests.conftest import delivery
 from tests.support.connections import twisted_request
 

@@ -34,7 +34,8 @@ from change_hooks.journal.chunks import FORGOTTEN, LARGE, Piece, store, sweep
 from change_hooks.journal.contents import Unreadable
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.outbox import CLAIM, LONGEST_WAIT, queue_name
-from change_hooks.journal.reader import PAGE, Reader, Tail
+from change_hooks.journal.reader import PAGE, Reader
+from change_hooks.journal.tail import Tail
 
 from ..conftest import delivery, has_fired, result_of
 

@@ -10,9 +10,10 @@ from twisted.logger import LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
-from change_hooks.core.delivery import Delivery, Stored
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.push import Push, PushKey
+from change_hooks.core.stored import Stored
 from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkOutput, SinkRefused
 from change_hooks.journal import LEASE, ChangeKey, Claimed, SinkState
 from change_hooks.outbox.dispatcher import LOOK_AGAIN

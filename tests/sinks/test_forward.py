@@ -7,7 +7,8 @@ from treq.testing import StubTreq
 from twisted.internet.task import Clock
 from twisted.web.http_headers import Headers
 
-from change_hooks.core.delivery import Delivery, Stored
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.stored import Stored
 from change_hooks.core.verification import (
     sign_hmac,
     sign_standard_webhook,

@@ -13,13 +13,14 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from change_hooks.core.delivery import Delivery, Stored, Verification
+from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Ignored
 from change_hooks.core.options import ForgeOptions, Options, option, text, texts
 from change_hooks.core.payload import FORM, content_type, decode, expect_mapping
 from change_hooks.core.policy import Policy
 from change_hooks.core.select import matches
+from change_hooks.core.stored import Stored
 from change_hooks.core.style import Style
 from change_hooks.dialects.event_handler import EventHandler, Result
 from change_hooks.dialects.generic import mapping
