@@ -15,19 +15,21 @@ from change_hooks.cli.common import Configured, json_option, print_json, printab
 from change_hooks.cli.showing import counted, delivery_line
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
-from change_hooks.core.found import Found
-from change_hooks.core.screening import Verdict
-from change_hooks.journal import StoredDelivery, Whole
+from change_hooks.core.found import About, Found
+from change_hooks.core.screening import Kept, Verdict
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.journal import TRACES, StoredDelivery, Whole
 from change_hooks.outbox.routing import Routing
-from change_hooks.tree import replaying
+from change_hooks.tree import idle_tree, replaying
 
 #: The longest value that is printed for people, in characters, and the most values.
 LONGEST = 120
 MOST = 8
 NOT_KEPT = (
-    "its body is not kept, so it cannot be tested again; the reason above is what the configuration said"
-    " then. Have the forge send it again to see what it says now"
+    "its body is not kept, so it cannot be tested again as a whole; the reason above is what the"
+    " configuration said then. Have the forge send it again to see what it says now"
 )
+REFUSED = "nothing of it was verified, so the options were not asked"
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -35,7 +37,9 @@ class Explained(msgspec.Struct, frozen=True):
 
     :param changes: how many it gives.
     :param reason: why there are none.
-    :param tests: for each event, or each change that a handler makes by itself, every test of the options.
+    :param tests: for each event, or each change that a handler makes by itself, every test of the options; of
+        one whose body is not kept, those that can be made of the rest.
+    :param unknown: the names of the tests that would need its body.
     :param routing: for each sink, and each thing that it would be handed, every test.
     """
 
@@ -45,6 +49,7 @@ class Explained(msgspec.Struct, frozen=True):
     changes: int = 0
     reason: str = ""
     tests: list[list[Verdict]] = []
+    unknown: list[str] = []
     routing: list[Routing] = []
 
     def as_json(self) -> dict[str, Any]:
@@ -93,7 +98,9 @@ def _explained(hooks: HooksConfig, whole: Whole, reactor: Any) -> Any:
     stored = whole.stored
     begun = Explained(stored.dialect, stored.delivery, stored.state)
     if whole.delivery is None:
-        return msgspec.structs.replace(begun, reason=stored.reason)
+        kept = _of_trace(hooks, stored, reactor)
+        made = [kept.verdicts] if kept.verdicts else []
+        return msgspec.structs.replace(begun, reason=stored.reason, tests=made, unknown=kept.unknown)
     tests: list[list[Verdict]] = []
     try:
         found: Found = yield replaying(hooks, reactor, judged=lambda made: tests.append(list(made)))(
@@ -114,10 +121,18 @@ def _explained(hooks: HooksConfig, whole: Whole, reactor: Any) -> Any:
     )
 
 
+def _of_trace(hooks: HooksConfig, stored: StoredDelivery, reactor: Any) -> Kept:
+    """The tests that can be made of what is kept of a request that gave nothing."""
+    handler = idle_tree(hooks, reactor).handlers.get(stored.dialect)
+    if stored.state != "ignored" or not isinstance(handler, EventHandler):
+        return Kept([], [])
+    return handler.kept(About(stored.event, stored.repository, stored.branch, stored.author))
+
+
 def _lines(configured: Configured, stored: StoredDelivery, explained: Explained) -> Iterator[str]:
     yield delivery_line(stored)
-    if stored.state in ("ignored", "refused"):
-        yield f"  {NOT_KEPT}"
+    if stored.state in TRACES:
+        yield from _lines_of_trace(stored, explained)
         return
     reason = f": {explained.reason}" if explained.reason else ""
     yield f"  now: {counted(explained.changes, 'change') if explained.changes else 'no change'}{reason}"
@@ -135,6 +150,19 @@ def _lines(configured: Configured, stored: StoredDelivery, explained: Explained)
         yield "  the Buildbot master's own sink: wants every change"
     elif not configured.hooks.sinks:
         yield "  sinks: none in the configuration; a program that has them decides there"
+
+
+def _lines_of_trace(stored: StoredDelivery, explained: Explained) -> Iterator[str]:
+    yield f"  {NOT_KEPT}"
+    if stored.state == "refused":
+        yield f"  {REFUSED}"
+        return
+    if explained.tests:
+        yield "  options, by what is kept of it:"
+        yield from map(_test, explained.tests[0])
+    if explained.unknown:
+        yield f"    unknown  {', '.join(explained.unknown)}: these need its body"
+    yield "  sinks: not asked, for it gave no change"
 
 
 def _test(verdict: Verdict) -> str:

@@ -181,6 +181,20 @@ def repository_key(written: str, *, exact: bool = False) -> str:
     return f"{_SAME_HOSTS.get(host, host)}/{path}"
 
 
+def repository_names(address: str) -> tuple[str, ...]:
+    """What a repository may be called: its address, that without scheme and ``.git``, and its path alone.
+
+    ``https://github.com/octo-org/api.git`` is also ``github.com/octo-org/api`` and ``octo-org/api``.
+    """
+    rest = address.partition("://")[2] or address
+    rest = rest.rpartition("@")[2].removesuffix(".git").rstrip("/")
+    host, slash, path = rest.partition("/")
+    if not slash or ":" in host:
+        host, colon, after = rest.partition(":")
+        path = after if colon and not after[:1].isdigit() else path
+    return address, rest, path or rest
+
+
 def _bare(path: str) -> str:
     """A path without slashes around it, doubled ones, and ``.git``."""
     return re.sub("/{2,}", "/", path).strip("/").removesuffix(".git").rstrip("/")
@@ -207,6 +221,7 @@ __all__ = [
     "AmbiguousAddress",
     "parse_address",
     "repository_key",
+    "repository_names",
     "server_url",
     "web_page",
     "without_password",

@@ -18,7 +18,7 @@ from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Comment, Commit, Event, PullRequest, RefUpdate, Repository
 from change_hooks.core.found import About, Found, about_change
 from change_hooks.core.options import Command, ForgeOptions
-from change_hooks.core.screening import NOT_PERMITTED, SKIPPED_COMMIT, Screen, Verdict
+from change_hooks.core.screening import NOT_PERMITTED, SKIPPED_COMMIT, Kept, Screen, Verdict
 from change_hooks.core.select import within
 from change_hooks.core.style import Style
 
@@ -88,6 +88,10 @@ class Policy:
     def verdicts_of_changes(self, changes: Sequence[Change]) -> list[list[Verdict]]:
         """Every test of each of the changes that a method made by itself."""
         return self._screen.verdicts_of_changes(changes)
+
+    def kept(self, about: About) -> Kept:
+        """The tests of a delivery of which only what it is about is kept."""
+        return self._screen.kept(about)
 
     def _is_permitted(self, event: Comment) -> bool:
         return event.permitted or self._screen.talks

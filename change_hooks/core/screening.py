@@ -7,15 +7,17 @@ whoever wants to know why is told of all of them, by the same objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
 import msgspec
 from typing_extensions import TypeVar
 
+from change_hooks.core.address import repository_names
 from change_hooks.core.change import Change
 from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate, Repository
+from change_hooks.core.found import About
 from change_hooks.core.options import Command, ForgeOptions
 from change_hooks.core.select import is_skipped, matches
 from change_hooks.core.style import Style
@@ -76,6 +78,17 @@ class Test(Generic[Subject]):
         return Verdict(self.name, wanted, tuple(value), reason is None, reason or "")
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """The tests of a delivery of which only what it is about is kept.
+
+    :param verdicts: of those that can be made.
+    :param unknown: the names of those that would need its body.
+    """
+
+    verdicts: list[Verdict]
+    unknown: list[str]
+
+
 class _Tests:
     """The tests of one kind of event: all, and those that the configuration sets."""
 
@@ -133,6 +146,14 @@ class Screen:
             return self._of_pull
         return self._of_comment if isinstance(event, Comment) else _OF_IGNORED
 
+    def kept(self, about: About) -> Kept:
+        """The tests of a delivery of which only what it is about is kept."""
+        made = [test for test in self._tests_of_kept(about) if any(test.value(about))]
+        names = {test.name for test in made}
+        kinds = (self._of_ref, self._of_pull, self._of_comment)
+        others = (test.name for tests in kinds for test in tests.set if test.name not in names)
+        return Kept([test.verdict(about) for test in made], list(dict.fromkeys(others)))
+
     def skips(self, changes: Sequence[Change]) -> bool:
         """Whether the last of the changes that a method made asks to skip all of them."""
         return is_skipped(changes[-1].comments, self._options.skips)
@@ -161,6 +182,18 @@ class Screen:
         return None
 
     # The tests.
+
+    def _tests_of_kept(self, about: About) -> Iterator[Test[About]]:
+        options, spelled = self._options, repository_names(about.repository)
+        names = (*spelled, spelled[-1].rpartition("/")[2])
+        branches = (about.branch, _short(about.branch))
+        yield _named("repositories", options.repositories, lambda about: names, OTHER_REPOSITORY)
+        yield _named("branches", options.branches, lambda about: branches, OTHER_BRANCH)
+        # It is a name where the forge sends one, and the option is about logins.
+        author, ignored = about.author.partition(" <")[0], options.ignore_senders
+        if not ignored or matches(author, ignored):
+            refused = IGNORED_SENDER if ignored else None
+            yield Test("ignore_senders", ignored or None, lambda about: (author,), lambda about: refused)
 
     def _ref_tests(self) -> tuple[Test[RefUpdate], ...]:
         options = self._options
@@ -371,4 +404,4 @@ def _short(branch: str | None) -> str | None:
     return (branch or "").removeprefix("refs/heads/").removeprefix("refs/tags/") or None
 
 
-__all__ = ["NOT_PERMITTED", "Screen", "Test", "Verdict", "head_message"]
+__all__ = ["NOT_PERMITTED", "Kept", "Screen", "Test", "Verdict", "head_message"]

@@ -26,11 +26,11 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, ConfigurationError
 from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.fetched import events_in, is_fetched
-from change_hooks.core.found import Found, normal_changes
+from change_hooks.core.found import About, Found, normal_changes
 from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import convert, decode, expect_mapping, json_text
 from change_hooks.core.policy import MAX_CHANGES, Policy
-from change_hooks.core.screening import NOT_PERMITTED
+from change_hooks.core.screening import NOT_PERMITTED, Kept, Verdict
 from change_hooks.core.stored import Stored
 from change_hooks.core.style import Style
 from change_hooks.dialects.handler import Answer, HookHandler, Request
@@ -305,13 +305,9 @@ class EventHandler(HookHandler[Forge]):
             return self._decided_on_fetched(delivery)
         document = self.document(delivery)
         name = self.event(delivery, document)
-        method = (
-            self._by_event.get(name)
-            or self._methods.get(method_name(name))
-            or self._methods.get(self.otherwise)
-        )
+        method = self._method_of(name)
         if method is None:
-            return Found((), f"the event {printable(name)!r} is not handled")
+            return Found((), _not_handled(name))
         unread: list[str] = []
         payload = decode(document, method.shape, unread)
         _look_over(payload, method.shape)
@@ -333,6 +329,22 @@ class EventHandler(HookHandler[Forge]):
                 events = yield from self._enriched(events, source)
                 break
         return self._decided(events, source, name)
+
+    def _method_of(self, event: str) -> _Method | None:
+        return (
+            self._by_event.get(event)
+            or self._methods.get(method_name(event))
+            or self._methods.get(self.otherwise)
+        )
+
+    def kept(self, about: About) -> Kept:
+        """The tests of a delivery of which only what it is about is kept."""
+        kept = self._policy.kept(about)
+        if not about.event:
+            return kept
+        refused = "" if self._method_of(about.event) is not None else _not_handled(about.event)
+        verdict = Verdict("event", ("one that is handled",), (about.event,), not refused, refused)
+        return replace(kept, verdicts=[verdict, *kept.verdicts])
 
     def _decided_on_fetched(self, delivery: Delivery) -> Found:
         """The changes of what was found at the forge: nothing more is to be looked up."""
@@ -424,6 +436,10 @@ def _look_over(payload: Any, shape: Any) -> None:
         value = getattr(payload, name)
         if value.__class__ is list and len(value) > MAX_CHANGES:
             raise BadPayload(f"has more than {MAX_CHANGES} elements", f"$.{name}")
+
+
+def _not_handled(event: str) -> str:
+    return f"the event {printable(event)!r} is not handled"
 
 
 def _supported(forge: str) -> Collection[str]:

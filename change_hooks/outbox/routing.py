@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
+from change_hooks.core.address import repository_names
 from change_hooks.core.change import MISSING, Change
 from change_hooks.core.push import Push, pushes
 from change_hooks.core.screening import Verdict
@@ -136,20 +137,6 @@ def _texts(name: str, change: Change, dialect: str) -> Sequence[str]:
         "dialects": dialect,
     }
     return (texts[name] or "",)
-
-
-def repository_names(address: str) -> tuple[str, ...]:
-    """What a repository may be called: its address, that without scheme and ``.git``, and its path alone.
-
-    ``https://github.com/octo-org/api.git`` is also ``github.com/octo-org/api`` and ``octo-org/api``.
-    """
-    rest = address.partition("://")[2] or address
-    rest = rest.rpartition("@")[2].removesuffix(".git").rstrip("/")
-    host, slash, path = rest.partition("/")
-    if not slash or ":" in host:
-        host, colon, after = rest.partition(":")
-        path = after if colon and not after[:1].isdigit() else path
-    return address, rest, path or rest
 
 
 @dataclass(frozen=True)
@@ -284,6 +271,5 @@ __all__ = [
     "RoutedSink",
     "Routing",
     "Unit",
-    "repository_names",
     "routes",
 ]

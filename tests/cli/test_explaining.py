@@ -133,6 +133,60 @@ def test_of_what_was_not_kept_the_reason_of_then_is_shown(rig: Rig) -> None:
     assert "its body is not kept" in text
 
 
+def ignored(rig: Rig, event: str = "push", repository: str = "https://github.com/o/r.git") -> None:
+    options = {"secret": "s3cret-that-is-long-enough", "branches": ["main"], "ignore_senders": ["*[bot]"]}
+    rig.configure(change_hook_dialects={"github": {**options, "repositories": ["o/*"]}})
+    trace = Trace(
+        "github",
+        5.0,
+        202,
+        "ignored",
+        "the branch matches none of the option 'branches'",
+        event=event,
+        repository=repository,
+        branch="topic",
+        author="Ann <ann@example.com>",
+        delivery="9",
+    )
+    rig.write(lambda journal: succeed(journal.trace(trace)))
+
+
+def test_the_tests_that_need_no_body_are_made_of_a_trace(rig: Rig) -> None:
+    ignored(rig)
+    (explained,) = rig.lines("explain", "9")
+    (tests,) = explained["tests"]
+    assert [(test["test"], test["value"], test["passed"]) for test in tests] == [
+        ("event", ["push"], True),
+        ("repositories", ["https://github.com/o/r.git", "github.com/o/r", "o/r", "r"], True),
+        ("branches", ["topic"], False),
+    ]
+    # By the author alone nobody knows the sender's login.
+    assert {"ignore_senders", "skips", "deleted", "actions"} <= set(explained["unknown"])
+    assert {"branches", "repositories", "drafts", "labels"}.isdisjoint(explained["unknown"])
+    text = rig.run("explain", "9").output
+    assert "passes   event: push (wants one that is handled)" in text
+    assert "REFUSES  branches: topic (wants main) -- the branch matches none of" in text
+    assert "unknown  ref, deleted, ignore_senders, " in text
+    assert "sinks: not asked, for it gave no change" in text
+
+
+def test_an_event_that_is_not_handled_any_more_is_said(rig: Rig) -> None:
+    ignored(rig, event="gone", repository="https://elsewhere.example/x/y")
+    text = rig.run("explain", "9").output
+    assert "REFUSES  event: gone (wants one that is handled) -- the event 'gone' is not handled" in text
+    assert "REFUSES  repositories: https://elsewhere.example/x/y, " in text
+
+
+def test_of_what_was_refused_no_test_is_made(rig: Rig) -> None:
+    refused = Trace("base", 5.0, 403, "refused", "the signature is wrong", delivery="9")
+    rig.write(lambda journal: succeed(journal.trace(refused)))
+    (explained,) = rig.lines("explain", "9")
+    assert (explained["tests"], explained["unknown"]) == ([], [])
+    text = rig.run("explain", "9").output
+    assert "nothing of it was verified, so the options were not asked" in text
+    assert "sinks" not in text
+
+
 def test_a_handler_that_refuses_or_breaks_now_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.fill("1", dialect="gone")
     assert "no change: its dialect is not enabled any more" in rig.run("explain", "1").output

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from change_hooks.core.change import Change
 from change_hooks.core.events import Comment, Event, Ignored, Person, PullRequest, RefUpdate, Repository, Side
+from change_hooks.core.found import About
 from change_hooks.core.options import ForgeOptions, read_options
 from change_hooks.core.policy import Policy
-from change_hooks.core.screening import HANDLER, NOT_PERMITTED, Verdict
+from change_hooks.core.screening import HANDLER, IGNORED_SENDER, NOT_PERMITTED, Verdict
 from change_hooks.core.style import Style
 
 REPOSITORY = Repository(full_name="acme/api", name="api", urls={"https": "https://forge/acme/api.git"})
@@ -147,3 +148,28 @@ def test_the_first_that_does_not_pass_is_why_there_is_no_change(
         assert [reason for reason in reasons if reason != NOT_PERMITTED] == []
     else:
         assert reasons[0] == refusal
+
+
+def test_of_a_delivery_without_its_body_those_tests_are_made_that_need_none() -> None:
+    about = About("push", "git@forge.example:group/sub/app.git", "refs/heads/topic", "ann <ann@x.example>")
+    kept = policy(repositories=["group/sub/app"], branches=["main"], ignore_senders=["a*"]).kept(about)
+    assert [(verdict.test, verdict.passed) for verdict in kept.verdicts] == [
+        ("repositories", True),
+        ("branches", False),
+        ("ignore_senders", False),
+    ]
+    repositories, branches, senders = kept.verdicts
+    assert repositories.value[-2:] == ("group/sub/app", "app")
+    assert branches.value == ("refs/heads/topic", "topic")
+    assert (senders.value, senders.reason) == (("ann",), IGNORED_SENDER)
+    assert "skips" in kept.unknown
+    assert {"repositories", "branches", "ignore_senders", "labels"}.isdisjoint(kept.unknown)
+
+
+def test_and_what_is_not_known_is_named() -> None:
+    """An author's name is no login: that it matches nothing says nothing."""
+    kept = policy(repositories=["r"], branches=["main"], ignore_senders=["bot"]).kept(About(author="Ann"))
+    assert kept.verdicts == []
+    assert {"repositories", "branches", "ignore_senders"} <= set(kept.unknown)
+    (senders,) = policy().kept(About(author="Ann <a@x.example>")).verdicts
+    assert senders == Verdict("ignore_senders", (), ("Ann",))
