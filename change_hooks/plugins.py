@@ -103,11 +103,11 @@ def _is_called(found: type, name: str) -> bool:
 
 def installed(groups: Iterable[str] = DIALECT_GROUPS) -> Registry:
     """The registry of what is installed now: the dialects, unless other *groups* are given."""
-    return Registry([entry for group in groups for entry in _entries(group)])
+    select = entry_points().select
+    return Registry([entry for group in groups for entry in _entries(group, list(select(group=group)))])
 
 
-def _entries(group: str) -> list[EntryPoint]:
-    found = list(entry_points(group=group))
+def _entries(group: str, found: list[EntryPoint]) -> list[EntryPoint]:
     ours = group.startswith(_PACKAGE) and not any(entry.value.startswith(_PACKAGE) for entry in found)
     return [*built_in(group), *found] if ours else found
 

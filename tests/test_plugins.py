@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 import pytest
 
@@ -66,12 +66,12 @@ def test_without_metadata_the_built_in_names_are_still_ours(
     group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = {entry.name: entry.load() for entry in entry_points(group=group)}
-    monkeypatch.setattr("change_hooks.plugins.entry_points", lambda group: [])
+    monkeypatch.setattr("change_hooks.plugins.entry_points", lambda: EntryPoints())
     found = installed([group])
     assert {name: found.load(name) for name in found.names()} == listed
 
 
 def test_without_our_metadata_others_do_not_take_our_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    others = {"buildbot.webhooks": [entry("base", "collections:OrderedDict", BUILDBOTS)]}
-    monkeypatch.setattr("change_hooks.plugins.entry_points", lambda group: others.get(group, []))
+    others = EntryPoints([entry("base", "collections:OrderedDict", BUILDBOTS)])
+    monkeypatch.setattr("change_hooks.plugins.entry_points", lambda: others)
     assert installed().load("base") is BaseHookHandler

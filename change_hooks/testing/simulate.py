@@ -150,12 +150,13 @@ def _shipped(dialect: str) -> dict[str, _Example]:
 def _examples(dialect: str, folders: Sequence[Path], options: Mapping[str, Any]) -> dict[str, _Example]:
     """For each kind of event, the recorded delivery that shows it best."""
     found: dict[str, tuple[Any, _Example]] = {}
-    places = [(folder, name) for name in _alike(dialect) for folder in folders]
+    cls, names = _alike(dialect)
+    places = [(folder, name) for name in names for folder in folders]
     for rank, (folder, name) in enumerate(places):
         for each in recorded(folder, name):
             if each.options not in ({}, options):
                 continue
-            for event in _reported(each, dialect, options):
+            for event in _reported(each, cls, dialect, options):
                 kind = _kind(event)
                 order = (rank, *_plainness(each, event))
                 if kind and (kind not in found or order < found[kind][0]):
@@ -166,19 +167,17 @@ def _examples(dialect: str, folders: Sequence[Path], options: Mapping[str, Any])
     return examples
 
 
-def _alike(dialect: str) -> list[str]:
-    """A dialect, and those that the same handler reads."""
+def _alike(dialect: str) -> tuple[Any, list[str]]:
+    """The handler's class of a dialect, and this dialect before the others that the same class reads."""
     registry = installed()
-    handler = registry.load(dialect)
-    return [
-        dialect,
-        *(name for name in registry.names() if name != dialect and registry.load(name) is handler),
-    ]
+    cls = registry.load(dialect)
+    others = (name for name in registry.names() if name != dialect and registry.load(name) is cls)
+    return cls, [dialect, *others]
 
 
-def _reported(each: Recorded, dialect: str, options: Mapping[str, Any]) -> Iterator[Event]:
+def _reported(each: Recorded, cls: Any, dialect: str, options: Mapping[str, Any]) -> Iterator[Event]:
     events: list[Event] = []
-    handler = make_handler(installed().load(dialect), options, Context(name=dialect, reported=events.extend))
+    handler = make_handler(cls, options, Context(name=dialect, reported=events.extend))
     delivery = each.delivery()
     with suppress(DeliveryError):
         # Of what nobody verified, nothing is looked up at the forge.

@@ -13,9 +13,8 @@ from change_hooks.core.change import FIRST, LATEST
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, DeliveryError
 from change_hooks.dialects.github import GitHubEventHandler
-from change_hooks.plugins import installed
 from tests.conftest import delivery, result_of
-from tests.support.recorded import load, recorded
+from tests.support.recorded import handler_class, load, recorded
 
 #: One recorded delivery for each dialect and event.
 NAMES = list({name.partition("__")[0]: name for name in sorted(each.name for each in recorded())}.values())
@@ -44,7 +43,7 @@ def spellings(handler: Any) -> Iterator[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_event_may_be_spelled_in_any_way(name: str) -> None:
     recording = load(name)
-    handler = installed().load(recording.dialect)(None, recording.options or True)
+    handler = handler_class(recording.dialect)(None, recording.options or True)
     sent, payload = recording.delivery(), recording.payload
     header = getattr(handler, "event_header", "")
     for spelled in spellings(handler):
@@ -84,7 +83,7 @@ def dates(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_number_that_is_no_date_costs_nothing_but_the_date(name: str) -> None:
     recording = load(name)
-    handler = installed().load(recording.dialect)(None, recording.options or True)
+    handler = handler_class(recording.dialect)(None, recording.options or True)
     whole = len(look(handler, recording.delivery()))
     for *way, last in list(dates(recording.payload)):
         for wild in WILD:
@@ -103,7 +102,7 @@ def test_a_number_that_is_no_date_costs_nothing_but_the_date(name: str) -> None:
 @pytest.mark.parametrize("wild", [*WILD, float("nan"), float("inf"), -1, True, [], {}])
 @pytest.mark.parametrize("field", ["when", "when_timestamp"])
 def test_base_refuses_what_is_no_date(wild: object, field: str) -> None:
-    handler = installed().load("base")(None, True)
+    handler = handler_class("base")(None, True)
     with pytest.raises(DeliveryError) as caught:
         handler.getChanges(delivery(json.dumps({"revision": "1", field: wild}).encode()))
     assert caught.value.status == 400
@@ -113,7 +112,7 @@ def test_base_refuses_what_is_no_date(wild: object, field: str) -> None:
 @pytest.mark.parametrize("dialect", ["base", "github", "gitlab", "gerrit", "generic", "bitbucket"])
 def test_a_payload_may_be_nested_as_deeply_as_it_likes(dialect: str, depth: int) -> None:
     options: Any = {"change": {"revision": "a"}} if dialect == "generic" else True
-    handler = installed().load(dialect)(None, options)
+    handler = handler_class(dialect)(None, options)
     headers = {"X-GitHub-Event": "push"}
     for nested in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
         for body in (nested, b'{"properties": %b, "\\ud800": 1}' % nested, b'{"commits": %b}' % nested):

@@ -14,7 +14,7 @@ from change_hooks.core.screening import NOT_PERMITTED
 from change_hooks.plugins import installed
 from tests.conftest import result_of
 from tests.support.changes import none_for
-from tests.support.recorded import load
+from tests.support.recorded import handler_class, load
 
 #: Of each dialect: a pull request that was opened, and a comment on one, with its text.
 OPENED = {
@@ -89,7 +89,7 @@ def handle(name: str, options: Any, forge: Forge | None = None, **fields: Any) -
         for key in way:
             place = place[key]
         place[last] = value
-    handler = installed().load(recorded.dialect)(None, options)
+    handler = handler_class(recorded.dialect)(None, options)
     handler._enricher = forge or Forge(True)
     request = recorded.delivery(json.dumps(document).encode()).replace(verification="signature")
     result = handler.getChanges(request)
@@ -168,4 +168,4 @@ def test_every_dialect_with_pull_requests_is_here() -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return str(installed().load(name).__module__).startswith("change_hooks.dialects")
+    return str(handler_class(name).__module__).startswith("change_hooks.dialects")

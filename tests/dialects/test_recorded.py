@@ -15,7 +15,7 @@ from change_hooks.plugins import installed
 from change_hooks.testing import Recorded
 from change_hooks.testing.recorded import in_short
 from tests.conftest import result_of
-from tests.support.recorded import load, recorded
+from tests.support.recorded import handler_class, load, recorded
 
 NAMES = [each.name for each in recorded()]
 HANDLERS: dict[str, Any] = {}
@@ -25,7 +25,7 @@ def handle(delivery: Recorded, document: Any = None) -> Any:
     """The changes, as they are written in the files."""
     key = f"{delivery.dialect} {sorted(delivery.options.items())}"
     if key not in HANDLERS:
-        HANDLERS[key] = installed().load(delivery.dialect)(None, delivery.options or True)
+        HANDLERS[key] = handler_class(delivery.dialect)(None, delivery.options or True)
     body = None if document is None else json.dumps(document).encode()
     handler, request = HANDLERS[key], delivery.delivery(body)
     if handler.signed:
@@ -69,7 +69,7 @@ ADDED = dict.fromkeys(
 def test_what_is_stored_of_it_gives_the_same_and_holds_no_secret(name: str) -> None:
     recording = load(name)
     sent = recording.delivery()
-    handler = installed().load(recording.dialect)(None, recording.options or True)
+    handler = handler_class(recording.dialect)(None, recording.options or True)
     uri = sent.uri + (b"&" if sent.has_query else b"?") + b"api=s3cr3t&x=s3cr3t&to%6ben=s3cr3t&s3cr3t"
     headers = sent.replace(headers=ADDED).requestHeaders
     live = Delivery(

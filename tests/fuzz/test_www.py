@@ -14,7 +14,7 @@ from .targets import ODD, RUNS, SEED, configuration, places, try_www
 
 @pytest.fixture(autouse=True)
 def entry_points_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "_entries", cache(plugins._entries))
+    monkeypatch.setattr(plugins, "entry_points", cache(plugins.entry_points))
 
 
 @pytest.mark.parametrize("index", range(len(ODD)))
