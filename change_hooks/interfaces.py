@@ -318,7 +318,7 @@ class IJournal(Interface):
         """Some of what stands in a queue that this receiver holds, oldest first; empty: there is no more.
 
         :param seq: the place of the delivery to begin with; the next one when it has none there.
-        :param index: its change to begin with.
+        :param index: its change to begin with, also when that is done.
         """
 
     def record(outcomes: Sequence[Outcome]) -> Deferred[None]:

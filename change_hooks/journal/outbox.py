@@ -29,19 +29,20 @@ LONGEST_NAME = 400
 
 #: Held by nobody; or not known to be held any more, by this receiver either: a claim's answer was lost.
 FREE = "(owner = '' OR lease <= ?)"
+_QUEUE = "repository, attempts, failing"
 _OF_QUEUE = "sink = ? AND repository = ?"
 _DUE_OF_SINK = f"FROM queues WHERE sink = ? AND {FREE} AND due"
 INSERT_QUEUES = "INSERT INTO queues (sink, repository, due) VALUES ... ON CONFLICT DO NOTHING"
 INSERT_ENTRIES = (
     "INSERT INTO entries (sink, repository, seq) VALUES ..."
-    " ON CONFLICT (sink, repository, seq) DO UPDATE SET next = 0"
+    " ON CONFLICT (sink, repository, seq) DO UPDATE SET next = 0, per = ''"
 )
 SELECT_SOONEST = f"SELECT due {_DUE_OF_SINK} > ? AND due <= ? ORDER BY due LIMIT 1"
-SELECT_DUE = f"SELECT repository, attempts {_DUE_OF_SINK} <= ? ORDER BY due, repository LIMIT ?"
-SELECT_OF_EARLIER_CLOCK = f"SELECT repository, attempts {_DUE_OF_SINK} > ? ORDER BY due, repository LIMIT ?"
+SELECT_DUE = f"SELECT {_QUEUE} {_DUE_OF_SINK} <= ? ORDER BY due, repository LIMIT ?"
+SELECT_OF_EARLIER_CLOCK = f"SELECT {_QUEUE} {_DUE_OF_SINK} > ? ORDER BY due, repository LIMIT ?"
 HOLD = f"UPDATE queues SET owner = ?, lease = ? WHERE {_OF_QUEUE}"
 SELECT_ENTRY = (
-    f"SELECT seq, next, dialect, id, received, {CHANGES} FROM entries JOIN deliveries USING (seq)"
+    f"SELECT seq, next, per, dialect, id, received, {CHANGES} FROM entries JOIN deliveries USING (seq)"
     " WHERE sink = ? AND entries.repository = ? AND seq > ? ORDER BY seq LIMIT 1"
 )
 SELECT_OWNER = f"SELECT owner FROM queues WHERE {_OF_QUEUE}"
@@ -49,7 +50,7 @@ INSERT_DEAD_LETTER = (
     "INSERT INTO dead_letters (sink, repository, seq, change, error) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (sink, seq, change) DO UPDATE SET error = excluded.error"
 )
-ADVANCE = f"UPDATE entries SET next = ? WHERE {_OF_QUEUE} AND seq = ? AND next < ?"
+ADVANCE = f"UPDATE entries SET next = ?, per = ? WHERE {_OF_QUEUE} AND seq = ? AND (next < ? OR per <> ?)"
 DELETE_ENTRY = f"DELETE FROM entries WHERE {_OF_QUEUE} AND seq = ?"
 LOOK_DONE = (
     "UPDATE deliveries SET state = CASE WHEN EXISTS"
@@ -63,7 +64,7 @@ DELETE_EMPTY_QUEUE = (
     " WHERE entries.sink = queues.sink AND entries.repository = queues.repository)"
 )
 LET_GO = (
-    f"UPDATE queues SET owner = '', due = ?, attempts = ?, error = ? WHERE {_OF_QUEUE}"
+    f"UPDATE queues SET owner = '', due = ?, attempts = ?, failing = ?, error = ? WHERE {_OF_QUEUE}"
     " AND (owner = '' OR owner = ?)"
 )
 RENEW = f"UPDATE queues SET lease = ? WHERE owner = ? AND {_OF_QUEUE}"
@@ -116,7 +117,7 @@ def claim(
             repository = queue["repository"]
             entries = more(session, sink, repository, 0, 0)
             if entries:
-                works.append(Work(sink, repository, queue["attempts"], entries))
+                works.append(Work(sink, repository, queue["attempts"], entries, queue["failing"]))
             else:
                 session.execute(DELETE_EMPTY_QUEUE, (sink, repository))
     return Claimed(works, min(waits, default=None))
@@ -129,8 +130,9 @@ def _let_go_of_others(session: Session, owner: str, held: Collection[tuple[str, 
 
 
 def more(session: Session, sink: str, repository: str, seq: int, index: int) -> list[Entry]:
-    """Some of what stands in a queue, oldest first, from a change of the delivery at a place on. What cannot
-    be read becomes a dead letter, and nothing else has to wait for it.
+    """Some of what stands in a queue, oldest first, from a change of the delivery at a place on; of those
+    after it, from where they are not done. What cannot be read becomes a dead letter, and nothing else has to
+    wait for it.
     """
     entries: list[Entry] = []
     room, last = CLAIM, seq - 1
@@ -139,7 +141,7 @@ def more(session: Session, sink: str, repository: str, seq: int, index: int) -> 
         if row is None:
             break
         last = row["seq"]
-        first = max(row["next"], index if last == seq else 0)
+        first = index if last == seq else row["next"]
         changes: list[tuple[ChangeKey, Change]] = []
         rest: int | None = first
         try:
@@ -153,7 +155,7 @@ def more(session: Session, sink: str, repository: str, seq: int, index: int) -> 
         except Unreadable as error:
             _give_up(session, (sink, repository), DeadLetter(last, first, str(error)))
             continue
-        entries.append(Entry(last, changes, rest, row["received"]))
+        entries.append(Entry(last, changes, rest, row["received"], row["next"], row["per"]))
         if rest is not None:
             break
         room -= max(len(changes), 1)
@@ -178,7 +180,7 @@ def record(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:
         )
         for seq, following in outcome.done:
             if following is not None:
-                session.execute(ADVANCE, (following, *queue, seq, following))
+                session.execute(ADVANCE, (following, outcome.per, *queue, seq, following, outcome.per))
                 continue
             session.execute(DELETE_ENTRY, (*queue, seq))
             session.execute(LOOK_DONE, (seq,))
@@ -205,7 +207,7 @@ def _let_go(session: Session, owner: str, outcome: Outcome) -> None:
     if not session.execute(DELETE_EMPTY_QUEUE, queue).rowcount:
         due = session.clock() + outcome.wait
         error = storable(outcome.error)
-        session.execute(LET_GO, (due, outcome.attempts, error, *queue, owner))
+        session.execute(LET_GO, (due, outcome.attempts, outcome.failing, error, *queue, owner))
 
 
 def renew(
@@ -234,6 +236,12 @@ def release_all(session: Session) -> None:
     session.execute(f"UPDATE deliveries SET owner = '' WHERE owner <> '' AND state = 'pending' AND {UNDONE}")
 
 
+def let_all_be_due(session: Session) -> None:
+    """Let nothing wait any longer. For when another clock said until when."""
+    session.execute("UPDATE queues SET due = 0 WHERE due > ?", (session.clock(),))
+    session.execute(f"UPDATE deliveries SET due = 0 WHERE state = 'pending' AND {UNDONE}")
+
+
 def waiting_sinks(session: Session) -> list[str]:
     """The sinks for which something waits."""
     rows = session.execute("SELECT DISTINCT sink FROM queues ORDER BY sink").fetchall()
@@ -246,6 +254,7 @@ __all__ = [
     "LONGEST_WAIT",
     "claim",
     "enqueue",
+    "let_all_be_due",
     "more",
     "queue_name",
     "record",

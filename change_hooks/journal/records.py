@@ -73,28 +73,34 @@ class Entry(msgspec.Struct, frozen=True):
     """The part of one delivery that stands in one queue.
 
     :param seq: the delivery's place in the journal.
-    :param changes: what is still to be handed over, with keys, in order.
-    :param rest: these are not all: the index of the first of the others.
+    :param changes: some of its changes, with keys, in order.
+    :param rest: more come after them: the index of the first of those.
     :param received: when the delivery was received, in seconds since the epoch.
+    :param next: what ends before the change of this index is done.
+    :param per: what was handed over at once when that was recorded; empty: nothing is done.
     """
 
     seq: int
     changes: list[tuple[ChangeKey, Change]]
     rest: int | None = None
     received: float = 0.0
+    next: int = 0
+    per: str = ""
 
 
 class Work(msgspec.Struct, frozen=True):
     """The head of a queue that is due.
 
-    :param attempts: how often its first change has failed so far.
-    :param entries: some of what stands in the queue, oldest first.
+    :param attempts: how often what failed last has failed so far.
+    :param entries: some of what stands in the queue, oldest first, each from where it is not done.
+    :param failing: the place of the delivery of which that is the next part.
     """
 
     sink: str
     repository: str
     attempts: int
     entries: list[Entry]
+    failing: int = 0
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -146,12 +152,15 @@ class Attempt(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What became of work on a queue.
 
-    :param done: for each entry touched, its seq and the index of the next change; None when it is done.
+    :param done: for each entry touched, its seq, and the index of the change at which the next part of it
+        ends; None when it is done.
     :param dead: the changes given up on the way.
-    :param attempts: how often the change that is now first has failed.
+    :param attempts: how often what failed last has failed.
     :param wait: when to try again: in so many seconds.
     :param error: why the last attempt failed.
     :param made: the attempts, in order.
+    :param failing: the place of the delivery of which the next part has failed that often.
+    :param per: what is handed over at once: ``change``, ``push`` or ``delivery``.
     """
 
     sink: str
@@ -162,6 +171,8 @@ class Outcome(msgspec.Struct, frozen=True):
     wait: float = 0.0
     error: str = ""
     made: list[Attempt] = []
+    failing: int = 0
+    per: str = "change"
 
 
 class Trace(msgspec.Struct, frozen=True):

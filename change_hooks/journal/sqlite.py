@@ -1,7 +1,8 @@
 """The embedded journal: one SQLite file in WAL mode, synced before every answer.
 
 Several processes of one machine may share it. Each holds a lock on a file beside it as long as it lives, so
-the first one that comes when nobody is left knows that all leases are void.
+the first one that comes when nobody is left knows that all leases are void; and, when the machine has been
+started meanwhile or is another one, that its clock says nothing of what is to wait.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ LATE_CHECKPOINT = 4096
 #: The size to which the write-ahead log shrinks, in bytes.
 LOG_SIZE = 64 * 1024 * 1024
 
+
+#: Where Linux says which start of the machine this is, and what the journal calls it.
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOOT_NAME = "boot"
 
 #: What is wrong with a statement or its values, and not with the database; a value of a type that it does not
 #: know is the one or the other of the last two, as Python has it.
@@ -235,6 +240,7 @@ def _be_present(connection: Connection, path: Path) -> int:
             with connection.together():
                 outbox.release_all(connection)
                 leases.let_all_go(connection)
+                _know_the_clock(connection)
                 sweep(connection, everything=True)
             flock(lock, LOCK_UN)
         flock(lock, LOCK_SH)
@@ -242,6 +248,16 @@ def _be_present(connection: Connection, path: Path) -> int:
         os.close(lock)
         raise
     return lock
+
+
+def _know_the_clock(connection: Connection) -> None:
+    """Let nothing wait for the clock of another machine, or of an earlier start of this one."""
+    boot = b""
+    with suppress(OSError):
+        boot = BOOT_ID.read_bytes().strip()
+    if not boot or leases.recall(connection, BOOT_NAME) != boot:
+        outbox.let_all_be_due(connection)
+        leases.remember(connection, BOOT_NAME, boot)
 
 
 def connect(path: Path) -> Connection:

@@ -27,11 +27,6 @@ class Unit(NamedTuple):
     given: Sequence[Given]
 
     @property
-    def first(self) -> int:
-        """The index of its first change."""
-        return self.given[0][0].index
-
-    @property
     def last(self) -> int:
         """The index of its newest change."""
         return self.given[-1][0].index
@@ -121,7 +116,7 @@ class Coalesced:
                 seq = before[0].seq
                 self._wanted[seq] -= 1
                 self.superseded += not self._wanted[seq]
-            self._newest[unit.group] = (queued.entry, unit.first)
+            self._newest[unit.group] = (queued.entry, unit.last)
             self._oldest.setdefault(unit.group, queued.entry)
 
     @property
@@ -137,8 +132,8 @@ class Coalesced:
         """Whether a unit is the newest of its group."""
         if not unit.group:
             return True
-        newest, first = self._newest[unit.group]
-        return newest.seq == entry.seq and first == unit.first
+        newest, last = self._newest[unit.group]
+        return newest.seq == entry.seq and last == unit.last
 
     def ready(self, quiet: Quiet | None, age: Callable[[Entry], float]) -> Ready:
         """What is to be done now.

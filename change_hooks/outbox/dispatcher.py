@@ -166,7 +166,13 @@ class Dispatcher:
     def _broke(self, failure: Failure, work: Work) -> Any:
         report("the dispatcher broke", failure)
         later = Outcome(
-            work.sink, work.repository, [], [], work.attempts, LONGEST_RETRY, "the dispatcher broke"
+            work.sink,
+            work.repository,
+            [],
+            attempts=work.attempts,
+            wait=LONGEST_RETRY,
+            error="the dispatcher broke",
+            failing=work.failing,
         )
         return self._journal.record([later]).addErrback(
             lambda again: report("could not record the failure either", again)

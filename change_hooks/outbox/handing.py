@@ -87,11 +87,12 @@ class Handing:
         self._call = None if routed.per == "delivery" else sink_call(routed.sink)
 
     def queued(self, entry: Entry) -> Queued:
-        """An entry with the units that it gets of it."""
+        """An entry, and what of it the sink is still to be given."""
         given = entry.changes
         dialect = given[0][0].dialect if given else ""
         wanted = self.routed.wanted(self._name, [change for _, change in given], dialect)
-        return Queued(entry, [Unit(unit.group, [given[index] for index in unit.changes]) for unit in wanted])
+        units = [Unit(unit.group, [given[index] for index in unit.changes]) for unit in wanted]
+        return Queued(entry, [unit for unit in units if unit.last >= entry.next])
 
     @inlineCallbacks
     def hand_over(self, seq: int, unit: Sequence[Given]) -> Any:

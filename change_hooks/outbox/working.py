@@ -40,15 +40,16 @@ def back_off(attempts: int) -> float:
 class _Progress:
     """What came of a queue so far."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, per: str) -> None:
         self._work = work
-        self.attempts = work.attempts
+        self._per = per
+        self.attempts, self.failing = work.attempts, work.failing
         self._done: list[tuple[int, int | None]] = []
         self._dead: list[DeadLetter] = []
         self._made: list[Attempt] = []
 
     def done(self, seq: int, following: int | None) -> None:
-        """An entry is done up to there."""
+        """An entry is done but for what ends there or later; None: it is done."""
         self._done.append((seq, following))
 
     def given_up(self, seq: int, unit: Unit, error: str) -> None:
@@ -71,11 +72,29 @@ class _Progress:
             )
         )
 
-    def superseded(self, seq: int, unit: Unit) -> None:
+    def superseded(self, entry: Entry, unit: Unit) -> None:
         """A unit is not wanted any more."""
         work = self._work
+        if self._has_failed(entry, unit):
+            self.attempts = 0
         log.info("sink {sink}: {key} is superseded by what came later", sink=work.sink, key=unit.given[-1][0])
-        self._made.append(Attempt(work.sink, work.repository, unit.last, time(), 0.0, "superseded", seq=seq))
+        self._made.append(
+            Attempt(work.sink, work.repository, unit.last, time(), 0.0, "superseded", seq=entry.seq)
+        )
+
+    def _has_failed(self, entry: Entry, unit: Unit) -> bool:
+        """Whether it is what failed last."""
+        return (entry.seq, entry.next) == (self.failing, unit.last)
+
+    def accepted(self) -> None:
+        """What is handed over next has not failed so far."""
+        self.attempts = 0
+
+    def failed(self, entry: Entry, unit: Unit, *, counts: bool) -> None:
+        """An attempt failed; one that does not count is none."""
+        if not self._has_failed(entry, unit):
+            self.attempts, self.failing = 0, entry.seq
+        self.attempts += counts
 
     def outcome(self, wait: float = 0.0, error: str = "") -> Outcome:
         """All of it, and when to go on."""
@@ -88,6 +107,8 @@ class _Progress:
             wait,
             error,
             self._made,
+            self.failing if self.attempts else 0,
+            self._per,
         )
 
 
@@ -112,8 +133,6 @@ class QueueWorker:
         self._observer = observer
         self._stopped = stopped
         self._moments: dict[str, Moments] = {}
-        #: The place and the first change of what failed last, of each queue.
-        self._failed: dict[str, tuple[int, int]] = {}
 
     def break_off(self) -> None:
         """Wait no longer for the sink."""
@@ -125,7 +144,7 @@ class QueueWorker:
         try:
             coalesced = yield self._gathered(work)
         except Unavailable as error:
-            yield self._record(_Progress(work).outcome(FIRST_RETRY, str(error)))
+            yield self._record(_Progress(work, self._routed.per).outcome(FIRST_RETRY, str(error)))
             return
         outcome = yield self._worked(work, coalesced)
         yield self._record(outcome)
@@ -137,9 +156,7 @@ class QueueWorker:
         entries = list(work.entries)
         while entries:
             for entry in entries:
-                found = entry
-                if entry.rest is not None and self._routed.whole:
-                    found = yield self._whole(work, entry)
+                found = yield self._found(work, entry)
                 coalesced.add(self._handing.queued(found))
             last = entries[-1].seq
             enough = coalesced.superseded >= LOOKED_AT or coalesced.wanted >= LOOKED_AT
@@ -149,45 +166,49 @@ class QueueWorker:
         return coalesced
 
     @inlineCallbacks
-    def _whole(self, work: Work, entry: Entry) -> Any:
-        """An entry with all of its changes."""
-        changes, rest = list(entry.changes), entry.rest
+    def _found(self, work: Work, entry: Entry) -> Any:
+        """An entry with the changes that are needed to tell what is to be handed over of it."""
+        # Where a push ends says nothing of single changes: then all of it is handed over again.
+        done = entry.next if entry.per == self._routed.per else 0
+        is_whole = entry.rest is None and not entry.next
+        if is_whole or (done == entry.next and not self._routed.whole):
+            return entry
+        changes, rest = ([], 0) if entry.next else (list(entry.changes), entry.rest)
         while rest is not None:
             more: list[Entry] = yield self._journal.more(work.sink, work.repository, entry.seq, rest)
             rest = None
             if more and more[0].seq == entry.seq:
                 changes += more[0].changes
                 rest = more[0].rest
-        return msgspec.structs.replace(entry, changes=changes, rest=None)
+        return msgspec.structs.replace(entry, changes=changes, rest=None, next=done)
 
     @inlineCallbacks
     def _worked(self, work: Work, coalesced: Coalesced) -> Any:
         """Fires with the outcome."""
-        progress = _Progress(work)
+        progress = _Progress(work, self._routed.per)
         ready = self._ready(work.repository, coalesced)
-        failed = self._failed.pop(work.repository, None)
         for entry, units in ready.superseded:
             for unit in units:
-                self._supersede(progress, entry, unit, failed)
+                progress.superseded(entry, unit)
             progress.done(entry.seq, None)
         record_at = self._clock.seconds() + RECORD_WITHIN
         for entry, units in ready.now:
             for index, unit in enumerate(units):
                 if not coalesced.wants(entry, unit):
-                    self._supersede(progress, entry, unit, failed)
+                    progress.superseded(entry, unit)
                     continue
                 attempted = yield self._handing.hand_over(entry.seq, unit.given)
                 progress.made(entry.seq, unit, attempted)
                 if not attempted.accepted:
+                    progress.failed(entry, unit, counts=not attempted.busy)
                     wait = self._failed_wait(work, progress, unit, attempted)
                     if wait is not None:
-                        self._failed[work.repository] = entry.seq, unit.first
-                        progress.done(entry.seq, unit.first)
+                        progress.done(entry.seq, unit.last)
                         return progress.outcome(wait, attempted.error)
                     progress.given_up(entry.seq, unit, attempted.error)
-                progress.attempts = 0
+                progress.accepted()
                 if index + 1 < len(units) and self._is_time(record_at):
-                    progress.done(entry.seq, units[index + 1].first)
+                    progress.done(entry.seq, units[index + 1].last)
                     return progress.outcome()
             progress.done(entry.seq, entry.rest)
             if self._is_time(record_at):
@@ -196,13 +217,6 @@ class QueueWorker:
 
     def _is_time(self, record_at: float) -> bool:
         return self._stopped() or self._clock.seconds() >= record_at
-
-    def _supersede(
-        self, progress: _Progress, entry: Entry, unit: Unit, failed: tuple[int, int] | None
-    ) -> None:
-        progress.superseded(entry.seq, unit)
-        if failed in (None, (entry.seq, unit.first)):
-            progress.attempts = 0
 
     def _ready(self, repository: str, coalesced: Coalesced) -> Ready:
         moments = self._moments.pop(repository, None) or Moments()
@@ -226,7 +240,6 @@ class QueueWorker:
                 wait=wait,
             )
             return wait
-        progress.attempts += 1
         if not attempted.refused and progress.attempts < self._routed.attempts:
             wait = max(back_off(progress.attempts), attempted.asked)
             log.warn(

@@ -892,6 +892,42 @@ def test_a_failure_counts_only_from_who_holds_the_queue(journal: Journal) -> Non
     assert journal.states() == ["delivered"]
 
 
+def test_it_is_kept_how_far_a_delivery_is_done_and_what_has_failed(journal: Journal) -> None:
+    journal.append("1", API, API, API)
+    (work,) = journal.claim().works
+    (entry,) = work.entries
+    assert (work.attempts, work.failing, entry.next, entry.per) == (0, 0, 0, "")
+    journal.record(Outcome("sink", "api", [(1, 2)], attempts=3, failing=1, per="push"))
+    (work,) = journal.claim().works
+    (entry,) = work.entries
+    assert (work.attempts, work.failing, entry.next, entry.per) == (3, 1, 2, "push")
+    assert [key.index for key, _ in entry.changes] == [2]
+    # Who must have all of it may begin again.
+    (whole,) = journal.more("api", 1, 0)
+    assert [key.index for key, _ in whole.changes] == [0, 1, 2]
+    # What is handed over one by one now is not done up to there.
+    journal.record(Outcome("sink", "api", [(1, 1)], per="change"))
+    # An earlier place says nothing new.
+    journal.claim()
+    journal.record(Outcome("sink", "api", [(1, 0)], per="change"))
+    (work,) = journal.claim().works
+    assert (work.attempts, work.failing, work.entries[0].next, work.entries[0].per) == (0, 0, 1, "change")
+
+
+def test_who_lost_its_lease_is_believed_up_to_what_it_gave_up_first(journal: Journal) -> None:
+    other = journal.other()
+    journal.append("1", *[API] * 5)
+    journal.claim()
+    journal.let_leases_run_out()
+    other.claim()
+    dead = [DeadLetter(1, 3, "no"), DeadLetter(1, 4, "no")]
+    journal.record(Outcome("sink", "api", [(1, None)], dead, per="push"))
+    other.record(Outcome("sink", "api", []))
+    (work,) = journal.claim().works
+    assert (work.entries[0].next, work.entries[0].per) == (3, "push")
+    assert journal.states() == ["waiting"]
+
+
 def test_only_a_pending_delivery_can_fail(journal: Journal) -> None:
     seq = postponed(journal)
     assert journal.run(journal.journal.finish(seq, [API], ()))

@@ -13,7 +13,7 @@ import pytest
 
 from change_hooks.core.change import Change
 from change_hooks.core.errors import ConfigurationError, Unavailable
-from change_hooks.journal import Appended
+from change_hooks.journal import Appended, Outcome
 from change_hooks.journal.address import open_reader
 from change_hooks.journal.chunks import Piece, store
 from change_hooks.journal.pruning import prune
@@ -30,7 +30,7 @@ from change_hooks.journal.sqlite import (
 from ..conftest import delivery, result_of
 from .sightings import *  # noqa: F403
 from .suite import *  # noqa: F403
-from .suite import API, Journal
+from .suite import API, Journal, postponed
 
 #: Does not get smaller.
 NOISE = Random(1).randbytes(100_000).decode("latin-1")
@@ -184,6 +184,39 @@ def test_when_no_process_is_left_what_they_held_is_free(tmp_path: Path) -> None:
     assert len(third.claim().works) == 1
     assert len(third.run(third.journal.pending(10))) == 1
     assert third.rows("pieces") == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "waits"),
+    [("one", "one", True), ("one", "two", False), ("one", None, False), (None, None, False)],
+)
+def test_nothing_waits_for_the_clock_of_another_start_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str | None, after: str | None, waits: bool
+) -> None:
+    boot = tmp_path / "boot_id"
+    monkeypatch.setattr("change_hooks.journal.sqlite.BOOT_ID", boot)
+
+    def started(boot_id: str | None, at: float) -> Journal:
+        boot.unlink(missing_ok=True)
+        if boot_id is not None:
+            boot.write_text(f"{boot_id}\n")
+        journal = make(tmp_path / "journal.sqlite")
+        store = journal.journal.writer._store
+        assert isinstance(store, SQLiteStore)
+        store._clock = lambda: at
+        return journal
+
+    journal = started(before, 3000.0)
+    journal.append("1", API)
+    journal.claim()
+    journal.record(Outcome("sink", "api", [(1, 0)], [], 1, 100.0, "no"))
+    pending = postponed(journal, "2")
+    journal.run(journal.journal.retry_later(pending, 100.0, "no"))
+    journal.journal.writer._store.close()
+    again = started(after, 3050.0)
+    assert len(again.claim().works) == (not waits)
+    assert len(again.run(again.journal.pending(10))) == (not waits)
+    again.journal.writer._store.close()
 
 
 def test_a_file_that_cannot_be_written_is_503_until_it_can(tmp_path: Path) -> None:

@@ -28,15 +28,15 @@ def test_each_group_keeps_its_newest_and_nothing_else_is_superseded(groups: list
     made = coalesced(*entries)
     ready = made.ready(None, lambda entry: 0.0)
     wanted = [
-        (entry.seq, unit.first, unit.group)
+        (entry.seq, unit.last, unit.group)
         for entry, units in ready.now
         for unit in units
         if made.wants(entry, unit)
     ]
-    every = [(entry.seq, unit.first, unit.group) for entry, units in entries for unit in units]
-    newest = {group: (seq, first) for seq, first, group in every}
+    every = [(entry.seq, unit.last, unit.group) for entry, units in entries for unit in units]
+    newest = {group: (seq, last) for seq, last, group in every}
     assert wanted == [
-        (seq, first, group) for seq, first, group in every if not group or newest[group] == (seq, first)
+        (seq, last, group) for seq, last, group in every if not group or newest[group] == (seq, last)
     ]
     assert sorted(entry.seq for entry, _ in [*ready.now, *ready.superseded]) == list(
         range(1, len(groups) + 1)

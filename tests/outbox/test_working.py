@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
@@ -12,10 +13,13 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.push import Push
 from change_hooks.interfaces import IDeliverySink, SinkBusy
+from change_hooks.journal import LEASE, DeadLetter, Outcome
 from change_hooks.journal.chunks import LARGE
 from change_hooks.journal.outbox import CLAIM
 from change_hooks.outbox import working
-from change_hooks.outbox.working import FIRST_RETRY
+from change_hooks.outbox.working import FIRST_RETRY, RECORD_WITHIN
+from change_hooks.testing import MemoryJournal
+from tests.conftest import result_of
 from tests.support.outbox import Outbox, Sink, outbox_of
 
 PER = ["repository", "branch"]
@@ -328,3 +332,134 @@ def test_a_busy_sink_keeps_the_attempts_that_were_made() -> None:
     outbox.advance(FIRST_RETRY)
     outbox.advance(1)
     assert outbox.states() == ["failed"]
+
+
+# Pushes whose changes stand between each other's.
+
+INTERLEAVED = ["aba", "abac", "abaca", "aab", "abba", "abcabc"]
+
+
+def interleaved(order: str) -> list[Change]:
+    return [Change(branch=branch, revision=str(index)) for index, branch in enumerate(order)]
+
+
+def pushes_of(order: str) -> list[list[str | None]]:
+    return [
+        [change.revision for change in interleaved(order) if change.branch == branch]
+        for branch in sorted(set(order), key=order.rindex)
+    ]
+
+
+@pytest.mark.parametrize("order", INTERLEAVED)
+@pytest.mark.parametrize("broken", ["", *"ab"])
+def test_each_push_is_handed_over_whole_and_once_however_its_changes_stand(order: str, broken: str) -> None:
+    given: list[list[str | None]] = []
+    failures = [broken]
+
+    def sink(push: Push) -> Deferred[None]:
+        if push.branch in failures:
+            failures.remove(push.branch)
+            return fail(RuntimeError("no"))
+        given.append([change.revision for change in push.changes])
+        # Each takes longer than progress may stay unrecorded.
+        return deferLater(outbox.clock, 2 * RECORD_WITHIN)
+
+    outbox = outbox_of(sink, per="push")
+    outbox.store("1", interleaved(order))
+    woken(outbox)
+    for _ in range(100):
+        outbox.advance(1)
+    assert given == pushes_of(order)
+    assert outbox.states() == ["delivered"]
+
+
+def test_a_push_that_fails_again_and_again_is_given_up_alone() -> None:
+    given: list[str | None] = []
+
+    def sink(push: Push) -> None:
+        given.append(push.branch)
+        if push.branch == "a":
+            raise RuntimeError("no")
+
+    outbox = outbox_of(sink, per="push")
+    outbox.store("1", interleaved("abac"))
+    woken(outbox)
+    for _ in range(10):
+        outbox.advance(10)
+    assert given == ["b", "a", "a", "a", "c"]
+    assert outbox.sinks() == ["failed"]
+
+
+def test_a_receiver_that_lost_its_lease_is_believed_up_to_the_end_of_a_push() -> None:
+    given: list[Any] = []
+    outbox = outbox_of(given.append, per="push")
+    outbox.dispatcher.stop()
+    outbox.store("1", interleaved("abaca"))
+    other = MemoryJournal(outbox.journal.store, clock=outbox.shared.seconds)
+    result_of(outbox.journal.claim(["s"], 1))
+    outbox.shared.advance(LEASE + 1)
+    assert len(result_of(other.claim(["s"], 1)).works) == 1
+    # It handed over b, gave up c, and finished a.
+    late = Outcome("s", "", [(1, None)], [DeadLetter(1, 3, "no")], per="push")
+    result_of(outbox.journal.record([late]))
+    result_of(other.record([Outcome("s", "", [])]))
+    outbox.dispatcher.start()
+    assert [push.branch for push in given] == ["c", "a"]
+    assert [change.revision for change in given[1].changes] == ["0", "2", "4"]
+
+
+@pytest.mark.parametrize(("before", "after"), [("push", "change"), ("change", "push")])
+def test_nothing_is_lost_when_per_changes_in_the_middle_of_a_delivery(before: str, after: str) -> None:
+    given: list[str | None] = []
+
+    def sink(change: Change) -> None:
+        if change.branch == "a":
+            raise RuntimeError("no")
+
+    outbox = outbox_of(sink, per=before)
+    outbox.store("1", interleaved("ba" if before == "change" else "aba"))
+    outbox.store("2", interleaved("a"))
+    woken(outbox)
+    outbox.dispatcher.stop()
+    again = outbox_of(lambda item: given.append(item.revision), beside=outbox, per=after)
+    again.advance(10)
+    assert given == (["0", "1", "2", "0"] if after == "change" else ["0", "1", "0"])
+    assert again.states() == ["delivered"] * 2
+
+
+def test_a_large_push_that_follows_another_is_handed_over_whole() -> None:
+    given: list[Any] = []
+
+    def sink(push: Push) -> Deferred[None]:
+        given.append((push.branch, len(push.changes)))
+        return deferLater(outbox.clock, 2 * RECORD_WITHIN)
+
+    outbox = outbox_of(sink, per="push")
+    changes = [Change(branch=branch, comments="x" * LARGE) for branch in "abaca"]
+    outbox.store("1", changes, body=b" " * (LARGE + 1))
+    woken(outbox)
+    for _ in range(20):
+        outbox.advance(1)
+    assert given == [("b", 1), ("c", 1), ("a", 3)]
+    assert outbox.states() == ["delivered"]
+
+
+def test_failures_that_another_receiver_counted_are_forgotten_with_what_is_superseded() -> None:
+    sink = Sink()
+    sink.refused = {"1": 1, "2": 2, "3": 2}
+    outbox = outbox_of(sink, attempts=3, latest_per=PER)
+    pushed(outbox, "1")
+    woken(outbox)
+    outbox.dispatcher.stop()
+    other = outbox_of(sink, attempts=3, beside=outbox, latest_per=PER)
+    other.advance(FIRST_RETRY)
+    pushed(other, "2")
+    woken(other)
+    other.advance(FIRST_RETRY)
+    other.dispatcher.stop()
+    pushed(other, "3")
+    outbox.dispatcher.start()
+    for _ in range(3):
+        outbox.advance(4 * FIRST_RETRY)
+    assert sink.tried == ["1", "1", "2", "2", "3", "3", "3"]
+    assert outbox.sinks() == ["taken", "superseded", "taken"]

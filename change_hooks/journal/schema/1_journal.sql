@@ -49,12 +49,15 @@ CREATE INDEX deliveries_undone ON deliveries (state, seq) WHERE state IN ('pendi
 CREATE INDEX traces_id ON deliveries (id, dialect) WHERE state IN ('ignored', 'refused');
 CREATE INDEX traces_state ON deliveries (state, seq) WHERE state IN ('ignored', 'refused');
 
--- The outbox: what stands in the queue of a sink for a repository.
+-- The outbox: what stands in the queue of a sink for a repository. Of an entry, what ends before the change
+-- "next" is done, where "per" says what is handed over at once; "failing" is the delivery whose part has failed
+-- "attempts" times.
 CREATE TABLE queues (
     sink {NAME} NOT NULL,
     repository {NAME} NOT NULL,
     due {SECONDS} NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
+    failing {NUMBER} NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT '',
     owner TEXT NOT NULL DEFAULT '',
     lease {SECONDS} NOT NULL DEFAULT 0,
@@ -66,6 +69,7 @@ CREATE TABLE entries (
     repository {NAME} NOT NULL,
     seq {NUMBER} NOT NULL REFERENCES deliveries,
     next INTEGER NOT NULL DEFAULT 0,
+    per TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (sink, repository, seq)
 ){COMPACT};
 CREATE INDEX entries_seq ON entries (seq);
