@@ -96,8 +96,9 @@ def test_what_is_stored_of_it_gives_the_same_and_holds_no_secret(name: str) -> N
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every value inside *value*."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    """The path of every value inside *value*; of a long list, inside its first and its last element."""
+    numbered = list(enumerate(value)) if isinstance(value, list) else []
+    items = value.items() if isinstance(value, dict) else [*numbered[:1], *numbered[1:][-1:]]
     for key, inner in items:
         yield (*path, key)
         yield from paths(inner, (*path, key))
