@@ -258,6 +258,14 @@ def is_zeros(revision: str | None) -> bool:
     return not revision or not revision.strip("0")
 
 
+def was_created(before: str | None) -> bool | None:
+    """Whether a ref did not exist before; None: not known.
+
+    :param before: the commit that it was on: zeros for none, nothing when the forge does not say.
+    """
+    return is_zeros(before) if before else None
+
+
 def revision_or_none(revision: str | None) -> str | None:
     """*revision*, or None for zeros."""
     return None if is_zeros(revision) else revision
@@ -276,4 +284,5 @@ __all__ = [
     "Side",
     "is_zeros",
     "revision_or_none",
+    "was_created",
 ]

@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from change_hooks.core.change import person
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Commit, Event, Person, RefUpdate, Repository, revision_or_none
 from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import Shape, epoch
 from change_hooks.core.style import Style
 from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.payloads.alike import moved_to
 
 
 class Author(Shape):
@@ -85,8 +85,7 @@ class GitoriousHandler(EventHandler[GitoriousOptions]):
     def handle_push(self, payload: Push, event: str = "push") -> Event:
         """A branch was made, moved or deleted; ``ref`` is its bare name."""
         commits = [_commit(commit) for commit in payload.commits or ()]
-        if payload.after is None and not commits:
-            raise BadPayload("is missing", "$.after")
+        last = commits[-1].id if commits else None
         project = payload.project or Named()
         return RefUpdate(
             repository=Repository(
@@ -96,7 +95,7 @@ class GitoriousHandler(EventHandler[GitoriousOptions]):
             ),
             ref=payload.ref,
             before=revision_or_none(payload.before),
-            after=commits[-1].id if payload.after is None else revision_or_none(payload.after),
+            after=moved_to(payload.after or last, "$.after"),
             commits=commits,
             sender=Person(payload.pushed_by),
             when=epoch(payload.pushed_at),

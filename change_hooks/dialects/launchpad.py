@@ -23,6 +23,7 @@ from change_hooks.dialects.payloads.launchpad import (
     action_of,
     repository_of,
     short,
+    update_of,
 )
 
 
@@ -70,19 +71,7 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
     @shaped(Push)
     def handle_git_push_0_1(self, payload: Push, event: str) -> list[Event]:
         """Branches and tags were made, moved or deleted. Commits and people are not listed."""
-        repository = repository_of(payload.git_repository_path)
-        return [
-            RefUpdate(
-                repository=repository,
-                ref=ref,
-                before=change.old.commit_sha1 if change.old else None,
-                after=change.new.commit_sha1 if change.new else None,
-                created=change.old is None,
-                url=f"{repository.urls['https']}/commit/?id={change.new.commit_sha1}" if change.new else "",
-                name=event,
-            )
-            for ref, change in payload.ref_changes.items()
-        ]
+        return [update_of(payload, ref, change, event) for ref, change in payload.ref_changes.items()]
 
     @shaped(BranchPush)
     def handle_bzr_push_0_1(self, payload: BranchPush, event: str) -> Event:

@@ -61,7 +61,7 @@ class Origin:
     def __init__(self, payload: Mapping[str, Any], listed: Mapping[str, Any]) -> None:
         self.payload = payload
         self.listed = listed
-        #: A subclass is given plain objects, of which nothing was left out.
+        #: A subclass is given plain objects; what a method of ours leaves out of them is not said.
         self.unread: Sequence[str] = ()
 
     def argument(self, name: str) -> str | None:

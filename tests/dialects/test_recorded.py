@@ -166,6 +166,8 @@ PLACES = frozenset(
         "toRef.id",
         "branch.name",
         "new.name",
+        "old.name",
+        "commit_sha1",
         "after",
         "sha",
         "head_sha",

@@ -16,7 +16,15 @@ from msgspec.structs import replace
 
 from change_hooks.core.change import MISSING as MISSING_FIELDS
 from change_hooks.core.change import Change, moment, person
-from change_hooks.core.events import Commit, Ignored, Person, RefUpdate, Repository, revision_or_none
+from change_hooks.core.events import (
+    Commit,
+    Ignored,
+    Person,
+    RefUpdate,
+    Repository,
+    is_zeros,
+    revision_or_none,
+)
 from change_hooks.core.options import texts
 from change_hooks.core.payload import epoch
 from change_hooks.core.select import matches, within
@@ -322,24 +330,21 @@ def _update(
 
     :param common: what is the same for all of them.
     """
-    if "after" in fields:
-        after = revision_or_none(fields["after"])
-    elif listed:
-        after = listed[-1].id
-    else:
+    before, after = fields.get("before", ""), fields.get("after", "")
+    if after == "" and not listed:
         return _nothing(scope, "the payload does not say which commit the ref is on")
     ref = fields.get("ref") or ""
     if fields.get("tag") and not ref.startswith("refs/"):
         ref = f"refs/tags/{ref}"
-    before = revision_or_none(fields.get("before"))
     return replace(
         common,
         ref=ref,
-        before=before,
-        after=after,
+        before=revision_or_none(before),
+        after=listed[-1].id if after == "" else revision_or_none(after),
         commits=listed,
         total=fields.get("total"),
-        created=before is None if "before" in fields else None,
+        # Null says that there was none.
+        created=None if before == "" else is_zeros(before),
         forced=fields.get("forced"),
         sender=Person(fields.get("sender_name"), fields.get("sender_email"), fields.get("sender")),
         url=fields.get("url") or "",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import revision_or_none
 from change_hooks.core.payload import Shape
 
 
@@ -16,6 +18,18 @@ def names(labels: Sequence[Label] | None) -> list[str] | None:
     return None if labels is None else [label.name for label in labels if label.name]
 
 
+def moved_to(after: str | None, field: str) -> str | None:
+    """The commit that a ref is on now; None: it was deleted.
+
+    :param after: as sent: zeros for none.
+    :param field: where it stands in the payload.
+    :raises BadPayload: it is not said.
+    """
+    if not after:
+        raise BadPayload("is missing", field)
+    return revision_or_none(after)
+
+
 def touched(
     added: list[str] | None, modified: list[str] | None, removed: list[str] | None
 ) -> list[str] | None:
@@ -25,4 +39,4 @@ def touched(
     return [*(added or ()), *(modified or ()), *(removed or ())]
 
 
-__all__ = ["Label", "names", "touched"]
+__all__ = ["Label", "moved_to", "names", "touched"]

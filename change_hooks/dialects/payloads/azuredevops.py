@@ -19,9 +19,10 @@ from change_hooks.core.events import (
     Repository,
     Side,
     revision_or_none,
+    was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import Label, names
+from change_hooks.dialects.payloads.alike import Label, moved_to, names
 
 
 class Identity(Shape):
@@ -111,17 +112,17 @@ class Pushed(Shape):
         commits = [commit.commit(page) for commit in self.commits or ()]
         by_id = {commit.id: commit for commit in commits}
         found = []
-        for update in self.refUpdates:
-            before, after = revision_or_none(update.oldObjectId), revision_or_none(update.newObjectId)
+        for place, update in enumerate(self.refUpdates):
+            after = moved_to(update.newObjectId, f"$.resource.refUpdates[{place}].newObjectId")
             found.append(
                 RefUpdate(
                     repository=repository,
                     ref=update.name,
-                    before=before,
+                    before=revision_or_none(update.oldObjectId),
                     after=after,
                     commits=commits if len(self.refUpdates) == 1 else (),
                     head=by_id.get(update.newObjectId),
-                    created=None if update.oldObjectId is None else before is None,
+                    created=was_created(update.oldObjectId),
                     forced=update.forced,
                     sender=(self.pushedBy or Identity()).person(),
                     url=f"{page}/commit/{after}" if page and after else "",

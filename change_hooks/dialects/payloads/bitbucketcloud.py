@@ -72,19 +72,31 @@ class Target(Shape):
 
 
 class Ref(Shape):
-    name: str
+    name: str | None = None
     target: Target | None = None
     type: str | None = None
 
     @property
-    def ref(self) -> str:
-        """The whole ref; of Mercurial the bare name."""
+    def hash(self) -> str | None:
+        """The commit that it is on."""
+        return None if self.target is None else self.target.hash
+
+    def ref(self, field: str) -> str:
+        """The whole ref; of Mercurial the bare name.
+
+        :param field: where it stands in the payload.
+        :raises BadPayload: it has no name.
+        """
+        if not self.name:
+            raise BadPayload("is missing", f"{field}.name")
         if self.type == "tag":
             return f"refs/tags/{self.name}"
         return self.name if self.type in ("named_branch", "bookmark") else f"refs/heads/{self.name}"
 
 
 class RefChangeShape(Shape):
+    decisive = ("new", "old")
+
     new: Ref | None = None
     old: Ref | None = None
     created: bool | None = None
@@ -103,27 +115,27 @@ class Push(Shape):
 
     def updates(self, event: str) -> list[RefUpdate]:
         """The same, in neutral terms."""
-        found = [self._update(change, event) for change in self.push.changes]
+        found = [
+            self._update(change, event, f"$.push.changes[{place}]")
+            for place, change in enumerate(self.push.changes)
+        ]
         return [update for update in found if update is not None]
 
-    def _update(self, change: RefChangeShape, event: str) -> RefUpdate | None:
-        ref = change.new or change.old
+    def _update(self, change: RefChangeShape, event: str, place: str) -> RefUpdate | None:
+        deleted = change.new is None
+        ref, field = (change.old, f"{place}.old") if deleted else (change.new, f"{place}.new")
         if ref is None:
             return None
-        target = ref.target or Target()
-        repository = self.repository
-        deleted = change.new is None
-        if target.hash is None:
-            which = "old" if deleted else "new"
-            raise BadPayload("is missing", f"$.push.changes[...].{which}.target.hash")
+        target, repository = ref.target or Target(), self.repository
+        if not target.hash:
+            raise BadPayload("is missing", f"{field}.target.hash")
         html = href(repository.links, "html")
-        old = change.old.target.hash if change.old is not None and change.old.target is not None else None
         url = href(target.links, "html") or f"{html}/commits/{target.hash}"
         known = Target() if deleted else target
         return RefUpdate(
             repository=repository.repository(),
-            ref=ref.ref,
-            before=old,
+            ref=ref.ref(field),
+            before=change.old.hash if change.old is not None else None,
             after=None if deleted else target.hash,
             head=Commit(
                 target.hash,

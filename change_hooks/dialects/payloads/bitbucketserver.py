@@ -20,6 +20,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, when
+from change_hooks.dialects.payloads.alike import moved_to
 
 
 class User(Shape):
@@ -116,16 +117,23 @@ class RefChangeShape(Shape):
 
 
 class AddOnTarget(Shape):
-    hash: str
+    hash: str | None = None
 
 
 class AddOnRef(Shape):
-    name: str
-    target: AddOnTarget
+    name: str | None = None
+    target: AddOnTarget | None = None
     type: str | None = None
+
+    @property
+    def hash(self) -> str | None:
+        """The commit that it is on."""
+        return None if self.target is None else self.target.hash
 
 
 class AddOnChange(Shape):
+    decisive = ("new", "old")
+
     new: AddOnRef | None = None
     old: AddOnRef | None = None
     truncated: bool | None = None
@@ -150,20 +158,24 @@ class Push(Shape):
         :raises BadPayload: it does not say which refs changed, nor why it does not.
         """
         if self.changes is not None:
-            return [self._update(change, event, server) for change in self.changes]
+            return [
+                self._update(change, event, server, f"$.changes[{place}]")
+                for place, change in enumerate(self.changes)
+            ]
         if self.push is not None:
-            return [self._add_on_update(change, event, server) for change in self.push.changes]
+            return [
+                self._add_on_update(change, event, server, f"$.push.changes[{place}]")
+                for place, change in enumerate(self.push.changes)
+            ]
         if not self.refLimitExceeded:
             raise BadPayload("is missing", "$.changes")
         return []
 
-    def _update(self, change: RefChangeShape, event: str, server: str) -> RefUpdate:
+    def _update(self, change: RefChangeShape, event: str, server: str, place: str) -> RefUpdate:
         ref = (change.ref.id if change.ref is not None else None) or change.refId
         if not ref:
-            raise BadPayload("is missing", "$.changes[...].refId")
-        if change.toHash is None and change.type != "DELETE":
-            raise BadPayload("is missing", "$.changes[...].toHash")
-        after = None if change.type == "DELETE" else revision_or_none(change.toHash)
+            raise BadPayload("is missing", f"{place}.refId")
+        after = None if change.type == "DELETE" else moved_to(change.toHash, f"{place}.toHash")
         known = self.toCommit if self.toCommit is not None and after is not None else CommitShape()
         # Newer versions send one commit for all refs.
         if known.id is not None and known.id != after:
@@ -190,17 +202,21 @@ class Push(Shape):
             name=event,
         )
 
-    def _add_on_update(self, change: AddOnChange, event: str, server: str) -> RefUpdate:
-        ref = change.new or change.old
+    def _add_on_update(self, change: AddOnChange, event: str, server: str, place: str) -> RefUpdate:
+        which, ref = ("old", change.old) if change.new is None else ("new", change.new)
         if ref is None:
-            raise BadPayload("is missing", "$.push.changes[...].new")
-        url = f"{self.repository.page(server)}commits/{ref.target.hash}"
+            raise BadPayload("is missing", f"{place}.new")
+        if not ref.name:
+            raise BadPayload("is missing", f"{place}.{which}.name")
+        if not ref.hash:
+            raise BadPayload("is missing", f"{place}.{which}.target.hash")
+        url = f"{self.repository.page(server)}commits/{ref.hash}"
         return RefUpdate(
             repository=self.repository.repository(server),
             ref=f"refs/{'tags' if ref.type == 'tag' else 'heads'}/{ref.name}",
-            before=change.old.target.hash if change.old is not None else None,
-            after=change.new.target.hash if change.new is not None else None,
-            head=Commit(ref.target.hash, url=url),
+            before=change.old.hash if change.old is not None else None,
+            after=change.new.hash if change.new is not None else None,
+            head=Commit(ref.hash, url=url),
             total=True if change.truncated else None,
             sender=(self.actor or NOBODY).person(),
             url=url,
@@ -327,9 +343,13 @@ class AddOnBranch(Shape):
     name: str
 
 
+class AddOnCommit(Shape):
+    hash: str
+
+
 class AddOnSide(Shape):
     branch: AddOnBranch
-    commit: AddOnTarget
+    commit: AddOnCommit
 
 
 class AddOnPullRequest(Shape):

@@ -22,9 +22,11 @@ from change_hooks.core.events import (
     Repository,
     Side,
     revision_or_none,
+    was_created,
 )
 from change_hooks.core.payload import Shape, convert, when
 from change_hooks.core.select import listed_properties
+from change_hooks.dialects.payloads.alike import moved_to
 
 
 class Account(Shape):
@@ -142,13 +144,12 @@ class Sent(Shape):
     def _update(self, change: RefUpdateShape, base: str, properties: Mapping[str, Any]) -> RefUpdate:
         # Older versions leave out what stands before a branch's name.
         ref = change.refName if change.refName.startswith("refs/") else f"refs/heads/{change.refName}"
-        before = revision_or_none(change.oldRev)
         return RefUpdate(
             repository=repository(change.project or _name(self.project), base),
             ref=ref,
-            before=before,
-            after=revision_or_none(change.newRev),
-            created=None if change.oldRev is None else before is None,
+            before=revision_or_none(change.oldRev),
+            after=moved_to(change.newRev, "$.refUpdate.newRev"),
+            created=was_created(change.oldRev),
             sender=self.sender(),
             when=when(self.eventCreatedOn),
             name=self.type,

@@ -19,9 +19,10 @@ from change_hooks.core.events import (
     Repository,
     Side,
     revision_or_none,
+    was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import Label, names, touched
+from change_hooks.dialects.payloads.alike import Label, moved_to, names, touched
 
 #: How many commits of a push are listed, unless an administrator has changed that: the newest.
 LISTED = 5
@@ -123,13 +124,12 @@ class Push(RefEvent, kw_only=True):
         """The same, in neutral terms. The newest commit comes first; what is listed for a new branch is older
         than it.
         """
-        before, after = revision_or_none(self.before), revision_or_none(self.after)
-        created = before is None and self.before is not None
+        after, created = moved_to(self.after, "$.after"), was_created(self.before)
         commits = [] if created else [commit.commit() for commit in reversed(self.commits or ())]
         head = self.head_commit or next(iter(self.commits or ()), None)
         return RefUpdate(
             ref=self.ref,
-            before=before,
+            before=revision_or_none(self.before),
             after=after,
             commits=commits,
             head=head.commit() if head is not None else None,

@@ -21,9 +21,10 @@ from change_hooks.core.events import (
     Repository,
     Side,
     revision_or_none,
+    was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import Label, names, touched
+from change_hooks.dialects.payloads.alike import Label, moved_to, names, touched
 
 
 class User(Shape):
@@ -109,21 +110,15 @@ class Push(Shape):
 
         :raises BadPayload: it is not said where the ref is now.
         """
-        after = None if self.deleted else revision_or_none(self.after)
-        if after is None and self.after is None and not self.deleted:
-            raise BadPayload("is missing", "$.after")
-        created = self.created
-        if created is None and self.before is not None:
-            created = revision_or_none(self.before) is None
         return RefUpdate(
             repository=self.repository.repository(),
             ref=self.ref,
             before=revision_or_none(self.before),
-            after=after,
+            after=None if self.deleted else moved_to(self.after, "$.after"),
             commits=[commit.commit() for commit in self.commits or ()],
             head=self.head_commit.commit() if self.head_commit is not None else None,
             total=self.total_commits_count or (True if self.commits_more_than_ten else None),
-            created=created,
+            created=was_created(self.before) if self.created is None else self.created,
             sender=(self.pusher or self.sender or self.user or NOBODY).person(),
             url=self.compare or "",
             name=event,

@@ -19,7 +19,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, epoch, when
-from change_hooks.dialects.payloads.alike import Label, names, touched
+from change_hooks.dialects.payloads.alike import Label, moved_to, names, touched
 
 
 class User(Shape):
@@ -134,12 +134,8 @@ class Push(Sent, kw_only=True):
     def _after(self) -> str | None:
         if self.deleted:
             return None
-        if self.after is not None:
-            return revision_or_none(self.after)
         head = self.head_commit or (self.commits[-1] if self.commits else None)
-        if head is None:
-            raise BadPayload("is missing", "$.after")
-        return head.id
+        return moved_to(self.after or (head.id if head else None), "$.after")
 
 
 class SideShape(Shape):

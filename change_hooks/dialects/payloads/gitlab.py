@@ -19,9 +19,10 @@ from change_hooks.core.events import (
     Repository,
     Side,
     revision_or_none,
+    was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import touched
+from change_hooks.dialects.payloads.alike import moved_to, touched
 
 
 class Author(Shape):
@@ -119,7 +120,7 @@ class Push(Shape):
             commits=commits,
             head=head,
             total=self.total_commits_count if commits else None,
-            created=self.before is not None and revision_or_none(self.before) is None,
+            created=was_created(self.before),
             sender=Person(self.user_name or self.user_username, self.user_email, self.user_username),
             url=project.page(after),
             name=event,
@@ -127,12 +128,9 @@ class Push(Shape):
         )
 
     def _after(self) -> str | None:
-        if self.after is not None and revision_or_none(self.after) is None:
+        if self.after and revision_or_none(self.after) is None:
             return None
-        after = self.checkout_sha or self.after
-        if after is None:
-            raise BadPayload("is missing", "$.after")
-        return after
+        return moved_to(self.checkout_sha or self.after, "$.after")
 
 
 class RefChange(Shape):
@@ -155,13 +153,13 @@ class RepositoryUpdate(Shape):
                 repository=repository(project, project),
                 ref=change.ref,
                 before=revision_or_none(change.before),
-                after=revision_or_none(change.after),
-                created=revision_or_none(change.before) is None,
+                after=moved_to(change.after, f"$.changes[{place}].after"),
+                created=was_created(change.before),
                 sender=Person(self.user_name, self.user_email),
                 url=project.page(change.after),
                 name="tag_push" if change.ref.startswith("refs/tags/") else "push",
             )
-            for change in self.changes
+            for place, change in enumerate(self.changes)
         ]
 
 

@@ -5,17 +5,20 @@ Source: Launchpad, "Webhooks"; ``lib/lp/services/webhooks/client.py`` and ``lib/
 
 from __future__ import annotations
 
-from change_hooks.core.events import Action, Repository
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.events import Action, RefUpdate, Repository
 from change_hooks.core.payload import Shape
 
 GIT, PAGES = "https://git.launchpad.net", "https://code.launchpad.net"
 
 
 class Place(Shape):
-    commit_sha1: str
+    commit_sha1: str | None = None
 
 
 class RefChange(Shape):
+    decisive = ("old", "new")
+
     old: Place | None = None
     new: Place | None = None
 
@@ -52,6 +55,26 @@ class ProposalEvent(Shape):
     action: str | None = None
     old: Proposal | None = None
     new: Proposal | None = None
+
+
+def update_of(payload: Push, ref: str, change: RefChange, event: str) -> RefUpdate:
+    """A branch or tag was made, moved or deleted.
+
+    :raises BadPayload: it is not said where it is now.
+    """
+    repository, new = repository_of(payload.git_repository_path), change.new
+    if new is not None and not new.commit_sha1:
+        raise BadPayload("is missing", "$.ref_changes[...].new.commit_sha1")
+    after = None if new is None else new.commit_sha1
+    return RefUpdate(
+        repository=repository,
+        ref=ref,
+        before=None if change.old is None else change.old.commit_sha1,
+        after=after,
+        created=change.old is None,
+        url=f"{repository.urls['https']}/commit/?id={after}" if after else "",
+        name=event,
+    )
 
 
 CLOSED: dict[str | None, Action] = {"Merged": "merged", "Rejected": "closed", "Superseded": "closed"}
@@ -108,4 +131,5 @@ __all__ = [
     "action_of",
     "repository_of",
     "short",
+    "update_of",
 ]

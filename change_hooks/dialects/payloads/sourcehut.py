@@ -21,7 +21,7 @@ class Entity(Shape):
 
 
 class Object(Shape):
-    id: str
+    id: str | None = None
     message: str | None = None
     author: Entity | None = None
     timestamp: str | None = None
@@ -33,6 +33,8 @@ class Named(Shape):
 
 
 class Update(Shape):
+    decisive = ("old", "new")
+
     ref: Named | None = None
     name: str | None = None
     old: Object | None = None
@@ -76,6 +78,8 @@ def updates_of(updates: list[Update] | None, common: RefUpdate, where: str) -> l
         name, new = (update.ref.name if update.ref else update.name) or "", update.new
         if new is not None and not name:
             raise BadPayload("is missing", f"{where}[{place}].ref")
+        if new is not None and not new.id:
+            raise BadPayload("is missing", f"{where}[{place}].new.id")
         found.append(
             replace(
                 common,
@@ -93,7 +97,7 @@ def updates_of(updates: list[Update] | None, common: RefUpdate, where: str) -> l
 def commit_of(new: Object) -> Commit:
     """The commit that a ref is on."""
     author = new.author or Entity()
-    return Commit(new.id, new.message, person(author.name, author.email), None, epoch(new.timestamp))
+    return Commit(new.id or "", new.message, person(author.name, author.email), None, epoch(new.timestamp))
 
 
 __all__ = ["Answer", "Data", "Entity", "Named", "Object", "Update", "Webhook", "commit_of", "updates_of"]
