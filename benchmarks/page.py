@@ -26,6 +26,8 @@ PATHS = (
     "?repository=acme/repo-7",
     "?repository=acme/rare",
     "?endpoint=gitlab",
+    "?repository=acme/*nowhere",
+    "?branch=nowhere",
     "?text=nowhere",
     "?sink=build",
     "deliveries/500000",

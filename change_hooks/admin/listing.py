@@ -258,7 +258,7 @@ def _more(view: View) -> Tag:
     query, listed = view.query, view.listed
     links: list[Any] = []
     if not listed.full:
-        links.append(tags.span("The search has taken long; this is what it has found so far."))
+        links.append(tags.span("Searched back to ", moment(listed.back_to)))
     if query.before:
         links.append(tags.a("Newest", href=_to(query.but(before=0))))
     if listed.before is not None:
@@ -275,7 +275,8 @@ def _more(view: View) -> Tag:
 
 def _nothing(view: View) -> Tag:
     if view.newest and (view.query.filtered or view.query.before):
-        return tags.p("No delivery matches. ", tags.a("Show all", href="./"), class_="empty")
+        said = "No delivery matches. " if view.listed.full else "No delivery matches so far. "
+        return tags.p(said, tags.a("Show all", href="./"), class_="empty")
     return tags.p("Nothing has come yet. This is where senders can reach this server:", class_="empty")
 
 

@@ -24,7 +24,7 @@ from change_hooks.journal.reader import Reader
 #: How many deliveries a page lists.
 LINES = 50
 #: How long to look for those that match, in seconds.
-WITHIN = 0.5
+WITHIN = 0.1
 WITHIN_REPLAY = 2.0
 
 

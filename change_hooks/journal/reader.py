@@ -7,12 +7,11 @@ from itertools import islice
 from time import monotonic, time
 from typing import Any
 
-import msgspec
-
 from change_hooks.journal.contents import CHANGES, all_changes, restored
-from change_hooks.journal.records import TRACES, Attempt, ChangeKey, Wish
+from change_hooks.journal.records import Attempt, ChangeKey, Wish
 from change_hooks.journal.replays import wish_at
 from change_hooks.journal.schema import IS_ACCEPTED, IS_TRACE, UNDONE
+from change_hooks.journal.searching import COLUMNS, PAGE, routes_in, search
 from change_hooks.journal.session import Row, Session, among
 from change_hooks.journal.views import (
     Listed,
@@ -26,21 +25,14 @@ from change_hooks.journal.views import (
     Whole,
 )
 
-#: How many rows are read at once.
-PAGE = 200
+#: How many rows with changes are read at once.
 CHANGES_PAGE = 20
 #: How many deliveries with one beginning are found.
 FOUND = 20
 
-#: The columns of a line; of what is large, nothing is read.
-COLUMNS = (
-    "seq, dialect, id, event, repository, branch, author, received, client, status, state, reason,"
-    " verification, count, size, duplicates, recovered, sinks"
-)
 #: After any place.
 _FAR = 2**62
 _LAST_CHARACTER = "\U0010ffff"
-_WILD = frozenset("*?[")
 
 SELECT_WITH_CHANGES = (
     f"SELECT seq, dialect, id, {CHANGES} FROM deliveries WHERE seq > ? AND count > 0 ORDER BY seq LIMIT ?"
@@ -79,6 +71,11 @@ SELECT_LAST_RECEIVED = (
     "SELECT dialect, max(received) AS received, max(seq) AS newest FROM deliveries"
     " WHERE seq > ? AND state <> 'refused' GROUP BY dialect"
 )
+#: The place itself may be empty, and a moment later all after it.
+SELECT_RECEIVED = (
+    "SELECT coalesce(max(received), 0) AS received FROM"
+    " (SELECT received FROM deliveries WHERE seq >= ? ORDER BY seq LIMIT 1) AS first"
+)
 COUNT_DEAD = "SELECT sink, count(*) AS dead FROM dead_letters GROUP BY sink"
 COUNT_PENDING = f"SELECT count(*) AS pending FROM deliveries WHERE state = 'pending' AND {UNDONE}"
 
@@ -103,7 +100,7 @@ class Reader:
         :param limit: so many at most; None: all.
         """
         left = _FAR if limit is None else limit
-        for _, rows in self._back(wanted or Wanted(), before):
+        for _, rows in search(self._session, wanted or Wanted(), before):
             yield from self._lines(rows[:left])
             left -= len(rows)
             if left <= 0:
@@ -117,28 +114,17 @@ class Reader:
         """
         ends = monotonic() + within
         found: list[Row] = []
-        for last, rows in self._back(wanted, before):
+        for last, rows in search(self._session, wanted, before):
             found += rows
             if len(found) > limit:
-                return Listed(self._lines(found[:limit]), found[limit - 1]["seq"], full=True)
-            if monotonic() > ends:
-                return Listed(self._lines(found), last, full=False)
-        return Listed(self._lines(found), None, full=True)
+                return Listed(self._lines(found[:limit]), found[limit - 1]["seq"])
+            if last and monotonic() > ends:
+                return Listed(self._lines(found), last, self._received(last))
+        return Listed(self._lines(found))
 
-    def _back(self, wanted: Wanted, before: int | None) -> Iterator[tuple[int, list[Row]]]:
-        """Goes back from a place: gives the last place that was looked at, and the rows that match."""
-        conditions, parameters = _conditions(wanted)
-        where = " AND ".join(["seq < ?", *conditions])
-        statement = f"SELECT {COLUMNS} FROM deliveries WHERE {where} ORDER BY seq DESC LIMIT ?"
-        place = _FAR if before is None else before
-        while True:
-            rows = self._session.execute(statement, (place, *parameters, PAGE)).fetchall()
-            if not rows:
-                return
-            place = rows[-1]["seq"]
-            yield place, [row for row in rows if wanted.names(row.__getitem__, _routes(row))]
-            if len(rows) < PAGE:
-                return
+    def _received(self, place: int) -> float:
+        received: float = self._session.execute(SELECT_RECEIVED, (place,)).fetchone()["received"]
+        return received
 
     def after(self, seq: int, limit: int = PAGE) -> list[StoredDelivery]:
         """The deliveries after a place, oldest first; for who follows."""
@@ -320,34 +306,11 @@ class Reader:
         return Summary(pending, sinks, self._session.bytes())
 
 
-def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
-    asked: list[tuple[str, Any]] = [
-        ("state = ?", wanted.state),
-        ("dialect = ?", wanted.dialect),
-        ("received >= ?", wanted.since),
-        ("received < ?", wanted.until),
-    ]
-    if wanted.repository is not None and not _WILD.intersection(wanted.repository):
-        asked.append(("repository = ?", wanted.repository))
-    conditions = [condition for condition, value in asked if value is not None]
-    parameters = [value for _, value in asked if value is not None]
-    if wanted.state in ("pending", "waiting", "failed"):
-        conditions.append(UNDONE)
-    if wanted.state in TRACES:
-        conditions.append(IS_TRACE)
-    return conditions, parameters
-
-
-def _routes(row: Row) -> dict[str, int]:
-    routes: dict[str, int] = msgspec.json.decode(row["sinks"]) if row["sinks"] else {}
-    return routes
-
-
 def _sinks(
     row: Row, waiting: dict[tuple[int, str], int], dead: dict[tuple[int, str], int], superseded: set[Any]
 ) -> dict[str, SinkWord]:
     words: dict[str, SinkWord] = {}
-    for name, wanted in _routes(row).items():
+    for name, wanted in routes_in(row).items():
         key = (row["seq"], name)
         if key in dead:
             words[name] = "failed"

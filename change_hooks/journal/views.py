@@ -114,12 +114,18 @@ class Listed(msgspec.Struct, frozen=True):
 
     :param lines: newest first.
     :param before: where the next page begins; None: there is none.
-    :param full: False: the time was over before the page was full.
+    :param back_to: up to which time of receipt it was searched, when the time was over before the page was
+        full; None: it is full, or nothing more matches.
     """
 
     lines: list[StoredDelivery]
-    before: int | None
-    full: bool
+    before: int | None = None
+    back_to: float | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether all was found that the page has room for."""
+        return self.back_to is None
 
 
 class SinkState(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -346,3 +347,23 @@ def test_what_cannot_be_replayed_is_not_offered(made: Make) -> None:
     receiver.post("github", "ping", {})
     assert "Nothing to replay" in operator.get("replay").text
     assert "<form" not in operator.get("deliveries/1").text
+
+
+def test_a_search_that_takes_long_says_how_far_it_has_come(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("change_hooks.admin.pages.WITHIN", -1.0)
+    monkeypatch.setattr("change_hooks.journal.searching.STRETCH", 2)
+    receiver, operator = made()
+    for number in range(5):
+        push(receiver, repository=f"acme/r{number}")
+    page = operator.get("?branch=nowhere").text
+    assert "No delivery matches so far." in page
+    assert "Searched back to <time" in page
+    assert ">Search further back<" in page
+    further = re.search(r'href="([^"]*before=4[^"]*)"', page)
+    assert further is not None
+    assert "branch=nowhere" in further[1]
+    end = operator.get("?branch=nowhere&before=2").text
+    assert "No delivery matches. " in end
+    assert "Searched back" not in end

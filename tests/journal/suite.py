@@ -34,7 +34,8 @@ from change_hooks.journal.chunks import FORGOTTEN, LARGE, Piece, store, sweep
 from change_hooks.journal.contents import Unreadable
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.outbox import CLAIM, LONGEST_WAIT, queue_name
-from change_hooks.journal.reader import PAGE, Reader
+from change_hooks.journal.reader import Reader
+from change_hooks.journal.searching import PAGE, search
 from change_hooks.journal.tail import Tail
 
 from ..conftest import delivery, has_fired, result_of
@@ -154,9 +155,49 @@ def test_a_page_says_how_far_it_has_looked_when_that_takes_long(journal: Journal
     for number in range(PAGE + 1):
         journal.append(str(number), API, about=About(repository="api" if number else "web"))
     looked = journal.reader.page(Wanted(repository="w*"), limit=2, within=-1)
-    assert (looked.lines, looked.before, looked.full) == ([], 2, False)
+    assert (looked.lines, looked.before, looked.full, looked.back_to) == ([], 2, False, 5.0)
     rest = journal.reader.page(Wanted(repository="w*"), before=looked.before, limit=2, within=60)
     assert ([line.delivery for line in rest.lines], rest.before, rest.full) == (["0"], None, True)
+
+
+def test_a_search_that_finds_nothing_ends_between_two_stretches(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("change_hooks.journal.searching.STRETCH", 2)
+    monkeypatch.setattr("change_hooks.journal.searching.QUICK", -1)
+    for number in range(1, 7):
+        journal.append(str(number), API, received=number, about=About("push", f"r{number}", "main", "Ann"))
+    for wanted in (
+        Wanted(repository="r1"),
+        Wanted(dialect="gitlab"),
+        Wanted(state="failed"),
+        Wanted(event="pull"),
+        Wanted(branch="next", until=4.0),
+        Wanted(author="b*"),
+        Wanted(text="nowhere"),
+    ):
+        looked = journal.reader.page(wanted, limit=5, within=-1)
+        assert (looked.lines, looked.before, looked.back_to) == ([], 5, 5.0), wanted
+    looked = journal.reader.page(Wanted(repository="r1"), before=4, limit=5, within=-1)
+    assert (looked.lines, looked.before) == ([], 2)
+    (last,) = journal.reader.page(Wanted(repository="r1"), before=2, limit=5, within=-1).lines
+    assert last.delivery == "1"
+    looked = journal.reader.page(Wanted(repository="r9"), before=3, limit=5, within=-1)
+    assert (looked.lines, looked.before, looked.full) == ([], None, True)
+
+
+def test_the_stretches_of_a_search_grow_while_they_are_quick(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("change_hooks.journal.searching.STRETCH", 1)
+    monkeypatch.setattr("change_hooks.journal.searching.QUICK", 60)
+    for number in range(1, 16):
+        journal.append(str(number), API, received=number)
+    places = [place for place, _ in search(journal.reader._session, Wanted(text="nowhere"))]
+    assert places == [15, 13, 9, 0]
+    since = search(journal.reader._session, Wanted(text="nowhere", since=13.5))
+    assert [place for place, _ in since] == [15, 0]
+    assert list(search(journal.reader._session, Wanted(since=99.0))) == []
 
 
 def test_lines_are_found_by_a_text_in_them(journal: Journal) -> None:
@@ -1013,7 +1054,7 @@ def test_the_newest_come_first_and_page_by_page(journal: Journal) -> None:
 def test_what_is_chosen_is_found_beyond_the_first_page(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("change_hooks.journal.reader.PAGE", 2)
+    monkeypatch.setattr("change_hooks.journal.searching.PAGE", 2)
     for number in range(6):
         journal.append(str(number), API, sinks=(), about=About(branch="main" if number < 2 else "next"))
     found = journal.reader.deliveries(Wanted(branch="main"), limit=2)

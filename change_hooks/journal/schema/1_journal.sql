@@ -45,6 +45,8 @@ CREATE UNIQUE INDEX deliveries_id ON deliveries (id, dialect, service) WHERE sta
 CREATE UNIQUE INDEX deliveries_digest ON deliveries (digest, dialect, service)
     WHERE digest <> '' AND state NOT IN ('ignored', 'refused');
 CREATE INDEX deliveries_received ON deliveries (received);
+CREATE INDEX deliveries_repository ON deliveries (repository, seq);
+CREATE INDEX deliveries_dialect ON deliveries (dialect, seq);
 CREATE INDEX deliveries_undone ON deliveries (state, seq) WHERE state IN ('pending', 'waiting', 'failed');
 CREATE INDEX traces_id ON deliveries (id, dialect) WHERE state IN ('ignored', 'refused');
 CREATE INDEX traces_state ON deliveries (state, seq) WHERE state IN ('ignored', 'refused');
