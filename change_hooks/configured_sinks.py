@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from inspect import signature
+from collections.abc import Callable, Container, Mapping, Sequence
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
-from change_hooks.core.options import nearest
+from change_hooks.core.options import count, nearest, seconds
 from change_hooks.interfaces import IChangeSink, IDeliverySink
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import NAMES, routed
 from change_hooks.plugins import SINK_GROUPS, PluginError, installed
 from change_hooks.references import resolved
-from change_hooks.sinks.base import takes_alarms
+from change_hooks.sinks.base import read_option, takes_alarms
 
-#: Options of every sink to which a sink may see itself.
-_SHARED = ("time_limit", "concurrency")
+#: Options of every sink to which a sink may see itself, and how they are checked.
+_SHARED: Mapping[str, Callable[[Any], float]] = {"time_limit": seconds, "concurrency": count}
+#: What our own sinks can be made with, and nobody writes.
+_INSIDE = {"http", "clock", "reactor", "start"}
 
 
 def read_sinks(written: Any, attempts: int, base: Path) -> tuple[dict[str, RoutedSink], list[str]]:
@@ -71,8 +73,9 @@ class _Reader:
         try:
             factory = registry.load(kind)
             asked = signature(factory).parameters
-            own = {option: ours.pop(option) for option in _SHARED if option in asked and option in ours}
+            own = self._shared(ours, asked)
             base = {"base": self._base} if "base" in asked else {}
+            self._refuse_unknown(where, options, asked)
             values = self._values(options, getattr(factory, "mappings", ()))
             return factory(name=name, **base, **values, **own)
         except KeyError:
@@ -82,6 +85,25 @@ class _Reader:
         except Exception as error:
             self.problems.append(f"{where}: {type(error).__name__}: {error}")
         return None
+
+    def _refuse_unknown(self, where: str, options: dict[str, Any], asked: Mapping[str, Parameter]) -> None:
+        """Note options that the sink does not have, and go on without them."""
+        if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in asked.values()):
+            return
+        taken = {*asked} - {"name", "base"}
+        written = {*taken, *NAMES} - _INSIDE
+        for option in [option for option in options if option not in taken]:
+            del options[option]
+            self.problems.append(f"{where}: unknown option {option!r}{nearest(str(option), written)}")
+
+    def _shared(self, ours: dict[str, Any], asked: Container[str]) -> dict[str, Any]:
+        """Those options that every sink has and this one sees to itself, when they are written."""
+        taken = {option: ours.pop(option) for option in _SHARED if option in asked and option in ours}
+        return {
+            option: read_option(option, value, _SHARED[option], default=0.0)
+            for option, value in taken.items()
+            if value is not None
+        }
 
     def _values(self, options: Mapping[str, Any], mappings: Sequence[str]) -> dict[str, Any]:
         """The options of a sink, with the secrets that they refer to.

@@ -87,6 +87,17 @@ def make_resource(
     return Tree(config, context, InlineIntake(sink), Gate()).root
 
 
+def _routed(sink: Sink, config: HooksConfig) -> RoutedSink:
+    """A sink that was given.
+
+    :raises ConfigurationError: what it says of itself is wrong.
+    """
+    read, problems = routed(sink, {}, config.attempts)
+    if problems:
+        raise ConfigurationError([f"the sink {sink_name(sink)!r}: {problem}" for problem in problems])
+    return read
+
+
 class _Root(Resource):
     """The root of a server that does nothing else."""
 
@@ -140,7 +151,7 @@ class ChangeHookService(MultiService):
         self._durable: Durable | None = None
         self._recoveries: Recoveries | None = None
         self._intake: Intake
-        given = {} if sink is None else {sink_name(sink): routed(sink, {}, config.attempts)[0]}
+        given = {} if sink is None else {sink_name(sink): _routed(sink, config)}
         sinks = {
             f"{name}/{sink}" if name else sink: routed_sink
             for sink, routed_sink in {**config.sinks, **given}.items()

@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
+from inspect import signature
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -324,6 +325,88 @@ def test_a_secret_of_a_sink_that_is_missing_is_named() -> None:
     )
 
 
+KINDS: dict[str, dict[str, Any]] = {
+    "command": {"argv": ["true"]},
+    "http": {"url": "http://127.0.0.1:1/"},
+    "forward": {"url": "http://127.0.0.1:1/"},
+    "amqp": {"url": "amqp://127.0.0.1/"},
+    "buildbot_pb": {"master": "127.0.0.1:9989"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("written", ["600", 0, -1, True, float("inf"), float("nan"), []])
+def test_the_time_limit_of_every_sink_is_a_positive_number(kind: str, written: Any) -> None:
+    sink = {"sink": kind, **KINDS[kind], "time_limit": written}
+    assert problems_of({"change_hook_sinks": {"a": sink}}) == (
+        "change_hook_sinks: 'a': option 'time_limit' must be a positive number of seconds"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "written", "problem"),
+    [
+        ("command", "concurrency", 1.5, "must be a positive whole number"),
+        ("command", "cwd", 5, "must be a str, not int"),
+        ("command", "output", True, "must be a str, not bool"),
+        ("command", "env", 5, "must be a dict of str and str"),
+        ("http", "verify", "no", "must be True or False, not str"),
+        ("http", "verify", 0, "must be True or False, not int"),
+        ("http", "secret", "", "is empty; leave it out, or set a secret"),
+        ("http", "secret", 5, "must be a str, bytes or a list of them, not int"),
+        ("http", "format", ["change"], "must be one of 'change'"),
+        ("forward", "verify", 1, "must be True or False, not int"),
+        ("forward", "secret", True, "must be a str, bytes or a list of them, not bool"),
+        ("amqp", "exchange", 5, "must be a str, not int"),
+        ("amqp", "mandatory", "yes", "must be True or False, not str"),
+        ("amqp", "format", "xml", "must be one of 'change'"),
+        ("buildbot_pb", "user", 5, "must be a str, not int"),
+        ("buildbot_pb", "passwd", 5, "must be a str, not int"),
+        ("buildbot_pb", "master", None, "must be a str, not NoneType"),
+    ],
+)
+def test_an_option_of_a_sink_that_is_wrong_is_named(
+    kind: str, option: str, written: Any, problem: str
+) -> None:
+    sink = {"sink": kind, **KINDS[kind], option: written}
+    assert problems_of({"change_hook_sinks": {"a": sink}}).startswith(
+        f"change_hook_sinks: 'a': option {option!r} {problem}"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_none_is_the_default_of_every_option_of_a_sink(kind: str) -> None:
+    factory = type(read_www({"change_hook_sinks": {"a": {"sink": kind, **KINDS[kind]}}}).sinks["a"].sink)
+    options = set(signature(factory).parameters) - {"name", "base", *KINDS[kind], "http", "clock", "reactor"}
+    nothing = dict.fromkeys(options - {"start", "output"})
+    written = {"default": {"sink": kind, **KINDS[kind]}, "none": {"sink": kind, **KINDS[kind], **nothing}}
+    read = read_www({"change_hook_sinks": written}).sinks
+    assert {"time_limit"} <= options
+    assert read["default"].time_limit == read["none"].time_limit
+    assert read["default"].concurrency == read["none"].concurrency
+    assert _shown(read["default"].sink) == _shown(read["none"].sink)
+
+
+def _shown(sink: Any) -> dict[str, Any]:
+    """The values that stand in a sink and in what it is made of."""
+    values = {**vars(sink), **vars(getattr(sink, "_poster", sink)), "name": ""}
+    return {name: value for name, value in values.items() if isinstance(value, (str, float, int, list, dict))}
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ("ulr", "unknown option 'ulr'; did you mean 'url'?"),
+        ("name", "unknown option 'name'; valid names are "),
+        ("base", "unknown option 'base'; valid names are "),
+        ("atempts", "unknown option 'atempts'; did you mean 'attempts'?"),
+    ],
+)
+def test_an_option_that_a_sink_does_not_have_is_named(option: str, problem: str) -> None:
+    sink = {"sink": "http", "url": "https://ci.example.com", option: "x"}
+    assert problems_of({"change_hook_sinks": {"a": sink}}).startswith(f"change_hook_sinks: 'a': {problem}")
+
+
 def test_what_waits_needs_a_journal() -> None:
     sinks = {"a": {"sink": print, "quiet": 60}, "b": {"sink": print, "latest_per": ["branch"]}}
     (quiet, latest) = (
@@ -363,7 +446,7 @@ def test_what_a_sink_gets_stands_beside_its_own_options(tmp_path: Path) -> None:
             "'a': 'only': no field 'branch'; did you mean 'branches'?",
         ),
         ({"sink": "forward", "url": "https://x/", "per": "push"}, "'a': 'per' is 'delivery' for this sink"),
-        ({"sink": "amqp", "url": "amqp://x/", "format": "xml"}, "'a': format must be one of"),
+        ({"sink": "amqp", "url": "amqp://x/", "format": "xml"}, "'a': option 'format' must be one of"),
     ],
 )
 def test_what_is_wrong_with_a_sink_is_said(sink: Any, message: str) -> None:

@@ -214,6 +214,16 @@ def test_sinks_have_names() -> None:
 # Reconfiguration.
 
 
+def test_what_a_sink_says_of_itself_is_checked_before_the_service_begins(tmp_path: Path) -> None:
+    class Build:
+        time_limit = "600"
+
+        def __call__(self, change: Change) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="the sink 'sink': 'time_limit' must be a positive number"):
+        ChangeHookService({}, sink=Build(), base=tmp_path)
+
+
 def signed(secret: str) -> dict[str, Any]:
     return {
         "data": b"revision=1",

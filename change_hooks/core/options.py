@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from math import inf
 from typing import Any, ClassVar, TypeVar
 
 from change_hooks.core.recovering import NOWHERE, Recover, recover
@@ -55,8 +56,15 @@ def flag(value: object) -> bool:
 
 def seconds(value: object) -> float:
     """Take a positive number of seconds."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < inf:
         raise TypeError("must be a positive number of seconds")
+    return value
+
+
+def count(value: object) -> int:
+    """Take a positive whole number."""
+    if isinstance(value, bool) or not isinstance(value, int) or not value > 0:
+        raise TypeError("must be a positive whole number")
     return value
 
 
@@ -293,6 +301,7 @@ __all__ = [
     "allow",
     "anything",
     "commands",
+    "count",
     "flag",
     "nearest",
     "one_of",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from change_hooks.core.options import nearest
+from change_hooks.core.options import count, nearest, seconds
 from change_hooks.interfaces import IDeliverySink
 from change_hooks.outbox.coalescing import Quiet
 from change_hooks.outbox.routing import CONDITION_FIELDS, GROUP_FIELDS, Condition, Patterns, RoutedSink
@@ -54,16 +54,17 @@ class _Reader:
         self.problems: list[str] = []
 
     def number(self, name: str, default: float, *, whole: bool = False) -> float:
-        value = self._written.get(name, default)
-        kinds = (int,) if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not (value > 0 or value == default):
-            unit = "whole number" if whole else "number of seconds"
-            self.problems.append(f"{name!r} must be a positive {unit}")
-            return default
-        return value
+        check = count if whole else seconds
+        try:
+            return check(self._written.get(name, default))
+        except TypeError as error:
+            self.problems.append(f"{name!r} {error}")
+            return 1
 
     def time_limit(self, default: float | None) -> float | None:
-        return default if "time_limit" not in self._written else self.number("time_limit", 1.0)
+        if default is None and "time_limit" not in self._written:
+            return None
+        return self.number("time_limit", 1.0 if default is None else default)
 
     def conditions(self, name: str, *, every_file: bool) -> tuple[Condition, ...]:
         value = self._written.get(name, ())

@@ -7,6 +7,7 @@ CloudEvents 1.0.2, AMQP binding.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from time import time
 from typing import Any
 
@@ -23,11 +24,23 @@ from zope.interface import implementer
 
 from change_hooks.core.address import server_url
 from change_hooks.core.change import Change
+from change_hooks.core.options import flag, seconds, text
 from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.interfaces import IAlarmSink, IChangeSink, SinkError, SinkRefused
+from change_hooks.sinks.base import read_option
 from change_hooks.sinks.link import Link
-from change_hooks.sinks.messages import Message, alarm_message, check_format, event_properties, message_of
+from change_hooks.sinks.messages import (
+    FORMATS,
+    Message,
+    alarm_message,
+    event_properties,
+    known_format,
+    message_of,
+)
 
+#: The exchange, and for how long each change may take, in seconds.
+EXCHANGE = "change_hooks"
+TIME_LIMIT = 30.0
 #: The longest part of a routing key, in bytes: the whole has room for 255.
 LONGEST_PART = 80
 #: What RabbitMQ says of a message over its limit, when it closes the channel. Source: its option
@@ -51,6 +64,7 @@ class Amqp:
         ``'cloudevents-structured'``: in structured mode.
     :param name: what the journal calls this sink.
     :param time_limit: for each change, in seconds.
+    :raises TypeError: an option is of another type; None is the default of each.
     :raises ValueError: *url* or *format* is not such a one.
     """
 
@@ -58,23 +72,23 @@ class Amqp:
         self,
         url: str,
         *,
-        exchange: str = "change_hooks",
-        mandatory: bool = True,
-        format: str = "change",
+        exchange: str | None = EXCHANGE,
+        mandatory: bool | None = True,
+        format: str | None = "change",
         name: str = "amqp",
-        time_limit: float = 30.0,
+        time_limit: float | None = TIME_LIMIT,
         reactor: Any = None,
     ) -> None:
         server_url(url, "amqp", "amqps")
         self.name = name
-        self.time_limit = time_limit
-        self._exchange = exchange
-        self._mandatory = mandatory
-        self._format = check_format(format)
+        self.time_limit = read_option("time_limit", time_limit, seconds, default=TIME_LIMIT)
+        self._exchange = read_option("exchange", exchange, text, default=EXCHANGE)
+        self._mandatory = read_option("mandatory", mandatory, flag, default=True)
+        self._format = read_option("format", format, known_format, default=FORMATS[0])
         self._parameters = URLParameters(url)
-        self._parameters.blocked_connection_timeout = time_limit
+        self._parameters.blocked_connection_timeout = self.time_limit
         self._reactor = reactor
-        self._link: Link[_Publishing] = Link(self._connect, lambda publishing: publishing.close())
+        self._link: Link[Publishing] = Link(self._connect, lambda publishing: publishing.close())
 
     def add_change(self, change: Change, key: Any) -> Any:
         """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""
@@ -91,23 +105,19 @@ class Amqp:
     def _publish(self, key: str, message: Message, kind: str) -> Any:
         publishing = yield self._link.get()
         try:
-            yield publishing.channel.basic_publish(
-                self._exchange,
-                key,
-                message.body,
-                _properties(message, kind),
-                self._mandatory,
+            returned = yield publishing.publish(
+                self._exchange, key, message.body, _properties(message, kind), self._mandatory
             )
         except NackError as error:
             raise SinkError("the broker refuses it") from error
-        except UnroutableError as error:
-            raise SinkError(f"no queue is bound to the exchange {self._exchange!r} for it") from error
         except AMQPError as error:
             self._link.drop(publishing)
             raise _failure(error, len(message.body)) from error
         except CancelledError:
             self._link.drop(publishing)
             raise
+        if returned:
+            raise SinkError(f"no queue is bound to the exchange {self._exchange!r} for it")
 
     def close(self) -> None:
         """End the connection."""
@@ -136,17 +146,34 @@ class Amqp:
         except Exception:
             protocol.transport.loseConnection()
             raise
-        publishing = _Publishing(protocol, channel)
+        publishing = Publishing(protocol, channel)
         protocol.closed.addBoth(lambda _: self._link.drop(publishing))
         return publishing
 
 
-class _Publishing:
-    """A connection, and a channel of it in confirm mode."""
+class Publishing:
+    """A connection, and a channel of it in confirm mode.
+
+    The broker returns what no queue took before it confirms it. Which messages those were is told by their
+    ids: one confirmation may be for many, and pika knows of one that was returned, and not which.
+    """
 
     def __init__(self, protocol: TwistedProtocolConnection, channel: Any) -> None:
         self._protocol = protocol
-        self.channel = channel
+        self._channel = channel
+        self._returned: set[str] = set()
+        channel.add_on_return_callback(lambda returned: self._returned.add(returned.properties.message_id))
+
+    @inlineCallbacks
+    def publish(
+        self, exchange: str, key: str, body: bytes, properties: BasicProperties, mandatory: bool
+    ) -> Any:
+        """Publish a message that has an id. Fires, when it is confirmed, with whether it was returned."""
+        name = properties.message_id
+        self._returned.discard(name)
+        with suppress(UnroutableError):
+            yield self._channel.basic_publish(exchange, key, body, properties, mandatory)
+        return name in self._returned
 
     def close(self) -> None:
         if self._protocol.transport is not None:

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from change_hooks.core.change import Change
 from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.interfaces import IAlarmSink, IChangeSink, IDeliverySink
+
+T = TypeVar("T")
+
+
+def read_option(name: str, value: object, check: Callable[[Any], T], *, default: T) -> T:
+    """An option of a sink, as a user wrote it; None is the default.
+
+    :param check: gives it as it is used, or says what is wrong with it in a TypeError or a ValueError.
+    :raises TypeError: it is of another type. The message begins with its name.
+    :raises ValueError: likewise, for another value.
+    """
+    if value is None:
+        return default
+    try:
+        return check(value)
+    except TypeError as error:
+        raise TypeError(f"option {name!r} {error}") from None
+    except ValueError as error:
+        raise ValueError(f"option {name!r} {error}") from None
 
 
 def sink_call(sink: Any) -> Callable[[Change, Any], Any]:
@@ -39,4 +58,4 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter == "\t" else "\ufffd" for letter in text)
 
 
-__all__ = ["alarm_call", "printable", "sink_call", "takes_alarms"]
+__all__ = ["alarm_call", "printable", "read_option", "sink_call", "takes_alarms"]

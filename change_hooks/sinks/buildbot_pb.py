@@ -16,10 +16,17 @@ from twisted.spread.pb import DeadReferenceError, PBClientFactory, PBConnectionL
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
+from change_hooks.core.options import seconds, text
 from change_hooks.core.push import newest_of
 from change_hooks.interfaces import IChangeSink, SinkError, SinkRefused
+from change_hooks.sinks.base import read_option
 from change_hooks.sinks.link import Link, endpoint
 
+#: The user and the password of a master that says nothing of them.
+USER = "change"
+PASSWORD = "changepw"  # noqa: S105 (Buildbot's own default)
+#: For each change, in seconds.
+TIME_LIMIT = 60.0
 #: The longest text that goes through Perspective Broker, in bytes.
 LONGEST_TEXT = SIZE_LIMIT - 1
 #: The longest list. A text or a dict is a list too, with its kind in front.
@@ -43,6 +50,7 @@ class BuildbotPB:
     :param passwd: as in the ``PBChangeSource``.
     :param name: what the journal calls this sink.
     :param time_limit: for each change, in seconds.
+    :raises TypeError: an option is of another type; None is the default of each.
     :raises ValueError: *master* is no address.
     """
 
@@ -50,21 +58,23 @@ class BuildbotPB:
         self,
         master: str,
         *,
-        user: str = "change",
-        passwd: str = "changepw",  # noqa: S107 (Buildbot's own default)
+        user: str | None = USER,
+        passwd: str | None = PASSWORD,
         name: str = "buildbot_pb",
-        time_limit: float = 60.0,
+        time_limit: float | None = TIME_LIMIT,
         reactor: Any = None,
     ) -> None:
-        for option, value in (("master", master), ("user", user), ("passwd", passwd)):
-            if not isinstance(value, str):
-                raise TypeError(f"option {option!r} must be a str, not {type(value).__name__}")
         self.name = name
-        self.time_limit = time_limit
-        self._master = master
-        self._credentials = UsernamePassword(user.encode(), passwd.encode())
-        self._reactor = reactor
+        self.time_limit = read_option("time_limit", time_limit, seconds, default=TIME_LIMIT)
+        if not isinstance(master, str):
+            raise TypeError(f"option 'master' must be a str, not {type(master).__name__}")
         endpoint(reactor, master)
+        self._master = master
+        self._credentials = UsernamePassword(
+            read_option("user", user, text, default=USER).encode(),
+            read_option("passwd", passwd, text, default=PASSWORD).encode(),
+        )
+        self._reactor = reactor
         self._link: Link[_Master] = Link(self._connect, lambda connected: connected.factory.disconnect())
 
     @inlineCallbacks

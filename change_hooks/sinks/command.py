@@ -16,12 +16,16 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
+from change_hooks.core.options import count, seconds
 from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.interfaces import IAlarmSink, IChangeSink, SinkError, SinkOutput, SinkRefused
-from change_hooks.sinks.base import printable
+from change_hooks.sinks.base import printable, read_option
 from change_hooks.sinks.messages import fields_of
 from change_hooks.sinks.program import Ended, Program
 
+#: For one run, in seconds, and how many may run at once.
+TIME_LIMIT = 600.0
+CONCURRENCY = 4
 #: The longest value put into the environment, in bytes; the system limits them. The JSON on standard
 #: input has all of it.
 LONGEST_VALUE = 32_000
@@ -58,7 +62,7 @@ class Command:
     :param output: where what it writes to standard output and standard error goes: ``'log'``; a file, to
         which it is appended; None. In any case the last 4 KiB are kept with the attempt.
     :param base: the folder that relative paths start from.
-    :raises TypeError: for *argv* or *env* of another type.
+    :raises TypeError: an option is of another type; None is the default of each but *output*.
     :raises ValueError: for a zero byte in one of them.
     """
 
@@ -76,33 +80,30 @@ class Command:
         name: str = "command",
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
-        time_limit: float = 600.0,
-        concurrency: int = 4,
+        time_limit: float | None = TIME_LIMIT,
+        concurrency: int | None = CONCURRENCY,
         output: str | None = "log",
         base: Path | None = None,
         reactor: Any = None,
         start: Any = Program,
     ) -> None:
-        if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
+        if not isinstance(argv, (list, tuple)) or not argv or not all(isinstance(word, str) for word in argv):
             raise TypeError("argv must be a list of str, for instance ['/usr/local/bin/build', '--quick']")
-        env = dict(env or {})
-        if not all(isinstance(text, str) for pair in env.items() for text in pair):
-            raise TypeError("env must be a dict of str and str")
-        if any("\0" in text for text in [*argv, *env, *env.values()]):
+        self.env: dict[str, str] = read_option("env", env, _variables, default={})
+        if any("\0" in word for word in [*argv, *self.env, *self.env.values()]):
             raise ValueError("argv and env must not contain zero bytes")
-        if any("=" in variable or not variable for variable in env):
+        if any("=" in variable or not variable for variable in self.env):
             raise ValueError("env: the name of a variable must not be empty or contain '='")
         self.argv = tuple(argv)
         self.name = name
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            raise ValueError("option 'concurrency' must be a positive whole number")
-        self.concurrency = concurrency
-        base = base or Path()
-        self._cwd = None if cwd is None else str(base / cwd)
-        self.env = env
-        self._limit = time_limit
+        self.concurrency = read_option("concurrency", concurrency, count, default=CONCURRENCY)
+        self._limit = read_option("time_limit", time_limit, seconds, default=TIME_LIMIT)
         self._log = output == "log"
-        self._file = None if output is None or output == "log" else base / output
+        folder = base or Path()
+        self._cwd = None if cwd is None else str(folder / read_option("cwd", cwd, _path, default=folder))
+        self._file = None
+        if output not in ("log", None):
+            self._file = folder / read_option("output", output, _path, default=folder)
         self._reactor = reactor
         self._start_program = start
         self._closed = False
@@ -139,10 +140,9 @@ class Command:
         self._running.append(run)
         try:
             run.start(self._start_program, self._file, self._environment(run.fields))
-        except OSError as error:
+        except Exception as error:
             self._running.remove(run)
-            what = f": {error.filename}" if error.filename else ""
-            run.fail(SinkError(f"cannot run {self.argv[0]!r}: {error.strerror}{what}"))
+            run.fail(SinkError(f"cannot run {self.argv[0]!r}: {_why(error)}"))
 
     def _environment(self, fields: Mapping[str, Any]) -> dict[str, str]:
         return {**os.environ, **environment_of(fields), **self.env}
@@ -261,6 +261,26 @@ class _Run:
     def fail(self, error: SinkError) -> None:
         """It has failed."""
         self.done.errback(error)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+    return f"{type(error).__name__}: {error}"
+
+
+def _variables(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(word, str) for pair in value.items() for word in pair
+    ):
+        raise TypeError("must be a dict of str and str")
+    return dict(value)
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"must be a str, not {type(value).__name__}")
+    return Path(value)
 
 
 def environment_of(fields: Mapping[str, Any]) -> dict[str, str]:

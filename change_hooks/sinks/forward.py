@@ -11,7 +11,8 @@ from zope.interface import implementer
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.verification import as_secrets, sign_hmac
 from change_hooks.interfaces import IDeliverySink
-from change_hooks.sinks.http import Poster, standard_webhook
+from change_hooks.sinks.base import read_option
+from change_hooks.sinks.http import TIME_LIMIT, Poster, standard_webhook
 
 #: What is about one connection, and not about the delivery. Source: RFC 9110, section 7.6.1.
 HOP_BY_HOP = frozenset(
@@ -56,7 +57,8 @@ class Forward:
     :param name: what the journal calls this sink.
     :param time_limit: for each request, in seconds.
     :param verify: check the server's certificate.
-    :raises ValueError: *url* is not such an address.
+    :raises TypeError: an option is of another type; None is the default of each.
+    :raises ValueError: *url* or *secret* is not such a one.
     """
 
     per = "delivery"
@@ -69,14 +71,14 @@ class Forward:
         *,
         secret: str | bytes | None = None,
         name: str = "forward",
-        time_limit: float = 30.0,
-        verify: bool = True,
+        time_limit: float | None = TIME_LIMIT,
+        verify: bool | None = True,
         http: Any = None,
         clock: Any = None,
     ) -> None:
         self._poster = Poster(url, time_limit=time_limit, verify=verify, http=http, clock=clock)
         self.name = name
-        secrets = [] if secret is None else as_secrets(secret)
+        secrets: list[bytes] = read_option("secret", secret, as_secrets, default=[])
         self._secret = secrets[0] if secrets else None
 
     def add_delivery(self, delivery: Delivery) -> Any:

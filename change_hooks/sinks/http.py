@@ -12,14 +12,25 @@ from zope.interface import implementer
 
 from change_hooks.core.address import server_url
 from change_hooks.core.change import Change
+from change_hooks.core.options import flag, seconds
 from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.core.verification import as_secrets, sign_standard_webhook
 from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, ask
 from change_hooks.interfaces import OUTPUT_KEPT, IAlarmSink, IChangeSink, SinkBusy, SinkError
-from change_hooks.sinks.messages import Message, alarm_message, check_format, event_headers, message_of
+from change_hooks.sinks.base import read_option
+from change_hooks.sinks.messages import (
+    FORMATS,
+    Message,
+    alarm_message,
+    event_headers,
+    known_format,
+    message_of,
+)
 
 #: How much of an answer is read, in bytes. The status says all that matters.
 ANSWER_READ = 64 * 1024
+#: For each request, in seconds.
+TIME_LIMIT = 30.0
 #: Statuses that speak of the moment, not of what was sent: Request Timeout, Too Early, Too Many Requests.
 #: Source: RFC 9110, section 15.5.9; RFC 8470, section 5.2; RFC 6585, section 4.
 NOT_NOW = frozenset({408, 425, 429})
@@ -35,13 +46,16 @@ class Poster:
     :param verify: check the server's certificate.
     :param http: a treq ``HTTPClient``; made when it is needed by default.
     :param clock: the reactor by default.
+    :raises TypeError: an option is of another type; None is the default of each.
     :raises ValueError: *url* is not such an address.
     """
 
-    def __init__(self, url: str, *, time_limit: float, verify: bool, http: Any, clock: Any) -> None:
+    def __init__(
+        self, url: str, *, time_limit: float | None, verify: bool | None, http: Any, clock: Any
+    ) -> None:
         self._url = server_url(url, "http", "https")
-        self._time_limit = time_limit
-        self._verify = verify
+        self._time_limit = read_option("time_limit", time_limit, seconds, default=TIME_LIMIT)
+        self._verify = read_option("verify", verify, flag, default=True)
         self._http = http
         self._clock = clock
 
@@ -108,7 +122,8 @@ class Http:
     :param name: what the journal calls this sink.
     :param time_limit: for each request, in seconds.
     :param verify: check the server's certificate.
-    :raises ValueError: *url* or *format* is not such a one.
+    :raises TypeError: an option is of another type; None is the default of each.
+    :raises ValueError: *url*, *secret* or *format* is not such a one.
 
     Source: Standard Webhooks; CloudEvents 1.0.2, HTTP binding.
     """
@@ -121,17 +136,17 @@ class Http:
         url: str,
         *,
         secret: str | bytes | None = None,
-        format: str = "change",
+        format: str | None = "change",
         name: str = "http",
-        time_limit: float = 30.0,
-        verify: bool = True,
+        time_limit: float | None = TIME_LIMIT,
+        verify: bool | None = True,
         http: Any = None,
         clock: Any = None,
     ) -> None:
         self._poster = Poster(url, time_limit=time_limit, verify=verify, http=http, clock=clock)
         self.name = name
-        self._secrets = [] if secret is None else as_secrets(secret)
-        self._format = check_format(format)
+        self._secrets: list[bytes] = read_option("secret", secret, as_secrets, default=[])
+        self._format = read_option("format", format, known_format, default=FORMATS[0])
 
     def add_change(self, change: Change, key: Any) -> Any:
         """See :meth:`change_hooks.interfaces.IChangeSink.add_change`."""

@@ -5,7 +5,6 @@ Source: CloudEvents 1.0.2; its JSON format, HTTP binding and AMQP binding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -109,14 +108,11 @@ def _moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")
 
 
-def check_format(value: str, formats: Sequence[str] = FORMATS) -> str:
-    """Take one of *formats*.
-
-    :raises ValueError: it is another one.
-    """
-    if value not in formats:
-        raise ValueError(f"format must be one of {', '.join(map(repr, formats))}")
-    return value
+def known_format(value: object) -> str:
+    """Take one of :data:`FORMATS`."""
+    if value not in FORMATS:
+        raise ValueError(f"must be one of {', '.join(map(repr, FORMATS))}")
+    return str(value)
 
 
 def event_headers(message: Message) -> dict[str, str]:
@@ -139,9 +135,9 @@ __all__ = [
     "FORMATS",
     "Message",
     "alarm_message",
-    "check_format",
     "event_headers",
     "event_properties",
     "fields_of",
+    "known_format",
     "message_of",
 ]

@@ -75,12 +75,22 @@ def test_a_sink_of_deliveries_gets_them_whole() -> None:
         ({"attempts": 1.5}, "'attempts' must be a positive whole number"),
         ({"attempts": True}, "'attempts' must be a positive whole number"),
         ({"time_limit": 0}, "'time_limit' must be a positive number of seconds"),
+        ({"time_limit": float("inf")}, "'time_limit' must be a positive number of seconds"),
+        ({"time_limit": "600"}, "'time_limit' must be a positive number of seconds"),
         ({"concurrency": 0}, "'concurrency' must be a positive whole number"),
     ],
 )
 def test_what_is_wrong_is_said(written: dict[str, Any], problem: str) -> None:
     (found,) = problems(written)
     assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("attempts", "3"), ("time_limit", "600"), ("time_limit", 0), ("concurrency", True)]
+)
+def test_what_a_sink_says_of_itself_is_checked_too(option: str, value: Any) -> None:
+    (found,) = problems({}, SimpleNamespace(**{option: value}))
+    assert found.startswith(f"{option!r} must be a positive")
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

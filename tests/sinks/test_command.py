@@ -146,6 +146,16 @@ def test_a_program_that_cannot_be_started_is_a_failure_and_the_next_one_runs() -
     assert len(programs.clock.getDelayedCalls()) == 1
 
 
+def test_whatever_keeps_a_program_from_starting_is_a_failure_and_takes_no_place() -> None:
+    def breaks(argv: Any, **more: Any) -> Any:
+        raise ValueError("embedded null byte")
+
+    command = Command(["build"], concurrency=1, reactor=Clock(), start=breaks)
+    for _ in range(2):
+        with pytest.raises(SinkError, match="cannot run 'build': ValueError: embedded null byte"):
+            result_of(command.add_change(Change(), None))
+
+
 def test_only_so_many_run_at_once() -> None:
     programs = Programs(concurrency=2)
     for index in range(3):
