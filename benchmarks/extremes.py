@@ -101,7 +101,7 @@ for first in range(0, count, 500):
     received = Delivery(b"POST", b"/", Headers(), b"", id=str(first), dialect="base")
     journal.append(received, changes, ("sink",))
     journal.writer.run_group()
-journal.writer._store.close()
+journal.writer.store.close()
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20

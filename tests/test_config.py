@@ -8,6 +8,7 @@ from inspect import signature
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -425,11 +426,12 @@ def test_what_a_sink_gets_stands_beside_its_own_options(tmp_path: Path) -> None:
         "show": {"sink": print, "time_limit": 5, "only": {"branches": ["main"]}},
         "forward": {"sink": "forward", "url": "https://ci.example/"},
     }
-    read = read_www({"change_hook_sinks": sinks, "change_hook_attempts": 7}, base=tmp_path).sinks
+    with patch("change_hooks.sinks.http.Poster") as poster:
+        read = read_www({"change_hook_sinks": sinks, "change_hook_attempts": 7}, base=tmp_path).sinks
     assert (read["run"].per, read["run"].concurrency, read["run"].attempts) == ("change", 2, 3)
-    assert (read["run"].sink.concurrency, read["run"].sink._cwd) == (2, str(tmp_path / "site"))
+    assert (read["run"].sink.concurrency, read["run"].sink.cwd) == (2, str(tmp_path / "site"))
     # A sink that keeps the time itself is given the limit, and nobody else cuts it short.
-    assert (read["slow"].time_limit, read["slow"].sink._poster._time_limit) == (None, 120)
+    assert (read["slow"].time_limit, poster.call_args_list[0].kwargs["time_limit"]) == (None, 120)
     assert (read["slow"].attempts, read["show"].attempts) == (5, 7)
     assert (read["show"].time_limit, len(read["show"].only)) == (5, 1)
     assert read["forward"].per == "delivery"

@@ -11,8 +11,8 @@ import pytest
 from change_hooks import Change
 from change_hooks.observer import NOBODY, Observer, Observers
 from tests.conftest import result_of
+from tests.support.hosted import BASE, Hosted
 from tests.support.watching import Watching
-from tests.test_service import BASE, Rig
 
 CALLS: list[tuple[Callable[[Observer], None], tuple[Any, ...]]] = [
     (
@@ -47,12 +47,12 @@ def test_one_that_breaks_does_not_keep_it_from_the_others(
 
 
 def test_a_service_tells_of_answers_attempts_and_commits(tmp_path: Path, changes: list[Change]) -> None:
-    rig = Rig(BASE, tmp_path, sink=changes.append)
+    hosted = Hosted(BASE, tmp_path, sink=changes.append)
     watching = Watching()
-    rig.service.observe(watching)
-    rig.start()
-    rig.post(data={"revision": "1"})
-    rig.post(data={})
+    hosted.service.observe(watching)
+    hosted.start()
+    hosted.post(data={"revision": "1"})
+    hosted.post(data={})
     assert watching.of("answered") == [("base", "", "accepted", 1), ("base", "", "refused", 0)]
     assert watching.of("attempt") == [("sink", "taken", "")]
     assert watching.of("committed")
@@ -62,11 +62,11 @@ def test_a_service_tells_of_answers_attempts_and_commits(tmp_path: Path, changes
 def test_a_service_tells_that_its_journal_cannot_be_written(
     tmp_path: Path, changes: list[Change], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig = Rig(BASE, tmp_path, sink=changes.append)
+    hosted = Hosted(BASE, tmp_path, sink=changes.append)
     watching = Watching()
-    rig.service.observe(watching)
-    rig.start()
-    store = rig.journal.writer._store
+    hosted.service.observe(watching)
+    hosted.start()
+    store = hosted.journal.writer.store
 
     def full(operations: Any) -> Any:
         raise OSError("disk full")
@@ -74,33 +74,33 @@ def test_a_service_tells_that_its_journal_cannot_be_written(
     with monkeypatch.context() as patch:
         patch.setattr(store, "transact", full)
         watching.seen.clear()
-        assert rig.post(data={"revision": "1"}).status == 503
+        assert hosted.post(data={"revision": "1"}).status == 503
     assert watching.seen[:2] == [("unavailable",), ("answered", "base", "", "unavailable", 0)]
-    written = rig.journal.remember("x", b"y")
-    rig.run()
+    written = hosted.journal.remember("x", b"y")
+    hosted.run()
     result_of(written)
     assert watching.seen[-1] == ("committed",)
 
 
 def test_a_reconfiguration_goes_on_telling(tmp_path: Path, changes: list[Change]) -> None:
-    rig = Rig(BASE, tmp_path, sink=changes.append)
+    hosted = Hosted(BASE, tmp_path, sink=changes.append)
     watching = Watching()
-    rig.service.observe(watching)
-    rig.start()
-    rig.service.reconfigure({"change_hook_dialects": {"other": {"dialect": "base"}}})
-    rig.post("/other", data={"revision": "1"})
+    hosted.service.observe(watching)
+    hosted.start()
+    hosted.service.reconfigure({"change_hook_dialects": {"other": {"dialect": "base"}}})
+    hosted.post("/other", data={"revision": "1"})
     assert watching.of("answered") == [("other", "", "accepted", 1)]
 
 
 def test_an_operation_at_fault_is_not_the_journals(tmp_path: Path, changes: list[Change]) -> None:
-    rig = Rig(BASE, tmp_path, sink=changes.append)
+    hosted = Hosted(BASE, tmp_path, sink=changes.append)
     watching = Watching()
-    rig.service.observe(watching)
-    rig.start()
+    hosted.service.observe(watching)
+    hosted.start()
     watching.seen.clear()
-    bad = rig.journal.writer.submit(lambda session: 1 / 0)
-    rig.journal.remember("x", b"y")
-    rig.run()
+    bad = hosted.journal.writer.submit(lambda session: 1 / 0)
+    hosted.journal.remember("x", b"y")
+    hosted.run()
     with pytest.raises(ZeroDivisionError):
         result_of(bad)
     assert watching.seen == [("committed",)]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs
 from zope.interface import implementer
 
@@ -26,68 +25,25 @@ from change_hooks.durable import GRACE
 from change_hooks.service import sink_name
 from change_hooks.standalone import Settings, StandaloneService, standalone_settings
 from tests.conftest import Client, has_fired, result_of
+from tests.support.hosted import BASE, Hosted, Reactor
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-BASE = {"change_hook_dialects": {"base": True}}
-
-
-class Reactor(MemoryReactorClock):
-    """A reactor in memory that runs what a thread asks for when it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stopped = False
-
-    def callFromThread(self, function: Any, *arguments: Any) -> None:  # type: ignore[override]
-        function(*arguments)
-
-    def stop(self) -> None:
-        self.stopped = True
 
 
 DUPLICATE = "duplicate of 7, which was accepted before; 'change-hooks replay' processes it again"
 
 
-class Rig:
-    """A service whose journal's writer is run by the test."""
-
-    def __init__(self, www: Any, folder: Path, **more: Any) -> None:
-        self.reactor = Reactor()
-        self.service = ChangeHookService(www, clock=self.reactor, base=folder, **more)
-        self.client = Client(self.service.resource)
-        self.journal: Any = self.service.journal
-        if self.journal is not None:
-            self.journal.writer.start = lambda: None
-
-    def run(self) -> None:
-        writer = self.journal.writer
-        self.reactor.advance(0)
-        while not writer._queue.empty():
-            writer.run_group()
-            self.reactor.advance(0)
-
-    def start(self) -> None:
-        self.service.startService()
-        self.run()
-
-    def post(self, path: str = "/base", **arguments: Any) -> Any:
-        started = self.client.start("POST", path, **arguments)
-        self.client.flush()
-        self.run()
-        return self.client.finish(started)
-
-
 def test_a_change_is_kept_before_the_answer_and_handed_to_the_sink(
     tmp_path: Path, changes: list[Change]
 ) -> None:
-    rig = Rig(BASE, tmp_path, sink=changes.append)
-    rig.start()
-    started = rig.client.start("POST", "/base", data={"revision": "1"})
-    rig.client.flush()
+    hosted = Hosted(BASE, tmp_path, sink=changes.append)
+    hosted.start()
+    started = hosted.client.start("POST", "/base", data={"revision": "1"})
+    hosted.client.flush()
     assert not has_fired(started)
     assert changes == []
-    rig.run()
-    assert rig.client.finish(started).text == "1 change found\n"
+    hosted.run()
+    assert hosted.client.finish(started).text == "1 change found\n"
     assert [change.revision for change in changes] == ["1"]
     assert (tmp_path / "change-hooks.sqlite").exists()
 
@@ -100,22 +56,22 @@ def test_a_delivery_that_comes_again_is_a_duplicate(tmp_path: Path, changes: lis
         def delivery_id(self, delivery: Any) -> str | None:
             return delivery.header("X-Id")
 
-    rig = Rig({"change_hook_dialects": {"x": {"custom_class": Custom}}}, tmp_path, sink=changes.append)
-    rig.start()
-    assert rig.post("/x", headers={"X-Id": "7"}).text == "1 change found\n"
-    reply = rig.post("/x", headers={"X-Id": "7", "Accept": "application/json"})
+    hosted = Hosted({"change_hook_dialects": {"x": {"custom_class": Custom}}}, tmp_path, sink=changes.append)
+    hosted.start()
+    assert hosted.post("/x", headers={"X-Id": "7"}).text == "1 change found\n"
+    reply = hosted.post("/x", headers={"X-Id": "7", "Accept": "application/json"})
     assert (reply.status, reply.json) == (202, {"changes": 0, "message": DUPLICATE, "delivery": "7"})
-    assert rig.post("/x", headers={"X-Id": "8"}).text == "1 change found\n"
-    assert rig.post("/x").text == "1 change found\n"
+    assert hosted.post("/x", headers={"X-Id": "8"}).text == "1 change found\n"
+    assert hosted.post("/x").text == "1 change found\n"
     assert len(changes) == 3
 
 
 def test_nothing_refused_is_kept(tmp_path: Path) -> None:
-    rig = Rig({"change_hook_dialects": {"base": {"secret": "s"}}}, tmp_path)
-    rig.start()
+    hosted = Hosted({"change_hook_dialects": {"base": {"secret": "s"}}}, tmp_path)
+    hosted.start()
     size = (tmp_path / "change-hooks.sqlite").stat().st_size
     assert (
-        rig.post(
+        hosted.post(
             data=b"revision=1", headers={**FORM, "X-Hub-Signature-256": sign_hmac(b"revision=1", b"x")}
         ).status
         == 403
@@ -125,18 +81,18 @@ def test_nothing_refused_is_kept(tmp_path: Path) -> None:
 
 
 def test_until_it_is_started_it_answers_503(tmp_path: Path) -> None:
-    rig = Rig(BASE, tmp_path)
-    reply = rig.client.post("/base", data={"revision": "1"})
+    hosted = Hosted(BASE, tmp_path)
+    reply = hosted.client.post("/base", data={"revision": "1"})
     assert (reply.status, reply.header("retry-after")) == (503, "30")
     assert "not started" in reply.text
 
 
 def test_a_journal_that_cannot_be_written_is_503(tmp_path: Path) -> None:
-    rig = Rig({**BASE, "change_hook_journal": "sqlite:///missing/x.sqlite"}, tmp_path)
-    rig.start()
-    assert rig.post(data={"revision": "1"}).status == 503
+    hosted = Hosted({**BASE, "change_hook_journal": "sqlite:///missing/x.sqlite"}, tmp_path)
+    hosted.start()
+    assert hosted.post(data={"revision": "1"}).status == 503
     (tmp_path / "missing").mkdir()
-    assert rig.post(data={"revision": "1"}).status == 202
+    assert hosted.post(data={"revision": "1"}).status == 202
 
 
 def test_a_shutdown_answers_what_is_in_flight_and_refuses_what_is_new(tmp_path: Path) -> None:
@@ -146,37 +102,37 @@ def test_a_shutdown_answers_what_is_in_flight_and_refuses_what_is_new(tmp_path: 
         def getChanges(self, request: Any) -> Any:
             return waiting
 
-    rig = Rig({"change_hook_dialects": {"base": True, "slow": {"custom_class": Slow}}}, tmp_path)
-    rig.start()
-    started = rig.client.start("POST", "/slow")
-    rig.client.flush()
-    stopped = rig.service.stopService()
-    refused = rig.client.post("/base", data={"revision": "1"})
+    hosted = Hosted({"change_hook_dialects": {"base": True, "slow": {"custom_class": Slow}}}, tmp_path)
+    hosted.start()
+    started = hosted.client.start("POST", "/slow")
+    hosted.client.flush()
+    stopped = hosted.service.stopService()
+    refused = hosted.client.post("/base", data={"revision": "1"})
     assert (refused.status, refused.header("retry-after")) == (503, "30")
     assert "shutting down" in refused.text
     assert not has_fired(stopped)
     waiting.callback(([{}], None))
-    rig.run()
-    assert rig.client.finish(started).status == 202
-    rig.run()
+    hosted.run()
+    assert hosted.client.finish(started).status == 202
+    hosted.run()
     assert has_fired(stopped)
 
 
 def test_without_a_journal_the_sink_is_called_before_the_answer(
     tmp_path: Path, changes: list[Change]
 ) -> None:
-    rig = Rig({**BASE, "change_hook_journal": None}, tmp_path, sink=changes.append)
-    assert rig.client.post("/base", data={"revision": "1"}).status == 202
+    hosted = Hosted({**BASE, "change_hook_journal": None}, tmp_path, sink=changes.append)
+    assert hosted.client.post("/base", data={"revision": "1"}).status == 202
     assert len(changes) == 1
-    rig.service.startService()
-    assert has_fired(rig.service.stopService())
+    hosted.service.startService()
+    assert has_fired(hosted.service.stopService())
     assert list(tmp_path.iterdir()) == []
-    assert rig.client.post("/base", data={"revision": "1"}).status == 503
+    assert hosted.client.post("/base", data={"revision": "1"}).status == 503
 
 
 def test_without_a_journal_there_must_be_a_sink(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="sink"):
-        Rig({**BASE, "change_hook_journal": None}, tmp_path)
+        Hosted({**BASE, "change_hook_journal": None}, tmp_path)
 
 
 def test_a_handler_gets_what_surrounds_it(tmp_path: Path) -> None:
@@ -188,16 +144,16 @@ def test_a_handler_gets_what_surrounds_it(tmp_path: Path) -> None:
             seen.append((context.name, self.master, context.pollers, context.http, context.clock))
             return [], None
 
-    rig = Rig(
+    hosted = Hosted(
         {"change_hook_dialects": {"x": {"custom_class": Curious}}},
         tmp_path,
         master="m",
         pollers=["p"],
         http="h",
     )
-    rig.start()
-    rig.post("/x")
-    assert seen == [("x", "m", ["p"], "h", rig.reactor)]
+    hosted.start()
+    hosted.post("/x")
+    assert seen == [("x", "m", ["p"], "h", hosted.reactor)]
 
 
 def test_sinks_have_names() -> None:
@@ -232,20 +188,20 @@ def signed(secret: str) -> dict[str, Any]:
 
 
 def test_a_reconfiguration_swaps_secrets_and_dialects_at_once(tmp_path: Path, changes: list[Change]) -> None:
-    rig = Rig({"change_hook_dialects": {"base": {"secret": "old"}}}, tmp_path, sink=changes.append)
-    rig.start()
-    mounted = rig.service.resource
-    assert rig.post(**signed("old")).status == 202
-    rig.service.reconfigure(
+    hosted = Hosted({"change_hook_dialects": {"base": {"secret": "old"}}}, tmp_path, sink=changes.append)
+    hosted.start()
+    mounted = hosted.service.resource
+    assert hosted.post(**signed("old")).status == 202
+    hosted.service.reconfigure(
         {"change_hook_dialects": {"base": {"secret": "new"}, "more": {"dialect": "base"}}}
     )
-    assert rig.service.resource is mounted
-    assert rig.post(**signed("old")).status == 403
-    assert rig.post(**signed("new")).status == 202
-    assert rig.post("/more", data={"revision": "1"}).status == 202
-    assert rig.post("", **signed("new")).status == 202
-    rig.service.reconfigure({"change_hook_dialects": {}})
-    assert rig.post(**signed("new")).status == 404
+    assert hosted.service.resource is mounted
+    assert hosted.post(**signed("old")).status == 403
+    assert hosted.post(**signed("new")).status == 202
+    assert hosted.post("/more", data={"revision": "1"}).status == 202
+    assert hosted.post("", **signed("new")).status == 202
+    hosted.service.reconfigure({"change_hook_dialects": {}})
+    assert hosted.post(**signed("new")).status == 404
     assert len(changes) == 4
 
 
@@ -256,20 +212,20 @@ def users(password: str) -> Any:
 
 
 def test_a_reconfiguration_swaps_authentication_at_once(tmp_path: Path) -> None:
-    rig = Rig(BASE, tmp_path)
-    rig.start()
+    hosted = Hosted(BASE, tmp_path)
+    hosted.start()
 
     def status(password: str | None = None) -> int:
         auth = None if password is None else ("user", password)
-        code: int = rig.post(data={"revision": "1"}, auth=auth).status
+        code: int = hosted.post(data={"revision": "1"}, auth=auth).status
         return code
 
     assert status() == 202
-    rig.service.reconfigure({**BASE, "change_hook_auth": [users("old")]})
+    hosted.service.reconfigure({**BASE, "change_hook_auth": [users("old")]})
     assert (status(), status("old")) == (401, 202)
-    rig.service.reconfigure({**BASE, "change_hook_auth": [users("new")]})
+    hosted.service.reconfigure({**BASE, "change_hook_auth": [users("new")]})
     assert (status("old"), status("new")) == (401, 202)
-    rig.service.reconfigure(BASE)
+    hosted.service.reconfigure(BASE)
     assert status() == 202
 
 
@@ -288,13 +244,13 @@ def test_who_has_just_passed_the_old_password_is_not_let_in(tmp_path: Path, chan
             asked.append(Deferred())
             return asked[-1]
 
-    rig = Rig({**BASE, "change_hook_auth": [Slow()]}, tmp_path, sink=changes.append)
-    rig.start()
-    started = rig.client.start("POST", "/base", data={"revision": "1"}, auth=("user", "old"))
-    rig.client.flush()
-    rig.service.reconfigure({**BASE, "change_hook_auth": [users("new")]})
+    hosted = Hosted({**BASE, "change_hook_auth": [Slow()]}, tmp_path, sink=changes.append)
+    hosted.start()
+    started = hosted.client.start("POST", "/base", data={"revision": "1"}, auth=("user", "old"))
+    hosted.client.flush()
+    hosted.service.reconfigure({**BASE, "change_hook_auth": [users("new")]})
     asked[0].callback(b"user")
-    reply = rig.client.finish(started)
+    reply = hosted.client.finish(started)
     assert (reply.status, reply.header("retry-after")) == (503, "1")
     assert changes == []
 
@@ -308,30 +264,30 @@ def test_deliveries_in_flight_are_finished_under_the_old_configuration(
         def getChanges(self, request: Any) -> Any:
             return waiting
 
-    rig = Rig({"change_hook_dialects": {"slow": {"custom_class": Slow}}}, tmp_path, sink=changes.append)
-    rig.start()
-    started = rig.client.start("POST", "/slow")
-    rig.client.flush()
-    rig.service.reconfigure(BASE)
+    hosted = Hosted({"change_hook_dialects": {"slow": {"custom_class": Slow}}}, tmp_path, sink=changes.append)
+    hosted.start()
+    started = hosted.client.start("POST", "/slow")
+    hosted.client.flush()
+    hosted.service.reconfigure(BASE)
     waiting.callback(([{}], None))
-    rig.run()
-    assert rig.client.finish(started).status == 202
+    hosted.run()
+    assert hosted.client.finish(started).status == 202
     assert len(changes) == 1
 
 
 def test_a_wrong_configuration_leaves_the_old_one_in_force(tmp_path: Path) -> None:
-    rig = Rig({"change_hook_dialects": {"base": {"secret": "old"}}}, tmp_path)
-    rig.start()
+    hosted = Hosted({"change_hook_dialects": {"base": {"secret": "old"}}}, tmp_path)
+    hosted.start()
     with pytest.raises(ConfigurationError):
-        rig.service.reconfigure({"change_hook_dialects": {"base": {"secret": 5}}})
-    assert rig.post(**signed("old")).status == 202
+        hosted.service.reconfigure({"change_hook_dialects": {"base": {"secret": 5}}})
+    assert hosted.post(**signed("old")).status == 202
 
 
 def test_another_journal_takes_a_restart(tmp_path: Path) -> None:
-    rig = Rig(BASE, tmp_path)
-    rig.start()
-    rig.service.reconfigure({**BASE, "change_hook_journal": "sqlite:///other.sqlite"})
-    assert rig.post(data={"revision": "1"}).status == 202
+    hosted = Hosted(BASE, tmp_path)
+    hosted.start()
+    hosted.service.reconfigure({**BASE, "change_hook_journal": "sqlite:///other.sqlite"})
+    assert hosted.post(data={"revision": "1"}).status == 202
     assert not (tmp_path / "other.sqlite").exists()
 
 
@@ -342,32 +298,32 @@ ADMIN = {**BASE, "change_hook_admin": {"port": 8011}}
 
 
 def test_the_page_for_operators_has_a_port_of_its_own_until_the_end(tmp_path: Path) -> None:
-    rig = Rig(ADMIN, tmp_path)
-    rig.start()
-    ((number, site, _, interface),) = rig.reactor.tcpServers
+    hosted = Hosted(ADMIN, tmp_path)
+    hosted.start()
+    ((number, site, _, interface),) = hosted.reactor.tcpServers
     assert (number, interface) == (8011, "127.0.0.1")
-    assert site.resource is rig.service.admin
-    ended = rig.service.stopService()
-    rig.run()
+    assert site.resource is hosted.service.admin
+    ended = hosted.service.stopService()
+    hosted.run()
     assert has_fired(ended)
 
 
 def test_without_a_port_nothing_is_opened(tmp_path: Path) -> None:
-    rig = Rig({**BASE, "change_hook_admin": {}}, tmp_path)
-    rig.start()
-    assert rig.reactor.tcpServers == []
+    hosted = Hosted({**BASE, "change_hook_admin": {}}, tmp_path)
+    hosted.start()
+    assert hosted.reactor.tcpServers == []
 
 
 def test_who_may_see_it_changes_at_once_and_the_port_with_a_restart(tmp_path: Path) -> None:
     checker = InMemoryUsernamePasswordDatabaseDontUse(ann=b"secret")
     public = {"port": "tcp:8011", "auth": [checker]}
-    rig = Rig({**BASE, "change_hook_admin": public}, tmp_path)
-    rig.service.reconfigure({**BASE, "change_hook_admin": {**public, "payloads": False}})
-    assert not rig.service.admin.settings.payloads
+    hosted = Hosted({**BASE, "change_hook_admin": public}, tmp_path)
+    hosted.service.reconfigure({**BASE, "change_hook_admin": {**public, "payloads": False}})
+    assert not hosted.service.admin.settings.payloads
     # The port that everybody reaches is open still, so it does not lose its password.
     for admin in (None, {"port": 8011}, {}):
-        rig.service.reconfigure({**BASE, "change_hook_admin": admin})
-        assert rig.service.admin.settings.auth == (checker,)
+        hosted.service.reconfigure({**BASE, "change_hook_admin": admin})
+        assert hosted.service.admin.settings.auth == (checker,)
 
 
 def test_a_plain_resource_has_no_page() -> None:
@@ -424,8 +380,9 @@ def standalone(path: Path) -> tuple[StandaloneService, Reactor, Client]:
 
     def at_once(operation: Any) -> Any:
         deferred = submit(operation)
-        journal.writer._pass_on()
-        journal.writer.run_group()
+        for _ in range(2):
+            reactor.advance(0)
+        journal.writer.run_submitted()
         return deferred
 
     journal.writer.submit = at_once
@@ -485,25 +442,25 @@ def test_a_journal_that_cannot_be_opened_is_found_before_the_first_delivery(tmp_
 
 def test_sinks_of_the_configuration(tmp_path: Path, changes: list[Change]) -> None:
     kept: list[Change] = []
-    rig = Rig({**BASE, "change_hook_sinks": {"a": kept.append}}, tmp_path, sink=changes.append)
-    rig.start()
-    reply = rig.client.start("POST", "/base", data={"revision": "1"})
-    rig.client.flush()
-    rig.run()
-    assert rig.client.finish(reply).status == 202
-    rig.run()
+    hosted = Hosted({**BASE, "change_hook_sinks": {"a": kept.append}}, tmp_path, sink=changes.append)
+    hosted.start()
+    reply = hosted.client.start("POST", "/base", data={"revision": "1"})
+    hosted.client.flush()
+    hosted.run()
+    assert hosted.client.finish(reply).status == 202
+    hosted.run()
     assert (len(kept), len(changes)) == (1, 1)
-    rig.service.reconfigure(BASE)
+    hosted.service.reconfigure(BASE)
 
 
 def test_without_a_journal_there_is_exactly_one_sink(tmp_path: Path, changes: list[Change]) -> None:
     www = {**BASE, "change_hook_journal": None, "change_hook_sinks": {"a": changes.append}}
-    rig = Rig(www, tmp_path)
-    rig.service.startService()
-    assert rig.client.post("/base", data={"revision": "1"}).status == 202
+    hosted = Hosted(www, tmp_path)
+    hosted.service.startService()
+    assert hosted.client.post("/base", data={"revision": "1"}).status == 202
     assert len(changes) == 1
     with pytest.raises(ConfigurationError, match="exactly one sink"):
-        Rig(www, tmp_path, sink=changes.append)
+        Hosted(www, tmp_path, sink=changes.append)
     with pytest.raises(ConfigurationError, match="change_hook_sinks is for"):
         make_resource(www, sink=changes.append)
 
@@ -535,95 +492,95 @@ class Closing:
 
 def test_a_sink_is_closed_when_the_service_stops(tmp_path: Path) -> None:
     sink = Closing()
-    rig = Rig(BASE, tmp_path, sink=sink)
-    rig.start()
-    stopped = rig.service.stopService()
-    rig.run()
+    hosted = Hosted(BASE, tmp_path, sink=sink)
+    hosted.start()
+    stopped = hosted.service.stopService()
+    hosted.run()
     assert sink.closed == 1
     assert has_fired(stopped)
 
 
 def test_a_hand_over_has_some_seconds_before_its_sink_is_closed(tmp_path: Path) -> None:
     sink = Closing()
-    rig = Rig(BASE, tmp_path, sink=sink)
-    rig.start()
-    assert rig.post(data={"revision": "1"}).status == 202
-    rig.run()
+    hosted = Hosted(BASE, tmp_path, sink=sink)
+    hosted.start()
+    assert hosted.post(data={"revision": "1"}).status == 202
+    hosted.run()
     assert len(sink.waiting) == 1
-    stopped = rig.service.stopService()
-    rig.reactor.advance(GRACE - 0.1)
+    stopped = hosted.service.stopService()
+    hosted.reactor.advance(GRACE - 0.1)
     assert sink.closed == 0
-    rig.reactor.advance(0.1)
+    hosted.reactor.advance(0.1)
     assert sink.closed == 1
-    rig.run()
-    rig.run()
+    hosted.run()
+    hosted.run()
     assert has_fired(stopped)
 
 
 def test_a_sink_that_cannot_be_closed_stops_no_other(tmp_path: Path) -> None:
     broken, whole = Closing(), Closing()
     broken.error = RuntimeError("broken")
-    rig = Rig({**BASE, "change_hook_sinks": {"a": broken, "b": whole}}, tmp_path)
-    rig.start()
-    stopped = rig.service.stopService()
-    rig.run()
+    hosted = Hosted({**BASE, "change_hook_sinks": {"a": broken, "b": whole}}, tmp_path)
+    hosted.start()
+    stopped = hosted.service.stopService()
+    hosted.run()
     assert (broken.closed, whole.closed) == (1, 1)
     assert has_fired(stopped)
 
 
 def test_a_sink_is_closed_without_a_journal_too(tmp_path: Path) -> None:
     sink = Closing()
-    rig = Rig({**BASE, "change_hook_journal": None}, tmp_path, sink=sink)
-    rig.service.startService()
-    assert has_fired(rig.service.stopService())
+    hosted = Hosted({**BASE, "change_hook_journal": None}, tmp_path, sink=sink)
+    hosted.service.startService()
+    assert has_fired(hosted.service.stopService())
     assert sink.closed == 1
 
 
 def test_a_sink_that_hangs_does_not_keep_the_service_from_stopping(tmp_path: Path) -> None:
-    rig = Rig(BASE, tmp_path, sink=lambda change: Deferred())
-    rig.start()
-    assert rig.post(data={"revision": "1"}).status == 202
-    rig.run()
-    stopped = rig.service.stopService()
-    rig.reactor.advance(GRACE)
-    rig.run()
-    rig.run()
+    hosted = Hosted(BASE, tmp_path, sink=lambda change: Deferred())
+    hosted.start()
+    assert hosted.post(data={"revision": "1"}).status == 202
+    hosted.run()
+    stopped = hosted.service.stopService()
+    hosted.reactor.advance(GRACE)
+    hosted.run()
+    hosted.run()
     assert has_fired(stopped)
 
 
 def test_a_sink_that_hangs_does_not_keep_it_from_stopping_without_a_journal(tmp_path: Path) -> None:
-    rig = Rig({**BASE, "change_hook_journal": None}, tmp_path, sink=lambda change: Deferred())
-    rig.service.startService()
-    rig.client.start("POST", "/base", data={"revision": "1"})
-    rig.client.flush()
-    stopped = rig.service.stopService()
-    rig.reactor.advance(GRACE - 0.1)
+    hosted = Hosted({**BASE, "change_hook_journal": None}, tmp_path, sink=lambda change: Deferred())
+    hosted.service.startService()
+    hosted.client.start("POST", "/base", data={"revision": "1"})
+    hosted.client.flush()
+    stopped = hosted.service.stopService()
+    hosted.reactor.advance(GRACE - 0.1)
     assert not has_fired(stopped)
-    rig.reactor.advance(0.1)
+    hosted.reactor.advance(0.1)
     assert has_fired(stopped)
 
 
 def test_a_service_that_is_stopped_while_its_journal_opens_does_not_start(tmp_path: Path) -> None:
-    rig = Rig(BASE, tmp_path, sink=lambda change: None)
+    hosted = Hosted(BASE, tmp_path, sink=lambda change: None)
     opened: Deferred[None] = Deferred()
-    rig.journal.open = lambda: opened
-    rig.service.startService()
-    stopped = rig.service.stopService()
+    hosted.journal.open = lambda: opened
+    hosted.service.startService()
+    stopped = hosted.service.stopService()
     opened.errback(Unavailable("not there"))
-    rig.run()
+    hosted.run()
     assert has_fired(stopped)
-    assert rig.reactor.getDelayedCalls() == []
+    assert hosted.reactor.getDelayedCalls() == []
 
 
 def test_a_second_service_on_a_journal_needs_a_name(tmp_path: Path) -> None:
-    first = Rig(BASE, tmp_path)
+    first = Hosted(BASE, tmp_path)
     with pytest.raises(ConfigurationError, match="give this one a name of its own"):
-        Rig(BASE, tmp_path)
-    Rig(BASE, tmp_path, name="second")
+        Hosted(BASE, tmp_path)
+    Hosted(BASE, tmp_path, name="second")
     first.start()
     first.service.stopService()
     first.run()
-    again = Rig(BASE, tmp_path)
+    again = Hosted(BASE, tmp_path)
     with pytest.raises(ConfigurationError, match="give this one a name of its own"):
         first.service.startService()
     assert again.journal is not None
@@ -639,20 +596,20 @@ def test_services_that_share_a_journal_keep_to_what_came_to_them(tmp_path: Path)
 
     www = {"change_hook_dialects": {"x": {"custom_class": Named}}}
     kept: dict[str, list[Change]] = {"": [], "second": []}
-    rigs = {name: Rig(www, tmp_path, sink=kept[name].append, name=name) for name in kept}
-    for rig in rigs.values():
-        rig.start()
-    for name, rig in rigs.items():
-        assert rig.post("/x", data={"revision": f"of {name}"}).text == "1 change found\n"
+    both = {name: Hosted(www, tmp_path, sink=kept[name].append, name=name) for name in kept}
+    for hosted in both.values():
+        hosted.start()
+    for name, hosted in both.items():
+        assert hosted.post("/x", data={"revision": f"of {name}"}).text == "1 change found\n"
     for _ in range(3):
-        for rig in rigs.values():
-            rig.reactor.advance(60)
-            rig.run()
+        for hosted in both.values():
+            hosted.reactor.advance(60)
+            hosted.run()
     assert {name: [change.revision for change in changes] for name, changes in kept.items()} == {
         "": ["of "],
         "second": ["of second"],
     }
-    assert rigs["second"].post("/x", data={"revision": "again"}).text.startswith("duplicate of the-same,")
+    assert both["second"].post("/x", data={"revision": "again"}).text.startswith("duplicate of the-same,")
 
 
 def test_a_service_finishes_only_what_was_postponed_by_its_own(tmp_path: Path) -> None:
@@ -665,7 +622,7 @@ def test_a_service_finishes_only_what_was_postponed_by_its_own(tmp_path: Path) -
             return [{"revision": "1"}], None
 
     slow = {"change_hook_dialects": {"x": {"custom_class": Slow}}, "change_hook_answer_within": 1}
-    first = Rig(slow, tmp_path)
+    first = Hosted(slow, tmp_path)
     first.start()
     started = first.client.start("POST", "/x")
     first.client.flush()
@@ -677,26 +634,26 @@ def test_a_service_finishes_only_what_was_postponed_by_its_own(tmp_path: Path) -
     first.run()
     changes: dict[str, list[Change]] = {"second": [], "": []}
     for name in changes:
-        rig = Rig(
+        hosted = Hosted(
             {"change_hook_dialects": {"x": {"custom_class": Fast}}},
             tmp_path,
             sink=changes[name].append,
             name=name,
         )
-        rig.start()
-        rig.reactor.advance(60)
-        rig.run()
+        hosted.start()
+        hosted.reactor.advance(60)
+        hosted.run()
     assert changes["second"] == []
     assert len(changes[""]) == 1
 
 
 def test_one_that_is_stopped_while_it_opens_its_journal_reports_no_error(tmp_path: Path) -> None:
-    rig = Rig(BASE, tmp_path)
+    hosted = Hosted(BASE, tmp_path)
     opened: Deferred[None] = Deferred()
-    rig.journal.open = lambda: opened
+    hosted.journal.open = lambda: opened
     with capturedLogs() as events:
-        rig.service.startService()
-        rig.service.stopService()
+        hosted.service.startService()
+        hosted.service.stopService()
         opened.errback(Unavailable("the journal is closed"))
-        rig.run()
+        hosted.run()
     assert [event for event in events if event["log_level"] >= LogLevel.error] == []

@@ -19,8 +19,7 @@ from change_hooks.dialects import event_handler, github
 from change_hooks.journal import chunks as pieces
 from change_hooks.journal import deliveries, facade
 from tests.conftest import Client
-
-from .test_service import Rig
+from tests.support.hosted import Hosted
 
 SECRET = "a long enough secret"
 WWW = {"change_hook_dialects": {"github": {"secret": SECRET, "strict": True}}}
@@ -114,18 +113,19 @@ def test_a_body_in_memory_is_not_copied() -> None:
 def test_the_deliveries_of_one_turn_are_one_transaction_of_one_statement(
     counted: Any, tmp_path: Path
 ) -> None:
-    rig = Rig(WWW, tmp_path)
-    rig.start()
-    store = rig.journal.writer._store
+    hosted = Hosted(WWW, tmp_path)
+    hosted.start()
+    store = hosted.journal.writer.store
     statements: list[str] = []
-    store._connection.set_trace_callback(statements.append)
+    hosted.trace(statements.append)
+    statements.clear()
     transactions = counted(store, "transact")
     compressed = counted(deliveries, "packed")
     body = push(3)
-    started = [rig.client.start("POST", "/github", **signed(body, str(number))) for number in range(20)]
-    rig.client.flush()
-    rig.run()
-    replies = [rig.client.finish(each) for each in started]
+    started = [hosted.client.start("POST", "/github", **signed(body, str(number))) for number in range(20)]
+    hosted.client.flush()
+    hosted.run()
+    replies = [hosted.client.finish(each) for each in started]
     assert [reply.text for reply in replies] == ["3 changes found\n"] * 20
     assert len(transactions) == 1
     # Each body, and all changes of a delivery at once.
@@ -134,31 +134,31 @@ def test_the_deliveries_of_one_turn_are_one_transaction_of_one_statement(
 
 
 def test_with_a_sink_there_are_as_many_statements_for_twenty_as_for_one(tmp_path: Path) -> None:
-    rig = Rig(WWW, tmp_path, sink=lambda change: None)
-    rig.start()
+    hosted = Hosted(WWW, tmp_path, sink=lambda change: None)
+    hosted.start()
     statements: list[str] = []
-    rig.journal.writer._store._connection.set_trace_callback(statements.append)
+    hosted.trace(statements.append)
     appended = []
     for first, count in ((0, 1), (100, 20)):
         statements.clear()
         for number in range(count):
             received = Delivery(b"POST", b"/", Headers(), b"x", id=str(first + number), dialect="base")
-            rig.journal.append(received, [Change(repository="api")], ("sink",))
-        rig.reactor.advance(0)
-        rig.journal.writer.run_group()
+            hosted.journal.append(received, [Change(repository="api")], ("sink",))
+        hosted.reactor.advance(0)
+        hosted.journal.writer.run_group()
         appended.append([statement.split()[0] for statement in statements])
     assert appended == [["BEGIN", "INSERT", "INSERT", "INSERT", "COMMIT"]] * 2
 
 
 def test_what_is_large_is_encoded_piece_by_piece(counted: Any, tmp_path: Path) -> None:
-    rig = Rig(WWW, tmp_path)
-    rig.start()
+    hosted = Hosted(WWW, tmp_path)
+    hosted.start()
     whole = counted(facade, "_encode")
     stored = counted(deliveries, "store")
     body = b"x" * (pieces.LARGE + 1)
     changes = [Change(comments="y" * pieces.PIECE)] * 3
-    rig.journal.append(Delivery(b"POST", b"/", Headers(), body, id="1", dialect="base"), changes, ())
-    rig.run()
+    hosted.journal.append(Delivery(b"POST", b"/", Headers(), body, id="1", dialect="base"), changes, ())
+    hosted.run()
     assert whole == []
     assert max(len(piece.data) for _, _, piece in stored) <= pieces.PIECE
     assert sum(len(piece.data) for _, _, piece in stored) > pieces.LARGE + 3 * pieces.PIECE

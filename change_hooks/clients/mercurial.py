@@ -89,12 +89,12 @@ class Poster:
         self.url = cleaned(f"{parts.scheme}://{host}{f':{self._port}' if self._port else ''}{parts.path}")
         self._secret = secret
         self._time_limit = time_limit
-        self._headers = {"User-Agent": "change-hooks"}
+        self.headers = {"User-Agent": "change-hooks"}
         if user is None and parts.username is not None:
             user, password = unquote(parts.username), unquote(parts.password or "")
         if user is not None:
             login = base64.b64encode(f"{user}:{password or ''}".encode()).decode()
-            self._headers["Authorization"] = f"Basic {login}"
+            self.headers["Authorization"] = f"Basic {login}"
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, fields: dict[str, str]) -> str:
@@ -115,7 +115,7 @@ class Poster:
             signature = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
             headers = {"X-Hub-Signature-256": f"sha256={signature}", **headers}
         try:
-            status, answer = self._exchange(body, {**self._headers, **headers})
+            status, answer = self._exchange(body, {**self.headers, **headers})
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise Refused(cleaned(f"{self.url}: {error or type(error).__name__}")) from None

@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 log = Logger()
 
-#: How many names of events are remembered with their methods.
-REMEMBERED_EVENTS = 64
 #: How long all look-ups for a delivery may take, in seconds: forges wait ten for our answer.
 LOOK_UP_LIMIT = 9.0
 
@@ -167,7 +165,6 @@ class EventHandler(HookHandler[Forge]):
     def __init__(self, master: object, options: object) -> None:
         super().__init__(master, options)
         self._methods: dict[str, _Method] = {}
-        self._by_event: dict[str, _Method] = {}
         for name in dir(type(self)):
             if name.startswith(_PREFIX):
                 self._methods[name] = _Method.of(getattr(self, name))
@@ -194,8 +191,7 @@ class EventHandler(HookHandler[Forge]):
         doubts = []
         if not (protected or options.get("secret")):
             doubts.append(
-                "accepts unauthenticated deliveries: set 'secret' (the same at the forge),"
-                " or change_hook_auth"
+                "accepts deliveries from anybody: set 'secret' (the same at the forge), or change_hook_auth"
             )
         if options.get("replay") is False and not (protected or options.get("secret")):
             doubts.append("'replay': False has no effect without a 'secret': nothing is verified")
@@ -312,8 +308,6 @@ class EventHandler(HookHandler[Forge]):
         unread: list[str] = []
         payload = decode(document, method.shape, unread)
         _look_over(payload, method.shape)
-        if len(self._by_event) < REMEMBERED_EVENTS:
-            self._by_event[name] = method
         result = yield (method.call(payload, name) if method.takes_event else method.call(payload))
         source = DeliverySource(delivery, document, name, self._whitelist, unread)
         if result.__class__ is tuple:
@@ -332,11 +326,7 @@ class EventHandler(HookHandler[Forge]):
         return self._decided(events, source, name)
 
     def _method_of(self, event: str) -> _Method | None:
-        return (
-            self._by_event.get(event)
-            or self._methods.get(method_name(event))
-            or self._methods.get(self.otherwise)
-        )
+        return self._methods.get(method_name(event)) or self._methods.get(self.otherwise)
 
     def kept(self, about: About) -> Kept:
         """The tests of a delivery of which only what it is about is kept."""

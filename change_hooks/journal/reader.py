@@ -87,7 +87,8 @@ class Reader:
     """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        #: The connection.
+        self.session = session
 
     # Lines.
 
@@ -100,7 +101,7 @@ class Reader:
         :param limit: so many at most; None: all.
         """
         left = _FAR if limit is None else limit
-        for _, rows in search(self._session, wanted or Wanted(), before):
+        for _, rows in search(self.session, wanted or Wanted(), before):
             yield from self._lines(rows[:left])
             left -= len(rows)
             if left <= 0:
@@ -114,7 +115,7 @@ class Reader:
         """
         ends = monotonic() + within
         found: list[Row] = []
-        for last, rows in search(self._session, wanted, before):
+        for last, rows in search(self.session, wanted, before):
             found += rows
             if len(found) > limit:
                 return Listed(self._lines(found[:limit]), found[limit - 1]["seq"])
@@ -123,12 +124,12 @@ class Reader:
         return Listed(self._lines(found))
 
     def _received(self, place: int) -> float:
-        received: float = self._session.execute(SELECT_RECEIVED, (place,)).fetchone()["received"]
+        received: float = self.session.execute(SELECT_RECEIVED, (place,)).fetchone()["received"]
         return received
 
     def after(self, seq: int, limit: int = PAGE) -> list[StoredDelivery]:
         """The deliveries after a place, oldest first; for who follows."""
-        rows = self._session.execute(
+        rows = self.session.execute(
             f"SELECT {COLUMNS} FROM deliveries WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
         ).fetchall()
         return self._lines(rows)
@@ -137,14 +138,14 @@ class Reader:
         """The deliveries at some places, as they are now; for who follows."""
         if not seqs:
             return []
-        rows = self._session.execute(
+        rows = self.session.execute(
             f"SELECT {COLUMNS} FROM deliveries WHERE seq {among(seqs)} ORDER BY seq", seqs
         ).fetchall()
         return self._lines(rows)
 
     def newest(self) -> int:
         """The place of the newest delivery; 0: there is none."""
-        row = self._session.execute("SELECT max(seq) AS newest FROM deliveries").fetchone()
+        row = self.session.execute("SELECT max(seq) AS newest FROM deliveries").fetchone()
         return row["newest"] or 0
 
     def _lines(self, rows: Sequence[Row]) -> list[StoredDelivery]:
@@ -157,7 +158,7 @@ class Reader:
     def _marked(self, select: str, seqs: Sequence[int]) -> dict[tuple[int, str], int]:
         found: dict[tuple[int, str], int] = {}
         if seqs:
-            for row in self._session.execute(f"{select} WHERE seq {among(seqs)}", seqs).fetchall():
+            for row in self.session.execute(f"{select} WHERE seq {among(seqs)}", seqs).fetchall():
                 key = (row["seq"], row["sink"])
                 found[key] = max(found.get(key, 0), row["attempts"])
         return found
@@ -166,7 +167,7 @@ class Reader:
         """The deliveries and the sinks that took nothing, since something newer came."""
         if not seqs:
             return set()
-        rows = self._session.execute(
+        rows = self.session.execute(
             f"SELECT seq, sink FROM attempts WHERE seq {among(seqs)} GROUP BY seq, sink"
             " HAVING max(CASE outcome WHEN 'taken' THEN 2 WHEN 'superseded' THEN 1 ELSE 0 END) = 1",
             seqs,
@@ -186,7 +187,7 @@ class Reader:
 
     def _begin_with(self, dialect: str, beginning: str) -> list[tuple[int, str]]:
         asked = (beginning, beginning + _LAST_CHARACTER, dialect, dialect)
-        rows = self._session.execute(FIND, (*asked, *asked, FOUND)).fetchall()
+        rows = self.session.execute(FIND, (*asked, *asked, FOUND)).fetchall()
         return [(row["seq"], row["id"]) for row in rows]
 
     def whole(self, seq: int, changes: int | None = None) -> Whole:
@@ -196,20 +197,20 @@ class Reader:
         :raises LookupError: there is none.
         :raises Unreadable: it has been damaged.
         """
-        row = self._session.execute(SELECT_WHOLE, (seq,)).fetchone()
+        row = self.session.execute(SELECT_WHOLE, (seq,)).fetchone()
         if row is None:
             raise LookupError(seq)
         (stored,) = self._lines([row])
         return Whole(
             stored,
-            restored(self._session, row) if row["head"] else None,
-            list(islice(all_changes(self._session, row), changes)),
+            restored(self.session, row) if row["head"] else None,
+            list(islice(all_changes(self.session, row), changes)),
             self._states(stored),
             self.attempts(seq),
         )
 
     def _states(self, stored: StoredDelivery) -> list[SinkState]:
-        now, clock = time(), self._session.clock()
+        now, clock = time(), self.session.clock()
         states = [
             SinkState(
                 row["sink"],
@@ -220,11 +221,11 @@ class Reader:
                 now + row["due"] - clock if row["error"] else 0.0,
                 row["error"],
             )
-            for row in self._session.execute(SELECT_WAITING, (stored.seq,)).fetchall()
+            for row in self.session.execute(SELECT_WAITING, (stored.seq,)).fetchall()
         ]
         states += [
             SinkState(row["sink"], "failed", row["repository"], row["change"], error=row["error"])
-            for row in self._session.execute(SELECT_DEAD, (stored.seq,)).fetchall()
+            for row in self.session.execute(SELECT_DEAD, (stored.seq,)).fetchall()
         ]
         open_ones = {state.sink for state in states}
         states += [SinkState(name, word) for name, word in stored.sinks.items() if name not in open_ones]
@@ -246,19 +247,19 @@ class Reader:
                 output=row["output"],
                 seq=seq,
             )
-            for row in self._session.execute(SELECT_ATTEMPTS, (seq,)).fetchall()
+            for row in self.session.execute(SELECT_ATTEMPTS, (seq,)).fetchall()
         ]
 
     def wish(self, seq: int) -> Wish | None:
         """The replay that is asked for of the delivery at a place; None: none, or it has been done."""
-        return wish_at(self._session, seq)
+        return wish_at(self.session, seq)
 
     # All of it.
 
     def changes(self, after: int = 0) -> Iterator[StoredChange]:
         """The changes of the deliveries after a place, oldest first."""
         while True:
-            rows = self._session.execute(SELECT_WITH_CHANGES, (after, CHANGES_PAGE)).fetchall()
+            rows = self.session.execute(SELECT_WITH_CHANGES, (after, CHANGES_PAGE)).fetchall()
             for row in rows:
                 yield from self._changes(row)
             if len(rows) < CHANGES_PAGE:
@@ -267,12 +268,12 @@ class Reader:
 
     def changes_of(self, seq: int) -> Iterator[StoredChange]:
         """The changes of the delivery at a place."""
-        row = self._session.execute(SELECT_CHANGES, (seq,)).fetchone()
+        row = self.session.execute(SELECT_CHANGES, (seq,)).fetchone()
         if row is not None:
             yield from self._changes(row)
 
     def _changes(self, row: Row) -> Iterator[StoredChange]:
-        for index, change in enumerate(all_changes(self._session, row)):
+        for index, change in enumerate(all_changes(self.session, row)):
             yield StoredChange(row["seq"], ChangeKey(row["dialect"], row["id"], index), change)
 
     def last_received(self, after: int = 0) -> tuple[int, dict[str, float]]:
@@ -280,15 +281,15 @@ class Reader:
 
         :param after: what comes up to there is not looked at.
         """
-        rows = self._session.execute(SELECT_LAST_RECEIVED, (after,)).fetchall()
+        rows = self.session.execute(SELECT_LAST_RECEIVED, (after,)).fetchall()
         newest = max((row["newest"] for row in rows), default=after)
         return newest, {row["dialect"]: row["received"] for row in rows}
 
     def summary(self) -> Summary:
         """What waits for each sink, since when, what was given up, and how large the journal is."""
-        queues = {row["sink"]: row for row in self._session.execute(SELECT_QUEUES).fetchall()}
-        waiting = {row["sink"]: row for row in self._session.execute(SELECT_WAITING_SINCE).fetchall()}
-        dead = {row["sink"]: row["dead"] for row in self._session.execute(COUNT_DEAD).fetchall()}
+        queues = {row["sink"]: row for row in self.session.execute(SELECT_QUEUES).fetchall()}
+        waiting = {row["sink"]: row for row in self.session.execute(SELECT_WAITING_SINCE).fetchall()}
+        dead = {row["sink"]: row["dead"] for row in self.session.execute(COUNT_DEAD).fetchall()}
         sinks = [
             SinkSummary(
                 sink=name,
@@ -302,8 +303,8 @@ class Reader:
             )
             for name in sorted({*queues, *waiting, *dead})
         ]
-        pending = self._session.execute(COUNT_PENDING).fetchone()["pending"]
-        return Summary(pending, sinks, self._session.bytes())
+        pending = self.session.execute(COUNT_PENDING).fetchone()["pending"]
+        return Summary(pending, sinks, self.session.bytes())
 
 
 def _sinks(

@@ -77,7 +77,8 @@ class Writer:
         later: Callable[..., Any] | None = None,
         observer: Observer = NOBODY,
     ) -> None:
-        self._store = store
+        #: The database.
+        self.store = store
         self._to_reactor = to_reactor
         self._later = later
         self._observer = observer
@@ -128,14 +129,14 @@ class Writer:
             self._observer.journal_unavailable()
         for deferred in deferreds:
             if deferred in self._closing:
-                log.error("the journal was not closed in time; its last writes may not be stored")
+                log.error("the journal was not closed in time; what it was told last may not be stored")
                 deferred.callback(None)
             else:
                 deferred.errback(_cannot_be_written())
 
     def _hangs(self) -> None:
         log.error("the journal has not answered for {seconds:.0f} s", seconds=HANGS)
-        self._store.break_off()
+        self.store.break_off()
 
     def stop(self) -> Deferred[None]:
         """Finish what was submitted, and end the thread. Fires when that is done, or has taken too long."""
@@ -151,10 +152,14 @@ class Writer:
         while self.run_group():
             pass
 
-    def run_submitted(self) -> None:
-        """Run all that was submitted, in the caller's thread; for a writer that has none of its own."""
+    def run_submitted(self) -> bool:
+        """Run all that was submitted, in the caller's thread; for a writer that has none of its own. False:
+        there was nothing.
+        """
+        is_idle = self._queue.empty()
         while not self._queue.empty():
             self.run_group()
+        return not is_idle
 
     def run_group(self) -> bool:
         """Wait for an operation, and run it with all that are there by then; False when told to end."""
@@ -180,7 +185,7 @@ class Writer:
         results = self._transact([operation for operation, _ in group])
         seconds = perf_counter() - began
         if closing:
-            self._store.close()
+            self.store.close()
         fired = [(deferred, result) for (_, deferred), result in zip(group, results, strict=True)]
         fired += [(deferred, None) for deferred in closing]
         self._to_reactor(self._fire, fired, results, seconds, pieces)
@@ -189,9 +194,9 @@ class Writer:
         if not operations:
             return []
         try:
-            return self._store.transact(operations)
+            return self.store.transact(operations)
         except Exception as error:
-            if self._store.is_failure(error):
+            if self.store.is_failure(error):
                 # It would fail for each of them, and each would have to wait for that.
                 return _unavailable(error, len(operations))
             if len(operations) == 1:
@@ -200,9 +205,9 @@ class Writer:
         results: list[Any] = []
         for operation in operations:
             try:
-                results += self._store.transact([operation])
+                results += self.store.transact([operation])
             except Exception as error:
-                if self._store.is_failure(error):
+                if self.store.is_failure(error):
                     return results + _unavailable(error, len(operations) - len(results))
                 results.append(Failure(error))
         return results

@@ -86,7 +86,8 @@ class Poller:
         self.interval = float(pollInterval)
         self.at_launch = pollAtLaunch
         self.name = name or self.address
-        self._about: dict[str, Any] = {
+        #: What all its changes have in common.
+        self.about: dict[str, Any] = {
             "category": category,
             "project": project,
             "codebase": codebase,

@@ -135,7 +135,7 @@ class GitPoller(Poller):
         branch, suffix = text(name), f"|{epoch}" if epoch else ""
         return [
             Found(
-                f"{_key(name)}|{commit.id}{suffix}", [as_change(commit, "git", branch=branch, **self._about)]
+                f"{_key(name)}|{commit.id}{suffix}", [as_change(commit, "git", branch=branch, **self.about)]
             )
             for commit in commits
         ], problems

@@ -41,7 +41,7 @@ class HgPoller(Poller):
         closed = sorted({commit.branch or "" for commit in wanted if commit.closes})
         if closed:
             notes.append(f"closed, which gives no change: {', '.join(closed)}")
-        changes = [as_change(commit, "hg", **self._about) for commit in wanted if not commit.closes]
+        changes = [as_change(commit, "hg", **self.about) for commit in wanted if not commit.closes]
         return Looked([Found(str(change.revision), [change]) for change in changes], heads, problems, notes)
 
     def _is_wanted(self, commit: Commit) -> bool:

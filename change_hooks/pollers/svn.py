@@ -81,7 +81,7 @@ class SVNPoller(Poller):
         layout = laid_out(commit, self._split_file, prefix)
         link = self._revlink.replace("%s", commit.id)
         changes = [
-            as_change(commit, "svn", **{**self._about, "revlink": link, **on.about, "files": on.files})
+            as_change(commit, "svn", **{**self.about, "revlink": link, **on.about, "files": on.files})
             for on in layout.branches
         ]
         if changes:

@@ -97,14 +97,14 @@ class Command:
         self.argv = tuple(argv)
         self.name = name
         self.concurrency = read_option("concurrency", concurrency, count, default=CONCURRENCY)
-        self._limit = read_option("time_limit", time_limit, seconds, default=TIME_LIMIT)
+        self.limit = read_option("time_limit", time_limit, seconds, default=TIME_LIMIT)
         self._log = output == "log"
         folder = base or Path()
-        self._cwd = None if cwd is None else str(folder / read_option("cwd", cwd, _path, default=folder))
+        self.cwd = None if cwd is None else str(folder / read_option("cwd", cwd, _path, default=folder))
         self._file = None
         if output not in ("log", None):
             self._file = folder / read_option("output", output, _path, default=folder)
-        self._reactor = reactor
+        self.reactor = reactor
         self._start_program = start
         self._closed = False
         self._waiting: deque[_Run] = deque()
@@ -119,10 +119,10 @@ class Command:
         return self._run_for(alarm.as_dict())
 
     def _run_for(self, fields: dict[str, Any]) -> Deferred[SinkOutput]:
-        if self._reactor is None:
+        if self.reactor is None:
             from twisted.internet import reactor
 
-            self._reactor = reactor
+            self.reactor = reactor
         run = _Run(self, fields)
         self._waiting.append(run)
         self._run_some()
@@ -198,15 +198,15 @@ class _Run:
             self._program = start(
                 command.argv,
                 stdin=msgspec.json.encode(self.fields) + b"\n",
-                cwd=command._cwd,
+                cwd=command.cwd,
                 env=environment,
                 write=self._write,
                 ended=self._ended,
-                reactor=command._reactor,
+                reactor=command.reactor,
             )
             opened.pop_all()
-        limit = command._limit
-        self._alarm = command._reactor.callLater(limit, self.end, f"did not end within {limit:g} s")
+        limit = command.limit
+        self._alarm = command.reactor.callLater(limit, self.end, f"did not end within {limit:g} s")
 
     def _write(self, data: bytes) -> None:
         if self._file is not None:

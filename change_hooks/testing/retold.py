@@ -86,7 +86,7 @@ class _Retelling:
             return {key: self._field(key, inner) for key, inner in self._keyed(value)}
         if isinstance(value, list):
             return self._list(value)
-        return self._scalar(value)
+        return self.scalar(value)
 
     def _keyed(self, value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for key, inner in value.items():
@@ -131,7 +131,7 @@ class _Retelling:
         part = _Part(self, old, made)
         return part.told(item)
 
-    def _scalar(self, value: Any) -> Any:
+    def scalar(self, value: Any) -> Any:
         if isinstance(value, bool) or value is None:
             return value
         if self._id and str(value) == self._id:
@@ -189,14 +189,14 @@ class _Part:
                 return self._texts[value]
             if self._old.when is not None and _moment(value) == self._old.when:
                 return _like(value, self._new.when or 0)
-            return self._whole._scalar(value.replace(self._old.id, self._new.id))
+            return self._whole.scalar(value.replace(self._old.id, self._new.id))
         if (
             self._old.when is not None
             and type(value) is int
             and value in (self._old.when, self._old.when * 1000)
         ):
             return (self._new.when or 0) * (value // self._old.when)
-        return self._whole._scalar(value)
+        return self._whole.scalar(value)
 
     def _list(self, items: list[Any]) -> list[Any]:
         known = set(self._old.files or ())

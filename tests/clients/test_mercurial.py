@@ -35,8 +35,8 @@ def test_a_password_is_not_in_what_is_refused(url: str) -> None:
 
 
 def test_user_and_password_may_stand_in_the_address() -> None:
-    written = Poster("https://a%40b:c%3Ad@build.example.com/x")._headers["Authorization"]
-    assert written == Poster("https://build.example.com/x", "a@b", "c:d")._headers["Authorization"]
+    written = Poster("https://a%40b:c%3Ad@build.example.com/x").headers["Authorization"]
+    assert written == Poster("https://build.example.com/x", "a@b", "c:d").headers["Authorization"]
 
 
 def test_nothing_that_a_terminal_acts_on_is_printed() -> None:

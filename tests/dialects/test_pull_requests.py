@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from msgspec.structs import replace
@@ -79,6 +80,16 @@ class Forge:
         return succeed(event)
 
 
+class Forges:
+    """What is installed: one API, whatever its name."""
+
+    def __init__(self, forge: Forge) -> None:
+        self.forge = forge
+
+    def load(self, name: str) -> Any:
+        return lambda *_: self.forge
+
+
 def handle(name: str, options: Any, forge: Forge | None = None, **fields: Any) -> Any:
     """What comes of a recorded delivery, with other values at some dotted paths."""
     recorded = load(name)
@@ -90,9 +101,9 @@ def handle(name: str, options: Any, forge: Forge | None = None, **fields: Any) -
             place = place[key]
         place[last] = value
     handler = handler_class(recorded.dialect)(None, options)
-    handler._enricher = forge or Forge(True)
     request = recorded.delivery(json.dumps(document).encode()).replace(verification="signature")
-    result = handler.getChanges(request)
+    with patch("change_hooks.dialects.event_handler.installed", lambda _: Forges(forge or Forge(True))):
+        result = handler.getChanges(request)
     changes, _ = result_of(result) if isinstance(result, Deferred) else result
     return changes
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +11,10 @@ from change_hooks.core.errors import BadPayload, ConfigurationError, SignatureMi
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.handler import check_options
 from change_hooks.dialects.sourcehut import OLDEST, SourceHutHandler
+from change_hooks.testing import Receiver, Result
 from change_hooks.testing.recorded import RECEIVED
 from tests.conftest import delivery
 from tests.support.recorded import load
-from tests.test_service import Rig
 
 from .test_every_forge import PAYLOADS
 
@@ -43,6 +42,10 @@ def send(body: bytes = BODY, sent: Any = None, options: Any = None, **more: Any)
         body, headers=headers(body) if sent is None else sent, **{"received": RECEIVED, **more}
     )
     return handler.getChanges(request)[0]
+
+
+def receive(receiver: Receiver, body: bytes, sent: dict[str, str]) -> Result:
+    return receiver.send(delivery(body, uri=b"/change_hook/sourcehut", headers=sent, dialect="sourcehut"))
 
 
 def test_the_signature_covers_body_and_nonce() -> None:
@@ -134,30 +137,24 @@ def test_what_is_signed_but_not_what_the_query_gives_is_refused() -> None:
             send(body)
 
 
-def test_a_copy_of_a_delivery_is_a_duplicate_also_after_a_restart(tmp_path: Path) -> None:
+def test_a_copy_of_a_delivery_is_a_duplicate_also_after_a_restart() -> None:
     www = {"change_hook_dialects": {"sourcehut": {"public_key": PUBLIC, "repositories": ["~ann/*"]}}}
     payload = json.loads(BODY)
     # The clock of the receiver is the real one here.
     payload["data"]["webhook"]["date"] = None
     body = json.dumps(payload).encode()
-    taken: list[Any] = []
-    first = Rig(www, tmp_path, sink=taken.append)
-    first.start()
-    assert "1 change found" in first.post("/sourcehut", data=body, headers=headers(body)).text
-    assert "duplicate" in first.post("/sourcehut", data=body, headers=headers(body)).text
+    first = Receiver(www)
+    assert receive(first, body, headers(body)).text == "1 change found"
+    assert "duplicate" in receive(first, body, headers(body)).text
     # What is not signed may differ.
     copied = headers(body, **{"X-Webhook-Delivery": "another", "X-Webhook-Event": "another"})
-    assert "duplicate" in first.post("/sourcehut", data=body, headers=copied).text
+    assert "duplicate" in receive(first, body, copied).text
     # A retry has a nonce of its own.
-    assert "duplicate" in first.post("/sourcehut", data=body, headers=headers(body, "fedcba9876543210")).text
-    first.service.stopService()
-    first.run()
-    second = Rig(www, tmp_path, sink=taken.append)
-    second.start()
-    assert "duplicate" in second.post("/sourcehut", data=body, headers=headers(body)).text
-    assert len(taken) == 1
-    second.service.stopService()
-    second.run()
+    assert "duplicate" in receive(first, body, headers(body, "fedcba9876543210")).text
+    first.stop()
+    with Receiver(www, beside=first) as second:
+        assert "duplicate" in receive(second, body, headers(body)).text
+    assert len(second.deliveries()) == 1
 
 
 def test_the_documented_payload_gives_the_documented_change() -> None:

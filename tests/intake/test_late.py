@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import gc
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 from weakref import ref
 
@@ -19,25 +17,29 @@ from change_hooks.core.found import Found
 from change_hooks.intake.journalled import JournalIntake
 from change_hooks.intake.late import ATTEMPTS, CONCURRENCY, PendingDeliveries
 from change_hooks.intake.receipt import Receipt
-from change_hooks.journal.reader import Reader
-from change_hooks.journal.sqlite import connect, connect_to_read, sqlite_journal
+from change_hooks.journal import LEASE
+from change_hooks.journal.writer import Writer
 from change_hooks.outbox.dispatcher import LOOK_AGAIN, Dispatcher
 from change_hooks.outbox.working import FIRST_RETRY, LONGEST_RETRY
+from change_hooks.testing import MemoryJournal
 from tests.conftest import delivery, has_fired, result_of
 
 
-class Rig:
-    """A journal and what finishes its pending deliveries, all run by the test."""
+class Process:
+    """A process that finishes pending deliveries; the test runs its journal's writer.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    :param before: the one that was killed before it.
+    """
+
+    def __init__(self, before: Process | None = None) -> None:
         self.clock = Clock()
+        #: The clock of the leases.
+        self.shared = Clock() if before is None else before.shared
         self.taken: list[Change] = []
         self.processed: list[Delivery] = []
         self.results: list[Any] = []
-        self.journal = sqlite_journal(
-            path, lambda function, *arguments: function(*arguments), clock=self.clock.seconds
-        )
+        store = None if before is None else before.journal.store
+        self.journal = MemoryJournal(store, clock=self.shared.seconds, writer=Writer)
         self.dispatcher = Dispatcher(self.journal, {"sink": self.taken.append}, self.clock, attempts=3)
         self.pending = PendingDeliveries(self.journal, self.dispatcher, self.clock, 5.0, self.process)
         self.intake = JournalIntake(self.journal, self.dispatcher, self.pending)
@@ -49,31 +51,29 @@ class Rig:
         return self.results.pop(0)
 
     def run(self) -> None:
-        writer = self.journal.writer
-        while not writer._queue.empty():
-            writer.run_group()
+        self.journal.writer.run_submitted()
 
     def advance(self, seconds: float) -> None:
+        self.shared.advance(seconds)
         self.clock.advance(seconds)
         self.run()
 
     def stored(self) -> list[tuple[str, str]]:
-        reader = Reader(connect_to_read(self.path))
-        return [(stored.state, stored.reason) for stored in reader.after(0)]
+        return [(stored.state, stored.reason) for stored in self.journal.reader().after(0)]
 
     def postpone(self, name: str) -> None:
         self.journal.postpone(delivery(b"x", id=name, dialect="base"))
         self.run()
 
-    def another(self) -> Rig:
-        """The next process, after this one was killed."""
-        self.journal.writer._store.close()
-        return Rig(self.path)
+    def another(self) -> Process:
+        """The next process, some time after this one was killed."""
+        self.shared.advance(LEASE)
+        return Process(self)
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig(tmp_path / "journal.sqlite")
+def process() -> Process:
+    return Process()
 
 
 def verified(name: str = "1") -> Delivery:
@@ -83,84 +83,84 @@ def verified(name: str = "1") -> Delivery:
 API = Change(repository="api", revision="1")
 
 
-def test_what_is_found_in_time_is_stored_before_the_answer(rig: Rig) -> None:
+def test_what_is_found_in_time_is_stored_before_the_answer(process: Process) -> None:
     later: Deferred[Found] = Deferred()
-    answer = rig.intake.accept_late(verified(), later)
-    rig.advance(4.9)
+    answer = process.intake.accept_late(verified(), later)
+    process.advance(4.9)
     assert not has_fired(answer)
     later.callback(Found([API]))
     assert not has_fired(answer)
-    rig.run()
+    process.run()
     assert result_of(answer) == Receipt("accepted", 1)
-    rig.advance(60)
-    assert rig.stored() == [("delivered", "")]
+    process.advance(60)
+    assert process.stored() == [("delivered", "")]
 
 
-def test_what_gives_no_change_in_time_is_not_stored(rig: Rig) -> None:
-    answer = rig.intake.accept_late(verified(), succeed(Found((), "a ping")))
+def test_what_gives_no_change_in_time_is_not_stored(process: Process) -> None:
+    answer = process.intake.accept_late(verified(), succeed(Found((), "a ping")))
     assert result_of(answer) == Receipt("ignored", reason="a ping")
-    rig.advance(60)
-    assert rig.stored() == []
+    process.advance(60)
+    assert process.stored() == []
 
 
-def test_an_error_in_time_is_given_at_once(rig: Rig) -> None:
+def test_an_error_in_time_is_given_at_once(process: Process) -> None:
     later: Deferred[Any] = Deferred()
-    answer = rig.intake.accept_late(verified(), later)
+    answer = process.intake.accept_late(verified(), later)
     later.errback(BadPayload("no"))
     with pytest.raises(BadPayload):
         result_of(answer)
 
 
-def test_what_takes_longer_is_stored_answered_and_finished_later(rig: Rig) -> None:
+def test_what_takes_longer_is_stored_answered_and_finished_later(process: Process) -> None:
     later: Deferred[Any] = Deferred()
-    answer = rig.intake.accept_late(verified(), later)
-    rig.clock.advance(5)
+    answer = process.intake.accept_late(verified(), later)
+    process.clock.advance(5)
     assert not has_fired(answer)
-    rig.run()
+    process.run()
     assert result_of(answer) == Receipt("postponed")
-    assert rig.stored() == [("pending", "")]
+    assert process.stored() == [("pending", "")]
     later.callback(Found([API]))
-    rig.run()
-    assert rig.taken == [API]
-    assert rig.stored() == [("delivered", "")]
+    process.run()
+    assert process.taken == [API]
+    assert process.stored() == [("delivered", "")]
 
 
-def test_a_result_that_comes_while_it_is_being_stored_counts(rig: Rig) -> None:
+def test_a_result_that_comes_while_it_is_being_stored_counts(process: Process) -> None:
     later: Deferred[Any] = Deferred()
-    answer = rig.intake.accept_late(verified(), later)
-    rig.clock.advance(5)
+    answer = process.intake.accept_late(verified(), later)
+    process.clock.advance(5)
     later.callback(Found([API]))
-    rig.run()
+    process.run()
     assert result_of(answer) == Receipt("postponed")
-    assert rig.taken == [API]
+    assert process.taken == [API]
 
 
-def test_what_was_accepted_before_is_not_finished_again(rig: Rig) -> None:
-    rig.postpone("1")
+def test_what_was_accepted_before_is_not_finished_again(process: Process) -> None:
+    process.postpone("1")
     later: Deferred[Any] = Deferred()
-    answer = rig.intake.accept_late(verified(), later)
-    rig.advance(5)
+    answer = process.intake.accept_late(verified(), later)
+    process.advance(5)
     assert result_of(answer) == Receipt("duplicate")
     later.callback(Found([API]))
-    rig.run()
-    assert rig.taken == []
+    process.run()
+    assert process.taken == []
 
 
-def test_what_cannot_be_stored_is_refused(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rig.journal, "postpone", lambda _: fail(Unavailable("disk full")))
+def test_what_cannot_be_stored_is_refused(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process.journal, "postpone", lambda _: fail(Unavailable("disk full")))
     later: Deferred[Any] = Deferred()
-    answer = rig.intake.accept_late(verified(), later)
-    rig.advance(5)
+    answer = process.intake.accept_late(verified(), later)
+    process.advance(5)
     with pytest.raises(Unavailable):
         result_of(answer)
     later.callback(Found([API]))
-    rig.run()
-    assert rig.stored() == []
+    process.run()
+    assert process.stored() == []
 
 
-def test_the_next_process_finishes_what_a_killed_one_did_not(rig: Rig) -> None:
-    rig.postpone("1")
-    following = rig.another()
+def test_the_next_process_finishes_what_a_killed_one_did_not(process: Process) -> None:
+    process.postpone("1")
+    following = process.another()
     following.results = [succeed(Found([API]))]
     following.pending.start()
     following.run()
@@ -170,10 +170,10 @@ def test_the_next_process_finishes_what_a_killed_one_did_not(rig: Rig) -> None:
     assert following.stored() == [("delivered", "")]
 
 
-def test_so_many_at_once(rig: Rig) -> None:
+def test_so_many_at_once(process: Process) -> None:
     for number in range(CONCURRENCY + 2):
-        rig.postpone(str(number))
-    following = rig.another()
+        process.postpone(str(number))
+    following = process.another()
     waiting: list[Deferred[Any]] = [Deferred() for _ in range(CONCURRENCY + 2)]
     following.results = list(waiting)
     following.pending.start()
@@ -186,9 +186,9 @@ def test_so_many_at_once(rig: Rig) -> None:
     assert len(following.processed) == CONCURRENCY + 1
 
 
-def test_a_handler_that_is_refused_something_is_asked_again_and_not_for_ever(rig: Rig) -> None:
-    rig.postpone("1")
-    following = rig.another()
+def test_a_handler_that_is_refused_something_is_asked_again_and_not_for_ever(process: Process) -> None:
+    process.postpone("1")
+    following = process.another()
     following.results = [fail(Unavailable("not now")) for _ in range(ATTEMPTS)]
     following.pending.start()
     following.run()
@@ -206,54 +206,64 @@ def test_a_handler_that_is_refused_something_is_asked_again_and_not_for_ever(rig
         (RuntimeError("boom"), "the handler broke (incident"),
     ],
 )
-def test_a_handler_that_fails_leaves_a_failed_delivery(rig: Rig, error: Exception, said: str) -> None:
+def test_a_handler_that_fails_leaves_a_failed_delivery(process: Process, error: Exception, said: str) -> None:
     later: Deferred[Any] = Deferred()
-    rig.pending.start()
-    rig.intake.accept_late(verified(), later)
-    rig.advance(5)
+    process.pending.start()
+    process.intake.accept_late(verified(), later)
+    process.advance(5)
     later.errback(error)
-    rig.run()
-    ((state, why),) = rig.stored()
+    process.run()
+    ((state, why),) = process.stored()
     assert state == "failed"
     assert why.startswith(said)
 
 
-def test_what_cannot_be_recorded_is_recorded_later(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.pending.start()
+def test_what_cannot_be_recorded_is_recorded_later(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    process.pending.start()
     later: Deferred[Any] = Deferred()
-    rig.intake.accept_late(verified(), later)
-    rig.advance(5)
+    process.intake.accept_late(verified(), later)
+    process.advance(5)
     with monkeypatch.context() as broken:
-        broken.setattr(rig.journal, "finish", lambda *_, **__: fail(Unavailable("disk full")))
+        broken.setattr(process.journal, "finish", lambda *_, **__: fail(Unavailable("disk full")))
         later.callback(Found([API]))
-        rig.advance(FIRST_RETRY)
-        assert rig.stored() == [("pending", "")]
-    rig.advance(FIRST_RETRY)
-    assert rig.taken == [API]
+        process.advance(FIRST_RETRY)
+        assert process.stored() == [("pending", "")]
+    process.advance(FIRST_RETRY)
+    assert process.taken == [API]
 
 
 def test_what_a_shutdown_interrupts_is_left_for_the_next_run(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
+    process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig.pending.start()
-    rig.run()
+    process.pending.start()
+    process.run()
     handled, unwritten = Deferred[Any](), Deferred[Any]()
-    rig.intake.accept_late(verified("1"), handled)
-    rig.intake.accept_late(verified("2"), unwritten)
-    rig.advance(5)
-    rig.pending.stop()
+    process.intake.accept_late(verified("1"), handled)
+    process.intake.accept_late(verified("2"), unwritten)
+    process.advance(5)
+    process.pending.stop()
     handled.errback(Failure(RuntimeError("connection lost, since all ends")))
-    monkeypatch.setattr(rig.journal, "finish", lambda *_: fail(Unavailable("disk full")))
+    monkeypatch.setattr(process.journal, "finish", lambda *_: fail(Unavailable("disk full")))
     unwritten.callback(Found([API]))
-    rig.run()
-    assert rig.stored() == [("pending", ""), ("pending", "")]
-    rig.pending._look()
-    assert rig.journal.writer._queue.empty()
+    process.run()
+    assert process.stored() == [("pending", ""), ("pending", "")]
+    monkeypatch.setattr(process.journal, "pending", lambda _: pytest.fail("something is begun"))
+    process.clock.advance(LOOK_AGAIN)
 
 
-def test_a_journal_that_cannot_be_read_is_asked_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.postpone("1")
-    following = rig.another()
+def test_nothing_is_left_to_come_when_it_has_stopped(process: Process) -> None:
+    before = list(process.clock.getDelayedCalls())
+    process.pending.start()
+    assert process.clock.getDelayedCalls() != before
+    process.pending.stop()
+    assert process.clock.getDelayedCalls() == before
+
+
+def test_a_journal_that_cannot_be_read_is_asked_again(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process.postpone("1")
+    following = process.another()
     following.results = [succeed(Found([API]))]
     with monkeypatch.context() as broken:
         broken.setattr(following.journal, "pending", lambda *_: fail(Unavailable("no")))
@@ -262,24 +272,27 @@ def test_a_journal_that_cannot_be_read_is_asked_again(rig: Rig, monkeypatch: pyt
     assert following.taken == [API]
 
 
-def test_a_bug_in_the_recording_does_not_stop_the_rest(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.postpone("1")
-    following = rig.another()
-    following.results = [succeed(Found([API]))]
-    monkeypatch.setattr(following.journal, "finish", lambda *_: fail(RuntimeError("a bug")))
+def test_a_bug_in_the_recording_does_not_stop_the_rest(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(CONCURRENCY + 1):
+        process.postpone(str(number))
+    following = process.another()
+    following.results = [succeed(Found([API])) for _ in range(CONCURRENCY + 1)]
+    monkeypatch.setattr(following.journal, "finish", lambda *_, **__: fail(RuntimeError("a bug")))
     following.pending.start()
     following.run()
-    assert following.pending._working == 0
+    assert len(following.processed) == CONCURRENCY + 1
 
 
-def test_what_was_found_in_time_is_let_go_without_the_garbage_collector(rig: Rig) -> None:
+def test_what_was_found_in_time_is_let_go_without_the_garbage_collector(process: Process) -> None:
     class Large(Delivery):
         __slots__ = ("__weakref__",)
 
     received = Large(b"POST", b"/", Headers(), b"x", id="1", dialect="base", verification="signature")
     alive = ref(received)
     later: Deferred[Any] = Deferred()
-    answer = rig.intake.accept_late(received, later)
+    answer = process.intake.accept_late(received, later)
     del received
     gc.disable()
     try:
@@ -291,14 +304,13 @@ def test_what_was_found_in_time_is_let_go_without_the_garbage_collector(rig: Rig
         gc.enable()
 
 
-def test_what_is_being_finished_is_not_begun_again_when_its_lease_ran_out(rig: Rig) -> None:
-    rig.postpone("1")
-    following = rig.another()
+def test_what_is_being_finished_is_not_begun_again_when_its_lease_ran_out(process: Process) -> None:
+    process.postpone("1")
+    following = process.another()
     following.results = [Deferred()]
     following.pending.start()
     following.run()
-    with closing(connect(rig.path)) as connection:
-        connection.execute("UPDATE deliveries SET lease = 0")
-    following.pending._look()
+    following.shared.advance(LEASE)
+    following.pending.start()
     following.run()
     assert len(following.processed) == 1

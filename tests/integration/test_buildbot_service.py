@@ -53,7 +53,7 @@ def test_changes_reach_the_master_through_the_journal(master: Master) -> None:
     assert master.push("1", b"from a file") == (202, DUPLICATE)
     master.configure(services="[]")
     master.reconfig()
-    eventually(lambda: "application/json" not in master._options())  # Buildbot's own again
+    eventually(lambda: "application/json" not in master.options())  # Buildbot's own again
 
 
 def looks_into_its_journal(master: Master) -> None:

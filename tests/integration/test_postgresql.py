@@ -48,7 +48,7 @@ def journal(url: str) -> Iterator[Journal]:
 
     yield Journal(make(), lambda: Reader(connect_to_read(url)), make)
     for each in made:
-        each.writer._store.close()
+        each.writer.store.close()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP SCHEMA change_hooks CASCADE")
 
@@ -85,8 +85,7 @@ def test_many_receivers_accept_each_delivery_once(journal: Journal) -> None:
             )
             for name in names
         ]
-        while not receiver.journal.writer._queue.empty():
-            receiver.journal.writer.run_group()
+        receiver.journal.writer.run_submitted()
         results: list[Appended] = [result_of(each) for each in stored]
         return sum(not appended.duplicate for appended in results)
 
@@ -203,4 +202,4 @@ def test_there_is_nothing_to_read_before_there_is_a_journal(url: str) -> None:
 def test_the_journal_of_a_url(url: str) -> None:
     check_journal(url)
     journal = make_journal(url, call)
-    assert isinstance(journal.writer._store, PostgreSQLStore)
+    assert isinstance(journal.writer.store, PostgreSQLStore)

@@ -77,8 +77,7 @@ class Receiver:
         self.store.loses = loses
         deferred = start()
         writer = self.journal.writer
-        while not writer._queue.empty():
-            writer.run_group()
+        writer.run_submitted()
         try:
             return result_of(deferred)
         except Unavailable:

@@ -24,7 +24,6 @@ from change_hooks.journal import (
     Entry,
     Outcome,
     Pending,
-    Results,
     SinkState,
     SinkSummary,
     StoredDelivery,
@@ -58,14 +57,12 @@ class Journal:
 
     def run(self, deferred: Deferred[Any]) -> Any:
         writer = self.journal.writer
-        writer.run_group()
-        while not writer._queue.empty():
-            writer.run_group()
+        writer.run_submitted()
         return result_of(deferred)
 
     def rows(self, table: str) -> int:
         """How many rows there are."""
-        row = self.reader._session.execute(f"SELECT count(*) AS rows FROM {table}").fetchone()
+        row = self.reader.session.execute(f"SELECT count(*) AS rows FROM {table}").fetchone()
         return int(row["rows"])
 
     def other(self) -> Journal:
@@ -194,11 +191,11 @@ def test_the_stretches_of_a_search_grow_while_they_are_quick(
     monkeypatch.setattr("change_hooks.journal.searching.QUICK", 60)
     for number in range(1, 16):
         journal.append(str(number), API, received=number)
-    places = [place for place, _ in search(journal.reader._session, Wanted(text="nowhere"))]
+    places = [place for place, _ in search(journal.reader.session, Wanted(text="nowhere"))]
     assert places == [15, 13, 9, 0]
-    since = search(journal.reader._session, Wanted(text="nowhere", since=13.5))
+    since = search(journal.reader.session, Wanted(text="nowhere", since=13.5))
     assert [place for place, _ in since] == [15, 0]
-    assert list(search(journal.reader._session, Wanted(since=99.0))) == []
+    assert list(search(journal.reader.session, Wanted(since=99.0))) == []
 
 
 def test_lines_are_found_by_a_text_in_them(journal: Journal) -> None:
@@ -615,15 +612,6 @@ def test_a_value_is_remembered_under_its_name(journal: Journal) -> None:
         journal.run(journal.journal.remember("a", value))
     assert journal.run(journal.journal.recall("a")) == b"\0\xff"
     assert journal.run(journal.journal.recall("b")) is None
-    # Each service has names of its own.
-    named = journal.other()
-    named.journal._service = "two"
-    named.run(named.journal.remember("a", b"two"))
-    named.run(named.journal.forget("a"))
-    assert named.run(named.journal.recall("a")) is None
-    assert journal.run(journal.journal.recall("a")) == b"\0\xff"
-    journal.run(journal.journal.forget("a"))
-    assert journal.run(journal.journal.recall("a")) is None
 
 
 def test_one_receiver_at_a_time_holds_a_name(journal: Journal) -> None:
@@ -656,12 +644,6 @@ def test_a_lease_by_an_earlier_clock_holds_nothing(journal: Journal) -> None:
 def test_the_sinks_that_changes_wait_for_are_known(journal: Journal) -> None:
     journal.append("1", API, WEB, sinks=("b", "a"))
     assert journal.run(journal.journal.waiting_sinks()) == ["a", "b"]
-    # Those of another service are no concern of this one.
-    named = journal.other()
-    named.journal._service = "two"
-    named.append("1", API, sinks=("two/c",))
-    assert journal.run(journal.journal.waiting_sinks()) == ["a", "b"]
-    assert named.run(named.journal.waiting_sinks()) == ["two/c"]
 
 
 def test_a_strange_repository_costs_nothing(journal: Journal) -> None:
@@ -748,8 +730,7 @@ def test_a_large_delivery_is_brought_between_the_commits_of_others(journal: Jour
     assert result_of(small).seq == 1
     assert journal.rows("pieces") == 1
     assert not has_fired(large)
-    while not journal.journal.writer._queue.empty():
-        journal.journal.writer.run_group()
+    journal.journal.writer.run_submitted()
     assert [result_of(deferred).seq for deferred in (large, also)] == [2, 3]
 
 
@@ -869,8 +850,7 @@ def test_a_large_delivery_that_was_swept_away_is_refused_and_may_come_again(jour
     assert journal.rows("large") == 0
     with pytest.raises(Unavailable):
         result_of(large)
-    while not journal.journal.writer._queue.empty():
-        journal.journal.writer.run_group()
+    journal.journal.writer.run_submitted()
     assert (journal.rows("deliveries"), journal.rows("pieces")) == (0, 0)
     assert not append_large(journal).duplicate
 
@@ -909,7 +889,7 @@ def test_a_claim_whose_answer_was_lost_is_free_when_its_lease_runs_out(journal: 
 def test_what_was_attached_by_a_commit_whose_answer_was_lost_is_not_discarded(journal: Journal) -> None:
     body = bytes(range(256)) * (LARGE // 256 + 1)
     lost: list[Any] = []
-    transact = journal.journal.writer._store.transact
+    transact = journal.journal.writer.store.transact
 
     def losing(operations: Any) -> Any:
         results = transact(operations)
@@ -918,10 +898,10 @@ def test_what_was_attached_by_a_commit_whose_answer_was_lost_is_not_discarded(jo
             raise OSError("the answer is lost")
         return results
 
-    journal.journal.writer._store.transact = losing  # type: ignore[method-assign]
+    journal.journal.writer.store.transact = losing  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
         journal.run(journal.journal.append(delivery(body, id="1", dialect="base"), [API], []))
-    journal.journal.writer._store.transact = transact  # type: ignore[method-assign]
+    journal.journal.writer.store.transact = transact  # type: ignore[method-assign]
     assert lost
     assert journal.reader.whole(1).delivery.body == body
 
@@ -998,7 +978,7 @@ def test_only_a_pending_delivery_can_fail(journal: Journal) -> None:
 def test_what_was_finished_by_a_commit_whose_answer_was_lost_is_finished(journal: Journal) -> None:
     seq = postponed(journal)
     lost: list[Any] = []
-    transact = journal.journal.writer._store.transact
+    transact = journal.journal.writer.store.transact
 
     def twice(operations: Any) -> Any:
         results = transact(operations)
@@ -1007,7 +987,7 @@ def test_what_was_finished_by_a_commit_whose_answer_was_lost_is_finished(journal
             return transact(operations)
         return results
 
-    journal.journal.writer._store.transact = twice  # type: ignore[method-assign]
+    journal.journal.writer.store.transact = twice  # type: ignore[method-assign]
     assert journal.run(journal.journal.finish(seq, MANY, ()))
     assert lost
     assert [stored.change for stored in journal.reader.changes()] == MANY
@@ -1191,8 +1171,7 @@ def test_a_pending_delivery_that_cannot_be_decoded_has_failed(journal: Journal) 
 def traced(journal: Journal, *traces: Trace) -> None:
     for trace in traces:
         journal.journal.trace(trace)
-    while not journal.journal.writer._queue.empty():
-        journal.journal.writer.run_group()
+    journal.journal.writer.run_submitted()
 
 
 FORGED = Trace("base", 7.0, 403, "refused", "the signature is wrong", client="192.0.2.7", bytes=3)
@@ -1248,21 +1227,6 @@ def test_traces_are_pruned_by_themselves(journal: Journal) -> None:
     assert journal.run(journal.journal.prune_traces(30.0)) == 0
     assert journal.states() == ["stored", "refused"]
     assert journal.run(journal.journal.prune(30.0)) == 1
-
-
-def test_what_was_gathered_is_stored_when_the_journal_is_closed(journal: Journal) -> None:
-    journal.journal._traces._later = lambda *_: Timer()
-    journal.journal.trace(FORGED)
-    assert journal.lines() == []
-    journal.run(journal.journal.close())
-    assert journal.states() == ["refused"]
-
-
-class Timer:
-    """A delayed call that never comes."""
-
-    def active(self) -> bool:
-        return False
 
 
 def attempt(seq: int, at: float, outcome: str = "taken", **more: Any) -> Attempt:
@@ -1325,7 +1289,7 @@ def test_a_replay_is_for_some_sinks_and_leaves_the_others_as_they_are(journal: J
         Outcome("b", "api", [(1, None)], [DeadLetter(1, 0, "gone")]),
         Outcome("c", "api", [(1, None)], [DeadLetter(1, 0, "gone too")]),
     )
-    assert journal.run(journal.journal.results(1)) == Results(("a",), ("b", "c"), ("d",))
+    assert journal.run(journal.journal.taken(1)) == ("a",)
     assert journal.run(journal.journal.replay(1, [API], ("b",), ("d",)))
     words = {"a": "taken", "b": "waiting", "c": "failed", "d": "unwanted"}
     assert journal.lines()[0].sinks == words
@@ -1354,7 +1318,6 @@ def test_a_replay_can_be_asked_for_and_is_done_or_refused(journal: Journal) -> N
     assert (first.seq, first.sinks, first.error) == (1, ("a",), "")
     assert first.since == pytest.approx(time(), abs=60)
     assert (second.seq, second.sinks) == (2, ())
-    assert journal.run(journal.journal.wishes(1)) == [second]
     journal.run(journal.journal.refuse_wish(1, "no handler"))
     assert journal.run(journal.journal.wishes()) == [second]
     refused = journal.reader.wish(1)
@@ -1369,4 +1332,4 @@ def test_a_replay_can_be_asked_for_and_is_done_or_refused(journal: Journal) -> N
 
 
 def test_of_a_delivery_that_is_not_there_nothing_is_taken(journal: Journal) -> None:
-    assert journal.run(journal.journal.results(99)) == Results()
+    assert journal.run(journal.journal.taken(99)) == ()

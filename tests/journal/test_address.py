@@ -20,7 +20,7 @@ def test_a_path_is_a_sqlite_file(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite"
     check_journal(path)
     assert list(open_reader(path).deliveries()) == []
-    assert isinstance(make_journal(path, lambda: None).writer._store, SQLiteStore)
+    assert isinstance(make_journal(path, lambda: None).writer.store, SQLiteStore)
     with pytest.raises(ConfigurationError, match=r"change_hook_journal: .*missing"):
         check_journal(tmp_path / "missing" / "j.sqlite")
 

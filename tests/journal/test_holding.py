@@ -26,8 +26,7 @@ class Rig:
             self.run(self.journal, self.journal.append(received, [Change(repository=name)], ["s"]))
 
     def run(self, journal: SQLJournal, deferred: object) -> object:
-        while not journal.writer._queue.empty():
-            journal.writer.run_group()
+        journal.writer.run_submitted()
         return result_of(deferred)  # type: ignore[arg-type]
 
     def claimed(self, journal: SQLJournal, limit: int = 10) -> list[str]:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from twisted.internet.task import Clock
 
-from change_hooks.journal import LEASE, Appended
+from change_hooks.journal import LEASE, Appended, Trace
 from change_hooks.journal.chunks import LARGE
-from change_hooks.journal.in_memory import MemoryJournal
+from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.in_memory import MemoryJournal, MemoryStore, WriterAtOnce
+from change_hooks.journal.reader import Reader
 from change_hooks.journal.session import Session
 from change_hooks.journal.writer import Writer
 from tests.conftest import delivery, result_of
@@ -13,6 +18,10 @@ from tests.conftest import delivery, result_of
 from .sightings import *  # noqa: F403
 from .suite import *  # noqa: F403
 from .suite import API, Journal
+
+
+def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 @pytest.fixture
@@ -28,6 +37,16 @@ def test_everything_is_done_when_its_deferred_is_there() -> None:
     received = delivery(b"x" * (LARGE + 1), id="1", dialect="base")
     assert result_of(journal.append(received, [API], ["sink"])) == Appended(duplicate=False, seq=1)
     assert [stored.state for stored in journal.reader().deliveries()] == ["waiting"]
+
+
+def test_what_was_gathered_is_stored_when_the_journal_is_closed() -> None:
+    store = MemoryStore()
+    journal = SQLJournal(store, call, Clock().callLater, writer=WriterAtOnce)
+    journal.trace(Trace("base", 7.0, 403, "refused", "the signature is wrong"))
+    reader = Reader(store.connection)
+    assert list(reader.deliveries()) == []
+    journal.close()
+    assert [stored.state for stored in reader.deliveries()] == ["refused"]
 
 
 def test_what_cannot_be_stored_leaves_nothing() -> None:

@@ -170,7 +170,7 @@ def test_a_look_up_that_does_not_end_is_broken_off(path: Path, reactor: Reactor)
 
     def endless(reader: Reader) -> None:
         begins.put(None)
-        session = reader._session
+        session = reader.session
         session.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
         )

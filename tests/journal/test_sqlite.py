@@ -3,10 +3,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from random import Random
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -20,7 +22,6 @@ from change_hooks.journal.pruning import prune
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.schema import Migration, SchemaError, Version, migrations
 from change_hooks.journal.sqlite import (
-    SQLiteStore,
     checkpoint,
     connect,
     connect_to_read,
@@ -40,17 +41,18 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def make(path: Path) -> Journal:
+def make(path: Path, clock: Callable[[], float] = monotonic) -> Journal:
     connect(path).close()
     return Journal(
-        sqlite_journal(path, call), lambda: Reader(connect_to_read(path)), lambda: sqlite_journal(path, call)
+        sqlite_journal(path, call, clock=clock),
+        lambda: Reader(connect_to_read(path)),
+        lambda: sqlite_journal(path, call),
     )
 
 
 def path_of(journal: Journal) -> Path:
-    store = journal.journal.writer._store
-    assert isinstance(store, SQLiteStore)
-    return store._path
+    _, _, file = journal.reader.session.execute("PRAGMA database_list").fetchone()
+    return Path(file)
 
 
 @pytest.fixture
@@ -75,12 +77,11 @@ def test_the_log_is_copied_into_the_database_beside_the_writer(
     path, copy = tmp_path / "journal.sqlite", tmp_path / "copy.sqlite"
     monkeypatch.setattr("change_hooks.journal.sqlite.CHECKPOINT", 10_000)
     journal = make(path)
+    before = set(threading.enumerate())
 
     def stored_without_the_log() -> int:
-        store = journal.journal.writer._store
-        assert isinstance(store, SQLiteStore)
-        if store._checkpoint is not None:
-            store._checkpoint.join()
+        for thread in set(threading.enumerate()) - before:
+            thread.join()
         copy.write_bytes(path.read_bytes())
         with closing(sqlite3.connect(copy)) as connection:
             return int(connection.execute("SELECT count(*) FROM deliveries").fetchone()[0])
@@ -91,7 +92,7 @@ def test_the_log_is_copied_into_the_database_beside_the_writer(
     assert stored_without_the_log() == 2
     journal.append("3", API)
     assert stored_without_the_log() == 2
-    journal.journal.writer._store.close()
+    journal.journal.writer.store.close()
 
 
 def test_without_another_thread_what_is_committed_is_committed(
@@ -104,7 +105,7 @@ def test_without_another_thread_what_is_committed_is_committed(
     monkeypatch.setattr("change_hooks.journal.sqlite.Thread.start", refuses)
     for name in "12":
         assert not journal.append(name, API).duplicate
-    journal.journal.writer._store.close()
+    journal.journal.writer.store.close()
     assert len(journal.states()) == 2
 
 
@@ -130,7 +131,7 @@ def test_a_file_of_a_newer_version_is_left_alone(journal: Journal) -> None:
 
 def test_a_newer_version_says_whether_this_one_may_go_on(journal: Journal) -> None:
     set_version(path_of(journal), 99, 1)
-    journal.journal.writer._store.close()
+    journal.journal.writer.store.close()
     assert not journal.append("1", API).duplicate
     assert [line.delivery for line in open_reader(path_of(journal)).deliveries()] == ["1"]
 
@@ -147,7 +148,7 @@ def test_a_file_of_an_older_version_is_brought_up_to_date(
 ) -> None:
     journal.append("1", API)
     path = path_of(journal)
-    journal.journal.writer._store.close()
+    journal.journal.writer.store.close()
     newer = Migration(Version(2, 2), ("ALTER TABLE deliveries ADD COLUMN more TEXT NOT NULL DEFAULT 'x'",))
     both = (*migrations("sqlite"), newer)
     monkeypatch.setattr("change_hooks.journal.schema.migrations", lambda _: both)
@@ -179,7 +180,7 @@ def test_when_no_process_is_left_what_they_held_is_free(tmp_path: Path) -> None:
     assert second.claim().works == []
     second.run(second.journal.close())
     # As the kernel does for a process that is killed.
-    first.journal.writer._store.close()
+    first.journal.writer.store.close()
     third = first.other()
     assert len(third.claim().works) == 1
     assert len(third.run(third.journal.pending(10))) == 1
@@ -200,11 +201,7 @@ def test_nothing_waits_for_the_clock_of_another_start_of_the_machine(
         boot.unlink(missing_ok=True)
         if boot_id is not None:
             boot.write_text(f"{boot_id}\n")
-        journal = make(tmp_path / "journal.sqlite")
-        store = journal.journal.writer._store
-        assert isinstance(store, SQLiteStore)
-        store._clock = lambda: at
-        return journal
+        return make(tmp_path / "journal.sqlite", lambda: at)
 
     journal = started(before, 3000.0)
     journal.append("1", API)
@@ -212,11 +209,11 @@ def test_nothing_waits_for_the_clock_of_another_start_of_the_machine(
     journal.record(Outcome("sink", "api", [(1, 0)], [], 1, 100.0, "no"))
     pending = postponed(journal, "2")
     journal.run(journal.journal.retry_later(pending, 100.0, "no"))
-    journal.journal.writer._store.close()
+    journal.journal.writer.store.close()
     again = started(after, 3050.0)
     assert len(again.claim().works) == (not waits)
     assert len(again.run(again.journal.pending(10))) == (not waits)
-    again.journal.writer._store.close()
+    again.journal.writer.store.close()
 
 
 def test_a_file_that_cannot_be_written_is_503_until_it_can(tmp_path: Path) -> None:
@@ -231,11 +228,12 @@ def test_a_file_that_cannot_be_written_is_503_until_it_can(tmp_path: Path) -> No
 
 def test_a_full_disk_is_503_until_there_is_room(journal: Journal) -> None:
     journal.append("1", API)
-    store = journal.journal.writer._store
-    assert isinstance(store, SQLiteStore)
-    connection = store._opened()
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    def fill(session: Any) -> None:
+        (pages,) = session.execute("PRAGMA page_count").fetchone()
+        session.execute(f"PRAGMA max_page_count = {pages}")
+
+    journal.run(journal.journal.writer.submit(fill))
     with pytest.raises(Unavailable):
         journal.append("2", Change(comments=NOISE))
     assert journal.append("2", Change(comments=NOISE)).duplicate is False
@@ -245,7 +243,7 @@ def test_a_full_disk_is_503_until_there_is_room(journal: Journal) -> None:
 def test_a_corrupt_file_is_503_until_it_is_out_of_the_way(journal: Journal) -> None:
     journal.append("1", API)
     path = path_of(journal)
-    journal.journal.writer._store.close()
+    journal.journal.writer.store.close()
     path.write_bytes(b"this is no database" * 1000)
     for _ in range(2):
         with pytest.raises(Unavailable):
@@ -323,7 +321,7 @@ def test_a_log_that_was_removed_loses_nothing(journal: Journal) -> None:
 @pytest.mark.parametrize("size", [0, 20_000])
 def test_a_file_that_was_truncated_is_503_until_it_is_out_of_the_way(journal: Journal, size: int) -> None:
     journal.append("1", Change(comments=NOISE))
-    journal.journal.writer._store.close()
+    journal.journal.writer.store.close()
     journal.append("2", API)
     path = path_of(journal)
     os.truncate(path, size)
@@ -376,12 +374,13 @@ def test_there_is_nothing_to_read_before_there_is_a_journal(tmp_path: Path) -> N
 
 
 def test_it_is_opened_and_closed_in_its_thread(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
     journal = sqlite_journal(tmp_path / "x.sqlite", call)
     opened = journal.open()
+    started = set(threading.enumerate()) - before
     closed = journal.close()
-    thread = journal.writer._thread
-    assert thread is not None
-    thread.join(10)
+    for thread in started:
+        thread.join(10)
     result_of(opened)
     result_of(closed)
     assert (tmp_path / "x.sqlite").exists()

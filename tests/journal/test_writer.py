@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -144,7 +145,8 @@ def test_what_is_submitted_in_two_turns_goes_in_one_piece(store: MemoryStore) ->
     results = [writer.submit(lambda _, number=number: number) for number in range(3)]
     turns.pop()()
     results.append(writer.submit(lambda _: 3))
-    assert writer._queue.empty()
+    writer.run_submitted()
+    assert store.groups == []
     turns.pop()()
     late = writer.submit(lambda _: 4)
     writer.run_group()
@@ -261,14 +263,6 @@ def test_it_finishes_what_was_submitted_and_ends(store: MemoryStore, writer: Wri
     assert (store.groups, store.closed) == ([1], 1)
 
 
-def test_what_was_submitted_with_the_end_is_one_group(store: MemoryStore, writer: Writer) -> None:
-    writer.submit(lambda _: 1)
-    writer._queue.put(None)
-    writer.submit(lambda _: 2)
-    assert not writer.run_group()
-    assert store.groups == [1]
-
-
 def test_it_ends_when_there_is_nothing_to_do(store: MemoryStore, writer: Writer) -> None:
     stopped = writer.stop()
     while writer.run_group():
@@ -280,10 +274,11 @@ def test_it_ends_when_there_is_nothing_to_do(store: MemoryStore, writer: Writer)
 def test_the_thread_runs_groups_until_it_is_told_to_end(store: MemoryStore) -> None:
     writer = Writer(store, call)
     result = writer.submit(lambda _: 1)
+    before = set(threading.enumerate())
     writer.start()
+    (thread,) = set(threading.enumerate()) - before
     writer.stop()
-    assert writer._thread is not None
-    writer._thread.join(10)
-    assert not writer._thread.is_alive()
+    thread.join(10)
+    assert not thread.is_alive()
     assert result_of(result) == 1
     assert store.closed == 1

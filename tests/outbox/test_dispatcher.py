@@ -116,6 +116,15 @@ def test_attempts_are_counted_for_each_change_anew(outbox: Outbox, sink: Sink) -
     assert sink.taken == ["1.0", "1.1"]
 
 
+def test_what_follows_a_dead_letter_has_all_of_its_attempts(outbox: Outbox, sink: Sink) -> None:
+    sink.refused = {"1.0": 99, "1.1": 2}
+    outbox.append("1", "api", "api")
+    for _ in range(5):
+        outbox.advance(LONGEST_RETRY)
+    assert sink.tried == ["1.0"] * 3 + ["1.1"] * 3
+    assert sink.taken == ["1.1"]
+
+
 def test_the_attempts_and_the_last_error_are_stored(outbox: Outbox, sink: Sink) -> None:
     sink.refused = {"1.0": 1}
     outbox.append("1", "api")
@@ -364,6 +373,22 @@ def test_a_sink_may_ask_to_be_left_alone() -> None:
         assert taken == []
     outbox.advance(1.0)
     assert len(taken) == 1
+
+
+def test_a_sink_that_asks_for_less_than_the_back_off_waits_that_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("change_hooks.outbox.working.back_off", lambda attempts: 60.0)
+    tried: list[Change] = []
+
+    def sink(change: Change) -> None:
+        tried.append(change)
+        raise SinkError("slow down", retry_after=1.0)
+
+    outbox = outbox_of(sink)
+    outbox.append("1", "a")
+    outbox.advance(59.0)
+    assert len(tried) == 1
+    outbox.advance(1.0)
+    assert len(tried) == 2
 
 
 def test_a_sink_that_keeps_the_time_itself_is_not_timed_out() -> None:

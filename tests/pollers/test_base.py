@@ -54,7 +54,7 @@ def test_what_is_wrong_is_named(make: Any, said: str) -> None:
 def test_a_password_is_nowhere_but_on_its_way(url: str, shown: str) -> None:
     poller = GitPoller(url)
     assert (poller.repourl, poller.address, poller.name) == (url, shown, shown)
-    found = Found("1", [as_change(Commit("1", "a", "", 5, "m", []), "git", **poller._about)])
+    found = Found("1", [as_change(Commit("1", "a", "", 5, "m", []), "git", **poller.about)])
     assert "s3cret" not in repr([poller.delivery(found, 5.0).dump(), found])
 
 

@@ -182,11 +182,11 @@ def test_an_error_in_the_middle_keeps_what_was_settled() -> None:
     rig, api = with_gitea()
     rig.run()
     rig.now.update({"refs/heads/a": sha(2), "refs/heads/b": sha(3)})
-    true = api._true
-    api._true = lambda asked: Say(status=500) if asked.path.endswith(sha(3)) else true(asked)  # type: ignore[method-assign]
+    true = api.true_answer
+    api.true_answer = lambda asked: Say(status=500) if asked.path.endswith(sha(3)) else true(asked)  # type: ignore[method-assign]
     with pytest.raises(RestError):
         rig.run()
-    api._true = true  # type: ignore[method-assign]
+    api.true_answer = true  # type: ignore[method-assign]
     assert [event.after for event in rig.events] == [sha(2)]
     assert [missing.outcome for missing in rig.run()] == ["recovered"]
     assert [event.after for event in rig.events] == [sha(2), sha(3)]

@@ -9,6 +9,7 @@ from treq.testing import StubTreq
 from twisted.logger import capturedLogs
 
 from change_hooks.core.change import Change
+from change_hooks.outbox.replays import LOOK
 from change_hooks.recovery.schedule import SOON
 from change_hooks.testing import Receiver
 from tests.support.fake_api import FakeApi, Say
@@ -152,12 +153,10 @@ def test_a_replay_asks_the_forge_for_nothing() -> None:
     with gitea(api) as hooks:
         found = changes(hooks)
         (stored,) = hooks.deliveries()
-        delivery = hooks.journal.reader().whole(stored.seq).delivery
-        assert delivery is not None
         api.asked.clear()
-        again: list[Any] = []
-        hooks.service._found_again(delivery).addBoth(again.append)
-        (same,) = again[0]
+        hooks.journal.wish(stored.seq, ["sink"])
+        hooks.advance(LOOK)
+        _, same = hooks.sinks["sink"].changes
         assert same == found[0].replace(
             properties={k: v for k, v in found[0].properties.items() if k != "change_hook_recovered"}
         )

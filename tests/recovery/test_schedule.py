@@ -290,7 +290,7 @@ def test_what_is_let_in_while_a_grace_goes_on_is_recovered_after_it() -> None:
         hooks.advance(SOON)
         hooks.advance(1000)
         api.attempt("g1", START + 1000)
-        hooks.service._observers.delivery_answered("github", "push", "unavailable", 0.1, 0)
+        hooks.service.observer.delivery_answered("github", "push", "unavailable", 0.1, 0)
         hooks.advance(SOON)
         assert revisions(hooks) == []
         hooks.advance(GRACE)

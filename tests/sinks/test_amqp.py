@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_only_the_message_that_was_too_large_is_refused_for_good() -> None:
 
 
 def test_a_change_without_a_queue_is_not_lost_by_default() -> None:
-    assert Amqp("amqp://localhost/")._mandatory
+    assert signature(Amqp).parameters["mandatory"].default is True
 
 
 class Wire:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
 from change_hooks.sinks.link import Link, endpoint
@@ -83,7 +84,8 @@ def test_an_attempt_is_given_up_at_the_end(rig: Rig) -> None:
 
 def test_addresses() -> None:
     reactor = MemoryReactorClock()
-    assert endpoint(reactor, "master.example:9989")._port == 9989
-    assert endpoint(reactor, "tcp:master.example:9990")._port == 9990
+    for address in ("127.0.0.1:9989", "tcp:127.0.0.1:9990"):
+        endpoint(reactor, address).connect(Factory()).addErrback(lambda _: None)
+    assert [client[:2] for client in reactor.tcpClients] == [("127.0.0.1", 9989), ("127.0.0.1", 9990)]
     with pytest.raises(ValueError, match="nonsense"):
         endpoint(reactor, "nonsense")

@@ -44,11 +44,10 @@ class Rig:
         journal = self.journal()
         done = [operation(journal) for operation in operations]
         journal.writer.run_group()
-        while not journal.writer._queue.empty():
-            journal.writer.run_group()
+        journal.writer.run_submitted()
         for each in done:
             result_of(each)
-        journal.writer._store.close()
+        journal.writer.store.close()
 
     def fill(
         self, name: str, body: bytes = b"revision=1", sinks: tuple[str, ...] = ("a",), **more: Any

@@ -75,7 +75,7 @@ class FakeApi(Resource):
         }
         asked = Asked(request.method.decode(), path, query, headers, json.loads(raw) if raw else None)
         self.asked.append(asked)
-        said = (self.instead.pop(0) if self.instead else None) or self._true(asked)
+        said = (self.instead.pop(0) if self.instead else None) or self.true_answer(asked)
         if said.status == 0:
             return NOT_DONE_YET
         request.setResponseCode(said.status)
@@ -93,7 +93,7 @@ class FakeApi(Resource):
         later.callLater(self.pause, lambda: (request.write(body), request.finish()))
         return NOT_DONE_YET
 
-    def _true(self, asked: Asked) -> Say:
+    def true_answer(self, asked: Asked) -> Say:
         if self.token is not None and asked.headers.get(self.token_header) != self.token:
             return Say({"message": "Bad credentials"}, 401)
         for method, pattern, answer in self.routes:

@@ -95,11 +95,11 @@ class Master:
     def start(self, *, ours: bool = True) -> None:
         self._run("start")
         if ours:
-            eventually(lambda: "application/json" in self._options())
+            eventually(lambda: "application/json" in self.options())
         else:
             eventually(lambda: curl(f"{self.url}/api/v2/changes")[0] == 200)
 
-    def _options(self) -> str:
+    def options(self) -> str:
         return curl("-i", "-H", "Accept: application/json", f"{self.url}/change_hook/nothing")[1]
 
     def reconfig(self) -> None:

@@ -23,9 +23,10 @@ class Operator:
     def __init__(self, admin: Admin) -> None:
         self._client: Any = StubTreq(admin)  # type: ignore[no-untyped-call]
 
-    def asks(self, path: str, **headers: str) -> Deferred[Page]:
+    def asks(self, path: str, method: str = "GET", **headers: str) -> Deferred[Page]:
         """Ask; the answer may take a while."""
-        pages: Deferred[Page] = self._client.get(f"http://localhost/{path}", headers=headers).addCallback(
+        asked = self._client.request(method, f"http://localhost/{path}", headers=headers)
+        pages: Deferred[Page] = asked.addCallback(
             lambda answer: answer.text().addCallback(
                 lambda text: Page(answer.code, text, answer.headers.getRawHeaders("content-type", [""])[0])
             )
@@ -36,10 +37,10 @@ class Operator:
     def flush(self) -> None:
         self._client.flush()
 
-    def get(self, path: str, **headers: str) -> Page:
+    def get(self, path: str, method: str = "GET", **headers: str) -> Page:
         """Ask what is answered at once."""
         got: list[Page] = []
-        self.asks(path, **headers).addCallback(got.append)
+        self.asks(path, method, **headers).addCallback(got.append)
         self.flush()
         (page,) = got
         return page

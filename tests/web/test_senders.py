@@ -172,8 +172,8 @@ def test_however_many_addresses_send_the_memory_is_bounded() -> None:
     rate = Rate(1, Clock())  # type: ignore[arg-type]
     for number in range(MOST_ADDRESSES + 10):
         rate.count(ClientAddress("TCP", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"))
-    assert len(rate._left) == MOST_ADDRESSES
-    rate.count(ClientAddress("TCP", "10.0.0.0"))  # It was forgotten.
+    for number in range(10):
+        rate.count(ClientAddress("TCP", f"10.0.0.{number}"))  # It was forgotten.
     with pytest.raises(TooManyRequests):
         rate.count(ClientAddress("TCP", "10.0.0.255"))
 
