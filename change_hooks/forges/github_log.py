@@ -7,13 +7,14 @@ failed webhook deliveries". GitHub keeps the log for three days.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from change_hooks.core.payload import epoch
 from change_hooks.core.recovering import Source
 from change_hooks.forges.forge import Forge, mapping, text
-from change_hooks.forges.logged import Logged, Sent
+from change_hooks.forges.logged import LastRead, Logged, Sent
 from change_hooks.forges.paging import by_link, by_number
 from change_hooks.forges.rest import Rest, RestError, Subject, names
 from change_hooks.forges.tokens import AppToken
@@ -38,6 +39,7 @@ class GitHubLog:
         self._path = path
         self._about = Subject(source.repository, organization=source.organization)
         self._hooks: tuple[str, ...] = ()
+        self._last = LastRead()
         if source.app:
             if not isinstance(forge.authorization, AppToken):
                 raise RestError("the webhook of an App needs the App's own token (option 'token')", 401)
@@ -63,6 +65,10 @@ class GitHubLog:
         )
         read = 0
         async for page in pages:
+            known = None if page.fresh else self._last.again(since)
+            if known is not None:
+                return known
+            self._last = LastRead()
             read += 1
             logged = [_logged(item) for item in page.items]
             found += [entry for entry in logged if since is None or entry.at >= since]
@@ -70,6 +76,7 @@ class GitHubLog:
                 break
             if read == PAGES and page.more is not None:
                 raise RestError(f"the log has more than {PAGES} pages; recover a shorter time (--since)")
+        self._last = LastRead(-inf if since is None else since, found)
         return found
 
     async def detail(self, number: str) -> Sent:

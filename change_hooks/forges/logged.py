@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -29,6 +30,22 @@ class Logged(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int = 0
     order: float = 0.0
     also: tuple[str, ...] = ()
+
+
+class LastRead(msgspec.Struct, frozen=True):
+    """What was read the last time of a log by time, for when the forge says that nothing is new.
+
+    :param since: all entries since then were read, in seconds since the epoch.
+    """
+
+    since: float = inf
+    entries: Sequence[Logged] = ()
+
+    def again(self, since: float | None) -> list[Logged] | None:
+        """The entries since then; None: not all of them were read."""
+        if self.since > (-inf if since is None else since):
+            return None
+        return [entry for entry in self.entries if since is None or entry.at >= since]
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -77,4 +94,4 @@ class Log(Protocol):
         """
 
 
-__all__ = ["Happened", "Log", "Logged", "Sent"]
+__all__ = ["Happened", "LastRead", "Log", "Logged", "Sent"]

@@ -76,7 +76,7 @@ class CatchUp:
         self._left: float | None = None
         try:
             progress = read_progress(await self._journal.recall(self._name))
-            if unless is None or progress.looked < unless:
+            if unless is None or not unless <= progress.looked <= self._now():
                 async for missing in self._run(progress, hold, since, dry):
                     yield missing
             self.due = min(filter(None, (self._left, progress.due)), default=None)
@@ -100,8 +100,10 @@ class CatchUp:
             raise
         # A shorter time that was asked for says nothing about what came before it.
         if start is None or progress.mark is None or start <= progress.mark:
-            read = max(map(place, attempts), default=progress.mark or 0.0)
-            progress.mark = before if self._log.timed else max(read, progress.mark or 0.0)
+            # By the forge's clock: ours may be wrong, and be put right.
+            known = (start or 0.0) if progress.mark is None else progress.mark
+            read = [place(entry) for entry in attempts if entry.at <= before]
+            progress.mark = max([*read, min(known, before)])
             progress.looked = now
         if any(entry.at > before for entry in attempts):
             self._left = now + self._grace
@@ -113,7 +115,8 @@ class CatchUp:
             return None if since is not None else progress.mark
         if since is not None:
             return since
-        return now - self._grace - FIRST if progress.mark is None else progress.mark - OVERLAP
+        newest = now - self._grace
+        return newest - FIRST if progress.mark is None else min(progress.mark, newest) - OVERLAP
 
     async def _keep(self, progress: Progress, dry: bool) -> None:
         if not dry:

@@ -95,7 +95,7 @@ class Heads:
         try:
             kept = await self._journal.recall(self._name)
             before = Where() if kept is None else msgspec.json.decode(kept, type=Where)
-            if unless is None or before.looked < unless:
+            if unless is None or not unless <= before.looked <= self._now():
                 async for missing in self._look(before, hold, dry):
                     yield missing
         finally:

@@ -68,7 +68,7 @@ class Progress(msgspec.Struct, omit_defaults=True):
     def is_due(self, entry: Logged, now: float) -> bool:
         """False for one that is open and not due yet."""
         known = self.open.get(entry.delivery)
-        return known is None or known.due <= now
+        return known is None or not now < known.due <= now + PAUSES[-1]
 
     def was_asked(self, entry: Logged) -> bool:
         """Whether the forge was asked to send it."""

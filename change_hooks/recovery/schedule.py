@@ -41,6 +41,8 @@ class Scheduled:
         self.every = every
         #: When to read it next, in seconds since the epoch; None: not by itself.
         self.due: float | None = None
+        #: When it was read last.
+        self.read = 0.0
         #: Another receiver that has read it then or later has done what is to be done.
         self.unless = 0.0
 
@@ -99,12 +101,14 @@ class Recovery(Observer):
     ) -> None:
         """See :meth:`Observer.delivery_answered`: what was answered 503 is to be fetched."""
         if outcome == "unavailable" and self._started:
-            self._read_all_soon()
+            self._read_all_soon(AGAIN)
 
-    def _read_all_soon(self) -> None:
+    def _read_all_soon(self, after: float = 0.0) -> None:
+        """Read all of them, each so many seconds after it was read last."""
         now = self._now()
         for source in self._sources:
-            source.due = min(now + SOON, source.due or now + SOON)
+            soon = max(now + SOON, min(source.read + after, now + AGAIN))
+            source.due = min(soon, source.due or soon)
             source.unless = now
         self._set_alarm()
 
@@ -143,6 +147,7 @@ class Recovery(Observer):
             now = self._now()
             if source.due is None or source.due > now:
                 continue
+            source.read = now
             runner = source.runner
             named = {"endpoint": runner.endpoint, "source": runner.source}
             try:

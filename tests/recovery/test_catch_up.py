@@ -190,6 +190,19 @@ def test_an_error_in_the_middle_of_paging_moves_nothing() -> None:
     assert len(rig.run()) == 150
 
 
+def test_what_an_error_in_the_middle_of_paging_hid_is_found_though_the_first_page_is_the_same() -> None:
+    rig = Recovering(source=Source("o/r", hook=5))
+    for number in range(150):
+        rig.api.attempt(f"g{number}", NOW - 5000 + number)
+    assert len(rig.run()) == 150
+    for number in range(150):
+        rig.api.attempt(f"h{number}", NOW - 4500 + number)
+    rig.api.instead = [None, Say(status=502)]
+    with pytest.raises(RestError):
+        rig.run()
+    assert len(rig.run()) == 150
+
+
 def test_an_error_in_the_middle_of_the_details_costs_none_of_those_before() -> None:
     rig = Recovering(source=Source("o/r", hook=5))
     rig.api.attempt("nothing", NOW - 2000)
@@ -282,6 +295,39 @@ def test_since_reaches_back_and_a_shorter_time_passes_over_nothing() -> None:
     assert rig.run(NOW + 4000) == []
     assert rig.outcomes() == {"between": "recovered"}
     assert rig.outcomes(NOW - 250_000) == {"old": "recovered"}
+
+
+def test_a_clock_that_was_wrong_passes_over_nothing() -> None:
+    rig = Recovering()
+    rig.run()
+    rig.clock.advance(200_000)
+    assert rig.run() == []
+    rig.clock.rightNow = NOW + 10
+    rig.api.attempt("g", NOW + 20)
+    rig.clock.advance(50_000)
+    assert rig.outcomes(unless=NOW + 10) == {"g": "recovered"}
+
+
+def test_a_clock_that_was_wrong_at_the_first_look_is_put_right() -> None:
+    rig = Recovering()
+    rig.clock.advance(200_000)
+    rig.run()
+    rig.clock.rightNow = NOW + 10
+    assert rig.run() == []
+    rig.api.attempt("g", NOW + 20)
+    rig.clock.advance(50_000)
+    assert rig.outcomes() == {"g": "recovered"}
+
+
+def test_what_is_to_be_tried_again_does_not_wait_for_a_clock_that_was_wrong() -> None:
+    rig = Recovering()
+    rig.clock.advance(200_000)
+    rig.api.attempt("bad", NOW)
+    rig.broken.add("bad")
+    rig.run(NOW - 1)
+    rig.broken.clear()
+    rig.clock.rightNow = NOW + 1000
+    assert rig.outcomes() == {"bad": "recovered"}
 
 
 def test_one_receiver_at_a_time() -> None:

@@ -105,6 +105,26 @@ def test_after_deliveries_were_refused_for_want_of_a_journal() -> None:
     assert rig.run.unless[-1] == 2002
 
 
+def test_what_is_refused_all_the_time_does_not_use_up_the_forges_limit() -> None:
+    rig = Rig()
+    rig.advance(SOON, 98)
+    for _ in range(int(AGAIN * 11)):
+        refused(rig.recovery)
+        rig.clock.advance(0.1)
+    assert [at - 1000 for at in rig.run.runs[1:]] == pytest.approx([100 + SOON, 100 + SOON + AGAIN], abs=0.2)
+    refused(rig.recovery)
+    assert len(rig.advance(AGAIN)) == 1
+
+
+def test_a_clock_that_is_set_back_does_not_put_it_off() -> None:
+    rig = Rig()
+    rig.advance(SOON)
+    rig.clock.rightNow = 10.0
+    refused(rig.recovery)
+    rig.clock.advance(AGAIN)
+    assert rig.run.runs[1:] == [10 + AGAIN]
+
+
 def test_before_the_start_nothing_is_done() -> None:
     clock = Clock()
     recovery = Recovery(clock, Told())
