@@ -15,7 +15,8 @@ from change_hooks.admin.settings import AdminSettings, read_settings
 from change_hooks.configured_endpoints import EndpointConfig, EndpointReader
 from change_hooks.configured_sinks import read_alarms, read_sinks
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.core.options import nearest, texts
+from change_hooks.core.names import nearest
+from change_hooks.core.options import texts
 from change_hooks.journal.address import is_valid
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.plugins import Registry, installed

@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from change_hooks.core.options import nearest, option_names, seconds
+from change_hooks.core.names import nearest
+from change_hooks.core.options import option_names, seconds
 from change_hooks.core.recovering import recover
 from change_hooks.dialects.handler import HookHandler, check_options
 from change_hooks.plugins import PluginError, Registry

@@ -7,7 +7,8 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
-from change_hooks.core.options import count, nearest, seconds
+from change_hooks.core.names import nearest
+from change_hooks.core.options import count, seconds
 from change_hooks.interfaces import IChangeSink, IDeliverySink
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import NAMES, routed

@@ -10,7 +10,7 @@ import msgspec
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 
-from change_hooks.core.options import nearest
+from change_hooks.core.names import nearest
 from change_hooks.web.auth import read_checkers
 
 DEFAULT_PORT = 8011

@@ -7,13 +7,13 @@ wrote. A value of None is the default, everywhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from math import inf
 from typing import Any, ClassVar, TypeVar
 
+from change_hooks.core.names import check_names, nearest
 from change_hooks.core.recovering import NOWHERE, Recover, recover
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
 from change_hooks.core.verification import as_secrets
@@ -106,7 +106,8 @@ def token(value: object) -> Any:
     if callable(value):
         return value
     if isinstance(value, Mapping):
-        if set(value) != {"app", "key"}:
+        check_names(value, ("app", "key"))
+        if len(value) != 2:
             raise ValueError("must be a str, a callable, or {'app': ID, 'key': {'file': PATH}}")
         return dict(value)
     if not text(value).strip():
@@ -197,6 +198,8 @@ def commands(value: object) -> tuple[Command, ...]:
     for item in items:
         if not isinstance(item, Mapping) or not item or ("permission" in item and "regex" not in item):
             raise TypeError("must be a dict {'regex': PATTERN, 'permission': 'write'}, or a list of such")
+        if "regex" in item:
+            check_names(item, ("regex", "permission"))
         pairs = (
             [(item.get("regex"), item.get("permission", "write"))] if "regex" in item else list(item.items())
         )
@@ -283,13 +286,6 @@ def read_options(declared: type[O], written: Mapping[str, Any]) -> tuple[O, list
     return declared(**values), problems, unknown
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` where a valid name is near, else the valid names."""
-    valid = sorted(valid)
-    close = get_close_matches(name, valid, 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; valid names are {', '.join(valid)}"
-
-
 __all__ = [
     "ACTIONS",
     "PUBLISHED",
@@ -303,7 +299,6 @@ __all__ = [
     "commands",
     "count",
     "flag",
-    "nearest",
     "one_of",
     "option",
     "option_names",

@@ -141,9 +141,17 @@ def without(delivery: Delivery, names: Collection[str], *, form: bool) -> Delive
     payload = decode(document, Any)
     if not isinstance(payload, dict) or payload.keys().isdisjoint(names):
         return delivery
+    return with_json(delivery, {name: value for name, value in payload.items() if name not in names})
+
+
+def with_json(delivery: Delivery, payload: Any) -> Delivery:
+    """A delivery with another JSON document, in the same content type and character set.
+
+    :param payload: plain objects.
+    :raises UnsupportedContentType: the character set is unknown.
+    """
     kind, charset = content_type(delivery)
-    kept = {name: value for name, value in payload.items() if name not in names}
-    body = json.dumps(kept).encode(CHARSETS[charset])
+    body = json.dumps(payload).encode(_codec(charset))
     return delivery.replace(body=urlencode({"payload": body}).encode() if kind == FORM else body)
 
 
@@ -152,12 +160,17 @@ _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 
 
 def _in_utf8(body: bytes, charset: str) -> bytes:
-    codec = CHARSETS.get(charset)
-    if codec is None:
-        raise UnsupportedContentType("the charset of the content type is not known; use utf-8")
+    codec = _codec(charset)
     if codec in {"utf-8", "ascii"}:
         return body[3:] if body.startswith(codecs.BOM_UTF8) else body
     return body.decode(codec, "replace").lstrip("\ufeff").encode("utf-8", "replace")
+
+
+def _codec(charset: str) -> str:
+    codec = CHARSETS.get(charset)
+    if codec is None:
+        raise UnsupportedContentType("the charset of the content type is not known; use utf-8")
+    return codec
 
 
 @lru_cache(maxsize=256)
@@ -342,5 +355,6 @@ __all__ = [
     "json_text",
     "raw_json",
     "when",
+    "with_json",
     "without",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from change_hooks.core.address import without_password
+from change_hooks.core.names import check_names
 
 #: Ask the forge to send again; take it from the forge's log; compare branches and pull requests.
 VIAS = ("redeliver", "fetch", "heads")
@@ -67,7 +68,10 @@ NOWHERE = Recover()
 
 def recover(value: object) -> Recover:
     """Take ``{'from': ['owner/name', 'org:acme', 'app', {…}], 'every': 300, 'via': 'fetch'}``."""
-    if not isinstance(value, Mapping) or "from" not in value or not set(value) <= {"from", "every", "via"}:
+    if not isinstance(value, Mapping):
+        raise TypeError(_FORM)
+    check_names(value, ("from", "every", "via"))
+    if "from" not in value:
         raise TypeError(_FORM)
     sources, every, via = value["from"], value.get("every"), value.get("via")
     if not isinstance(sources, (list, tuple)) or not sources:
@@ -99,6 +103,7 @@ def _source(item: object) -> Source:
 
 
 def _of_mapping(item: Mapping[object, object]) -> Source:
+    check_names(item, ("repository", "organization", "hook"))
     hook = item.get("hook")
     if hook is not None and (type(hook) is not int or hook <= 0):
         raise ValueError("has a 'hook' that is not a number")

@@ -20,7 +20,7 @@ from change_hooks.core.stored import Stored
 from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
 from change_hooks.dialects.payloads.azuredevops import CommentEvent, Pull, PullEvent, PushEvent, Sent
-from change_hooks.dialects.pull_states import Remembered
+from change_hooks.dialects.pull_states import Remembered, Seen
 
 CUT = Ignored("the subscription sends too little: set 'Resource details to send' to 'All' at the forge")
 
@@ -88,11 +88,11 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
         pull = payload.resource
         if pull is None:
             return CUT
-        action = self._action(pull, event, payload.name)
+        action = self._action(pull, event, payload)
         if action is None:
             return Ignored("nothing was merged, or git.pullrequest.merged reports it")
         who = pull.createdBy if action == "opened" else pull.closedBy
-        return pull.neutral(action, event, who.person() if who else Person(), payload.createdDate)
+        return pull.neutral(action, event, who.person() if who else Person(), payload.at)
 
     handle_git_pullrequest_updated = handle_git_pullrequest_created
     handle_git_pullrequest_merged = handle_git_pullrequest_created
@@ -100,18 +100,19 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
     @shaped(CommentEvent)
     def handle_ms_vss_code_git_pullrequest_comment_event(self, payload: CommentEvent, event: str) -> Event:
         """Somebody wrote a comment on a pull request."""
-        return CUT if payload.resource is None else payload.resource.written(event, payload.createdDate)
+        return CUT if payload.resource is None else payload.resource.written(event, payload.at)
 
-    def _action(self, pull: Pull, event: str, delivery: str | None) -> Action | None:
+    def _action(self, pull: Pull, event: str, payload: Sent) -> Action | None:
         """What happened: an update does not say, so it is compared with what was last."""
         if event.endswith(".merged"):
             return "merged" if pull.is_merged else None
-        known = ((pull.repository.id or "", pull.pullRequestId), pull.head, pull.isDraft, delivery)
+        key = (pull.repository.id or "", pull.pullRequestId)
+        now = Seen(pull.head, pull.isDraft, payload.at, payload.name)
         if event.endswith(".created"):
-            return self._remembered.opened(*known)
+            return self._remembered.opened(key, now)
         if pull.status == "abandoned":
             return "closed"
-        return None if pull.status == "completed" else self._remembered.updated(*known)
+        return None if pull.status == "completed" else self._remembered.updated(key, now)
 
 
 __all__ = ["AzureDevOpsHandler", "AzureDevOpsOptions"]

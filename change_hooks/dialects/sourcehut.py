@@ -2,7 +2,7 @@
 
 One key signs for all users of an installation, over the body and a nonce. What makes a delivery unique is
 read from the signed body: so a copy of one is a duplicate in the journal, for every receiver and after a
-restart, and one that is older than the journal remembers is refused.
+restart, and one that is older than the journal remembers is refused. Only legacy payloads have no date.
 
 Source: man.sr.ht, "API conventions"; core.sr.ht, ``srht/crypto.py``; docs.sourcehut.org, git.sr.ht.
 """
@@ -22,7 +22,7 @@ from change_hooks.core.options import ForgeOptions, Options, option, text, texts
 from change_hooks.core.payload import decode, epoch
 from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
-from change_hooks.dialects.payloads.sourcehut import Answer, Entity, Named, Webhook, updates_of
+from change_hooks.dialects.payloads.sourcehut import MISSING, Answer, Entity, Named, Webhook, updates_of
 from change_hooks.flow import Steps
 
 #: The key of sr.ht.
@@ -61,8 +61,7 @@ class SourceHutHandler(EventHandler[SourceHutOptions]):
             return delivery
         signature, nonce = delivery.header("X-Payload-Signature"), delivery.header("X-Payload-Nonce")
         verify_ed25519(delivery.body, signature, nonce, self.settings.public_key)
-        if delivery.received - self._date(delivery) > OLDEST:
-            raise SignatureMismatch("the event is too old; check the clock here")
+        self._check_age(delivery)
         if self.settings.secret:
             yield from super().verified(delivery)
         return delivery.replace(verification="signature")
@@ -77,10 +76,15 @@ class SourceHutHandler(EventHandler[SourceHutOptions]):
         """With the token in the URL; only SourceHut has the key to sign with."""
         return delivery.replace(uri=with_argument(delivery.uri, "token", secret))
 
-    def _date(self, delivery: Delivery) -> float:
+    def _check_age(self, delivery: Delivery) -> None:
         found = self._answer(delivery)
-        when = epoch(found.data.webhook.date) if found.data else None
-        return delivery.received if when is None else when
+        if found.data is None:
+            return
+        happened = epoch(found.data.webhook.date)
+        if happened is None:
+            raise BadPayload(MISSING, "$.data.webhook.date")
+        if delivery.received - happened > OLDEST:
+            raise SignatureMismatch("the event is too old; check the clock here")
 
     def _answer(self, delivery: Delivery) -> Answer:
         try:
@@ -100,9 +104,7 @@ class SourceHutHandler(EventHandler[SourceHutOptions]):
         answer: Answer = decode(document, Answer)
         name = answer.data.webhook.event if answer.data else "repo:post-update" if answer.refs else None
         if not name:
-            raise BadPayload(
-                "is missing; the page of the dialect has the query to use", "$.data.webhook.event"
-            )
+            raise BadPayload(MISSING, "$.data.webhook.event")
         return name
 
     @classmethod

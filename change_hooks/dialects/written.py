@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Protocol
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.core.options import Options, nearest, option_names, read_options
+from change_hooks.core.names import nearest
+from change_hooks.core.options import Options, option_names, read_options
 from change_hooks.core.verification import as_secrets, weakness
 from change_hooks.flow import Steps, followed
 from change_hooks.references import resolved

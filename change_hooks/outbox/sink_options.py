@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from change_hooks.core.options import count, nearest, seconds
+from change_hooks.core.names import nearest
+from change_hooks.core.options import count, seconds
 from change_hooks.interfaces import IDeliverySink
 from change_hooks.outbox.coalescing import Quiet
 from change_hooks.outbox.routing import CONDITION_FIELDS, GROUP_FIELDS, Condition, Patterns, RoutedSink

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -81,9 +82,14 @@ def test_an_old_event_is_refused(age: float, accepted: bool) -> None:
             send(received=happened + age)
 
 
-def test_an_event_without_a_date_is_taken() -> None:
-    for name in ("GIT_POST_RECEIVE__least_query", "repo_post_update__branch"):
-        assert send(load(f"sourcehut/{name}").body, received=RECEIVED + 10 * OLDEST)
+def test_only_a_legacy_payload_may_have_no_date() -> None:
+    assert send(load("sourcehut/repo_post_update__branch").body, received=RECEIVED + 10 * OLDEST)
+    payload = json.loads(BODY)
+    for date in (None, "", "soon"):
+        payload["data"]["webhook"]["date"] = date
+        with pytest.raises(BadPayload, match="is missing; the page of the dialect") as caught:
+            send(json.dumps(payload).encode())
+        assert caught.value.field == "$.data.webhook.date"
 
 
 def test_with_a_secret_the_address_needs_it() -> None:
@@ -141,7 +147,7 @@ def test_a_copy_of_a_delivery_is_a_duplicate_also_after_a_restart() -> None:
     www = {"change_hook_dialects": {"sourcehut": {"public_key": PUBLIC, "repositories": ["~ann/*"]}}}
     payload = json.loads(BODY)
     # The clock of the receiver is the real one here.
-    payload["data"]["webhook"]["date"] = None
+    payload["data"]["webhook"]["date"] = datetime.now(timezone.utc).isoformat()
     body = json.dumps(payload).encode()
     first = Receiver(www)
     assert receive(first, body, headers(body)).text == "1 change found"

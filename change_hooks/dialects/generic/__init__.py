@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -17,7 +16,7 @@ from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Ignored
 from change_hooks.core.options import ForgeOptions, Options, option, text, texts
-from change_hooks.core.payload import FORM, content_type, decode, expect_mapping
+from change_hooks.core.payload import decode, expect_mapping, with_json
 from change_hooks.core.policy import Policy
 from change_hooks.core.select import matches
 from change_hooks.core.stored import Stored
@@ -127,11 +126,7 @@ class GenericHandler(EventHandler[GenericOptions]):
         token = self.settings.token_in
         if not fresh or token is None or token.kind != "body":
             return delivery
-        document = msgspec.json.encode(token.stripped(self.document(delivery)))
-        is_form = content_type(delivery)[0] == FORM
-        return delivery.replace(
-            body=urlencode({"payload": document}).encode("ascii") if is_form else document
-        )
+        return with_json(delivery, token.stripped(self.document(delivery)))
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The option ``id``; of Standard Webhooks, the id that is signed."""

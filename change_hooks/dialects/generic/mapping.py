@@ -22,13 +22,13 @@ from change_hooks.core.events import (
     Person,
     RefUpdate,
     Repository,
-    is_zeros,
     revision_or_none,
 )
+from change_hooks.core.names import check_names
 from change_hooks.core.options import texts
 from change_hooks.core.payload import epoch
 from change_hooks.core.select import matches, within
-from change_hooks.dialects.generic.selectors import MISSING, Scope, Selector, as_text, check_names, selector
+from change_hooks.dialects.generic.selectors import MISSING, Scope, Selector, as_text, selector
 
 #: The property that lists the paths that the mapping names and the payload has not.
 NOT_FOUND = "change_hook_not_found"
@@ -330,21 +330,24 @@ def _update(
 
     :param common: what is the same for all of them.
     """
-    before, after = fields.get("before", ""), fields.get("after", "")
-    if after == "" and not listed:
+    if "after" in fields:
+        after = revision_or_none(fields["after"])
+    elif listed:
+        after = listed[-1].id
+    else:
         return _nothing(scope, "the payload does not say which commit the ref is on")
     ref = fields.get("ref") or ""
     if fields.get("tag") and not ref.startswith("refs/"):
         ref = f"refs/tags/{ref}"
+    before = revision_or_none(fields.get("before"))
     return replace(
         common,
         ref=ref,
-        before=revision_or_none(before),
-        after=listed[-1].id if after == "" else revision_or_none(after),
+        before=before,
+        after=after,
         commits=listed,
         total=fields.get("total"),
-        # Null says that there was none.
-        created=None if before == "" else is_zeros(before),
+        created=before is None if "before" in fields else None,
         forced=fields.get("forced"),
         sender=Person(fields.get("sender_name"), fields.get("sender_email"), fields.get("sender")),
         url=fields.get("url") or "",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from change_hooks.core.options import nearest
+from change_hooks.core.names import check_names
 
 #: The value of what is not there. None is a value: the sender wrote ``null``.
 MISSING: Final[Any] = object()
@@ -237,16 +237,6 @@ def selector(written: object) -> Selector:
     return found
 
 
-def check_names(written: Mapping[Any, Any], valid: Iterable[str]) -> None:
-    """Check the keys of a dict that a user wrote.
-
-    :raises ValueError: one is unknown; the nearest valid one is suggested.
-    """
-    for name in written:
-        if name not in valid:
-            raise ValueError(f"has an unknown name {name!r}{nearest(str(name), valid)}")
-
-
 def _source(kind: str, written: Mapping[str, Any]) -> Selector:
     value = written[kind]
     if kind == "value":
@@ -322,4 +312,4 @@ def as_text(value: Any) -> str | None:
     return None
 
 
-__all__ = ["KEY", "MISSING", "Scope", "Selector", "as_text", "check_names", "selector"]
+__all__ = ["KEY", "MISSING", "Scope", "Selector", "as_text", "selector"]

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 from uuid import uuid4
 
-import msgspec
-
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import SignatureMismatch, SignatureMissing
 from change_hooks.core.forms import with_argument
-from change_hooks.core.options import nearest, seconds, text
-from change_hooks.core.payload import decode
+from change_hooks.core.names import check_names, nearest
+from change_hooks.core.options import seconds, text
+from change_hooks.core.payload import decode, json_text, with_json
 from change_hooks.core.verification import (
     DIGEST_SIZES,
     TIMESTAMP_TOLERANCE,
@@ -32,7 +31,6 @@ from change_hooks.core.verification import (
     verify_timestamp,
     verify_token,
 )
-from change_hooks.dialects.generic.selectors import check_names
 
 STANDARD_WEBHOOKS = "standard-webhooks"
 BEARER = "bearer"
@@ -216,12 +214,12 @@ class Token:
             return delivery.replace(headers={self.name: text})
         if self.kind == "bearer":
             return delivery.replace(headers={self.name: f"Bearer {text}"})
-        payload = decode(delivery.body, Any)
+        payload = decode(json_text(delivery, form=True), Any)
         place, last = self._place(payload)
         if place is None:
             raise ValueError(f"the payload has no place for the token at {self.name!r}")
         place[last] = text
-        return delivery.replace(body=msgspec.json.encode(payload))
+        return with_json(delivery, payload)
 
     def _sent(self, delivery: Delivery, document: Callable[[], bytes]) -> bytes | None:
         if self.kind == "query":

@@ -162,7 +162,6 @@ class Pull(Shape):
     createdBy: Identity | None = None
     closedBy: Identity | None = None
     creationDate: str | None = None
-    closedDate: str | None = None
     lastMergeSourceCommit: Place | None = None
     lastMergeTargetCommit: Place | None = None
     lastMergeCommit: Place | None = None
@@ -186,10 +185,11 @@ class Pull(Shape):
             raise BadPayload("is missing", "$.resource.lastMergeSourceCommit.commitId")
         return head.commitId
 
-    def neutral(self, action: Action, event: str, sender: Person, at: str | None) -> PullRequest:
+    def neutral(self, action: Action, event: str, sender: Person, at: int | None) -> PullRequest:
         """The same, in neutral terms.
 
-        :param at: when it happened.
+        :param at: when it happened, in seconds since the epoch.
+        :raises BadPayload: the commit that is to be merged is not named.
         """
         base, merged = self.lastMergeTargetCommit or Place(), self.lastMergeCommit or Place()
         source = (self.forkSource.repository if self.forkSource is not None else None) or self.repository
@@ -210,7 +210,7 @@ class Pull(Shape):
             labels=names(self.labels),
             url=link.href or page,
             created=when(self.creationDate),
-            updated=when(at),
+            updated=at,
             merge_commit=merged.commitId if self.is_merged else None,
             merge_ref=f"refs/pull/{self.pullRequestId}/merge",
             name=event,
@@ -240,7 +240,7 @@ class Commented(Shape):
     pullRequest: Pull
     comment: Note | None = None
 
-    def written(self, event: str, at: str | None) -> Comment:
+    def written(self, event: str, at: int | None) -> Comment:
         """The same, in neutral terms."""
         note = self.comment or Note()
         author = (note.author or Identity()).person()
@@ -265,6 +265,11 @@ class Sent(Shape):
     subscriptionId: str | None = None
     notificationId: int | None = None
     createdDate: str | None = None
+
+    @property
+    def at(self) -> int | None:
+        """When it happened, in seconds since the epoch."""
+        return when(self.createdDate)
 
     @property
     def name(self) -> str | None:

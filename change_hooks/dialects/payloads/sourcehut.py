@@ -12,6 +12,9 @@ from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Commit, Event, RefUpdate
 from change_hooks.core.payload import Shape, epoch
 
+#: What is wrong with a query that does not ask for what is needed.
+MISSING = "is missing; the page of the dialect has the query to use"
+
 
 class Entity(Shape):
     name: str | None = None
@@ -71,7 +74,7 @@ def updates_of(updates: list[Update] | None, common: RefUpdate, where: str) -> l
     :raises BadPayload: they are not there.
     """
     if updates is None:
-        raise BadPayload("is missing; the page of the dialect has the query to use", where)
+        raise BadPayload(MISSING, where)
     found: list[Event] = []
     page = common.repository.urls.get("html")
     for place, update in enumerate(updates):
@@ -100,4 +103,15 @@ def commit_of(new: Object) -> Commit:
     return Commit(new.id or "", new.message, person(author.name, author.email), None, epoch(new.timestamp))
 
 
-__all__ = ["Answer", "Data", "Entity", "Named", "Object", "Update", "Webhook", "commit_of", "updates_of"]
+__all__ = [
+    "MISSING",
+    "Answer",
+    "Data",
+    "Entity",
+    "Named",
+    "Object",
+    "Update",
+    "Webhook",
+    "commit_of",
+    "updates_of",
+]

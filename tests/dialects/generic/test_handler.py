@@ -102,6 +102,16 @@ def test_a_token_in_a_header_or_in_the_address_is_not_stored() -> None:
     assert b"/x?key=&a=\x91" in request.dump()[0]
 
 
+def test_a_body_without_its_token_keeps_its_character_set() -> None:
+    made = handler(secret=SECRET, token_in={"body": "key"})
+    body = json.dumps({"key": SECRET, "rev": "\u00e4"}).encode("utf-16")
+    sent = delivery(body, content_type=b"application/json; charset=utf-16")
+    verified: Any = proceed(made.verified(sent))
+    assert json.loads(made.document(verified)) == {"rev": "\u00e4"}
+    assert SECRET.encode("utf-16-le") not in verified.body
+    assert proceed(made.verified(made.sign(sent, SECRET.encode()))).verification == "token"
+
+
 @pytest.mark.parametrize("form", [False, True])
 def test_a_token_in_the_body_is_taken_out_before_it_is_stored(form: bool) -> None:
     whole = {"ref": "main", "auth": {"key": SECRET, "by": "ann"}}

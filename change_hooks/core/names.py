@@ -1,0 +1,27 @@
+"""Names that a user wrote: checked, with the nearest valid one where one is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` where a valid name is near, else the valid names."""
+    valid = sorted(valid)
+    close = get_close_matches(name, valid, 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; valid names are {', '.join(valid)}"
+
+
+def check_names(written: Iterable[object], valid: Iterable[str]) -> None:
+    """Check the keys of a dict that a user wrote.
+
+    :raises ValueError: one is unknown; the nearest valid one is suggested.
+    """
+    known = set[object](valid)
+    for name in written:
+        if name not in known:
+            raise ValueError(f"has an unknown name {name!r}{nearest(str(name), valid)}")
+
+
+__all__ = ["check_names", "nearest"]
