@@ -85,7 +85,7 @@ class Durable:
             yield self.journal.open()
             waiting = yield self.journal.waiting_sinks()
             for sink in set(waiting) - set(self._dispatcher.sinks):
-                log.warn("changes wait for the sink {sink!r}, which is not configured now", sink=sink)
+                log.warn("changes are waiting for the sink {sink!r}, which is not configured", sink=sink)
         except Unavailable:
             if self._stopped:
                 return

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from change_hooks.core.delivery import Delivery
     from change_hooks.core.events import Event, Repository
     from change_hooks.core.found import About
-    from change_hooks.journal.records import Appended, Claimed, Entry, Outcome, Pending, Trace, Wish
+    from change_hooks.journal.records import Appended, Claimed, Entry, Outcome, Pending, Results, Trace, Wish
 
 EventType = TypeVar("EventType", bound="Event")
 
@@ -281,10 +281,8 @@ class IJournal(Interface):
         :returns: fires with False when it is still to be delivered.
         """
 
-    def taken(seq: int) -> Deferred[tuple[str, ...]]:
-        """Fires with the names of the sinks that wanted something of the delivery at place *seq*, and for
-        which nothing is left to do: they have taken it, or something newer instead.
-        """
+    def results(seq: int) -> Deferred[Results]:
+        """Fires with what became of the delivery at place *seq* at each sink."""
 
     def wish(seq: int, sinks: Sequence[str] = ()) -> Deferred[None]:
         """Ask the program that has the sinks to replay the delivery at place *seq*.
@@ -292,9 +290,11 @@ class IJournal(Interface):
         :param sinks: the names of those it is for; empty: all that have not taken it.
         """
 
-    def wishes() -> Deferred[list[Wish]]:
-        """Fires with some of the replays that are asked for, and that nobody has refused. :meth:`replay`
-        fulfils them.
+    def wishes(after: int = 0) -> Deferred[list[Wish]]:
+        """Fires with some of the replays that are asked for, and that nobody has refused, by the places of
+        their deliveries; :meth:`replay` fulfils them.
+
+        :param after: of deliveries after this place.
         """
 
     def refuse_wish(seq: int, error: str) -> Deferred[None]:

@@ -69,7 +69,7 @@ def when_needed(value: Any, master: Any) -> Callable[[object], Deferred[Any]]:
 
 def _unavailable(failure: Failure) -> Any:
     incident = report("a value of the configuration could not be rendered", failure)
-    raise Unavailable(f"a secret of this endpoint cannot be had now (incident {incident})")
+    raise Unavailable(f"could not get a secret of this endpoint (incident {incident})")
 
 
 __all__ = ["is_renderable", "render", "when_needed"]

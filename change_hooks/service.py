@@ -297,9 +297,9 @@ class ChangeHookService(MultiService):
         if self._durable is not None:
             self._durable.reconfigure(config)
         if config.sinks.keys() != self._config.sinks.keys():
-            log.warn("change_hook_sinks has changed; that takes a restart")
+            log.warn("change_hook_sinks has changed; restart to apply it")
         if config.journal != self._config.journal:
-            log.warn("change_hook_journal has changed; that takes a restart")
+            log.warn("change_hook_journal has changed; restart to apply it")
         before, self._tree, self._config = self._tree, tree, config
         self._standing.inside = tree.root
         self._watch_for(config)
@@ -319,7 +319,7 @@ class ChangeHookService(MultiService):
         before, new = self._admin.settings, config.admin or AdminSettings()
         if new.port != before.port:
             # Who may come in goes with the port that is open.
-            log.warn("the port of change_hook_admin has changed; that takes a restart")
+            log.warn("the port of change_hook_admin has changed; restart to apply it")
             new = before
         if new.auth != before.auth and self._board is not None:
             self._board.stop()

@@ -146,7 +146,7 @@ class StandaloneService(MultiService):
             return
         self._use(settings.pollers)
         if settings.port != self.port:
-            log.warn("c['www']['port'] has changed; that takes a restart")
+            log.warn("c['www']['port'] has changed; restart to apply it")
         log.info("reconfigured")
 
     @inlineCallbacks

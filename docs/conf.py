@@ -13,6 +13,7 @@ html_title = "change_hooks"
 exclude_patterns = ["_build", "examples"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 # Names of other projects and of private types have no page here.
 nitpicky = False

@@ -218,7 +218,7 @@ def _new(summary: Summary) -> Memory:
 
 def _cannot_look(failure: Failure) -> None:
     if not failure.check(Unavailable):
-        report("alarms could not be judged", failure)
+        report("the alarms could not be evaluated", failure)
 
 
 __all__ = ["EVERY", "FAILURES", "WAITS", "Alarms"]

@@ -78,7 +78,10 @@ class Board(Observer):
         """See :meth:`Observer.signature_unchecked`."""
         now = time()
         if now - self._unchecked.get(endpoint, 0.0) > REMEMBER:
-            log.warn("{endpoint}: signatures come, and nobody checks them: set 'secret'", endpoint=endpoint)
+            log.warn(
+                "{endpoint}: deliveries are signed, but no signature is verified: set 'secret'",
+                endpoint=endpoint,
+            )
             self._journal.remember(_key(endpoint), str(now).encode()).addErrback(lambda _: None)
         self._unchecked[endpoint] = now
 

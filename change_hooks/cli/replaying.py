@@ -192,8 +192,8 @@ class _Run:
         try:
             delivery = yield journal.delivery(seq)
             found = yield process(delivery)
-            taken = yield journal.taken(seq)
-            to = chosen(routes(sinks, found, delivery.dialect), sinks, asked, taken)
+            results = yield journal.results(seq)
+            to = chosen(routes(sinks, found, delivery.dialect), sinks, asked, results.taken)
             done = yield journal.replay(seq, found, *to)
             problem = "" if done else STILL
         except DeliveryError as error:

@@ -171,9 +171,9 @@ def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, 
             raise click.UsageError(
                 f"{configs[0]!r} is neither an event nor a file; valid events are {', '.join(EVENTS)}"
             )
-        target = target_of(Path(configs[0]), dialect)
-        dialect, url, settings = target.dialect, url or target.url, target.options
-        options["secret"] = options["secret"] or target.secret
+        target = target_of(Path(configs[0]), dialect, url, options["secret"])
+        dialect, url, settings = target.dialect, target.url, target.options
+        options["secret"] = target.secret
     if url is None:
         raise click.UsageError("where to? Give --to URL, or a configuration file")
     where = url

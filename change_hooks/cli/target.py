@@ -32,9 +32,11 @@ class Target(msgspec.Struct, frozen=True):
         return f"Target({self.dialect!r}, {self.url!r})"
 
 
-def target_of(config: Path, endpoint: str) -> Target:
+def target_of(config: Path, endpoint: str, url: str | None = None, secret: str | None = None) -> Target:
     """An endpoint of the server that a configuration file describes; ends the program when it is wrong.
 
+    :param url: where it is; None: what the configuration says.
+    :param secret: the one to use; None: what the configuration says.
     :raises click.ClickException: it says too little.
     """
     try:
@@ -48,10 +50,10 @@ def target_of(config: Path, endpoint: str) -> Target:
         raise click.ClickException(f"{config} has no endpoint {endpoint!r}; valid names are {names}")
     written = dialects[endpoint]
     options = dict(written) if isinstance(written, Mapping) else {}
-    secret = _secret(options.get("secret"), settings.base)
+    secret = secret or _secret(options.get("secret"), settings.base)
     return Target(
         str(options.get("dialect") or endpoint),
-        f"{_server(settings)}/change_hook/{endpoint}",
+        url or f"{_server(settings)}/change_hook/{endpoint}",
         secret,
         {**options, "secret": secret},
     )

@@ -191,7 +191,8 @@ class EventHandler(HookHandler[Forge]):
         doubts = []
         if not (protected or options.get("secret")):
             doubts.append(
-                "accepts deliveries from anybody: set 'secret' (the same at the forge), or change_hook_auth"
+                "accepts unauthenticated deliveries: set 'secret' (the same at the forge),"
+                " or change_hook_auth"
             )
         if options.get("replay") is False and not (protected or options.get("secret")):
             doubts.append("'replay': False has no effect without a 'secret': nothing is verified")

@@ -77,7 +77,7 @@ class PollingHandler(HookHandler[PollerOptions]):
         wanted = [as_name(name) for name in delivery.args.get(b"poller", [])]
         if not all(name in pollers for name in wanted):
             known = ", ".join(sorted(pollers)) or "none"
-            log.warn("no such poller may be polled; those that may: {known}", known=known)
+            log.warn("the request names no poller that it may poll; valid names are {known}", known=known)
             raise BadPayload(
                 "there is no such poller (option 'allowed'); the server's log names them", "poller"
             )

@@ -30,6 +30,7 @@ from change_hooks.journal.records import (
     Entry,
     Outcome,
     Pending,
+    Results,
     Routes,
     Trace,
     Wish,
@@ -221,17 +222,17 @@ class SQLJournal:
 
     # Replaying.
 
-    def taken(self, seq: int) -> Deferred[tuple[str, ...]]:
-        """The sinks that wanted something of a delivery, and for which nothing is left to do."""
-        return self.writer.submit(partial(replays.taken, seq=seq))
+    def results(self, seq: int) -> Deferred[Results]:
+        """What became of a delivery at each sink."""
+        return self.writer.submit(partial(replays.results, seq=seq))
 
     def wish(self, seq: int, sinks: Sequence[str] = ()) -> Deferred[None]:
         """Ask the program that has the sinks to replay a delivery."""
         return self.writer.submit(partial(replays.wish, seq=seq, sinks=list(sinks)))
 
-    def wishes(self) -> Deferred[list[Wish]]:
+    def wishes(self, after: int = 0) -> Deferred[list[Wish]]:
         """Some of the replays that are asked for."""
-        return self.writer.submit(partial(replays.wishes, service=self._service))
+        return self.writer.submit(partial(replays.wishes, service=self._service, after=after))
 
     def refuse_wish(self, seq: int, error: str) -> Deferred[None]:
         """Say why a replay that was asked for cannot be done."""
@@ -260,7 +261,7 @@ class SQLJournal:
 
     def waiting_sinks(self) -> Deferred[list[str]]:
         """The sinks for which something waits."""
-        return self.writer.submit(outbox.waiting_sinks)
+        return self.writer.submit(partial(outbox.waiting_sinks, service=self._service))
 
     def delivery(self, seq: int) -> Deferred[Delivery]:
         """The delivery at a place."""
@@ -299,7 +300,7 @@ class SQLJournal:
 
     def forget(self, name: str) -> Deferred[None]:
         """Forget the value that is kept under a name."""
-        return self.writer.submit(partial(leases.forget, name=name))
+        return self.writer.submit(partial(leases.forget, name=self._own(name)))
 
     def lease(self, name: str, seconds: float) -> Deferred[bool]:
         """Hold a name for so many seconds, unless another receiver does."""

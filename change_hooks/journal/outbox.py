@@ -67,6 +67,11 @@ LET_GO = (
     f"UPDATE queues SET owner = '', due = ?, attempts = ?, failing = ?, error = ? WHERE {_OF_QUEUE}"
     " AND (owner = '' OR owner = ?)"
 )
+SELECT_WAITING = (
+    "SELECT DISTINCT sink FROM queues WHERE EXISTS (SELECT 1 FROM entries JOIN deliveries USING (seq)"
+    " WHERE entries.sink = queues.sink AND entries.repository = queues.repository AND service = ?)"
+    " ORDER BY sink"
+)
 RENEW = f"UPDATE queues SET lease = ? WHERE owner = ? AND {_OF_QUEUE}"
 
 
@@ -242,9 +247,9 @@ def let_all_be_due(session: Session) -> None:
     session.execute(f"UPDATE deliveries SET due = 0 WHERE state = 'pending' AND {UNDONE}")
 
 
-def waiting_sinks(session: Session) -> list[str]:
-    """The sinks for which something waits."""
-    rows = session.execute("SELECT DISTINCT sink FROM queues ORDER BY sink").fetchall()
+def waiting_sinks(session: Session, service: str = "") -> list[str]:
+    """The sinks for which something waits of what came to a service."""
+    rows = session.execute(SELECT_WAITING, (service,)).fetchall()
     return [row["sink"] for row in rows]
 
 

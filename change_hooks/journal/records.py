@@ -44,6 +44,19 @@ class Routes(NamedTuple):
 NOWHERE = Routes()
 
 
+class Results(NamedTuple):
+    """What became of a delivery at the sinks that it was for when it was stored.
+
+    :param taken: nothing is left to do for these: they have taken it, or something newer instead.
+    :param left: it waits for these, or they have failed.
+    :param unwanted: these wanted nothing of it.
+    """
+
+    taken: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    unwanted: tuple[str, ...] = ()
+
+
 class Appended(msgspec.Struct, frozen=True):
     """What became of a delivery that was to be stored.
 

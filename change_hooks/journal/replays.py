@@ -9,10 +9,10 @@ import msgspec
 
 from change_hooks.journal.outbox import LOOK_DONE
 from change_hooks.journal.pending import Finish, finish
-from change_hooks.journal.records import Routes, Wish
+from change_hooks.journal.records import Results, Routes, Wish
 from change_hooks.journal.session import Row, Session, storable
 
-#: How many wishes are taken up at once.
+#: How many wishes are looked at together.
 WISHES = 20
 
 #: The states of what has nothing left to do.
@@ -25,7 +25,7 @@ INSERT_WISH = (
 )
 SELECT_WISHES = (
     "SELECT wishes.seq, wishes.sinks, since, error FROM wishes JOIN deliveries ON deliveries.seq = wishes.seq"
-    " WHERE error = '' AND service = ? ORDER BY wishes.seq LIMIT ?"
+    " WHERE error = '' AND service = ? AND wishes.seq > ? ORDER BY wishes.seq LIMIT ?"
 )
 SELECT_WISH = "SELECT seq, sinks, since, error FROM wishes WHERE seq = ?"
 REFUSE_WISH = "UPDATE wishes SET error = ? WHERE seq = ?"
@@ -72,9 +72,9 @@ def wish(session: Session, seq: int, sinks: Sequence[str]) -> None:
     session.execute(INSERT_WISH, (_encode(tuple(sinks)).decode(), time(), seq))
 
 
-def wishes(session: Session, service: str = "") -> list[Wish]:
-    """What nobody has taken up yet of what came to a service."""
-    return [_wish(row) for row in session.execute(SELECT_WISHES, (service, WISHES)).fetchall()]
+def wishes(session: Session, service: str = "", after: int = 0) -> list[Wish]:
+    """What nobody has taken up yet of what came to a service, by the places of the deliveries."""
+    return [_wish(row) for row in session.execute(SELECT_WISHES, (service, after, WISHES)).fetchall()]
 
 
 def wish_at(session: Session, seq: int) -> Wish | None:
@@ -88,14 +88,20 @@ def refuse_wish(session: Session, seq: int, error: str) -> None:
     session.execute(REFUSE_WISH, (storable(error), seq))
 
 
-def taken(session: Session, seq: int) -> tuple[str, ...]:
-    """The sinks that wanted something of a delivery, and for which nothing is left to do."""
+def results(session: Session, seq: int) -> Results:
+    """What became of a delivery at the sinks."""
     left = {found["sink"] for found in session.execute(SELECT_LEFT, (seq, seq)).fetchall()}
-    return tuple(name for name, wanted in _routes(session, seq).items() if wanted and name not in left)
+    routes = _routes(session, seq)
+    wanted = [name for name, wants in routes.items() if wants]
+    return Results(
+        tuple(name for name in wanted if name not in left),
+        tuple(name for name in wanted if name in left),
+        tuple(name for name, wants in routes.items() if not wants),
+    )
 
 
 def _wish(row: Row) -> Wish:
     return Wish(row["seq"], _decode(row["sinks"]), row["since"], row["error"])
 
 
-__all__ = ["WISHES", "refuse_wish", "replay", "taken", "wish", "wish_at", "wishes"]
+__all__ = ["WISHES", "refuse_wish", "replay", "results", "wish", "wish_at", "wishes"]

@@ -129,7 +129,7 @@ class Writer:
             self._observer.journal_unavailable()
         for deferred in deferreds:
             if deferred in self._closing:
-                log.error("the journal was not closed in time; what it was told last may not be stored")
+                log.error("the journal was not closed in time; its last writes may not be stored")
                 deferred.callback(None)
             else:
                 deferred.errback(_cannot_be_written())

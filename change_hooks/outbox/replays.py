@@ -23,12 +23,13 @@ from change_hooks.core.found import Found
 from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import Routes, Wish
+from change_hooks.journal.hold import Hold
 from change_hooks.journal.replays import WISHES
 from change_hooks.outbox.dispatcher import Dispatcher
 
 #: How often to look for wishes, in seconds.
 LOOK = 5.0
-#: For how long one receiver keeps the others from doing the same, in seconds.
+#: For how long one receiver that is not heard of any more keeps the others from doing the same, in seconds.
 HELD = 60.0
 #: The name of that lease.
 LEASE_NAME = "replays"
@@ -66,6 +67,7 @@ class Replays:
     ) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
+        self._clock = clock
         self._process = process
         self._stopped = True
         self._alarm = Alarm(clock, self._look)
@@ -102,26 +104,52 @@ class Replays:
 
     @inlineCallbacks
     def _take_up(self) -> Any:
-        wishes: Sequence[Wish] = yield self._journal.wishes()
-        ours = [wish for wish in wishes if set(wish.sinks) <= set(self._dispatcher.sinks)]
         # Nothing is written while nothing is asked for.
-        if not ours or not (yield self._journal.lease(LEASE_NAME, HELD)):
+        first = yield self._next(0)
+        if first is None or not (yield self._journal.lease(LEASE_NAME, HELD)):
             return
-        self._more = self._more or len(wishes) >= WISHES
-        for wish in ours:
-            if self._stopped:
-                break
-            yield self._replay(wish)
-        yield self._journal.release(LEASE_NAME)
+        hold = Hold(self._journal, LEASE_NAME, self._clock, HELD, "another receiver replays now")
+        try:
+            # What another one has done meanwhile is not there any more.
+            wish = yield self._next(0)
+            while wish is not None and not self._stopped:
+                hold.check()
+                yield self._replay(wish)
+                wish = yield self._next(wish.seq)
+        finally:
+            yield hold.end()
+
+    @inlineCallbacks
+    def _next(self, after: int) -> Any:
+        """Fires with the first wish after a place that is for this receiver; None: there is none."""
+        while True:
+            wishes: Sequence[Wish] = yield self._journal.wishes(after)
+            for wish in wishes:
+                if (yield self._is_ours(wish)):
+                    return wish
+                after = wish.seq
+            if len(wishes) < WISHES:
+                return None
+
+    @inlineCallbacks
+    def _is_ours(self, wish: Wish) -> Any:
+        """Fires with whether a wish can be fulfilled here. One that names no sink is left to those where
+        something has failed, when nothing has here.
+        """
+        ours = set(self._dispatcher.sinks)
+        if wish.sinks:
+            return ours.issuperset(wish.sinks)
+        taken, left, unwanted = yield self._journal.results(wish.seq)
+        return not left or not ours.isdisjoint(left) or not ours.issubset({*taken, *unwanted})
 
     @inlineCallbacks
     def _replay(self, wish: Wish) -> Any:
         try:
             delivery = yield self._journal.delivery(wish.seq)
             found = yield self._process(delivery)
-            taken = yield self._journal.taken(wish.seq)
+            results = yield self._journal.results(wish.seq)
             routes = self._dispatcher.routes(found, delivery.dialect)
-            to = chosen(routes, self._dispatcher.sinks, wish.sinks, taken)
+            to = chosen(routes, self._dispatcher.sinks, wish.sinks, results.taken)
             done = yield self._journal.replay(wish.seq, found, *to)
         except EndpointOff as error:
             yield self._journal.refuse_wish(wish.seq, error.message)

@@ -161,7 +161,7 @@ class Running:
             if times < LOUD:
                 log.warn("{name}: {problem}", name=self.name, problem=problem)
             else:
-                said = "{name}: {problem} ({times} looks in a row)"
+                said = "{name}: {problem} ({times} polls in a row)"
                 log.error(said, name=self.name, problem=problem, times=times)
 
     @inlineCallbacks

@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from change_hooks.admin.detail import CHANGES, FILES, SHOWN, payload_of
+from change_hooks.admin.detail import CHANGES, FILES, SHOWN, View, page, payload_of
+from change_hooks.admin.facts import Facts
 from change_hooks.interfaces import SinkError, SinkRefused
+from change_hooks.journal import SinkState, Whole
 from change_hooks.testing import MemorySink
 
 from ..conftest import result_of
 from .conftest import Made
+from .test_listing import line
 
 Make = Callable[..., Made]
 
@@ -96,3 +99,27 @@ def test_payloads_of_every_kind() -> None:
     large = json.dumps({"token": "t0ken", "x": "y" * 2**20}).encode()
     assert "t0ken" not in payload_of(large)
     assert len(payload_of(large)) <= 4 * SHOWN + 20
+
+
+def view_of(whole: Whole) -> str:
+    return page(View(Facts(), whole, None, "t0ken")).decode()
+
+
+def test_what_was_recovered_says_by_which_way_and_what_waits_says_so() -> None:
+    stored = line(recovered="api-replay", status=0)
+    waiting = SinkState("a", "waiting"), SinkState("b", "retrying", "acme/api", 0, 1, 0.0, "down")
+    text = view_of(Whole(stored, None, [], list(waiting), []))
+    assert "recovered (api-replay)" in text
+    assert " answered " not in text
+    assert 'next a <span class="state waiting">' in text
+    assert 'soon b <span class="state retrying">' in text
+    assert "next attempt, after 1 failure<" in text
+    assert "came from 10.0.0.7" in view_of(Whole(line(client="10.0.0.7"), None, [], [], []))
+
+
+def test_a_few_files_are_all_there(made: Make) -> None:
+    receiver, operator = made()
+    receiver.post("base", form={"revision": "1", "files": '["one", "two"]'})
+    text = operator.get("deliveries/1").text
+    assert "<li>one</li><li>two</li>" in text
+    assert "more</li>" not in text

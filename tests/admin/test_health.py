@@ -9,10 +9,13 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from change_hooks.admin.health import FRESH, WITHIN, Health
+from change_hooks.admin.root import Admin
+from change_hooks.admin.watch import Watch
 from change_hooks.core.errors import Unavailable
+from change_hooks.observer import Observers
 from change_hooks.testing import Receiver
 
-from ..support.operator import operator_of
+from ..support.operator import Operator, operator_of
 
 BASE = {"change_hook_dialects": {"base": True}}
 
@@ -148,3 +151,21 @@ def test_who_goes_away_is_not_answered(looked: Looked) -> None:
     request.processingFailed(Failure(ConnectionDone()))
     looked.journal.asked[0].callback(None)
     assert request.written == []
+
+
+def test_a_service_that_drains_before_it_has_started_is_not_ready_later() -> None:
+    admin = Admin(None)
+    watch = Watch(admin, Observers(), None, {}, Clock())
+    watch.starting()
+    watch.draining()
+    watch.started()
+    assert Operator(admin).get("readyz")[:2] == (503, "shutting down\n")
+
+
+def test_without_a_journal_it_is_ready_once_it_has_started() -> None:
+    admin = Admin(None)
+    watch = Watch(admin, Observers(), None, {}, Clock())
+    watch.starting()
+    assert Operator(admin).get("readyz").status == 503
+    watch.started()
+    assert Operator(admin).get("readyz")[:2] == (200, "ready\n")

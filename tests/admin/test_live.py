@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.web.test.requesthelper import DummyRequest
@@ -187,3 +188,31 @@ def test_one_that_becomes_slow_while_it_looks_waits(made: Make) -> None:
     assert len(looked) == 3
     looked[2].errback(ValueError("broken"))
     assert stream.request.finished == 1
+
+
+def test_what_is_read_for_one_that_has_ended_is_not_sent(made: Make) -> None:
+    receiver, _ = made()
+    looked: list[Deferred[bytes]] = []
+
+    class Slow:
+        def read(self, look_up: Any) -> Deferred[bytes]:
+            looked.append(Deferred())
+            return looked[-1]
+
+    stream = Stream(Live(Slow(), receiver.clock))  # type: ignore[arg-type]
+    before = stream.written
+    stream.producers[0].finish()
+    stream.producers[0].finish()
+    looked[0].callback(b"data: late\n\n")
+    assert (stream.written, stream.request.finished) == (before, 1)
+
+
+def test_of_what_is_under_way_the_newest_are_watched(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("change_hooks.admin.live.WATCHED", 2)
+    receiver, _ = made({"change_hook_sinks": {"a": lambda change: Deferred()}})
+    news = News(Query(), None, as_rows=False)
+    news.look(receiver.journal.reader())
+    for number in range(3):
+        push(receiver, repository=f"r{number}")
+    news.look(receiver.journal.reader())
+    assert list(news._watched) == [2, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from time import time
 from typing import Any
 
@@ -13,16 +14,21 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.web.http_headers import Headers
+from twisted.web.test.requesthelper import DummyRequest
 
-from change_hooks import Change, EventHandler, HookHandler
+from change_hooks import Change, ChangeHookService, EventHandler, HookHandler
+from change_hooks.admin.exposed import FOLDER, metrics_page
+from change_hooks.admin.last import LastDeliveries
 from change_hooks.admin.metrics import EVENTS
 from change_hooks.core.change import RECOVERED
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import Unavailable
 from change_hooks.journal.reader import Reader
 from change_hooks.testing import Receiver
 
-from ..support.operator import operator_of
+from ..support.operator import Operator, operator_of
 
 BASE = {"change_hook_dialects": {"base": True}}
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -223,3 +229,40 @@ def test_changes_that_were_found_after_the_answer_are_counted_when_they_are_stor
         receiver.post("x")
         waiting[1].callback(([], None))
         assert counts(receiver).of("changes_total", endpoint="x") == 2
+
+
+def test_without_a_journal_there_is_the_rest() -> None:
+    service = ChangeHookService({"change_hook_journal": None, "change_hook_dialects": {}}, sink=print)
+    found = Counts(Operator(service.admin).get("metrics").text)
+    assert found.of("queues", sink="print", state="waiting") is None
+    assert "build_info" in found.names()
+
+
+def test_who_goes_away_while_the_journal_is_read_gets_nothing() -> None:
+    reading: list[Deferred[Any]] = []
+
+    class Slow:
+        def read(self, look_up: Any) -> Deferred[Any]:
+            reading.append(Deferred())
+            return reading[-1]
+
+    journal: Any = Slow()
+    page, _ = metrics_page(tuple, journal, LastDeliveries(Clock()), ())
+    request: Any = DummyRequest([b"metrics"])
+    page.render(request)
+    request.processingFailed(ConnectionError("gone"))
+    reading[0].errback(Unavailable("not now"))
+    assert (request.written, request.finished) == ([], 0)
+
+
+def test_of_several_processes_the_counts_come_from_the_folder_that_they_share(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with Receiver(BASE) as receiver:
+        receiver.post("base", form={"revision": "1"})
+        assert counts(receiver).of("changes_total", endpoint="base") == 1
+        monkeypatch.setenv(FOLDER, str(tmp_path))
+        shared = counts(receiver)
+        # Nobody has written there.
+        assert shared.of("changes_total", endpoint="base") is None
+        assert "last_delivery_timestamp_seconds" in shared.names()

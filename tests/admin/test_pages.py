@@ -10,11 +10,12 @@ import pytest
 
 from change_hooks.admin.assets import content_of
 from change_hooks.admin.pages import LINES
-from change_hooks.admin.replaying import MOST
+from change_hooks.admin.replaying import LISTED, MOST
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import SinkError, SinkRefused
 from change_hooks.testing import MemorySink
 
+from ..support.logs import logged
 from .conftest import SAME, Made, Operator
 
 Make = Callable[..., Made]
@@ -367,3 +368,23 @@ def test_a_search_that_takes_long_says_how_far_it_has_come(
     end = operator.get("?branch=nowhere&before=2").text
     assert "No delivery matches. " in end
     assert "Searched back" not in end
+
+
+def test_of_many_that_are_meant_the_newest_are_listed(made: Make) -> None:
+    receiver, operator = made({"change_hook_sinks": {"a": MemorySink("a")}})
+    for number in range(LISTED + 3):
+        push(receiver, branch=f"b{number}")
+    receiver.settle()
+    page = operator.get("replay").text
+    assert f"Replay {LISTED + 3} deliveries?" in page
+    assert "… and 3 more" in page
+    assert " b2 " not in page
+    assert "… and" not in operator.get("replay?branch=b1").text
+
+
+def test_a_signature_that_nobody_checks_is_logged_once_a_while(made: Make) -> None:
+    receiver, _ = made({"change_hook_dialects": {"github": {}}})
+    with logged() as lines:
+        for _ in range(3):
+            receiver.post("github", "ping", {}, headers={"X-Hub-Signature-256": "sha256=00"})
+    assert lines.text.count("signatures come, and nobody checks them") == 1

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 from twisted.web.test.requesthelper import DummyRequest
 
-from change_hooks.admin.root import FOREIGN, Admin
+from change_hooks.admin.root import FOREIGN, LARGEST_FORM, Admin
 from change_hooks.admin.settings import AdminSettings
 
 HERE = IPv4Address("TCP", "127.0.0.1", 1)
@@ -136,3 +137,10 @@ def test_where_it_is_mounted_its_address_ends_in_a_slash() -> None:
     request.render(root.children[b"hooks"])
     assert request.responseCode == 308
     assert request.responseHeaders.getRawHeaders("location") == ["hooks/"]
+
+
+def test_on_a_port_of_its_own_it_takes_no_more_than_a_form() -> None:
+    mounted = admin()
+    site = mounted.site(Clock())
+    assert site.resource is mounted
+    assert site.max_body == LARGEST_FORM

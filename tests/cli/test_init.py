@@ -120,3 +120,16 @@ def test_simulate_finds_the_secret(tmp_path: Path) -> None:
         ClickException, match=r"option 'secret' refers to .*hooks\.secret, which cannot be read"
     ):
         target_of(path, "github")
+
+
+def test_simulate_takes_the_address_and_the_secret_that_it_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "master.cfg"
+    path.write_text(
+        'c = {"www": {"port": "unix:hooks.sock", "change_hook_dialects": {"github": {"secret": object()}}}}'
+    )
+    with pytest.raises(ClickException, match=r"give it with --secret"):
+        target_of(path, "github", url="http://ci.example/hooks")
+    with pytest.raises(ClickException, match=r"give one with --to"):
+        target_of(path, "github", secret="s3cret")
+    target = target_of(path, "github", url="http://ci.example/hooks", secret="s3cret")
+    assert (target.url, target.secret) == ("http://ci.example/hooks", "s3cret")

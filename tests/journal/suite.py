@@ -24,6 +24,7 @@ from change_hooks.journal import (
     Entry,
     Outcome,
     Pending,
+    Results,
     SinkState,
     SinkSummary,
     StoredDelivery,
@@ -612,6 +613,15 @@ def test_a_value_is_remembered_under_its_name(journal: Journal) -> None:
         journal.run(journal.journal.remember("a", value))
     assert journal.run(journal.journal.recall("a")) == b"\0\xff"
     assert journal.run(journal.journal.recall("b")) is None
+    # Each service has names of its own.
+    named = journal.other()
+    named.journal._service = "two"
+    named.run(named.journal.remember("a", b"two"))
+    named.run(named.journal.forget("a"))
+    assert named.run(named.journal.recall("a")) is None
+    assert journal.run(journal.journal.recall("a")) == b"\0\xff"
+    journal.run(journal.journal.forget("a"))
+    assert journal.run(journal.journal.recall("a")) is None
 
 
 def test_one_receiver_at_a_time_holds_a_name(journal: Journal) -> None:
@@ -644,6 +654,12 @@ def test_a_lease_by_an_earlier_clock_holds_nothing(journal: Journal) -> None:
 def test_the_sinks_that_changes_wait_for_are_known(journal: Journal) -> None:
     journal.append("1", API, WEB, sinks=("b", "a"))
     assert journal.run(journal.journal.waiting_sinks()) == ["a", "b"]
+    # Those of another service are no concern of this one.
+    named = journal.other()
+    named.journal._service = "two"
+    named.append("1", API, sinks=("two/c",))
+    assert journal.run(journal.journal.waiting_sinks()) == ["a", "b"]
+    assert named.run(named.journal.waiting_sinks()) == ["two/c"]
 
 
 def test_a_strange_repository_costs_nothing(journal: Journal) -> None:
@@ -1289,7 +1305,7 @@ def test_a_replay_is_for_some_sinks_and_leaves_the_others_as_they_are(journal: J
         Outcome("b", "api", [(1, None)], [DeadLetter(1, 0, "gone")]),
         Outcome("c", "api", [(1, None)], [DeadLetter(1, 0, "gone too")]),
     )
-    assert journal.run(journal.journal.taken(1)) == ("a",)
+    assert journal.run(journal.journal.results(1)) == Results(("a",), ("b", "c"), ("d",))
     assert journal.run(journal.journal.replay(1, [API], ("b",), ("d",)))
     words = {"a": "taken", "b": "waiting", "c": "failed", "d": "unwanted"}
     assert journal.lines()[0].sinks == words
@@ -1318,6 +1334,7 @@ def test_a_replay_can_be_asked_for_and_is_done_or_refused(journal: Journal) -> N
     assert (first.seq, first.sinks, first.error) == (1, ("a",), "")
     assert first.since == pytest.approx(time(), abs=60)
     assert (second.seq, second.sinks) == (2, ())
+    assert journal.run(journal.journal.wishes(1)) == [second]
     journal.run(journal.journal.refuse_wish(1, "no handler"))
     assert journal.run(journal.journal.wishes()) == [second]
     refused = journal.reader.wish(1)
@@ -1332,4 +1349,4 @@ def test_a_replay_can_be_asked_for_and_is_done_or_refused(journal: Journal) -> N
 
 
 def test_of_a_delivery_that_is_not_there_nothing_is_taken(journal: Journal) -> None:
-    assert journal.run(journal.journal.taken(99)) == ()
+    assert journal.run(journal.journal.results(99)) == Results()

@@ -11,10 +11,10 @@ from twisted.internet.task import Clock
 from change_hooks.core.change import Change
 from change_hooks.core.errors import BadPayload, EndpointOff, Unavailable
 from change_hooks.core.found import Found
-from change_hooks.journal import Routes, StoredDelivery, Trace
+from change_hooks.journal import DeadLetter, Outcome, Routes, StoredDelivery, Trace
 from change_hooks.journal.replays import WISHES
 from change_hooks.outbox.dispatcher import Dispatcher
-from change_hooks.outbox.replays import LOOK, NOTHING_KEPT, STILL, Replays, chosen
+from change_hooks.outbox.replays import HELD, LEASE_NAME, LOOK, NOTHING_KEPT, STILL, Replays, chosen
 from change_hooks.testing import MemoryJournal
 from tests.conftest import delivery, result_of
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_had_now_is_asked_again(program: Program) -> None:
 
 def test_an_error_of_its_own_does_not_stop_it(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(program.journal, "wishes", lambda: fail(RuntimeError("a bug")))
+        broken.setattr(program.journal, "wishes", lambda after: fail(RuntimeError("a bug")))
         program.look()
     program.append("1")
     result_of(program.journal.wish(1))
@@ -229,9 +229,9 @@ def test_and_right_after_the_look_that_goes_on(program: Program) -> None:
     waiting: Deferred[Any] = Deferred()
     found, program.found = program.found, None
     program.process = lambda received: waiting  # type: ignore[method-assign]
-    result_of(program.journal.wish(1, ["a"]))
+    result_of(program.journal.wish(2, ["a"]))
     program.replays.start()
-    result_of(program.journal.wish(2, ["b"]))
+    result_of(program.journal.wish(1, ["b"]))
     program.replays.wake()
     program.process = lambda received: succeed(found)  # type: ignore[method-assign]
     waiting.callback(found)
@@ -248,6 +248,84 @@ def test_many_are_done_without_a_break(program: Program) -> None:
     program.replays.wake()
     program.clock.advance(0)
     assert program.processed == WISHES + 1
+
+
+def test_what_is_asked_of_others_keeps_nothing_of_this_one_back(program: Program) -> None:
+    for number in range(2 * WISHES + 1):
+        program.append(str(number))
+        result_of(program.journal.wish(number + 1, ["gone"] if number < 2 * WISHES else ["a"]))
+    program.taken.clear()
+    program.replays.wake()
+    assert program.taken == [("a", "new")]
+
+
+def others(program: Program, *sinks: str) -> tuple[Dispatcher, Replays]:
+    """Another receiver on the same journal, with other sinks."""
+    journal = MemoryJournal(program.journal.store)
+    dispatcher = Dispatcher(journal, {name: program.sink(name) for name in sinks}, program.clock, attempts=1)
+    dispatcher.start()
+    return dispatcher, Replays(journal, dispatcher, program.clock, lambda received: program.process(received))
+
+
+def test_what_failed_at_another_receiver_alone_is_left_to_that(program: Program) -> None:
+    dispatcher, replays = others(program, "c")
+    changes = [Change(repository="api", revision="not c")]
+    result_of(program.journal.append(delivery(id="1", dialect="base"), changes, ["a", "c"], ["b"]))
+    program.dispatcher.wake()
+    dispatcher.wake()
+    assert program.line().sinks == {"a": "taken", "b": "unwanted", "c": "failed"}
+    result_of(program.journal.wish(1))
+    program.look()
+    assert program.processed == 0
+    replays.start()
+    assert program.line().sinks == {"a": "taken", "b": "unwanted", "c": "taken"}
+    assert result_of(program.journal.wishes()) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "failed"), [(["a", "b"], []), (["a", "gone"], ["gone"]), (["a", "b", "gone"], ["a", "gone"])]
+)
+def test_what_is_for_nobody_else_is_done_here(program: Program, wanted: list[str], failed: list[str]) -> None:
+    changes = [Change(repository="api", revision="old")]
+    result_of(program.journal.append(delivery(id="1", dialect="base"), changes, wanted))
+    for name in wanted:
+        result_of(program.journal.claim([name], 1))
+        dead = [DeadLetter(1, 0, "no")] if name in failed else []
+        result_of(program.journal.record([Outcome(name, "api", [(1, None)], dead)]))
+    result_of(program.journal.wish(1))
+    program.look()
+    assert program.processed == 1
+    assert result_of(program.journal.wishes()) == []
+
+
+def test_however_long_a_replay_takes_no_other_receiver_does_the_same(program: Program) -> None:
+    program.append("1", "not b")
+    waiting: Deferred[Any] = Deferred()
+    program.process = lambda received: waiting  # type: ignore[method-assign]
+    result_of(program.journal.wish(1))
+    program.look()
+    other = MemoryJournal(program.journal.store)
+    for _ in range(10):
+        program.clock.advance(HELD / 4)
+        assert result_of(other.lease(LEASE_NAME, HELD)) is False
+    waiting.callback(program.found)
+    assert result_of(other.lease(LEASE_NAME, HELD)) is True
+
+
+def test_what_was_done_while_the_lease_was_asked_for_is_not_done_again(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program.append("1")
+    result_of(program.journal.wish(1, ["a"]))
+    leased = program.journal.lease
+
+    def lease(name: str, seconds: float) -> Deferred[bool]:
+        result_of(program.journal.replay(1, Found(), ()))
+        return leased(name, seconds)
+
+    monkeypatch.setattr(program.journal, "lease", lease)
+    program.look()
+    assert program.processed == 0
 
 
 def test_after_the_end_nothing_is_looked_for(program: Program) -> None:

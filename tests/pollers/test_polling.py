@@ -273,7 +273,7 @@ def test_a_look_that_fails_again_and_again_is_loud(tmp_path: Path) -> None:
         for _ in range(3):
             rig.advance(60)
     assert said(events, LogLevel.warn) == ["repo: git: no such host"] * 2
-    assert said(events, LogLevel.error) == ["repo: git: no such host (3 looks in a row)"]
+    assert said(events, LogLevel.error) == ["repo: git: no such host (3 polls in a row)"]
 
 
 def test_what_is_wrong_with_one_commit_is_said_and_so_is_what_gives_no_change(tmp_path: Path) -> None:
