@@ -33,6 +33,7 @@ COMMANDS = {
     "changes": Lazy("operate", "changes", "Print the changes in the journal, oldest first."),
     "replay": Lazy("replaying", "replay", "Process stored deliveries again."),
     "recover": Lazy("recover", "recover", "Fetch what the forge sent and never arrived."),
+    "hook": Lazy("hook", "hook", "Make, check and repair the webhooks at the forges."),
     "prune": Lazy("operate", "prune", "Delete old deliveries."),
     "capture": Lazy("capture", "capture", "Write a delivery as files for a test."),
     "simulate": Lazy("send", "simulate_command", "Send a delivery as a forge would."),

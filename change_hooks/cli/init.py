@@ -10,6 +10,7 @@ from string import Template
 
 import click
 
+from change_hooks.forges.webhooks import WEBHOOKS
 from change_hooks.plugins import installed
 
 #: For each dialect that a secret is enough for: where its sender is told of the address, and how it asks for
@@ -156,7 +157,13 @@ def init(path: Path, forge: str, sink: str) -> None:
 
 def _next(path: Path, forge: str, secret: Path) -> str:
     where, url, named = FORGES[forge]
-    title = installed().load(forge).sender.partition(",")[0]
+    handler = installed().load(forge)
+    title = handler.sender.partition(",")[0]
+    ensured = ""
+    if forge != "gogs" and getattr(handler, "forge", "") in WEBHOOKS:
+        ensured = f"""
+     Or, with the option 'token' in {path}:
+     change-hooks hook ensure {path} --url https://YOUR.HOST --repository OWNER/NAME"""
     return f"""\
 wrote {path}, and a fresh secret to {secret}
 
@@ -168,7 +175,7 @@ Next:
      change-hooks simulate {forge} {path}
   4. {where}
      {f"{url}:":15} https://YOUR.HOST/change_hook/{forge}
-     {f"{named}:":15} what is in {secret}
+     {f"{named}:":15} what is in {secret}{ensured}
 
 127.0.0.1 cannot be reached from outside. For 4, put a web server with TLS before it, or let it
 fetch deliveries without an open port; the documentation says how ("Deploy", "Behind a firewall")."""

@@ -15,10 +15,10 @@ import msgspec
 
 from change_hooks.core.change import MISSING, TRUNCATED, UNREAD, Change
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.events import Comment, Commit, Event, PullRequest, RefUpdate, Repository
+from change_hooks.core.events import Action, Comment, Commit, Event, PullRequest, RefUpdate, Repository
 from change_hooks.core.found import About, Found, about_change
 from change_hooks.core.options import Command, ForgeOptions
-from change_hooks.core.screening import NOT_PERMITTED, SKIPPED_COMMIT, Kept, Screen, Verdict
+from change_hooks.core.screening import NOT_PERMITTED, SKIPPED_COMMIT, Kept, Reports, Screen, Verdict
 from change_hooks.core.select import within
 from change_hooks.core.style import Style
 
@@ -70,6 +70,10 @@ class Policy:
         Pull requests are asked once more after their head commit's message has been looked up.
         """
         return self._screen.refusal(event)
+
+    def can_want(self, reports: Reports | None, action: Action | None) -> bool:
+        """See :meth:`Screen.can_want`."""
+        return self._screen.can_want(reports, action)
 
     def command(self, event: Comment) -> Command | None:
         """The first of the option ``commands`` that a comment matches."""

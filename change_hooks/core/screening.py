@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, Literal
 
 import msgspec
 from typing_extensions import TypeVar
 
 from change_hooks.core.address import repository_names
 from change_hooks.core.change import Change
-from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate, Repository
+from change_hooks.core.events import Action, Comment, Event, Ignored, PullRequest, RefUpdate, Repository
 from change_hooks.core.found import About
 from change_hooks.core.options import Command, ForgeOptions
 from change_hooks.core.select import is_skipped, matches
@@ -32,6 +32,8 @@ SKIPPED_PULL = "the pull request or its head commit asks to skip it (option 'ski
 #: The test that a handler makes by itself.
 HANDLER = "what the handler says"
 
+#: What a handler's method reports, where that decides whether it can give a change at all.
+Reports = Literal["comments", "deletions", "nothing"]
 #: An event, or a change that a method made by itself.
 Subject = TypeVar("Subject")
 #: What is asked, as text, and its answers.
@@ -153,6 +155,18 @@ class Screen:
         kinds = (self._of_ref, self._of_pull, self._of_comment)
         others = (test.name for tests in kinds for test in tests.set if test.name not in names)
         return Kept([test.verdict(about) for test in made], list(dict.fromkeys(others)))
+
+    def can_want(self, reports: Reports | None, action: Action | None) -> bool:
+        """Whether anything of a kind of events can give a change.
+
+        :param reports: what its method says that it reports.
+        :param action: of pull requests, when the event is always of one.
+        """
+        if reports == "comments":
+            return self.talks or bool(self._options.commands)
+        if reports == "deletions":
+            return self._style.deleted is not None
+        return reports != "nothing" and (action is None or action in self._actions)
 
     def skips(self, changes: Sequence[Change]) -> bool:
         """Whether the last of the changes that a method made asks to skip all of them."""

@@ -5,7 +5,7 @@ Source: Microsoft, "Service hook events"; "Webhooks with Azure DevOps"; "Trouble
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ from change_hooks.core.options import ForgeOptions, Options, option, text
 from change_hooks.core.payload import decode
 from change_hooks.core.stored import Stored
 from change_hooks.core.verification import verify_token
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler, reports, shaped
 from change_hooks.dialects.payloads.azuredevops import CommentEvent, Pull, PullEvent, PushEvent, Sent
 from change_hooks.dialects.pull_states import Remembered, Seen
 
@@ -41,6 +41,7 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
     forge = "azuredevops"
     headers = ()
     broken = 503
+    event_actions: ClassVar[Mapping[str, Action]] = {"git.pullrequest.merged": "merged"}
 
     def __init__(self, master: object, options: object) -> None:
         super().__init__(master, options)
@@ -97,6 +98,7 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
     handle_git_pullrequest_updated = handle_git_pullrequest_created
     handle_git_pullrequest_merged = handle_git_pullrequest_created
 
+    @reports("comments")
     @shaped(CommentEvent)
     def handle_ms_vss_code_git_pullrequest_comment_event(self, payload: CommentEvent, event: str) -> Event:
         """Somebody wrote a comment on a pull request."""

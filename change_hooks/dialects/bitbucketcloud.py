@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from change_hooks.core.events import Event, Ignored, PullRequest, RefUpdate
+from change_hooks.core.events import Action, Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.options import Options
 from change_hooks.core.style import Style
 from change_hooks.dialects.bitbucket import BitBucketOptions
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler, reports, shaped
 from change_hooks.dialects.payloads.bitbucketcloud import ACTIONS, CommentEvent, PullRequestEvent, Push
 
 
@@ -100,6 +100,7 @@ class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
     id_headers = ("X-Request-UUID",)
     pull_event = "pullrequest:created"
     style = BitbucketCloudStyle()
+    event_actions: ClassVar[Mapping[str, Action]] = ACTIONS
 
     @shaped(Push)
     def handle_repo_push(self, payload: Push, event: str = "repo:push") -> Sequence[Event]:
@@ -115,16 +116,23 @@ class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
     handle_pullrequest_fulfilled = handle_pullrequest_created
     handle_pullrequest_rejected = handle_pullrequest_created
 
+    @reports("comments")
     @shaped(CommentEvent)
     def handle_pullrequest_comment_created(self, payload: CommentEvent, event: str) -> Event:
-        """Somebody wrote, changed or deleted a comment on a pull request."""
+        """Somebody wrote a comment on a pull request."""
         return payload.written(event)
 
-    handle_pullrequest_comment_updated = handle_pullrequest_comment_created
-    handle_pullrequest_comment_deleted = handle_pullrequest_comment_created
-    handle_pullrequest_comment_resolved = handle_pullrequest_comment_created
-    handle_pullrequest_comment_reopened = handle_pullrequest_comment_created
+    @reports("nothing")
+    @shaped(CommentEvent)
+    def handle_pullrequest_comment_updated(self, payload: CommentEvent, event: str) -> Event:
+        """Somebody changed or deleted a comment on a pull request."""
+        return payload.written(event)
 
+    handle_pullrequest_comment_deleted = handle_pullrequest_comment_updated
+    handle_pullrequest_comment_resolved = handle_pullrequest_comment_updated
+    handle_pullrequest_comment_reopened = handle_pullrequest_comment_updated
+
+    @reports("nothing")
     def handle_pullrequest_approved(self, payload: object) -> Event:
         """Somebody reviewed a pull request."""
         return Ignored("an approval or another review gives no change")

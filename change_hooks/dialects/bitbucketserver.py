@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from change_hooks.core.events import Event, Ignored, PullRequest
+from change_hooks.core.events import Action, Event, Ignored, PullRequest
 from change_hooks.core.options import Options, option, text
 from change_hooks.dialects.bitbucket import BitBucketOptions
 from change_hooks.dialects.bitbucketcloud import BitbucketStyle
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler, reports, shaped
 from change_hooks.dialects.payloads.bitbucketserver import (
     ACTIONS,
     AddOnPullRequestEvent,
@@ -66,6 +66,7 @@ class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
     event_header = "X-Event-Key"
     id_headers = ("X-Request-Id",)
     style = BitbucketServerStyle()
+    event_actions: ClassVar[Mapping[str, Action]] = ACTIONS
 
     def property_source(self, event: str, payload: Mapping[str, object]) -> Mapping[str, object]:
         """Of a pull request's payload, the pull request."""
@@ -74,6 +75,7 @@ class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
         found = payload.get("pullRequest" if event.startswith("pr:") else "pullrequest")
         return found if isinstance(found, Mapping) else payload
 
+    @reports("nothing")
     def handle_diagnostics_ping(self, payload: object) -> Event:
         """Somebody tries the connection."""
         return Ignored("a ping; the webhook works")
@@ -99,14 +101,21 @@ class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
     handle_pr_declined = handle_pr_opened
     handle_pr_deleted = handle_pr_opened
 
+    @reports("comments")
     @shaped(CommentEvent)
     def handle_pr_comment_added(self, payload: CommentEvent, event: str) -> Event:
-        """Somebody wrote, changed or deleted a comment on a pull request."""
+        """Somebody wrote a comment on a pull request."""
         return payload.written(event, self.settings.server_url)
 
-    handle_pr_comment_edited = handle_pr_comment_added
-    handle_pr_comment_deleted = handle_pr_comment_added
+    @reports("nothing")
+    @shaped(CommentEvent)
+    def handle_pr_comment_edited(self, payload: CommentEvent, event: str) -> Event:
+        """Somebody changed or deleted a comment on a pull request."""
+        return payload.written(event, self.settings.server_url)
 
+    handle_pr_comment_deleted = handle_pr_comment_edited
+
+    @reports("nothing")
     def handle_pr_reviewer_approved(self, payload: object) -> Event:
         """Somebody reviewed a pull request, or is to."""
         return Ignored("an approval or another review gives no change")

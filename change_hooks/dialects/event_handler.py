@@ -24,13 +24,13 @@ from typing_extensions import TypeVar
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, ConfigurationError
-from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate
+from change_hooks.core.events import Action, Comment, Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.fetched import events_in, is_fetched
 from change_hooks.core.found import About, Found, normal_changes
 from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import convert, decode, expect_mapping, json_text
 from change_hooks.core.policy import MAX_CHANGES, Policy
-from change_hooks.core.screening import NOT_PERMITTED, Kept, Verdict
+from change_hooks.core.screening import NOT_PERMITTED, Kept, Reports, Verdict
 from change_hooks.core.stored import Stored
 from change_hooks.core.style import Style
 from change_hooks.dialects.handler import Answer, HookHandler, Request
@@ -51,6 +51,7 @@ LOOK_UP_LIMIT = 9.0
 
 Forge = TypeVar("Forge", bound=ForgeOptions, default=ForgeOptions)
 Handler = TypeVar("Handler")
+Method = TypeVar("Method", bound=Callable[..., Any])
 Payload = TypeVar("Payload")
 Returned = TypeVar("Returned")
 Rest = ParamSpec("Rest")
@@ -90,17 +91,30 @@ def shaped(
     return decorate
 
 
+def reports(kind: Reports) -> Callable[[Method], Method]:
+    """Declare that a ``handle_<event>`` method reports only ``comments``, only ``deletions`` of branches and
+    tags, or ``nothing`` that ever gives a change. No webhook is subscribed to what the options do not want.
+    """
+
+    def decorate(method: Method) -> Method:
+        method.reports = kind  # type: ignore[attr-defined]
+        return method
+
+    return decorate
+
+
 class _Method(msgspec.Struct, frozen=True):
     call: Callable[..., Any]
     shape: Any
     takes_event: bool
+    reports: Reports | None
 
     @classmethod
     def of(cls, method: Callable[..., Any]) -> _Method:
         kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
         positional = sum(kind in _POSITIONAL for kind in kinds)
         takes_event = positional > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
-        return cls(method, getattr(method, "shape", Any), takes_event)
+        return cls(method, getattr(method, "shape", Any), takes_event, getattr(method, "reports", None))
 
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -154,6 +168,8 @@ class EventHandler(HookHandler[Forge]):
     #: The event that :meth:`property_source` knows pull requests by, also those of events that a subclass
     #: hands to its method; empty: each by its own.
     pull_event: ClassVar[str] = ""
+    #: Events that always report the same action of a pull request.
+    event_actions: ClassVar[Mapping[str, Action]] = {}
     #: What a pull request lacks is looked up without the option ``complete``.
     completes_pulls: ClassVar[bool] = False
 
@@ -255,6 +271,16 @@ class EventHandler(HookHandler[Forge]):
         """See :meth:`HookHandler.claimed_id`."""
         values = [*filter(None, map(delivery.header, self.id_headers))]
         return ":".join(values) if values and len(values) == len(self.id_headers) else None
+
+    def can_want(self, event: str) -> bool:
+        """Whether a delivery of an event can give a change, by the methods of the class and the options."""
+        method = self._method_of(event)
+        return method is not None and self._policy.can_want(method.reports, self.event_actions.get(event))
+
+    @property
+    def handled(self) -> list[str]:
+        """What stands behind ``handle_`` in the names of its methods."""
+        return sorted(name.removeprefix(_PREFIX) for name in self._methods)
 
     def naming(self, event: str, id: str) -> Mapping[str, str]:
         """The headers of :attr:`event_header` and :attr:`id_headers`."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import Options
-from change_hooks.dialects.event_handler import shaped
+from change_hooks.dialects.event_handler import reports, shaped
 from change_hooks.dialects.gitea_options import GiteaOptions, GiteaStyle, ProcessMethods
 from change_hooks.dialects.gitea_sender import GiteaSender
 from change_hooks.dialects.payloads import gitea as sent
@@ -44,10 +44,12 @@ class GiteaHandler(ProcessMethods, GiteaSender):
             raise BadPayload("is missing", "$.sha")
         return payload.update("create", payload.sha)
 
+    @reports("nothing")
     def handle_create(self, payload: object) -> Event:
         """A branch or tag was made."""
         return Ignored("the push that comes beside it reports the new branch or tag")
 
+    @reports("deletions")
     @shaped(sent.MadeOrDeleted)
     def handle_delete(self, payload: sent.MadeOrDeleted, event: str = "delete") -> Event:
         """A branch or tag was deleted."""
@@ -62,6 +64,7 @@ class GiteaHandler(ProcessMethods, GiteaSender):
             "this action of a pull request gives no change (option 'actions')"
         )
 
+    @reports("comments")
     @shaped(sent.PullEvent)
     def handle_pull_request_comment(self, payload: sent.PullEvent, event: str) -> Event:
         """Somebody reviewed a pull request, with or without words."""
@@ -70,6 +73,7 @@ class GiteaHandler(ProcessMethods, GiteaSender):
     handle_pull_request_approved = handle_pull_request_comment
     handle_pull_request_rejected = handle_pull_request_comment
 
+    @reports("comments")
     @shaped(sent.CommentEvent)
     def handle_issue_comment(self, payload: sent.CommentEvent, event: str = "issue_comment") -> Event:
         """Somebody wrote a comment on a pull request, whose commit older versions do not name."""

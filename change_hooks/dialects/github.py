@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import SignatureMissing
-from change_hooks.core.events import Event, Ignored, Person, PullRequest, RefUpdate
+from change_hooks.core.events import Action, Event, Ignored, Person, PullRequest, RefUpdate
 from change_hooks.core.options import (
     ForgeOptions,
     Options,
@@ -23,7 +23,7 @@ from change_hooks.core.options import (
 )
 from change_hooks.core.style import Style
 from change_hooks.core.verification import sign_hmac, verify_hmac
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler, reports, shaped
 from change_hooks.dialects.payloads.github import IssueCommentEvent, MergeGroupEvent, PullRequestEvent, Push
 
 
@@ -75,6 +75,7 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
     style = GitHubStyle()
     completes_pulls = True
     pull_event = "pull_request"
+    event_actions: ClassVar[Mapping[str, Action]] = {"merge_group": "queued"}
 
     @property
     def signed(self) -> bool:
@@ -120,6 +121,7 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
         api = self.api.repository(repository["full_name"], installation)
         return await api.all("pulls", payload.get("number") or pull["number"], "files", per_page=100)
 
+    @reports("nothing")
     def handle_ping(self, payload: Mapping[str, object]) -> Event:
         """GitHub tries a new webhook."""
         return Ignored("a ping; the webhook works")
@@ -142,6 +144,7 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
             return Ignored("there is nothing to build after this action of a merge queue")
         return payload.neutral(event)
 
+    @reports("comments")
     @shaped(IssueCommentEvent)
     def handle_issue_comment(self, payload: IssueCommentEvent, event: str = "issue_comment") -> Event:
         """Somebody wrote a comment on a pull request."""

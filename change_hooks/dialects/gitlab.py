@@ -25,7 +25,7 @@ from change_hooks.core.verification import (
     verify_standard_webhook,
     verify_token,
 )
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler, reports, shaped
 from change_hooks.dialects.payloads.gitlab import Kind, MergeRequestEvent, NoteEvent, Push, RepositoryUpdate
 
 
@@ -146,6 +146,7 @@ class GitLabHandler(EventHandler[GitLabOptions]):
         ignored = Ignored("this action of a merge request gives no change (option 'actions')")
         return payload.neutral(event) or ignored
 
+    @reports("comments")
     @shaped(NoteEvent)
     def handle_note(self, payload: NoteEvent, event: str = "note") -> Event:
         """Somebody wrote a comment on a merge request."""

@@ -137,8 +137,13 @@ def _logged(item: Any) -> Logged:
     details = mapping(mapping(item).get("details"))
     event = text(details, "eventType") or text(details, "event", "eventType") or ""
     name = f"{subscription}:{number}"
-    answered = _STATUS.search(text(details, "response") or "")
-    return Logged(name, name, event, at, int(answered[1]) if answered is not None else 0)
+    return Logged(name, name, event, at, status_in(item))
 
 
-__all__ = ["PAGE", "AzureDevOpsLog"]
+def status_in(item: Any) -> int:
+    """How a notification was answered; 0: not at all, or the log does not say."""
+    answered = _STATUS.search(text(item, "details", "response") or "")
+    return int(answered[1]) if answered is not None else 0
+
+
+__all__ = ["PAGE", "AzureDevOpsLog", "status_in"]

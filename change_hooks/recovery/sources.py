@@ -113,7 +113,7 @@ def runners(handler: Any, journal: IJournal, acceptance: Acceptance, http: Any, 
     recover = recover_of(handler)
     if not recover.sources:
         return []
-    forge = _forge(handler, http, clock)
+    forge = forge_of(handler, http, clock)
     ways = WAYS.get(handler.forge)
     if ways is None or _via(ways, recover) == "heads":
         return [_heads(source, forge, journal, acceptance, clock) for source in recover.sources]
@@ -141,7 +141,11 @@ def compares(handler: Any) -> bool:
     )
 
 
-def _forge(handler: Any, http: Any, clock: Any) -> Forge | None:
+def forge_of(handler: Any, http: Any, clock: Any) -> Forge | None:
+    """The API of an endpoint's forge; None: there is no client for it.
+
+    :param http: a treq ``HTTPClient``; None: one is made.
+    """
     try:
         factory = installed(FORGE_GROUPS).load(handler.forge)
     except KeyError:
@@ -160,4 +164,14 @@ def _heads(
     return Heads(source.name, where, journal, acceptance, clock, forge=asked)
 
 
-__all__ = ["WAYS", "Ways", "asks_again", "compares", "problems", "recover_of", "runners", "stored_of"]
+__all__ = [
+    "WAYS",
+    "Ways",
+    "asks_again",
+    "compares",
+    "forge_of",
+    "problems",
+    "recover_of",
+    "runners",
+    "stored_of",
+]

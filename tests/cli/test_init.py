@@ -54,6 +54,8 @@ def test_it_says_what_to_do_next(tmp_path: Path, forge: str) -> None:
         "127.0.0.1 cannot be reached from outside",
     ):
         assert what in said
+    ensured = f"change-hooks hook ensure {path} --url https://YOUR.HOST" in said
+    assert ensured == (forge not in ("base", "gogs"))
     assert all(len(line) <= 100 or str(tmp_path) in line for line in said.splitlines())
 
 

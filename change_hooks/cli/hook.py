@@ -1,0 +1,236 @@
+"""``hook``: the webhooks at the forges, made, compared, and given new secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import react
+
+from change_hooks.cli.common import Command, fail, json_option, print_json, printable, read_config
+from change_hooks.config import HooksConfig
+from change_hooks.core.errors import ConfigurationError
+from change_hooks.forges.rest import RestError
+from change_hooks.forges.webhooks.base import shown_url
+from change_hooks.journal.address import open_reader
+from change_hooks.journal.reader import Reader
+from change_hooks.tree import idle_tree
+from change_hooks.webhooks.keeping import Judged, Keeper, shown_last
+from change_hooks.webhooks.places import Asked, Place, places
+from change_hooks.webhooks.trying import Trial, tried
+
+
+@click.group()
+def hook() -> None:
+    """Make, check and repair the webhooks at the forges.
+
+    They are those of the repositories in the options 'repositories' and 'recover' of the endpoints, or of
+    --repository, and lead to --url, or to 'url' of change_hook_admin. The option 'token' must allow it.
+    """
+
+
+def meaning(command: Command) -> Command:
+    """What says which webhooks are meant."""
+    for option in (
+        json_option,
+        click.option("--url", default="", help="The address that forges are told: https://ci.example.com."),
+        click.option(
+            "--repository",
+            "repositories",
+            multiple=True,
+            metavar="NAME",
+            help="OWNER/NAME, or org:NAME for an organization, a group, a workspace or a project.",
+        ),
+        click.argument("endpoints", nargs=-1),
+        click.argument("config", type=click.Path(dir_okay=False, path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+def testing(command: Command) -> Command:
+    """What says whether and how a webhook is tried."""
+    for option in (
+        click.option(
+            "--wait",
+            type=click.FloatRange(0.1),
+            default=30.0,
+            show_default=True,
+            help="How long to wait for the test, in seconds.",
+        ),
+        click.option(
+            "--test/--no-test",
+            default=None,
+            help="Have the forge send a test.  [default: unless it could give a change]",
+        ),
+        click.option(
+            "--secret",
+            envvar="CHANGE_HOOKS_SECRET",
+            help="The secret to write, where the configuration has a callable. Or $CHANGE_HOOKS_SECRET.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@hook.command()
+@meaning
+@testing
+def ensure(
+    config: Path,
+    endpoints: Sequence[str],
+    *,
+    repositories: Sequence[str],
+    url: str,
+    as_json: bool,
+    secret: str | None,
+    test: bool | None,
+    wait: float,
+) -> None:
+    """Make the webhooks, or make them what they should be.
+
+    Each gets the secret and the events that the configuration handles, is switched on and tested. One that
+    leads to the same address is changed; what is in its URL behind a '?' stays.
+    """
+    run = Run(config, Asked(endpoints, repositories, url, secret), as_json=as_json)
+
+    async def one(place: Place, clock: Any) -> bool:
+        keeper = Keeper(place, clock)
+        done, number = await keeper.ensure()
+        judged = await keeper.judge(last=False)
+        trial = await tried(place, number, reader=run.reader, wait=wait, test=test, clock=clock)
+        run.tell(place, done, judged, trial)
+        return not (judged.problems or trial.is_bad)
+
+    run.each(one, needs_url=True)
+
+
+@hook.command()
+@meaning
+def check(
+    config: Path, endpoints: Sequence[str], *, repositories: Sequence[str], url: str, as_json: bool
+) -> None:
+    """Compare the webhooks with what they should be.
+
+    Says what is missing, disabled, leads elsewhere or has other events, and how the last delivery was
+    answered. The exit status is 1 when something is wrong.
+    """
+    run = Run(config, Asked(endpoints, repositories, url, ""), as_json=as_json)
+
+    async def one(place: Place, clock: Any) -> bool:
+        judged = await Keeper(place, clock).judge()
+        run.tell(place, "wrong" if judged.problems else "good", judged)
+        return not judged.problems
+
+    run.each(one)
+
+
+class Run:
+    """One run of a command over all webhooks that are meant; what one of them lacks stops no other."""
+
+    def __init__(self, config: Path, asked: Asked, *, as_json: bool) -> None:
+        self.hooks = read_config(config).hooks
+        admin = self.hooks.admin
+        url = asked.url or (admin.url if admin is not None else "")
+        self._asked = Asked(asked.endpoints, asked.repositories, url, asked.secret)
+        self._as_json = as_json
+        self._good = True
+        self.reader = reader_or_none(self.hooks)
+
+    def each(
+        self, work: Callable[[Place, Any], Coroutine[Any, Any, bool]], *, needs_url: bool = False
+    ) -> None:
+        """Do something for each webhook, one after the other; ends the program.
+
+        :param work: returns whether all is well.
+        """
+        if needs_url and not self._asked.url:
+            raise click.UsageError("give --url https://YOUR.HOST, or set 'url' of change_hook_admin")
+
+        async def all_of_them(clock: Any) -> None:
+            tree = idle_tree(self.hooks, clock)
+            try:
+                found = list(places(tree.handlers, self._asked, http=None, clock=clock))
+            except ConfigurationError as error:
+                fail(error)
+                raise
+            finally:
+                tree.stop()
+            if not found:
+                nothing = "no repositories are known: give an ENDPOINT, and --repository OWNER/NAME"
+                fail(ConfigurationError([nothing]))
+            for place in found:
+                try:
+                    self._good &= await work(place, clock)
+                except RestError as error:
+                    self._fail(place, str(error))
+            if not self._good:
+                raise SystemExit(1)
+
+        react(lambda reactor: ensureDeferred(all_of_them(reactor)))
+
+    def _fail(self, place: Place, message: str) -> None:
+        self._good = False
+        if self._as_json:
+            print_json(
+                {
+                    "endpoint": place.endpoint,
+                    "source": place.source.name,
+                    "outcome": "failed",
+                    "reason": message,
+                }
+            )
+        else:
+            click.echo(printable(f"error: {place.endpoint}, {place.source.name}: {message}"), err=True)
+
+    def tell(self, place: Place, outcome: str, judged: Judged, trial: Trial | None = None) -> None:
+        """Print what was done for a webhook, and how it is now."""
+        hook = judged.hook
+        url = shown_url(hook.url if hook is not None else place.wanted.url)
+        if self._as_json:
+            print_json(
+                {
+                    "endpoint": place.endpoint,
+                    "source": place.source.name,
+                    "outcome": outcome,
+                    "hook": None if hook is None else hook.number,
+                    "url": url,
+                    "events": sorted(hook.events if hook is not None else ()),
+                    "problems": judged.problems,
+                    "doubts": judged.doubts,
+                    "last": judged.last,
+                    "test": trial,
+                }
+            )
+            return
+        number = f" webhook {hook.number}" if hook is not None else ""
+        lines = [f"{place.endpoint}  {place.source.name}  {outcome}{number}  {url}"]
+        if hook is not None:
+            lines.append(f"  events: {', '.join(sorted(hook.events)) or 'none'}")
+        if judged.last is not None:
+            lines.append(f"  last delivery: {shown_last(judged.last)}")
+        if trial is not None:
+            lines.append(f"  {'problem: ' if trial.is_bad else ''}{trial.said}")
+        lines += [f"  problem: {problem}" for problem in judged.problems]
+        lines += [f"  warning: {doubt}" for doubt in judged.doubts]
+        for line in lines:
+            click.echo(printable(line))
+
+
+def reader_or_none(hooks: HooksConfig) -> Reader | None:
+    """Reads the journal; None: there is none, or none yet."""
+    if hooks.journal is None:
+        return None
+    try:
+        return open_reader(hooks.journal)
+    except FileNotFoundError:
+        return None
+    except ConfigurationError as error:
+        fail(error)
+        raise
+
+
+__all__ = ["Run", "hook", "reader_or_none"]

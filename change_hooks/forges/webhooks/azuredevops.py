@@ -1,0 +1,178 @@
+"""The webhooks of Azure DevOps: subscriptions to service hooks, of which each is for one event.
+
+What is one webhook elsewhere is here all subscriptions of a repository that lead to the same address.
+
+Source: Microsoft, Azure DevOps Services REST API: "Service Hooks"; "Create a service hook subscription
+programmatically"; "Web Hooks" (consumer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from change_hooks.forges.azuredevops import VERSION
+from change_hooks.forges.azuredevops_log import status_in
+from change_hooks.forges.forge import mapping, text
+from change_hooks.forges.rest import RestError, listed, names
+from change_hooks.forges.webhooks.base import (
+    Last,
+    Tried,
+    Wanted,
+    Webhook,
+    Webhooks,
+    kept_url,
+    number_of,
+    same_place,
+)
+
+COMMENT = "ms.vss-code.git-pullrequest-comment-event"
+_PULLS = ("git.pullrequest.created", "git.pullrequest.updated", "git.pullrequest.merged")
+_EVENTS = ("git.push", *_PULLS, COMMENT)
+_CONSUMER = {"publisherId": "tfs", "consumerId": "webHooks", "consumerActionId": "httpRequest"}
+
+
+class AzureDevOpsWebhooks(Webhooks):
+    """Those of one repository; the names of their numbers are joined by commas."""
+
+    scope = "the permission to view and edit subscriptions (project administrators have it), and to read code"
+    kinds = ("repository",)
+    vocabulary: ClassVar[Mapping[str, str]] = {event: event for event in _EVENTS}
+
+    @property
+    def _path(self) -> Sequence[str]:
+        return names(self._source.repository, 3)[0], "_apis", "hooks"
+
+    async def all(self) -> list[Webhook]:
+        """See :meth:`Webhooks.all`."""
+        query = {**VERSION, "publisherId": "tfs", "consumerId": "webHooks"}
+        got = await self._rest.get(*self._path, "subscriptions", query=query, about=self._about)
+        where = await self._where()
+        found: list[list[Mapping[str, Any]]] = []
+        for read in map(mapping, listed(got.value)):
+            inputs = mapping(read.get("publisherInputs"))
+            if any((text(inputs, name) or value) != value for name, value in where.items()):
+                continue
+            others = (group for group in found if same_place(_url(group[0]), _url(read)))
+            group = next(others, None)
+            if group is None:
+                found.append([read])
+            else:
+                group.append(read)
+        return [_webhook(group) for group in found]
+
+    async def _where(self) -> dict[str, str]:
+        """The repository, by the numbers that subscriptions have for it."""
+        path = self._forge.repository_path(self._source.repository)
+        value = (await self._rest.get(*path, query=VERSION, about=self._about)).value
+        repository, project = text(value, "id"), text(value, "project", "id")
+        if not repository or not project:
+            raise RestError("the answer holds no repository", 200)
+        return {"projectId": project, "repository": repository}
+
+    async def create(self, wanted: Wanted) -> str:
+        """See :meth:`Webhooks.create`."""
+        where = await self._where()
+        made = [await self._subscribe(event, where, wanted) for event in sorted(wanted.events)]
+        return ",".join(made)
+
+    async def update(self, hook: Webhook, wanted: Wanted) -> None:
+        """See :meth:`Webhooks.update`; subscriptions to what gives no change are deleted."""
+        there = {_event(read): read for read in reversed(hook.read)}
+        where = await self._where()
+        for event in sorted(wanted.events):
+            if event not in there:
+                await self._subscribe(event, where, wanted)
+                continue
+            read = there[event]
+            inputs = {**mapping(read.get("consumerInputs")), **self._inputs(wanted, kept_url(hook, wanted))}
+            json = {**read, "status": "enabled", "consumerInputs": inputs}
+            path = (*self._path, "subscriptions", number_of(read))
+            await self._rest.put(*path, json=json, query=VERSION, about=self._about)
+        for event, read in there.items():
+            if event not in wanted.events:
+                await self._delete(number_of(read))
+
+    async def _subscribe(self, event: str, where: Mapping[str, str], wanted: Wanted) -> str:
+        json = {
+            **_CONSUMER,
+            "eventType": event,
+            "resourceVersion": "1.0",
+            "publisherInputs": dict(where),
+            "consumerInputs": self._inputs(wanted, wanted.url),
+        }
+        path = (*self._path, "subscriptions")
+        return number_of((await self._rest.post(*path, json=json, query=VERSION, about=self._about)).value)
+
+    async def _delete(self, number: str) -> None:
+        path = (*self._path, "subscriptions", number)
+        await self._rest.send("DELETE", *path, query=VERSION, about=self._about)
+
+    def _inputs(self, wanted: Wanted, url: str) -> dict[str, str]:
+        inputs = {
+            "url": url,
+            "resourceDetailsToSend": "all",
+            "messagesToSend": "none",
+            "detailedMessagesToSend": "none",
+        }
+        if wanted.secret is not None:
+            inputs["httpHeaders"] = f"{self._handler.settings.secret_header}:{wanted.secret}"
+        return inputs
+
+    async def last(self, number: str) -> Last | None:
+        """See :meth:`Webhooks.last`."""
+        json = {"subscriptionIds": number.split(","), "maxResults": 20, "includeDetails": True}
+        path = (*self._path, "notificationsquery")
+        got = await self._rest.post(*path, json=json, query=VERSION, about=self._about)
+        items = listed(mapping(got.value).get("results") or [])
+        if not items:
+            return None
+        item = max(items, key=lambda item: text(item, "createdDate") or "")
+        status, result = status_in(item), text(item, "result") or ""
+        if not status and result == "succeeded":
+            status = 200
+        return Last(status, result, text(item, "createdDate") or "")
+
+    async def test(self, number: str, wanted: Wanted) -> Tried:
+        """See :meth:`Webhooks.test`: a comment in a repository that does not exist, which gives no change."""
+        details = {
+            **_CONSUMER,
+            "eventType": COMMENT,
+            "publisherInputs": await self._where(),
+            "consumerInputs": self._inputs(wanted, wanted.url),
+        }
+        path = (*self._path, "testnotifications")
+        await self._rest.post(*path, json={"details": details}, query=VERSION, about=self._about)
+        return Tried((COMMENT,))
+
+
+def _url(read: Mapping[str, Any]) -> str:
+    return text(read, "consumerInputs", "url") or ""
+
+
+def _event(read: Mapping[str, Any]) -> str:
+    return text(read, "eventType") or ""
+
+
+def _webhook(group: Sequence[Mapping[str, Any]]) -> Webhook:
+    states = {text(read, "status") or "enabled" for read in group} - {"enabled"}
+    inputs = [mapping(read.get("consumerInputs")) for read in group]
+    events = list(map(_event, group))
+    twice = sorted(event for event in {*events} if events.count(event) > 1)
+    doubts = [f"it has more than one subscription to {event}" for event in twice]
+    if any((text(each, "resourceDetailsToSend") or "all").lower() != "all" for each in inputs):
+        doubts.append("it sends too little (Resource details to send)")
+    if any(each.get("acceptUntrustedCerts") in ("true", True) for each in inputs):
+        doubts.append("the forge does not verify the receiver's certificate")
+    return Webhook(
+        ",".join(map(number_of, group)),
+        _url(group[0]),
+        frozenset(events),
+        active="disabledByUser" not in states,
+        disabled=", ".join(sorted(states - {"disabledByUser"})),
+        doubts=tuple(doubts),
+        read=group,
+    )
+
+
+__all__ = ["AzureDevOpsWebhooks"]

@@ -1,0 +1,265 @@
+"""What the webhooks of all forges have in common.
+
+Strategy: a forge says here how its webhooks are listed, made, changed and tested. Which of them is ours, what
+is wrong with it and what it should be is decided in one place, whoever the forge is. No forge gives a secret
+back, so it is written whenever a webhook is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from change_hooks.core.recovering import Source
+from change_hooks.forges.forge import Forge, mapping
+from change_hooks.forges.rest import Pager, Query, RestError, Subject
+
+if TYPE_CHECKING:
+    from change_hooks.dialects.event_handler import EventHandler
+
+#: Pages of a list of webhooks that are read at most; forges allow a few dozen webhooks.
+PAGES = 20
+#: What is read back where a secret is set.
+HIDDEN = "********"
+_PORTS = {"http": 80, "https": 443}
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a webhook should be.
+
+    :param events: by the names that the forge's API has for them.
+    :param secret: None: it has none.
+    """
+
+    url: str
+    events: frozenset[str]
+    secret: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Wanted({shown_url(self.url)!r}, {sorted(self.events)})"
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """A webhook as the forge has it.
+
+    :param number: what the forge knows it by.
+    :param active: the forge sends to it.
+    :param has_secret: it has one; None: the forge does not say.
+    :param disabled: why the forge has stopped sending to it by itself; empty: it has not.
+    :param doubts: what else may not be meant, each a sentence.
+    :param read: it, as the API gives it.
+    """
+
+    number: str
+    url: str
+    events: frozenset[str]
+    active: bool = True
+    has_secret: bool | None = None
+    disabled: str = ""
+    doubts: tuple[str, ...] = ()
+    read: Any = None
+
+    def __repr__(self) -> str:
+        return f"Webhook({self.number!r}, {shown_url(self.url)!r})"
+
+
+class Last(msgspec.Struct, frozen=True):
+    """What became of the last delivery to a webhook.
+
+    :param status: how it was answered; 0: not at all.
+    :param said: the forge's words.
+    :param at: when, as the forge writes it; empty: it does not say.
+    :param delivery: its id; empty: the forge does not say.
+    """
+
+    status: int
+    said: str = ""
+    at: str = ""
+    delivery: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """It was taken."""
+        return 200 <= self.status < 300
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """A test that the forge was asked for.
+
+    :param events: the names, one of which the delivery will have.
+    :param signed: it bears the secret.
+    :param last: how it was answered, where the forge says that at once.
+    """
+
+    events: tuple[str, ...]
+    signed: bool = True
+    last: Last | None = None
+
+
+class Webhooks:
+    """The webhooks of a repository or an organization.
+
+    :param source: whose they are.
+    :param handler: the endpoint's: it says which events can give a change.
+    """
+
+    #: What the token needs.
+    scope: ClassVar[str] = ""
+    #: The sources that there are: see :attr:`Source.kind`.
+    kinds: ClassVar[tuple[str, ...]] = ("repository", "organization")
+    #: The events that its API knows, each with the name that deliveries have for it.
+    vocabulary: ClassVar[Mapping[str, str]] = {}
+    #: Its test gives no change; False: it is sent only on demand. None: it has no test.
+    harmless: bool | None = True
+
+    def __init__(self, forge: Forge, source: Source, handler: EventHandler[Any]) -> None:
+        self._forge = forge
+        self._rest = forge.rest
+        self._source = source
+        self._about = Subject(source.repository, organization=source.organization)
+        self._handler = handler
+
+    @property
+    def events(self) -> frozenset[str]:
+        """The events to subscribe to: those that can give a change."""
+        return frozenset(name for name, sent in self.vocabulary.items() if self._handler.can_want(sent))
+
+    async def all(self) -> list[Webhook]:
+        """All of them.
+
+        :raises RestError: they cannot be read.
+        """
+        raise NotImplementedError
+
+    async def _listed(self, path: Sequence[str], pager: Pager, query: Query) -> list[Any]:
+        """The items of all pages of a list.
+
+        :raises RestError: they cannot be read, or there are too many: what is not seen would be made again.
+        """
+        items, complete = await self._rest.all(*path, pager=pager, most=PAGES, query=query, about=self._about)
+        if not complete:
+            raise RestError(f"there are more than {len(items)} webhooks; delete those that nobody needs", 200)
+        return items
+
+    async def create(self, wanted: Wanted) -> str:
+        """Make one, and return its number.
+
+        :raises RestError: the forge does not.
+        """
+        raise NotImplementedError
+
+    async def update(self, hook: Webhook, wanted: Wanted) -> None:
+        """Make one what it should be, and switch it on. What is not said of it stays.
+
+        :raises RestError: the forge does not.
+        """
+        raise NotImplementedError
+
+    async def last(self, number: str) -> Last | None:
+        """What became of the last delivery; None: there is none, or the forge does not say.
+
+        :raises RestError: it cannot be asked.
+        """
+        return None
+
+    async def test(self, number: str, wanted: Wanted) -> Tried:
+        """Have the forge send a test.
+
+        :raises RestError: it does not.
+        """
+        raise NotImplementedError
+
+
+# Which one is ours ---------------------------------------------------------------------------------
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two URLs lead to the same place, whatever their users, passwords and queries, which may be
+    secret.
+    """
+    return _place(one) == _place(other)
+
+
+def _place(url: str) -> tuple[str, str, int | None, str]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme.lower())
+    except ValueError:
+        return "", url, None, ""
+    return parts.scheme.lower(), (parts.hostname or "").lower(), port, parts.path.rstrip("/")
+
+
+def leads_to(hook: Webhook, endpoint: str) -> bool:
+    """Whether the URL of a webhook ends in the path of an endpoint, wherever that is."""
+    try:
+        path = urlsplit(hook.url).path
+    except ValueError:
+        return False
+    return path.rstrip("/").endswith(f"/change_hook/{endpoint}")
+
+
+def shown_url(url: str) -> str:
+    """A URL fit to be shown: without user, password and query."""
+    scheme, _, rest = url.partition("://")
+    place = rest.partition("?")[0].partition("#")[0]
+    host, slash, path = place.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+# What the modules of the forges share ----------------------------------------------------------------
+
+
+def number_of(value: Any, name: str = "id") -> str:
+    """What a webhook is known by.
+
+    :raises RestError: it is not said.
+    """
+    number = mapping(value).get(name)
+    if isinstance(number, bool) or not isinstance(number, (int, str)) or number == "":
+        raise RestError("the answer does not say which webhook it is", 200)
+    return str(number)
+
+
+def strings(value: Any) -> frozenset[str]:
+    """The strings in a list; none for anything else."""
+    return (
+        frozenset(item for item in value if isinstance(item, str)) if isinstance(value, list) else frozenset()
+    )
+
+
+def status_of(value: Any) -> int:
+    """A status in an answer, which may be a number or its text; 0 for anything else."""
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else 0
+
+
+def kept_url(hook: Webhook, wanted: Wanted) -> str:
+    """The URL to write: as it is where it leads to the right place, for its query may say something; unless
+    the one that is wanted has a user, a password or a query itself.
+    """
+    parts = urlsplit(wanted.url)
+    own = bool(parts.query or parts.username or parts.password)
+    readable = HIDDEN not in hook.url and "*****" not in hook.url
+    return hook.url if not own and readable and same_place(hook.url, wanted.url) else wanted.url
+
+
+__all__ = [
+    "HIDDEN",
+    "PAGES",
+    "Last",
+    "Tried",
+    "Wanted",
+    "Webhook",
+    "Webhooks",
+    "kept_url",
+    "leads_to",
+    "number_of",
+    "same_place",
+    "shown_url",
+    "status_of",
+    "strings",
+]

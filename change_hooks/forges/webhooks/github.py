@@ -1,0 +1,108 @@
+"""GitHub's webhooks: those of a repository, and those of an organization.
+
+Source: GitHub, REST API: "Repository webhooks", "Organization webhooks".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from change_hooks.forges.forge import mapping, text
+from change_hooks.forges.paging import by_number
+from change_hooks.forges.rest import names
+from change_hooks.forges.webhooks.base import (
+    Last,
+    Tried,
+    Wanted,
+    Webhook,
+    Webhooks,
+    kept_url,
+    number_of,
+    status_of,
+    strings,
+)
+
+PAGE = 100
+
+
+class GitHubWebhooks(Webhooks):
+    """A method's name is the event's."""
+
+    scope = (
+        "of a classic token the scope admin:repo_hook (of an organization: admin:org_hook), of another one or"
+        " an App the permission to write Webhooks (Organization webhooks); its owner must be an administrator"
+    )
+
+    @property
+    def events(self) -> frozenset[str]:
+        """See :attr:`Webhooks.events`."""
+        return frozenset(filter(self._handler.can_want, self._handler.handled))
+
+    @property
+    def _path(self) -> Sequence[str]:
+        if self._source.organization:
+            return ("orgs", *names(self._source.organization, 1), "hooks")
+        return ("repos", *names(self._source.repository), "hooks")
+
+    async def all(self) -> list[Webhook]:
+        """See :meth:`Webhooks.all`."""
+        hooks = await self._listed(self._path, by_number(PAGE), {"per_page": str(PAGE), "page": "1"})
+        return [_webhook(hook) for hook in hooks]
+
+    async def create(self, wanted: Wanted) -> str:
+        """See :meth:`Webhooks.create`."""
+        json = {"name": "web", **_written(wanted, wanted.url, "0")}
+        return number_of((await self._rest.post(*self._path, json=json, about=self._about)).value)
+
+    async def update(self, hook: Webhook, wanted: Wanted) -> None:
+        """See :meth:`Webhooks.update`."""
+        insecure = mapping(mapping(hook.read).get("config")).get("insecure_ssl", "0")
+        json = _written(wanted, kept_url(hook, wanted), insecure)
+        await self._rest.patch(*self._path, hook.number, json=json, about=self._about)
+
+    async def last(self, number: str) -> Last | None:
+        """See :meth:`Webhooks.last`."""
+        path = (*self._path, number, "deliveries")
+        got = await self._rest.get(*path, query={"per_page": "1"}, about=self._about)
+        if not isinstance(got.value, list) or not got.value:
+            return None
+        item = got.value[0]
+        status = status_of(mapping(item).get("status_code"))
+        return Last(
+            status,
+            text(item, "status") or "",
+            text(item, "delivered_at") or "",
+            text(item, "guid") or "",
+        )
+
+    async def test(self, number: str, wanted: Wanted) -> Tried:
+        """See :meth:`Webhooks.test`."""
+        await self._rest.post(*self._path, number, "pings", about=self._about)
+        return Tried(("ping",))
+
+
+def _webhook(read: Any) -> Webhook:
+    config = mapping(mapping(read).get("config"))
+    doubts = []
+    if str(config.get("insecure_ssl", "0")) != "0":
+        doubts.append("the forge does not verify the receiver's certificate (SSL verification is off)")
+    return Webhook(
+        number_of(read),
+        text(config, "url") or "",
+        strings(mapping(read).get("events")),
+        active=mapping(read).get("active") is True,
+        has_secret="secret" in config,
+        doubts=tuple(doubts),
+        read=read,
+    )
+
+
+def _written(wanted: Wanted, url: str, insecure: Any) -> dict[str, Any]:
+    config = {"url": url, "content_type": "json", "insecure_ssl": insecure}
+    if wanted.secret is not None:
+        config["secret"] = wanted.secret
+    return {"active": True, "events": sorted(wanted.events), "config": config}
+
+
+__all__ = ["GitHubWebhooks"]

@@ -1,0 +1,1 @@
+"""Webhooks made, compared, repaired, and given new secrets."""

@@ -1,0 +1,175 @@
+"""Which webhooks a configuration means: for each endpoint, whose they are, and what they should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from change_hooks.core.address import server_url
+from change_hooks.core.errors import ConfigurationError
+from change_hooks.core.recovering import Source
+from change_hooks.core.recovering import recover as read_recover
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.forges.webhooks import WEBHOOKS
+from change_hooks.forges.webhooks.base import Wanted, Webhooks
+from change_hooks.recovery.sources import WAYS, forge_of, recover_of
+
+_WILD = frozenset("*?[")
+_NAME = re.compile(r"[A-Za-z0-9_.~-]+(/[A-Za-z0-9_.~ -]+)+")
+PATH = "/change_hook"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where one webhook should be.
+
+    :param endpoint: its name.
+    :param source: whose webhook it is; and its number, where the configuration names it.
+    :param wanted: what it should be; its URL is empty when nobody has said which it is.
+    """
+
+    endpoint: str
+    source: Source
+    api: Webhooks
+    wanted: Wanted
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What somebody asks for.
+
+    :param endpoints: only these.
+    :param repositories: instead of those that the configuration names: ``owner/name``, ``org:acme``.
+    :param url: the address that forges are told: of the server, of ``/change_hook``, or of an endpoint.
+    :param secret: for endpoints whose secret is a callable.
+    """
+
+    endpoints: Sequence[str] = ()
+    repositories: Sequence[str] = ()
+    url: str = ""
+    secret: str | None = None
+
+
+def places(handlers: Mapping[str, Any], asked: Asked, *, http: Any, clock: Any) -> Iterator[Place]:
+    """The webhooks that are meant.
+
+    :param handlers: of the endpoints, by the endpoints' names.
+    :param http: a treq ``HTTPClient``; None: one is made.
+    :raises ConfigurationError: it is not said well enough which these are.
+    """
+    chosen = asked.endpoints or [name for name in handlers if _can(handlers[name])]
+    if asked.repositories and len(chosen) > 1:
+        raise ConfigurationError([f"name the endpoint of --repository: one of {', '.join(chosen)}"])
+    for name in chosen:
+        if name not in handlers:
+            valid = ", ".join(sorted(handlers))
+            raise ConfigurationError([f"no endpoint {name!r}; valid names are {valid}"])
+        yield from _places_of(
+            name, handlers[name], asked, alone=name in asked.endpoints, http=http, clock=clock
+        )
+
+
+def _places_of(
+    name: str, handler: Any, asked: Asked, *, alone: bool, http: Any, clock: Any
+) -> Iterator[Place]:
+    if not _can(handler):
+        valid = ", ".join(sorted(WEBHOOKS))
+        raise ConfigurationError([f"{name}: webhooks can be managed at {valid}, and not at its forge"])
+    forge = forge_of(handler, http, clock)
+    if forge is None or not forge.base:
+        raise ConfigurationError([f"{name}: set the option 'api' to the address of the forge's API"])
+    kind = WEBHOOKS[handler.forge]
+    sources = list(_sources(name, handler, asked.repositories, kind.kinds))
+    if not sources and (alone or asked.repositories):
+        raise ConfigurationError(
+            [
+                f"{name}: name the repositories: --repository OWNER/NAME (or org:NAME), or the option"
+                " 'repositories' or 'recover'"
+            ]
+        )
+    secret = secret_of(name, handler, asked.secret)
+    for source in sources:
+        api = kind(forge, source, handler)
+        yield Place(name, source, api, Wanted(hook_url(asked.url, name), api.events, secret))
+
+
+def _can(handler: Any) -> bool:
+    return isinstance(handler, EventHandler) and handler.forge in WEBHOOKS
+
+
+def _sources(name: str, handler: Any, asked: Sequence[str], kinds: Collection[str]) -> Iterator[Source]:
+    ways = WAYS.get(handler.forge)
+    parts = 2 if ways is None else ways.parts
+    if asked:
+        try:
+            found = read_recover({"from": list(asked)}).sources
+        except ValueError as error:
+            raise ConfigurationError([f"--repository {error}"]) from None
+    else:
+        named = [each for each in recover_of(handler).sources if each.kind in kinds]
+        known = {each.repository for each in named}
+        listed = getattr(handler.settings, "repositories", None) or ()
+        found = (
+            *named,
+            *(Source(each) for each in listed if _is_name(each, parts) and each not in known),
+        )
+    for source in found:
+        if source.kind not in kinds:
+            raise ConfigurationError([f"{name}: {source.name} has no webhooks here"])
+        if source.kind == "repository" and parts not in (None, source.repository.count("/") + 1):
+            raise ConfigurationError([f"{name}: {source.repository!r}: a name here has {parts} parts"])
+        yield source
+
+
+def _is_name(written: str, parts: int | None) -> bool:
+    """Whether an entry of the option ``repositories``, which holds patterns and addresses, is a full name."""
+    return (
+        not _WILD & set(written)
+        and _NAME.fullmatch(written) is not None
+        and parts in (None, written.count("/") + 1)
+    )
+
+
+def secret_of(name: str, handler: Any, given: str | None) -> str | None:
+    """The secret to write: the first one of the endpoint's.
+
+    :param given: for an endpoint whose secret is a callable.
+    :raises ConfigurationError: it cannot be told.
+    """
+    secrets = getattr(handler.settings, "secret", None)
+    if callable(secrets):
+        if given is None:
+            raise ConfigurationError(
+                [f"{name}: the secret is a callable; give the one to write with --secret"]
+            )
+        return given
+    if not secrets:
+        return None
+    try:
+        return str(secrets[0], "utf-8")
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"{name}: the secret is not text; no forge can be told it"]) from None
+
+
+def hook_url(url: str, endpoint: str) -> str:
+    """The URL of an endpoint.
+
+    :param url: of the server, of its ``/change_hook``, or of the endpoint; empty: not known.
+    :raises ConfigurationError: it is not a URL.
+    """
+    if not url:
+        return ""
+    try:
+        server_url(url, "http", "https")
+    except ValueError as error:
+        raise ConfigurationError([f"--url: {error}"]) from None
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    if not path.endswith(f"{PATH}/{endpoint}"):
+        path = f"{path}/{endpoint}" if path.endswith(PATH) else f"{path}{PATH}/{endpoint}"
+    return parts._replace(path=path, fragment="").geturl()
+
+
+__all__ = ["Asked", "Place", "hook_url", "places", "secret_of"]

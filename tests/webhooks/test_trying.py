@@ -1,0 +1,187 @@
+"""A webhook tried: what the forge sends, and what the journal says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from change_hooks.core.recovering import Source
+from change_hooks.forges.rest import RestError
+from change_hooks.forges.webhooks.base import Last, Tried, Wanted
+from change_hooks.journal import StoredDelivery
+from change_hooks.webhooks.arrival import AFTER_REFUSAL, EVERY
+from change_hooks.webhooks.places import Place
+from change_hooks.webhooks.trying import Trial, tried
+from tests.conftest import result_of
+
+
+class Journal:
+    """What the reader of a journal gives."""
+
+    def __init__(self) -> None:
+        self.lines: list[StoredDelivery] = []
+
+    def newest(self) -> int:
+        return len(self.lines)
+
+    def after(self, seq: int) -> list[StoredDelivery]:
+        return self.lines[seq:]
+
+    def add(self, **fields: Any) -> None:
+        line = {
+            **dict.fromkeys(("repository", "branch", "author", "client", "verification", "recovered"), ""),
+            "seq": len(self.lines) + 1,
+            "dialect": "github",
+            "delivery": "1",
+            "event": "ping",
+            "received": 5.0,
+            "status": 202,
+            "state": "ignored",
+            "reason": "it works",
+            "changes": 0,
+            "bytes": 2,
+            "duplicates": 0,
+            "sinks": {},
+            **fields,
+        }
+        self.lines.append(StoredDelivery(**line))
+
+
+class Api:
+    """A forge's webhooks, of which one is tried."""
+
+    scope = ""
+    harmless: bool | None = True
+
+    def __init__(self, sent: Tried | None = None, last: Last | None = None) -> None:
+        self.sent = sent or Tried(("ping",))
+        self.said = last
+        self.tests = 0
+
+    async def test(self, number: str, wanted: Wanted) -> Tried:
+        self.tests += 1
+        return self.sent
+
+    async def last(self, number: str) -> Last | None:
+        return self.said
+
+
+class Rig:
+    def __init__(self, api: Any = None, *, test: bool | None = None, journal: bool = True) -> None:
+        self.api = api or Api()
+        self.clock = Clock()
+        self.journal = Journal()
+        self.journal.add()  # One that came before.
+        place = Place("github", Source("o/r"), self.api, Wanted("https://ci.example.com", frozenset()))
+        reader: Any = self.journal if journal else None
+        self.done = Deferred.fromCoroutine(
+            tried(place, "5", reader=reader, wait=30.0, test=test, clock=self.clock)
+        )
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(int(seconds / EVERY)):
+            self.clock.advance(EVERY)
+
+    def result(self) -> Trial:
+        found: Trial = result_of(self.done)
+        return found
+
+
+def test_it_arrives() -> None:
+    rig = Rig()
+    rig.wait(1)
+    rig.journal.add(dialect="gitlab")
+    rig.journal.add(event="push")
+    assert not rig.done.called
+    rig.wait(1)
+    rig.journal.add()
+    rig.wait(0.5)
+    assert rig.result() == Trial("arrived", "the test arrived after 2.2 s: ping, it works")
+
+    assert not Trial("arrived", "").is_bad
+
+
+def test_it_does_not_arrive_and_the_forge_says_why() -> None:
+    rig = Rig(Api(last=Last(502, "Bad Gateway")))
+    rig.wait(29)
+    assert not rig.done.called
+    rig.wait(1)
+    assert rig.result() == Trial(
+        "missing",
+        "the test did not arrive within 30 s; the forge says: 502 (Bad Gateway); does the server run, at this"
+        " address?",
+    )
+    assert Trial("missing", "").is_bad
+
+
+def test_it_is_refused() -> None:
+    rig = Rig(Api(last=Last(403, delivery="mine")))
+    rig.journal.add(state="refused", status=403, reason="the signature does not match", delivery="mine")
+    rig.journal.add(state="refused", status=403, reason="somebody else", delivery="another")
+    rig.wait(AFTER_REFUSAL + 1)
+    assert rig.result() == Trial(
+        "refused",
+        "a delivery arrived and was refused: 403, the signature does not match; the forge says: 403",
+    )
+
+
+def test_somebody_elses_refusal_does_not_hide_it() -> None:
+    rig = Rig()
+    rig.journal.add(state="refused", status=403, reason="somebody else")
+    rig.wait(1)
+    rig.journal.add()
+    rig.wait(1)
+    assert rig.result().outcome == "arrived"
+
+
+def test_one_that_the_forge_does_not_sign_shows_that_it_gets_here() -> None:
+    rig = Rig(Api(Tried(("diagnostics:ping",), signed=False, last=Last(403))))
+    rig.journal.add(state="refused", status=403, reason="the signature is missing")
+    rig.wait(AFTER_REFUSAL + 1)
+    assert rig.result() == Trial(
+        "arrived",
+        "a test arrived, which this forge does not sign, and was refused: 403, the signature is missing",
+    )
+
+
+@pytest.mark.parametrize(("last", "said"), [(None, ""), (Last(200), "; the forge says: 200")])
+def test_without_a_journal_nobody_sees_it(last: Last | None, said: str) -> None:
+    rig = Rig(Api(Tried(("ping",), last=last)), journal=False)
+    assert rig.result() == Trial(
+        "unseen", f"the test was sent; there is no journal that could say that it came{said}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("harmless", "test", "said"),
+    [
+        (None, True, "this forge has no test"),
+        (True, False, "no test was sent"),
+        (False, None, "--test sends it"),
+    ],
+)
+def test_none_is_sent(harmless: bool | None, test: bool | None, said: str) -> None:
+    api = Api()
+    api.harmless = harmless
+    trial = Rig(api, test=test).result()
+    assert (trial.outcome, api.tests) == ("unsent", 0)
+    assert said in trial.said
+
+
+def test_one_that_could_give_a_change_is_sent_on_demand() -> None:
+    api = Api()
+    api.harmless = False
+    Rig(api, test=True)
+    assert api.tests == 1
+
+
+def test_a_forge_that_sends_none_is_an_error() -> None:
+    class Refusing(Api):
+        async def test(self, number: str, wanted: Wanted) -> Tried:
+            raise RestError("the forge answered 422", 422)
+
+    with pytest.raises(RestError, match="422"):
+        Rig(Refusing()).result()
