@@ -343,6 +343,7 @@ def _epoch_by_parts(text: str) -> int | None:
 __all__ = [
     "FORM",
     "JSON",
+    "LONGEST_NUMBER",
     "MULTIPART",
     "Shape",
     "content_type",

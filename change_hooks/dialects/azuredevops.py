@@ -109,7 +109,7 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
         if event.endswith(".merged"):
             return "merged" if pull.is_merged else None
         key = (pull.repository.id or "", pull.pullRequestId)
-        now = Seen(pull.head, pull.isDraft, payload.at, payload.name)
+        now = Seen(pull.head(), pull.isDraft, payload.at, payload.name)
         if event.endswith(".created"):
             return self._remembered.opened(key, now)
         if pull.status == "abandoned":

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.events import Event, Ignored, Person, PullRequest, RefUpdate, Repository, Side
 from change_hooks.core.options import ForgeOptions, Options, flag, option, texts
+from change_hooks.core.payload import LONGEST_NUMBER
 from change_hooks.core.verification import sign_hmac, verify_hmac
 from change_hooks.dialects.event_handler import EventHandler, shaped
 from change_hooks.dialects.payloads.launchpad import (
@@ -97,7 +98,7 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
         number = payload.merge_proposal.rpartition("/")[2]
         return PullRequest(
             repository=repository_of(now.target_git_repository),
-            number=int(number) if number.isdecimal() else 0,
+            number=int(number) if number.isdecimal() and len(number) <= LONGEST_NUMBER else 0,
             action=action_of(payload),
             forge_action=payload.action or "",
             title=now.commit_message,
@@ -106,7 +107,7 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
             base=Side(branch=short(now.target_git_path)),
             author=Person(login=(now.registrant or "").rpartition("~")[2] or None),
             draft=now.queue_status == "Work in progress",
-            url=f"{PAGES}/{payload.merge_proposal.lstrip('/')}",
+            url=f"{PAGES}/{payload.merge_proposal.lstrip('/')}" if payload.merge_proposal else "",
             name=event,
             properties={
                 "base_branch": short(now.target_git_path),

@@ -8,7 +8,7 @@ import pytest
 
 from change_hooks import make_resource
 from change_hooks.core.change import Change
-from change_hooks.core.errors import SignatureMismatch, SignatureMissing
+from change_hooks.core.errors import BadPayload, SignatureMismatch, SignatureMissing
 from change_hooks.dialects.azuredevops import AzureDevOpsHandler
 from tests.conftest import Client, delivery
 from tests.support.recorded import load
@@ -91,6 +91,15 @@ def test_when_the_handler_breaks_azure_is_asked_to_try_again() -> None:
     assert (reply.status, reply.header("retry-after")) == (503, "30")
     assert "broke" in reply.text
     assert got == []
+
+
+def test_of_a_comment_the_missing_commit_is_named_where_it_should_stand() -> None:
+    recorded = load("azuredevops/ms_vss_code_git_pullrequest_comment_event__command")
+    document = recorded.payload
+    del document["resource"]["pullRequest"]["lastMergeSourceCommit"]
+    with pytest.raises(BadPayload) as caught:
+        AzureDevOpsHandler(None, True).getChanges(recorded.delivery(json.dumps(document).encode()))
+    assert caught.value.field == "$.resource.pullRequest.lastMergeSourceCommit.commitId"
 
 
 def test_the_documented_payload_gives_the_documented_change() -> None:

@@ -35,6 +35,11 @@ def test_a_commit_without_a_name_is_said_and_costs_no_other() -> None:
     assert change.properties["change_hook_unread"] == ["$.commits[0].raw_node"]
 
 
+def test_without_the_address_of_the_server_there_is_no_page() -> None:
+    ((change,), _) = push(canon_url=None)
+    assert change.revlink == ""
+
+
 def test_mercurial_and_no_commits() -> None:
     repository = {**example("bitbucket")["repository"], "scm": "hg"}
     assert push(repository=repository, commits=[])[0] == []

@@ -50,6 +50,12 @@ def test_several_refs_in_one_push() -> None:
     assert changes[3].properties == {"change_hook_missing": ["files"], "change_hook_truncated": True}
 
 
+def test_a_page_that_is_not_known_is_not_made_up() -> None:
+    new = {"old": None, "new": ref("main")}
+    assert push(new)[0].revlink == f"https://bitbucket.org/team_name/repo_name/commits/{SHA}"
+    assert push(new, repository={"full_name": "team_name/repo_name"})[0].revlink == ""
+
+
 def test_only_the_refs_that_are_wanted() -> None:
     both = ({"new": ref("main", message="[skip ci]")}, {"new": ref("other")})
     assert [change.branch for change in push(*both)] == ["refs/heads/other"]

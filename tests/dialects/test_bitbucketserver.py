@@ -73,7 +73,7 @@ def test_dates_in_milliseconds_and_none() -> None:
 def test_a_repository_without_links() -> None:
     repository = {**example("bitbucketserver")["repository"], "links": None}
     (change,) = push(repository=repository)
-    assert change.repository == "projects/PROJ/repos/repository/"
+    assert (change.repository, change.revlink) == ("projects/PROJ/repos/repository/", "")
     (change,) = push(repository={})
     assert (change.repository, change.project) == ("", "")
     with pytest.raises(BadPayload, match="refId"):

@@ -43,6 +43,14 @@ def test_the_id_is_the_deliverys() -> None:
     assert handler.delivery_id(load("launchpad/ping__ping").delivery()) == "4011"
 
 
+def test_a_proposal_without_a_number_that_can_be_one_has_none() -> None:
+    recorded = load("launchpad/merge_proposal_0_1__created")
+    for name, page in (("9" * 5000, "https://code.launchpad.net/" + "9" * 5000), ("", "")):
+        body = json.dumps({**recorded.payload, "merge_proposal": name}).encode()
+        (change,), _ = LaunchpadHandler(None, True).getChanges(recorded.delivery(body))
+        assert change.revlink == page
+
+
 def test_the_documented_payload_gives_the_documented_changes() -> None:
     body = (PAYLOADS / "launchpad.json").read_bytes()
     found = changes({"X-Hub-Signature": sign_hmac(body, SECRET.encode(), "sha1", "sha1=")}, body)

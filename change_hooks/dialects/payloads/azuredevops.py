@@ -174,23 +174,27 @@ class Pull(Shape):
         """That ``git.pullrequest.merged`` came says only that a merge was tried."""
         return self.status == "completed" and self.mergeStatus in (None, "succeeded")
 
-    @property
-    def head(self) -> str:
+    def head(self, field: str = "$.resource") -> str:
         """The commit that is to be merged.
 
+        :param field: where the pull request stands in the payload.
         :raises BadPayload: it is not named.
         """
         head = self.lastMergeSourceCommit
         if head is None or not head.commitId:
-            raise BadPayload("is missing", "$.resource.lastMergeSourceCommit.commitId")
+            raise BadPayload("is missing", f"{field}.lastMergeSourceCommit.commitId")
         return head.commitId
 
-    def neutral(self, action: Action, event: str, sender: Person, at: int | None) -> PullRequest:
+    def neutral(
+        self, action: Action, event: str, sender: Person, at: int | None, field: str = "$.resource"
+    ) -> PullRequest:
         """The same, in neutral terms.
 
+        :param field: where the pull request stands in the payload.
         :param at: when it happened, in seconds since the epoch.
         :raises BadPayload: the commit that is to be merged is not named.
         """
+        head = self.head(field)
         base, merged = self.lastMergeTargetCommit or Place(), self.lastMergeCommit or Place()
         source = (self.forkSource.repository if self.forkSource is not None else None) or self.repository
         link = (self._links.web if self._links is not None else None) or Link()
@@ -202,7 +206,7 @@ class Pull(Shape):
             forge_action=event,
             title=self.title,
             body=self.description,
-            head=Side(branch=short(self.sourceRefName), revision=self.head, repository=source.repository()),
+            head=Side(branch=short(self.sourceRefName), revision=head, repository=source.repository()),
             base=Side(branch=short(self.targetRefName), revision=base.commitId),
             author=(self.createdBy or Identity()).person(),
             sender=sender,
@@ -219,7 +223,7 @@ class Pull(Shape):
                 "base_branch": short(self.targetRefName),
                 "base_sha": base.commitId,
                 "head_branch": short(self.sourceRefName),
-                "head_sha": self.head,
+                "head_sha": head,
                 "head_repository": source.remoteUrl,
                 "merge_ref": f"refs/pull/{self.pullRequestId}/merge",
                 "merge_sha": merged.commitId,
@@ -244,7 +248,7 @@ class Commented(Shape):
         """The same, in neutral terms."""
         note = self.comment or Note()
         author = (note.author or Identity()).person()
-        pull = self.pullRequest.neutral("edited", event, author, at)
+        pull = self.pullRequest.neutral("edited", event, author, at, "$.resource.pullRequest")
         is_edited = note.lastContentUpdatedDate not in (None, note.publishedDate)
         return Comment(
             pull_request=pull,

@@ -51,7 +51,7 @@ def commit_of(commit: CommitShape, url: str) -> Commit:
         commit.raw_author or commit.author or "",
         None,
         epoch(commit.utctimestamp),
-        f"{url}commits/{revision}",
+        f"{url}commits/{revision}" if "://" in url else "",
         None if files is None else [file.file for file in files if file.file],
         commit.branch,
     )

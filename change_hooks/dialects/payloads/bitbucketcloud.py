@@ -130,7 +130,7 @@ class Push(Shape):
         if not target.hash:
             raise BadPayload("is missing", f"{field}.target.hash")
         html = href(repository.links, "html")
-        url = href(target.links, "html") or f"{html}/commits/{target.hash}"
+        url = href(target.links, "html") or (f"{html}/commits/{target.hash}" if html else "")
         known = Target() if deleted else target
         return RefUpdate(
             repository=repository.repository(),

@@ -77,6 +77,11 @@ class RepositoryShape(Shape):
             return ""
         return f"{server.rstrip('/')}/projects/{key}/repos/{self.slug}/".lstrip("/")
 
+    def page_of(self, path: str, server: str) -> str:
+        """A page below it; empty when no server is known."""
+        page = self.page(server)
+        return f"{page}{path}" if "://" in page else ""
+
     def repository(self, server: str) -> Repository:
         """The same, in neutral terms."""
         clone = (self.links.clone if self.links is not None else None) or []
@@ -105,7 +110,6 @@ class CommitShape(Shape):
 
 class Ref(Shape):
     id: str
-    displayId: str | None = None
 
 
 class RefChangeShape(Shape):
@@ -182,7 +186,7 @@ class Push(Shape):
             known = CommitShape()
         revision = after or revision_or_none(change.fromHash) or ""
         stamp = known.authorTimestamp
-        url = f"{self.repository.page(server)}commits/{revision}"
+        url = self.repository.page_of(f"commits/{revision}", server)
         return RefUpdate(
             repository=self.repository.repository(server),
             ref=ref,
@@ -210,7 +214,7 @@ class Push(Shape):
             raise BadPayload("is missing", f"{place}.{which}.name")
         if not ref.hash:
             raise BadPayload("is missing", f"{place}.{which}.target.hash")
-        url = f"{self.repository.page(server)}commits/{ref.hash}"
+        url = self.repository.page_of(f"commits/{ref.hash}", server)
         return RefUpdate(
             repository=self.repository.repository(server),
             ref=f"refs/{'tags' if ref.type == 'tag' else 'heads'}/{ref.name}",
@@ -226,7 +230,6 @@ class Push(Shape):
 
 class SideShape(Shape):
     id: str
-    displayId: str | None = None
     latestCommit: str | None = None
     repository: RepositoryShape | None = None
 
@@ -261,7 +264,6 @@ class PullRequestShape(Shape):
     author: Participant | None = None
     draft: bool | None = None
     createdDate: int | str | None = None
-    updatedDate: int | str | None = None
     properties: Properties | None = None
 
 
@@ -275,7 +277,6 @@ class PullRequestEvent(Shape):
     actor: User | None = None
     date: str | int | None = None
     previousTarget: Previous | None = None
-    previousFromHash: str | None = None
 
     @property
     def moved(self) -> bool:
@@ -290,9 +291,8 @@ class PullRequestEvent(Shape):
         pull = self.pullRequest
         repository = pull.toRef.repository or RepositoryShape()
         merged = pull.properties.mergeCommit if pull.properties is not None else None
-        link = (
-            pull.links.page if pull.links is not None else None
-        ) or f"{repository.page(server)}pull-requests/{pull.id}"
+        page = pull.links.page if pull.links is not None else None
+        link = page or repository.page_of(f"pull-requests/{pull.id}", server)
         return PullRequest(
             repository=repository.repository(server),
             number=pull.id,

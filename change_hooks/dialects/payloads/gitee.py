@@ -145,7 +145,6 @@ class Pull(Shape):
     updated_at: str | None = None
     merge_commit_sha: str | None = None
     merge_reference_name: str | None = None
-    merged: bool | None = None
     draft: bool | None = None
     user: User | None = None
     labels: list[Label] | None = None
