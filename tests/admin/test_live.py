@@ -11,6 +11,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.web.test.requesthelper import DummyRequest
 
+from change_hooks import Change
 from change_hooks.admin.live import LOOK, QUIET, STREAMS, Live, News
 from change_hooks.admin.query import Query
 from change_hooks.core.errors import Unavailable
@@ -209,10 +210,20 @@ def test_what_is_read_for_one_that_has_ended_is_not_sent(made: Make) -> None:
 
 def test_of_what_is_under_way_the_newest_are_watched(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("change_hooks.admin.live.WATCHED", 2)
-    receiver, _ = made({"change_hook_sinks": {"a": lambda change: Deferred()}})
+    waiting: list[Deferred[None]] = []
+
+    def slow(change: Change) -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    receiver, _ = made({"change_hook_sinks": {"a": slow}})
     news = News(Query(), None, as_rows=False)
     news.look(receiver.journal.reader())
     for number in range(3):
         push(receiver, repository=f"r{number}")
     news.look(receiver.journal.reader())
-    assert list(news._watched) == [2, 3]
+    for each in waiting:
+        each.callback(None)
+    receiver.settle()
+    told = news.look(receiver.journal.reader())
+    assert [seq for seq in (1, 2, 3) if b'"seq":%d,' % seq in told] == [2, 3], told

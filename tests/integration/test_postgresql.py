@@ -42,8 +42,8 @@ def journal(url: str) -> Iterator[Journal]:
     connect(url).close()
     made: list[Any] = []
 
-    def make() -> Any:
-        made.append(postgresql_journal(url, call))
+    def make(service: str = "") -> Any:
+        made.append(postgresql_journal(url, call, service=service))
         return made[-1]
 
     yield Journal(make(), lambda: Reader(connect_to_read(url)), make)

@@ -47,7 +47,7 @@ class Journal:
 
     :param journal: the journal.
     :param reader: makes a reader.
-    :param other: makes another receiver's journal on the same store.
+    :param other: makes another receiver's journal on the same store, for the service of a name.
     """
 
     def __init__(self, journal: SQLJournal, reader: Any, other: Any) -> None:
@@ -66,9 +66,9 @@ class Journal:
         row = self.reader.session.execute(f"SELECT count(*) AS rows FROM {table}").fetchone()
         return int(row["rows"])
 
-    def other(self) -> Journal:
+    def other(self, service: str = "") -> Journal:
         """Another receiver."""
-        return Journal(self._other(), self._reader, self._other)
+        return Journal(self._other(service), self._reader, self._other)
 
     def append(
         self,
@@ -614,8 +614,7 @@ def test_a_value_is_remembered_under_its_name(journal: Journal) -> None:
     assert journal.run(journal.journal.recall("a")) == b"\0\xff"
     assert journal.run(journal.journal.recall("b")) is None
     # Each service has names of its own.
-    named = journal.other()
-    named.journal._service = "two"
+    named = journal.other("two")
     named.run(named.journal.remember("a", b"two"))
     named.run(named.journal.forget("a"))
     assert named.run(named.journal.recall("a")) is None
@@ -655,8 +654,7 @@ def test_the_sinks_that_changes_wait_for_are_known(journal: Journal) -> None:
     journal.append("1", API, WEB, sinks=("b", "a"))
     assert journal.run(journal.journal.waiting_sinks()) == ["a", "b"]
     # Those of another service are no concern of this one.
-    named = journal.other()
-    named.journal._service = "two"
+    named = journal.other("two")
     named.append("1", API, sinks=("two/c",))
     assert journal.run(journal.journal.waiting_sinks()) == ["a", "b"]
     assert named.run(named.journal.waiting_sinks()) == ["two/c"]

@@ -28,7 +28,9 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 def journal() -> Journal:
     # Run by the suite, a group at a time.
     journal = MemoryJournal(writer=Writer)
-    return Journal(journal, journal.reader, lambda: MemoryJournal(journal.store, writer=Writer))
+    return Journal(
+        journal, journal.reader, lambda name: MemoryJournal(journal.store, writer=Writer, service=name)
+    )
 
 
 def test_everything_is_done_when_its_deferred_is_there() -> None:

@@ -46,7 +46,7 @@ def make(path: Path, clock: Callable[[], float] = monotonic) -> Journal:
     return Journal(
         sqlite_journal(path, call, clock=clock),
         lambda: Reader(connect_to_read(path)),
-        lambda: sqlite_journal(path, call),
+        lambda service: sqlite_journal(path, call, service=service),
     )
 
 
