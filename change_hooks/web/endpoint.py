@@ -196,6 +196,7 @@ class Endpoint(Resource):
     def _admit_head(self, request: Any) -> None:
         if self.retired:
             raise Unavailable("the configuration has just changed; send it again", retry_after=1)
+        self._senders.check(ClientAddress.of(request.getClientAddress()))
         if request.method not in self._allowed:
             raise MethodNotAllowed((*self.methods, "HEAD") if "GET" in self.methods else self.methods)
         if not self._signed:
@@ -228,7 +229,6 @@ class Endpoint(Resource):
         :raises TooManyRequests: there are too many of this sender's.
         """
         try:
-            self._senders.check(delivery.client)
             verified = yield from self._verify(delivery)
         except NotAuthenticated:
             self._rate.count(delivery.client)

@@ -465,6 +465,13 @@ def test_a_large_delivery_without_signature_is_refused_on_the_head(framing: byte
     assert signed.answer == b""
 
 
+def test_who_may_not_send_from_there_is_refused_on_the_head() -> None:
+    dialects = {"base": {"allow": ["192.0.2.0/24"]}}
+    connection = Connection(max_body=LARGE, www={"change_hook_dialects": dialects})
+    connection.send(head(b"Content-Length: %d" % LARGE))
+    assert (connection.statuses, connection.closed) == ([403], True)
+
+
 def test_a_secret_that_is_asked_for_is_asked_for_once_the_body_has_come() -> None:
     asked: list[bytes] = []
 
