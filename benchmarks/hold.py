@@ -1,7 +1,7 @@
-"""What strangers can hold: python benchmarks/hold.py [unread|announced] ...
+"""What one client can hold: python benchmarks/hold.py [unread|announced|commits] ...
 
 unread: one client sends requests and never reads an answer. announced: clients announce the largest body, send nearly
-all of it, and then next to nothing. Each against ``change-hooks serve`` in a process of its own. To measure another
+all of it, and then next to nothing. commits: pushes of as many commits as a delivery may have. Each against ``change-hooks serve`` in a process of its own. To measure another
 version, put its folder first: PYTHONPATH=/other/version python benchmarks/hold.py
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from load import free_port, github, peak, push, wait_for
 from servers import SECRET
@@ -115,7 +116,37 @@ def announced() -> None:
     print(f"| peak of the server | {most:.0f} MiB |", flush=True)
 
 
-PARTS = {"unread": unread, "announced": announced}
+def commits() -> None:
+    """How long a signed push of one commit waits while one of 19,999 is worked on; in one of them, a field is not
+    as documented, or there is a lone surrogate.
+    """
+    small, plain = push(1), push(19_999)
+    number = plain.index(b'"message": "', len(plain) // 2)
+    wrong = plain[:number] + b'"message": 1, "x": "' + plain[number + len(b'"message": "') :]
+    lone = plain[:number] + b'"message": "\\ud800' + plain[number + len(b'"message": "') :]
+    print(
+        "\n| 19,999 commits | answered after (ms) | longest wait of a small push (ms) |\n| --- | --- | --- |"
+    )
+    with serve() as (port, _):
+        for name, body in {"as documented": plain, "a wrong type": wrong, "a lone surrogate": lone}.items():
+            answers: list[tuple[str, float]] = []
+            began = time.monotonic()
+
+            def send(body: bytes = body, name: str = name, answers: list[Any] = answers) -> None:
+                answers.append((deliver(port, body, name.replace(" ", "-")), time.monotonic()))
+
+            large = Thread(target=send)
+            large.start()
+            longest = 0.0
+            while large.is_alive():
+                since = time.monotonic()
+                deliver(port, small, f"small-{since}")
+                longest = max(longest, time.monotonic() - since)
+            ((status, ended),) = answers
+            print(f"| {name}: {status} | {(ended - began) * 1000:.0f} | {longest * 1000:.0f} |", flush=True)
+
+
+PARTS = {"unread": unread, "announced": announced, "commits": commits}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:

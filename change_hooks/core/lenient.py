@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 #: How deep a payload may be nested.
 DEEPEST = 64
+#: The longest list of structures (commits, as a rule) that is looked through: no forge sends more.
+MOST_ELEMENTS = 20_000
 #: How many of the elements that were left out are named.
 MOST_NAMED = 50
 
@@ -71,7 +73,8 @@ def fit(value: object, shape: type[T], left_out: list[str] | None = None) -> T:
 
     :param left_out: gets the path of what did not fit in each element of a list, or value of a mapping, that
         was left out, up to :data:`MOST_NAMED`. The keys of mappings are not named.
-    :raises BadPayload: a required field is missing or cannot be had, or a decisive one; it is named.
+    :raises BadPayload: a required field is missing or cannot be had, or a decisive one; or a list
+        is too long. It is named.
     """
     try:
         fitted: T = _fit(value, shape, _Place("$", [] if left_out is None else left_out))
@@ -85,7 +88,7 @@ def _fit(value: object, kind: Any, place: _Place) -> Any:
         raise place.misfit("is nested too deeply")
     if kind is Any:
         return value
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+    if _is_structure(kind):
         return _struct(value, kind, place)
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
@@ -111,12 +114,18 @@ def _tried(value: object, kind: Any, place: _Place) -> Any:
         raise
 
 
+def _is_structure(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 def _struct(value: object, kind: type[msgspec.Struct], place: _Place) -> msgspec.Struct:
+    if isinstance(value, kind):
+        return value
     if not isinstance(value, Mapping):
         raise place.misfit(_expected("object", value))
     decisive = getattr(kind, "decisive", ())
     fields: dict[str, Any] = {}
-    for field, field_type in _fields(kind):
+    for field, field_type in fields_of(kind):
         inside = place.inside(f".{field.encode_name}")
         if field.encode_name in value:
             try:
@@ -132,7 +141,8 @@ def _struct(value: object, kind: type[msgspec.Struct], place: _Place) -> msgspec
 
 
 @lru_cache(maxsize=256)
-def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[msgspec.structs.FieldInfo, Any], ...]:
+def fields_of(kind: type[msgspec.Struct]) -> tuple[tuple[msgspec.structs.FieldInfo, Any], ...]:
+    """The fields of a shape, with their types."""
     hints = get_type_hints(kind)
     return tuple((field, hints[field.name]) for field in msgspec.structs.fields(kind))
 
@@ -154,6 +164,8 @@ def _one_of(value: object, kinds: tuple[Any, ...], place: _Place) -> Any:
 def _list(value: object, kind: Any, place: _Place) -> list[Any]:
     if not isinstance(value, list):
         raise place.misfit(_expected("array", value))
+    if len(value) > MOST_ELEMENTS and _is_structure(kind):
+        raise BadPayload(f"has more than {MOST_ELEMENTS} elements", place.path)
     fitted = []
     for index, item in enumerate(value):
         try:
@@ -199,4 +211,4 @@ def _expected(wanted: str, value: object) -> str:
     return f"expected {wanted}, got {got}"
 
 
-__all__ = ["MOST_NAMED", "fit"]
+__all__ = ["MOST_ELEMENTS", "MOST_NAMED", "fields_of", "fit"]

@@ -17,14 +17,14 @@ from change_hooks.core.change import MISSING, TRUNCATED, UNREAD, Change
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Action, Comment, Commit, Event, PullRequest, RefUpdate, Repository
 from change_hooks.core.found import About, Found, about_change
+from change_hooks.core.lenient import MOST_ELEMENTS
 from change_hooks.core.options import Command, ForgeOptions
 from change_hooks.core.screening import NOT_PERMITTED, SKIPPED_COMMIT, Kept, Reports, Screen, Verdict
 from change_hooks.core.select import within
 from change_hooks.core.style import Style
 
-#: More changes than any forge puts into one delivery; a delivery with more is refused, because
-#: working through it would hold the reactor.
-MAX_CHANGES = 20_000
+#: More changes than any forge puts into one delivery; a delivery with more is refused.
+MAX_CHANGES = MOST_ELEMENTS
 #: The property of a change that comes from another repository than it is for: the full name of that one.
 FORK = "change_hook_fork"
 
@@ -61,6 +61,12 @@ class Policy:
         self._options = options
         self._style = style
         self._screen = Screen(options, style)
+
+    @property
+    def asks(self) -> bool:
+        """True when functions of the user's decide, too."""
+        options = self._options
+        return any(map(callable, (options.project, options.codebase, options.repository_url)))
 
     # Is it wanted?
 

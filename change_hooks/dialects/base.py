@@ -32,7 +32,7 @@ from change_hooks.core.payload import (
     json_text,
 )
 from change_hooks.core.select import compile_skips, is_skipped, matches
-from change_hooks.dialects.handler import Answer, HookHandler, Request
+from change_hooks.dialects.handler import Answer, HookHandler, Request, apart
 from change_hooks.dialects.source import as_dicts
 from change_hooks.flow import Steps, proceed
 
@@ -108,7 +108,7 @@ class BaseHookHandler(HookHandler[BaseOptions]):
 
     def _way(self, delivery: Delivery) -> Steps[tuple[Found, str | None]]:
         delivery = yield from self.verified(delivery)
-        change = self._change(delivery)
+        change = yield apart(delivery, self._change, delivery)
         about = about_change(change)
         refused = self._refusal(change)
         return (Found([change], "", about) if refused is None else Found((), refused, about)), None

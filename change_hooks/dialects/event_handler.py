@@ -33,7 +33,7 @@ from change_hooks.core.policy import MAX_CHANGES, Policy
 from change_hooks.core.screening import NOT_PERMITTED, Kept, Reports, Verdict
 from change_hooks.core.stored import Stored
 from change_hooks.core.style import Style
-from change_hooks.dialects.handler import Answer, HookHandler, Request
+from change_hooks.dialects.handler import Answer, HookHandler, Request, apart, is_large
 from change_hooks.dialects.overrides import refuse_unused
 from change_hooks.dialects.source import NOTHING_LISTED, DeliverySource, Whitelist, as_dicts, paths
 from change_hooks.flow import Steps, proceed
@@ -180,6 +180,8 @@ class EventHandler(HookHandler[Forge]):
 
     def __init__(self, master: object, options: object) -> None:
         super().__init__(master, options)
+        #: Nothing of it was written by a user.
+        self._own = type(self).__module__.startswith("change_hooks.")
         self._methods: dict[str, _Method] = {}
         for name in dir(type(self)):
             if name.startswith(_PREFIX):
@@ -231,7 +233,7 @@ class EventHandler(HookHandler[Forge]):
     # The steps, in order. A dialect overrides what is different there.
 
     def document(self, delivery: Delivery) -> bytes:
-        """The JSON document, from the signed body.
+        """The JSON document, from the signed body. Called in a thread for a large one, as :meth:`event` is.
 
         :raises UnsupportedContentType: the body is of another type.
         """
@@ -327,15 +329,15 @@ class EventHandler(HookHandler[Forge]):
         """
         if is_fetched(delivery):
             return self._decided_on_fetched(delivery)
-        document = self.document(delivery)
-        name = self.event(delivery, document)
+        document, name = yield apart(delivery, self._named, delivery)
         method = self._method_of(name)
         if method is None:
             return Found((), _not_handled(name))
         unread: list[str] = []
-        payload = decode(document, method.shape, unread)
-        _look_over(payload, method.shape)
-        result = yield (method.call(payload, name) if method.takes_event else method.call(payload))
+        payload = yield apart(delivery, _payload, document, method.shape, unread)
+        arguments = (payload, name) if method.takes_event else (payload,)
+        # What a user has written may touch what belongs to the reactor's thread.
+        result = yield (apart(delivery, method.call, *arguments) if self._own else method.call(*arguments))
         source = DeliverySource(delivery, document, name, self._whitelist, unread)
         if result.__class__ is tuple:
             changes = normal_changes(result)
@@ -350,7 +352,16 @@ class EventHandler(HookHandler[Forge]):
             if self._lacks(event) and delivery.verification != "none" and self._policy.refusal(event) is None:
                 events = yield from self._enriched(events, source)
                 break
+        if self._own and not self._policy.asks:
+            found: Found = yield apart(delivery, self._decided, events, source, name)
+            return found
+        if is_large(delivery) and self._policy.asks:
+            yield apart(delivery, source.read)
         return self._decided(events, source, name)
+
+    def _named(self, delivery: Delivery) -> tuple[bytes, str]:
+        document = self.document(delivery)
+        return document, self.event(delivery, document)
 
     def _method_of(self, event: str) -> _Method | None:
         return self._methods.get(method_name(event)) or self._methods.get(self.otherwise)
@@ -443,17 +454,19 @@ class EventHandler(HookHandler[Forge]):
         return self._enricher
 
 
-def _look_over(payload: Any, shape: Any) -> None:
-    """Refuse what no method takes, and long lists before anything is made of their elements.
+def _payload(document: bytes, shape: Any, unread: list[str]) -> Any:
+    """What a method takes. Long lists are refused before anything is made of their elements.
 
     :raises BadPayload: it is not an object, or a list is longer than a delivery may have changes.
     """
+    payload = decode(document, shape, unread)
     if shape is Any:
         expect_mapping(payload)
     for name in getattr(payload, "__struct_fields__", ()):
         value = getattr(payload, name)
         if value.__class__ is list and len(value) > MAX_CHANGES:
             raise BadPayload(f"has more than {MAX_CHANGES} elements", f"$.{name}")
+    return payload
 
 
 def _not_handled(event: str) -> str:

@@ -15,6 +15,7 @@ from change_hooks.core.policy import Policy
 from change_hooks.core.verification import SignatureHeader, sign_hmac, verify_together, verify_token
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.gitea_options import GiteaOptions, NewestStyle
+from change_hooks.dialects.handler import apart
 from change_hooks.flow import Steps
 
 #: Forgejo sends the headers of all three, Gitea its own and those of Gogs.
@@ -88,7 +89,8 @@ class GiteaSender(EventHandler[GiteaOptions]):
             delivery = delivery.replace(verification="token")
         else:
             delivery = yield from super().verified(delivery)
-        return without(delivery, ("secret",), form=True)
+        stripped: Delivery = yield apart(delivery, without, delivery, ("secret",), form=True)
+        return stripped
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """What Gogs says when a branch or tag is made has a name of its own: it sends no push for tags."""

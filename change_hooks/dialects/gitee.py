@@ -17,6 +17,7 @@ from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import decode, without
 from change_hooks.core.verification import verify_timestamp, verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.handler import apart
 from change_hooks.dialects.payloads.gitee import Kind, NoteEvent, PullEvent, Push, signatures
 from change_hooks.flow import Steps
 
@@ -66,7 +67,8 @@ class GiteeHandler(EventHandler[GiteeOptions]):
         if delivery.verification is not None:
             return delivery
         delivery = yield from super().verified(delivery)
-        return without(delivery, SECRET_FIELDS, form=False)
+        stripped: Delivery = yield apart(delivery, without, delivery, SECRET_FIELDS, form=False)
+        return stripped
 
     def delivery_id(self, delivery: Delivery) -> str:
         """A digest of time and body: Gitee gives no name."""

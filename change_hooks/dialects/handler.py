@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, ClassVar, Generic, Literal, cast
+from typing import Any, ClassVar, Generic, Literal, ParamSpec, cast
 
 import msgspec
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
@@ -26,6 +26,7 @@ from change_hooks.core.errors import (
 )
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import Options, read_options
+from change_hooks.core.payload import LARGE
 from change_hooks.core.screening import Verdict
 from change_hooks.core.stored import Stored
 from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac
@@ -34,9 +35,9 @@ from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
 from change_hooks.interfaces import IHookHandler, IPoller
 
-#: A body of more bytes is verified in a thread: it would hold the reactor.
-LARGE = 2 * 1024 * 1024
 Opts = TypeVar("Opts", bound=Options, default=Any)
+T = TypeVar("T")
+Args = ParamSpec("Args")
 #: What a handler is given: by us a delivery, by Buildbot's own resource a request.
 Request = Delivery | IRequest
 #: Changes, and the version control system they come from.
@@ -109,6 +110,20 @@ def check_options(handler: object, written: Any, *, protected: bool = False) -> 
     if not isinstance(handler, type) or not issubclass(handler, HookHandler):
         return [], []
     return check_written(handler, written, protected=protected)
+
+
+def is_large(delivery: Delivery) -> bool:
+    """True when it would hold the reactor."""
+    return len(delivery.body) > LARGE
+
+
+def apart(
+    delivery: Delivery, function: Callable[Args, T], *args: Args.args, **kwargs: Args.kwargs
+) -> T | Deferred[T]:
+    """Call a function that works on all of a delivery; in a thread when that is large."""
+    if is_large(delivery):
+        return deferToThread(function, *args, **kwargs)
+    return function(*args, **kwargs)
 
 
 # Handlers -----------------------------------------------------------------------------------------
@@ -245,10 +260,7 @@ class HookHandler(Generic[Opts]):
             secrets = yield from _called(secrets, delivery)
         kind: Verification = "none"
         if secrets:
-            if len(delivery.body) > LARGE:
-                kind = yield deferToThread(self.checked, delivery, secrets)
-            else:
-                kind = self.checked(delivery, secrets)
+            kind = yield apart(delivery, self.checked, delivery, secrets)
         if kind == "none" and self.signed:
             raise SignatureMissing("the signature is missing; set the same secret on both sides")
         if kind == "none" and self.context.protected:
@@ -265,11 +277,7 @@ class HookHandler(Generic[Opts]):
         """
         if getattr(self.settings, "replay", True) or delivery.verification == "none":
             return ""
-        found: str = (
-            (yield deferToThread(self._digest, delivery))
-            if len(delivery.body) > LARGE
-            else self._digest(delivery)
-        )
+        found: str = yield apart(delivery, self._digest, delivery)
         return found
 
     def _digest(self, delivery: Delivery) -> str:
@@ -291,7 +299,9 @@ class HookHandler(Generic[Opts]):
             return
 
     def delivery_id(self, delivery: Delivery) -> str | None:
-        """The sender's name for the delivery; a redelivery has the same. None: it gives none."""
+        """The sender's name for the delivery; a redelivery has the same. None: it gives none. Called in a
+        thread for a large body (:data:`LARGE`).
+        """
         return None
 
     def claimed_id(self, delivery: Delivery) -> str | None:
@@ -340,4 +350,13 @@ def _lower(names: Iterable[str]) -> frozenset[bytes]:
     return frozenset(name.lower().encode() for name in names)
 
 
-__all__ = ["ALONE", "LARGE", "Context", "HookHandler", "check_options", "make_handler", "making_handler"]
+__all__ = [
+    "ALONE",
+    "Context",
+    "HookHandler",
+    "apart",
+    "check_options",
+    "is_large",
+    "make_handler",
+    "making_handler",
+]

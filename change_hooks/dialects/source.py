@@ -72,6 +72,10 @@ class DeliverySource:
             self._payload = expect_mapping(decode(self._document, Any))
         return self._payload
 
+    def read(self) -> None:
+        """Decode it now: somebody is going to ask."""
+        self._decoded()
+
     @property
     def payload(self) -> Mapping[str, Any]:
         """As plain objects."""

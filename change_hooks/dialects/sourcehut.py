@@ -22,6 +22,7 @@ from change_hooks.core.options import ForgeOptions, Options, option, text, texts
 from change_hooks.core.payload import decode, epoch
 from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.handler import apart
 from change_hooks.dialects.payloads.sourcehut import MISSING, Answer, Entity, Named, Webhook, updates_of
 from change_hooks.flow import Steps
 
@@ -59,12 +60,15 @@ class SourceHutHandler(EventHandler[SourceHutOptions]):
         """The signature is verified, and with a ``secret`` the argument ``token`` in the URL as well."""
         if delivery.verification is not None:
             return delivery
-        signature, nonce = delivery.header("X-Payload-Signature"), delivery.header("X-Payload-Nonce")
-        verify_ed25519(delivery.body, signature, nonce, self.settings.public_key)
-        self._check_age(delivery)
+        yield apart(delivery, self._check_signature, delivery)
         if self.settings.secret:
             yield from super().verified(delivery)
         return delivery.replace(verification="signature")
+
+    def _check_signature(self, delivery: Delivery) -> None:
+        signature, nonce = delivery.header("X-Payload-Signature"), delivery.header("X-Payload-Nonce")
+        verify_ed25519(delivery.body, signature, nonce, self.settings.public_key)
+        self._check_age(delivery)
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
         """The token in the URL."""

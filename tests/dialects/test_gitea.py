@@ -13,6 +13,7 @@ from change_hooks.core.errors import BadPayload, SignatureMismatch, SignatureMis
 from change_hooks.core.verification import sign_hmac
 from change_hooks.dialects.gitea import GiteaHandler
 from change_hooks.dialects.handler import check_options
+from change_hooks.flow import proceed
 from tests.conftest import Client, delivery
 from tests.support.recorded import load
 
@@ -114,7 +115,7 @@ def test_the_header_authorization_is_one_way_to_authenticate() -> None:
         changes(sent(), options)
     handler = GiteaHandler(None, options)
     assert handler.signed
-    assert next_of(handler.verified(sent(Authorization=options["authorization"][0]))).verification == "token"
+    assert proceed(handler.verified(sent(Authorization=options["authorization"][0]))).verification == "token"
     assert check_options(GiteaHandler, {"authorization": "Bearer of the hook 4711", "strict": True}) == (
         [],
         [],
@@ -133,21 +134,13 @@ def test_with_a_secret_both_are_demanded() -> None:
         changes(sent(Authorization="Bearer of the hook 4711"), both)
 
 
-def next_of(steps: Any) -> Any:
-    try:
-        next(steps)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("it waits")
-
-
 @pytest.mark.parametrize("form", [False, True])
 def test_a_secret_in_the_body_is_never_stored(form: bool) -> None:
     document = load("gitea/push__secret_in_the_body").body
     body = urlencode({"payload": document}).encode() if form else document
     signed = sent(body, X_Gitea_Signature=sign_hmac(document, SECRET.encode(), prefix=""))
     handler = GiteaHandler(None, {"secret": SECRET})
-    kept = next_of(handler.verified(signed))
+    kept = proceed(handler.verified(signed))
     handler.getChanges(kept)
     assert b"an+old+version" not in kept.dump()[1]
     assert b"an old version" not in kept.dump()[1]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.address import UNIXAddress
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Factory, Protocol
@@ -163,7 +163,10 @@ def test_a_client_that_trickles_its_head_is_told_and_cut_off() -> None:
     assert connection.transport.aborted
 
 
-def test_a_body_earns_time_by_what_has_come_and_not_by_what_was_announced() -> None:
+def test_a_body_earns_time_by_what_has_come_and_not_by_what_was_announced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("change_hooks.dialects.handler.deferToThread", maybeDeferred)
     connection = Connection(max_body=100 * SLOWEST)
     connection.send(head(b"Content-Length: %d" % (100 * SLOWEST)))
     connection.send_slowly([b"x"] * 100, every=1)

@@ -26,6 +26,7 @@ from change_hooks.dialects.generic import mapping
 from change_hooks.dialects.generic.mapping import Mapper, Table
 from change_hooks.dialects.generic.selectors import Scope, Selector, as_text, selector
 from change_hooks.dialects.generic.senders import StandardWebhook, Token, Verifier, signature, token_in
+from change_hooks.dialects.handler import apart
 from change_hooks.flow import Steps
 
 #: What a delivery is called whose event has no name.
@@ -126,6 +127,10 @@ class GenericHandler(EventHandler[GenericOptions]):
         token = self.settings.token_in
         if not fresh or token is None or token.kind != "body":
             return delivery
+        stripped: Delivery = yield apart(delivery, self._stripped, delivery, token)
+        return stripped
+
+    def _stripped(self, delivery: Delivery, token: Token) -> Delivery:
         return with_json(delivery, token.stripped(self.document(delivery)))
 
     def delivery_id(self, delivery: Delivery) -> str | None:
