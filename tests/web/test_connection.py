@@ -469,7 +469,7 @@ def test_a_large_delivery_without_signature_is_refused_on_the_head(framing: byte
 
 
 def test_who_may_not_send_from_there_is_refused_on_the_head() -> None:
-    dialects = {"base": {"allow": ["192.0.2.0/24"]}}
+    dialects = {"base": {"allow": ["198.51.100.0/24"]}}
     connection = Connection(max_body=LARGE, www={"change_hook_dialects": dialects})
     connection.send(head(b"Content-Length: %d" % LARGE))
     assert (connection.statuses, connection.closed) == ([403], True)
