@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from change_hooks.journal.compression import Packed, packed
 from change_hooks.journal.contents import DELIVERY, restored
 from change_hooks.journal.outbox import enqueue, queue_name
 from change_hooks.journal.records import LEASE, NOWHERE, Appended, Routes
+from change_hooks.journal.results import decode, encode, results
 from change_hooks.journal.schema import IS_ACCEPTED, IS_TRACE
 from change_hooks.journal.session import ROWS, Name, Operation, Session, among, of_many, storable
 
@@ -65,17 +66,17 @@ class Stored(NamedTuple):
 
 _ONE = f"({', '.join('?' * len(Stored._fields))})"
 INSERT = f"INSERT INTO deliveries ({', '.join(Stored._fields)}) VALUES ... ON CONFLICT DO NOTHING"
+#: Where the columns begin that are written again.
+REVIVED = 3
 REVIVE = (
-    f"INSERT INTO deliveries ({', '.join(Stored._fields)}) VALUES {_ONE}"
-    f" ON CONFLICT (id, dialect, service) WHERE {IS_ACCEPTED} DO UPDATE SET"
-    f" {', '.join(f'{column} = excluded.{column}' for column in Stored._fields[3:])},"
-    " due = 0, attempts = 0, reason = '' WHERE deliveries.state = 'failed' RETURNING seq"
+    f"UPDATE deliveries SET {', '.join(f'{column} = ?' for column in Stored._fields[REVIVED:])},"
+    " due = 0, attempts = 0, reason = '' WHERE seq = ?"
 )
-FORGET_FAILURE = (
-    "DELETE FROM dead_letters WHERE seq IN"
-    " (SELECT seq FROM deliveries WHERE id = ? AND dialect = ? AND service = ?"
-    f" AND state = 'failed' AND {IS_ACCEPTED})"
+FIND_FAILED = (
+    "SELECT seq FROM deliveries WHERE id = ? AND dialect = ? AND service = ?"
+    f" AND state = 'failed' AND {IS_ACCEPTED}"
 )
+FORGET_FAILURE = "DELETE FROM dead_letters WHERE seq = ?"
 FIND_DIGEST = (
     "SELECT id FROM deliveries WHERE digest = ? AND dialect = ? AND service = ?"
     f" AND digest <> '' AND {IS_ACCEPTED}"
@@ -200,7 +201,7 @@ def append(session: Session, appends: list[Append]) -> list[Appended]:
     first: dict[Name, Append] = {}
     for each in appends:
         first.setdefault(each.name, each)
-    stored, before = _insert(session, first)
+    stored, before, taken = _insert(session, first)
     again: dict[Name, int] = {}
     results = []
     entries = []
@@ -213,7 +214,7 @@ def append(session: Session, appends: list[Append]) -> list[Appended]:
             results.append(Appended(duplicate=True, id=other_id) if other_id else _DUPLICATE)
             continue
         results.append(Appended(duplicate=False, seq=seq, id=other_id))
-        entries += [(*queue, seq) for queue in each.queues]
+        entries += [(sink, queue, seq) for sink, queue in each.queues if sink not in taken.get(each.name, ())]
     if again:
         session.executemany(COUNT_DUPLICATE, [(times, *name[::-1]) for name, times in again.items()])
     if entries:
@@ -224,15 +225,19 @@ def append(session: Session, appends: list[Append]) -> list[Appended]:
 _DUPLICATE = Appended(duplicate=True)
 
 
-def _insert(session: Session, appends: Mapping[Name, Append]) -> tuple[dict[Name, int], dict[Name, Name]]:
+def _insert(
+    session: Session, appends: Mapping[Name, Append]
+) -> tuple[dict[Name, int], dict[Name, Name], dict[Name, Collection[str]]]:
     """Store deliveries, also those that came before and failed.
 
-    :returns: the places of those that were stored; and the names under which some came before.
+    :returns: the places of those that were stored; the names under which some came before; and the sinks that
+        had taken some of them.
     """
     names = list(appends)
     statement = of_many(INSERT, _ONE, len(names))
     stored = session.insert(statement, names, [value for each in appends.values() for value in each.row])
     before: dict[Name, Name] = {}
+    taken: dict[Name, Collection[str]] = {}
     for name in names if len(stored) < len(names) else ():
         if name not in stored:
             with session.together():
@@ -240,11 +245,30 @@ def _insert(session: Session, appends: Mapping[Name, Append]) -> tuple[dict[Name
                 first_id = _id_before(session, row)
                 if first_id != row.id:
                     before[name] = (*name[:-1], first_id)
-                session.execute(FORGET_FAILURE, (first_id, row.dialect, row.service))
-                revived = session.execute(REVIVE, row._replace(id=first_id)).fetchone()
-            if revived is not None:
-                stored[name] = revived["seq"]
-    return stored, before
+                failed = session.execute(FIND_FAILED, (first_id, row.dialect, row.service)).fetchone()
+                if failed is not None:
+                    stored[name] = seq = failed["seq"]
+                    taken[name] = results(session, seq).taken
+                    session.execute(FORGET_FAILURE, (seq,))
+                    session.execute(REVIVE, (*_revived(row, taken[name]), seq))
+    return stored, before, taken
+
+
+def _revived(row: Stored, taken: Collection[str]) -> Sequence[object]:
+    """The columns of a delivery that comes again after it failed.
+
+    :param taken: the sinks that have it; they need nothing more of it.
+    """
+    now = decode(row.sinks)
+    routes = {
+        **{sink: 0 for sink, wants in now.items() if not wants},
+        **dict.fromkeys(taken, 1),
+        **{sink: 1 for sink, wants in now.items() if wants},
+    }
+    state = row.state
+    if taken and state != "pending" and not any(now[sink] for sink in now if sink not in taken):
+        state = "delivered"
+    return row._replace(sinks=encode(routes), state=state)[REVIVED:]
 
 
 def _id_before(session: Session, row: Stored) -> str:

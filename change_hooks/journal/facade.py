@@ -16,7 +16,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.found import NOTHING_KNOWN, About
 from change_hooks.interfaces import IJournal
-from change_hooks.journal import deliveries, leases, outbox, pending, pruning, replays
+from change_hooks.journal import deliveries, leases, outbox, pending, pruning, replays, results
 from change_hooks.journal.chunks import LARGE, Piece, body_in_pieces, changes_in_pieces, discard, sweep
 from change_hooks.journal.compression import packed
 from change_hooks.journal.deliveries import Append, Bring
@@ -224,7 +224,7 @@ class SQLJournal:
 
     def results(self, seq: int) -> Deferred[Results]:
         """What became of a delivery at each sink."""
-        return self.writer.submit(partial(replays.results, seq=seq))
+        return self.writer.submit(partial(results.results, seq=seq))
 
     def wish(self, seq: int, sinks: Sequence[str] = ()) -> Deferred[None]:
         """Ask the program that has the sinks to replay a delivery."""

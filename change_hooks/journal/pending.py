@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from change_hooks.core.found import About
@@ -10,6 +12,7 @@ from change_hooks.journal.compression import Packed
 from change_hooks.journal.contents import DELIVERY, Unreadable, restored
 from change_hooks.journal.outbox import FREE, LONGEST_WAIT, enqueue
 from change_hooks.journal.records import LEASE, Pending
+from change_hooks.journal.results import decode, encode
 from change_hooks.journal.schema import UNDONE
 from change_hooks.journal.session import Session, among, storable
 
@@ -60,13 +63,15 @@ def finish(session: Session, new: Finish, large: str = "") -> bool:
     :returns: False when the delivery is in none of the states.
     """
     row = session.execute(
-        f"SELECT large_changes FROM deliveries WHERE seq = ? AND state {among(new.states)}",
+        f"SELECT state, sinks, large_changes FROM deliveries WHERE seq = ? AND state {among(new.states)}",
         (new.seq, *new.states),
     ).fetchone()
     if row is None:
         discard(session, [large])
         # A commit may have been done although its answer was lost.
         return bool(large) and attached_to(session, large) == new.seq
+    if row["state"] == "pending" and row["sinks"]:
+        new = _for_others(new, decode(row["sinks"]))
     session.execute(
         FINISH,
         (
@@ -88,6 +93,14 @@ def finish(session: Session, new: Finish, large: str = "") -> bool:
     if new.queues:
         enqueue(session, [(*queue, new.seq) for queue in new.queues])
     return True
+
+
+def _for_others(new: Finish, taken: Mapping[str, int]) -> Finish:
+    """The changes of a delivery that failed before and came again, without those sinks that have it."""
+    queues = [queue for queue in new.queues if queue[0] not in taken]
+    otherwise = "delivered" if new.count else new.otherwise
+    sinks = encode({**taken, **decode(new.sinks)})
+    return msgspec.structs.replace(new, queues=queues, otherwise=otherwise, sinks=sinks)
 
 
 def fail(session: Session, seq: int, error: str) -> None:

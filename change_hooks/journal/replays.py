@@ -9,7 +9,8 @@ import msgspec
 
 from change_hooks.journal.outbox import LOOK_DONE
 from change_hooks.journal.pending import Finish, finish
-from change_hooks.journal.records import Results, Routes, Wish
+from change_hooks.journal.records import Routes, Wish
+from change_hooks.journal.results import encode, routes_of
 from change_hooks.journal.session import Row, Session, storable
 
 #: How many wishes are looked at together.
@@ -30,8 +31,6 @@ SELECT_WISHES = (
 SELECT_WISH = "SELECT seq, sinks, since, error FROM wishes WHERE seq = ?"
 REFUSE_WISH = "UPDATE wishes SET error = ? WHERE seq = ?"
 DELETE_WISH = "DELETE FROM wishes WHERE seq = ?"
-SELECT_ROUTES = "SELECT sinks FROM deliveries WHERE seq = ?"
-SELECT_LEFT = "SELECT sink FROM entries WHERE seq = ? UNION SELECT sink FROM dead_letters WHERE seq = ?"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -45,11 +44,10 @@ def replay(session: Session, new: Finish, routes: Routes, large: str = "") -> bo
     :param large: the name of the changes, when they were brought in pieces.
     :returns: False when something is still to be done with the delivery.
     """
-    before = _routes(session, new.seq)
+    before = routes_of(session, new.seq)
     after = {**dict.fromkeys(routes.unwanted, 0), **before, **dict.fromkeys(routes.wanted, 1)}
     otherwise = "delivered" if any(after.values()) else "stored"
-    sinks = _encode(after).decode() if after else ""
-    new = msgspec.structs.replace(new, states=REPLAYED, otherwise=otherwise, sinks=sinks)
+    new = msgspec.structs.replace(new, states=REPLAYED, otherwise=otherwise, sinks=encode(after))
     if not finish(session, new, large):
         return False
     # What gives no change any more has nothing left that could fail.
@@ -59,12 +57,6 @@ def replay(session: Session, new: Finish, routes: Routes, large: str = "") -> bo
         session.execute(LOOK_DONE, (new.seq,))
     session.execute(DELETE_WISH, (new.seq,))
     return True
-
-
-def _routes(session: Session, seq: int) -> dict[str, int]:
-    row = session.execute(SELECT_ROUTES, (seq,)).fetchone()
-    routes: dict[str, int] = msgspec.json.decode(row["sinks"]) if row is not None and row["sinks"] else {}
-    return routes
 
 
 def wish(session: Session, seq: int, sinks: Sequence[str]) -> None:
@@ -88,20 +80,8 @@ def refuse_wish(session: Session, seq: int, error: str) -> None:
     session.execute(REFUSE_WISH, (storable(error), seq))
 
 
-def results(session: Session, seq: int) -> Results:
-    """What became of a delivery at the sinks."""
-    left = {found["sink"] for found in session.execute(SELECT_LEFT, (seq, seq)).fetchall()}
-    routes = _routes(session, seq)
-    wanted = [name for name, wants in routes.items() if wants]
-    return Results(
-        tuple(name for name in wanted if name not in left),
-        tuple(name for name in wanted if name in left),
-        tuple(name for name, wants in routes.items() if not wants),
-    )
-
-
 def _wish(row: Row) -> Wish:
     return Wish(row["seq"], _decode(row["sinks"]), row["since"], row["error"])
 
 
-__all__ = ["WISHES", "refuse_wish", "replay", "results", "wish", "wish_at", "wishes"]
+__all__ = ["WISHES", "refuse_wish", "replay", "wish", "wish_at", "wishes"]

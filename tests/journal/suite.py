@@ -263,6 +263,59 @@ def test_a_delivery_that_failed_may_come_again(journal: Journal) -> None:
     assert journal.states() == ["delivered"]
 
 
+def failed_at_b(journal: Journal) -> None:
+    """A delivery that one sink has taken and another has not."""
+    journal.append("1", API, sinks=("a", "b"), unwanted=("c",))
+    journal.claim(sinks=("a", "b"))
+    journal.record(
+        Outcome("a", "api", [(1, None)], made=[msgspec.structs.replace(attempt(1, 1.0), sink="a")]),
+        Outcome("b", "api", [(1, None)], [DeadLetter(1, 0, "gone")]),
+    )
+    assert journal.states() == ["failed"]
+
+
+def test_what_failed_and_comes_again_is_for_the_sinks_that_have_not_taken_it(journal: Journal) -> None:
+    failed_at_b(journal)
+    assert journal.append("1", WEB, sinks=("a", "b", "d"), unwanted=("c",)).seq == 1
+    assert journal.lines()[0].sinks == {"a": "taken", "b": "waiting", "c": "unwanted", "d": "waiting"}
+    works = journal.claim(sinks=("a", "b", "c", "d")).works
+    assert [(work.sink, work.repository) for work in works] == [("b", "web"), ("d", "web")]
+    journal.record(*[Outcome(work.sink, "web", [(1, None)]) for work in works])
+    assert journal.states() == ["delivered"]
+
+
+@pytest.mark.parametrize("sinks", [("a",), ()])
+def test_what_failed_and_comes_again_for_nobody_else_is_delivered(
+    journal: Journal, sinks: tuple[str, ...]
+) -> None:
+    failed_at_b(journal)
+    assert journal.append("1", API, sinks=sinks, unwanted=("b",)).seq == 1
+    assert journal.states() == ["delivered"]
+    assert journal.lines()[0].sinks == {"a": "taken", "b": "unwanted"}
+    assert journal.claim(sinks=("a", "b")).works == []
+
+
+@pytest.mark.parametrize(("sinks", "state"), [(("a", "b"), "waiting"), (("a",), "delivered")])
+def test_what_failed_and_is_finished_later_is_for_the_sinks_that_have_not_taken_it(
+    journal: Journal, sinks: tuple[str, ...], state: str
+) -> None:
+    failed_at_b(journal)
+    seq = postponed(journal)
+    assert journal.states() == ["pending"]
+    assert journal.run(journal.journal.finish(seq, [API], sinks))
+    assert journal.states() == [state]
+    assert [work.sink for work in journal.claim(sinks=("a", "b")).works] == [
+        sink for sink in sinks if sink == "b"
+    ]
+
+
+def test_what_failed_may_be_taken_and_fail_again_before_it_is_finished(journal: Journal) -> None:
+    failed_at_b(journal)
+    journal.run(journal.journal.fail(postponed(journal), "no handler"))
+    assert journal.append("1", API, sinks=("a", "b")).seq == 1
+    assert [work.sink for work in journal.claim(sinks=("a", "b")).works] == ["b"]
+
+
 def test_what_may_be_accepted_only_once_is_a_duplicate_under_another_id(journal: Journal) -> None:
     journal.append("1", API, digest="d")
     assert journal.append("2", API, digest="d") == Appended(duplicate=True, id="1")

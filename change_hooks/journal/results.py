@@ -1,0 +1,45 @@
+"""What became of a delivery at the sinks that it was for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from change_hooks.journal.records import Results
+from change_hooks.journal.session import Session
+
+SELECT_ROUTES = "SELECT sinks FROM deliveries WHERE seq = ?"
+SELECT_LEFT = "SELECT sink FROM entries WHERE seq = ? UNION SELECT sink FROM dead_letters WHERE seq = ?"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, int]).decode
+
+
+def routes_of(session: Session, seq: int) -> dict[str, int]:
+    """For each sink that a delivery was for or not, whether it wanted something of it: 1 or 0."""
+    row = session.execute(SELECT_ROUTES, (seq,)).fetchone()
+    return decode(row["sinks"]) if row is not None else {}
+
+
+def decode(sinks: str) -> dict[str, int]:
+    """What the column ``sinks`` holds."""
+    return _decode(sinks) if sinks else {}
+
+
+def encode(routes: dict[str, int]) -> str:
+    """What the column ``sinks`` is to hold."""
+    return _encode(routes).decode() if routes else ""
+
+
+def results(session: Session, seq: int) -> Results:
+    """What became of a delivery at the sinks."""
+    left = {found["sink"] for found in session.execute(SELECT_LEFT, (seq, seq)).fetchall()}
+    routes = routes_of(session, seq)
+    wanted = [name for name, wants in routes.items() if wants]
+    return Results(
+        tuple(name for name in wanted if name not in left),
+        tuple(name for name in wanted if name in left),
+        tuple(name for name, wants in routes.items() if not wants),
+    )
+
+
+__all__ = ["decode", "encode", "results", "routes_of"]
