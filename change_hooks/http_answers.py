@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from OpenSSL.SSL import Connection
 from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
-from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions
 from twisted.python.components import proxyForInterface
@@ -96,14 +96,31 @@ def ask(
     return asked.addTimeout(time_limit, clock, onTimeoutCancel=_too_late)
 
 
+def begin(
+    http: Any, method: str, url: str, *, clock: Any, time_limit: float, **arguments: Any
+) -> Deferred[Any]:
+    """Send one request. Fires when the answer's head is there; its body is for :func:`collect`.
+
+    The parameters are those of :func:`ask`.
+
+    :returns: fails with :class:`NoAnswer`, or what stood in the way of the connection.
+    """
+    begun = _begin(http, method, url, arguments)
+    return begun.addTimeout(time_limit, clock, onTimeoutCancel=_too_late)
+
+
 def _too_late(_: object, seconds: float) -> Any:
     raise NoAnswer(f"no answer within {seconds:g} s")
 
 
 @inlineCallbacks
 def _ask(http: Any, method: str, url: str, most: int, arguments: dict[str, Any]) -> Any:
-    response = yield http.request(method, url, allow_redirects=False, unbuffered=True, **arguments)
+    response = yield _begin(http, method, url, arguments)
     return (yield collect(response, most))
+
+
+def _begin(http: Any, method: str, url: str, arguments: dict[str, Any]) -> Deferred[Any]:
+    return maybeDeferred(http.request, method, url, allow_redirects=False, unbuffered=True, **arguments)
 
 
 def collect(response: Any, most: int) -> Deferred[Answer]:
@@ -278,28 +295,59 @@ def http_client(
     return HTTPClient(_UnpackingAgent(agent), no_cookies, _Body)
 
 
+@implementer(IStreamClientEndpoint)
+class _Way:
+    """An endpoint that knows whether it was connected to for a request."""
+
+    def __init__(self, endpoint: Any) -> None:
+        self._endpoint = endpoint
+        self.is_fresh = False
+
+    def connect(self, factory: Any) -> Any:
+        self.is_fresh = True
+        return self._endpoint.connect(factory)
+
+
+class _Pool(HTTPConnectionPool):
+    """Connections that are kept.
+
+    :ivar way: how the request goes for which a connection was asked last.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__(reactor, persistent=True)  # type: ignore[no-untyped-call]
+        self.way = _Way(None)
+
+    def getConnection(self, key: Any, endpoint: Any) -> Any:
+        self.way = _Way(endpoint)
+        return super().getConnection(key, self.way)
+
+
 class KeptConnections:
     """Requests over connections that are kept open between them.
 
-    A server may close a connection while nobody uses it, and the next request goes nowhere. So one that got
-    nothing at all for an answer is sent again, once, at once, over a connection of its own.
+    A server may close a connection while nobody uses it, and the next request goes nowhere. So one over a
+    connection that had been kept, and that got nothing at all for an answer, is sent again, once, at once,
+    over a connection of its own.
 
     :param verify: check the server's certificate.
     :param connect_timeout: in seconds.
     """
 
     def __init__(self, reactor: Any, *, verify: bool, connect_timeout: float) -> None:
-        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool: Any = _Pool(reactor)
         self._kept = http_client(reactor, verify=verify, connect_timeout=connect_timeout, pool=self._pool)
         self._fresh = http_client(reactor, verify=verify, connect_timeout=connect_timeout)
 
     @inlineCallbacks
     def request(self, method: str, url: str, **arguments: Any) -> Any:
         """See ``HTTPClient.request`` of treq. A body must be bytes."""
+        asked = self._kept.request(method, url, **arguments)
+        way = self._pool.way
         try:
-            response = yield self._kept.request(method, url, **arguments)
+            response = yield asked
         except (ResponseNeverReceived, RequestTransmissionFailed) as error:
-            if any(reason.check(CancelledError) for reason in error.reasons):
+            if way.is_fresh or any(reason.check(CancelledError) for reason in error.reasons):
                 raise
             response = yield self._fresh.request(method, url, **arguments)
         return response
@@ -317,6 +365,7 @@ __all__ = [
     "KeptConnections",
     "NoAnswer",
     "ask",
+    "begin",
     "collect",
     "http_client",
 ]

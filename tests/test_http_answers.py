@@ -226,7 +226,33 @@ def test_what_a_closed_connection_did_not_answer_is_sent_again_over_a_fresh_one(
     assert result_of(asked).body == b"ok"
 
 
+def test_what_got_no_answer_over_a_fresh_connection_is_not_sent_again(keeping: Server) -> None:
+    asked = keeping.ask(data=b"x")
+    keeping.lose(0)
+    with pytest.raises(ResponseNeverReceived):
+        result_of(asked)
+    assert len(keeping.transports) == 1
+
+
+def test_of_two_at_once_just_the_one_over_a_kept_connection_is_sent_again(keeping: Server) -> None:
+    asked = keeping.ask(data=b"first")
+    keeping.answer(head(0))
+    result_of(asked)
+    kept, fresh = keeping.ask(data=b"kept"), keeping.ask(data=b"fresh")
+    assert len(keeping.transports) == 2
+    keeping.lose(1)
+    with pytest.raises(ResponseNeverReceived):
+        result_of(fresh)
+    keeping.lose(0)
+    keeping.answer(head(0), 2)
+    assert result_of(kept).status == 200
+    assert [transport.value()[-4:] for transport in keeping.transports] == [b"kept", b"resh", b"kept"]
+
+
 def test_and_only_once(keeping: Server) -> None:
+    asked = keeping.ask(data=b"first")
+    keeping.answer(head(0))
+    result_of(asked)
     asked = keeping.ask(data=b"x")
     keeping.lose(0)
     keeping.lose(1)

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
 
-from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
@@ -15,7 +15,7 @@ from change_hooks.core.change import Change
 from change_hooks.core.options import flag, seconds
 from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.core.verification import as_secrets, sign_standard_webhook
-from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, ask
+from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, begin, collect
 from change_hooks.interfaces import OUTPUT_KEPT, IAlarmSink, IChangeSink, SinkBusy, SinkError
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.messages import (
@@ -66,7 +66,7 @@ class Poster:
 
     @inlineCallbacks
     def send(self, method: str, body: bytes, headers: Headers) -> Any:
-        """Send a request. Fires when a status of 2xx has come.
+        """Send a request. Fires when a status of 2xx has come, whatever comes after it.
 
         :raises SinkError: (fails with) another status has; its *retry_after* is what the server asks for.
         :raises SinkBusy: the status is one of :data:`NOT_NOW`.
@@ -76,21 +76,22 @@ class Poster:
             from twisted.internet import reactor as clock
         if self._http is None:
             self._http = KeptConnections(clock, verify=self._verify, connect_timeout=self._time_limit)
-        try:
-            answer = yield ask(
-                self._http,
-                method,
-                self._url,
-                clock=clock,
-                time_limit=self._time_limit,
-                most=ANSWER_READ,
-                headers=headers,
-                data=body,
-            )
-        except AnswerTooLarge as error:
-            answer = error.answer
-        if not 200 <= answer.status < 300:
-            raise self._refusal(answer)
+        until = clock.seconds() + self._time_limit
+        response = yield begin(
+            self._http,
+            method,
+            self._url,
+            clock=clock,
+            time_limit=self._time_limit,
+            headers=headers,
+            data=body,
+        )
+        reading = collect(response, ANSWER_READ).addTimeout(until - clock.seconds(), clock)
+        if 200 <= response.code < 300:
+            # So that the connection can be used again.
+            reading.addErrback(lambda _: None)
+            return
+        raise self._refusal((yield _read(reading, response)))
 
     def _refusal(self, answer: Answer) -> SinkError:
         wait = retry_after(answer.header("retry-after"), self.now())
@@ -105,6 +106,19 @@ class Poster:
             self._http.close() if isinstance(self._http, KeptConnections) else succeed(None)
         )
         return closed
+
+
+@inlineCallbacks
+def _read(reading: Deferred[Answer], response: Any) -> Any:
+    """An answer that says no, as far as it can be read: its status says what matters."""
+    try:
+        return (yield reading)
+    except AnswerTooLarge as error:
+        return error.answer
+    except CancelledError:
+        raise
+    except Exception:
+        return Answer(response.code, response.headers, b"")
 
 
 @implementer(IChangeSink, IAlarmSink)

@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 from treq.testing import StubTreq
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
 
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push
@@ -127,6 +131,67 @@ def test_an_answer_without_end_is_not_read_to_its_end(status: int, accepted: boo
     else:
         with pytest.raises(SinkError, match="500"):
             result_of(taken)
+
+
+class Answering:
+    """Answers a status, and a body that the test brings."""
+
+    def __init__(self, status: int, headers: dict[str, list[str]] | None = None) -> None:
+        self.code, self.headers = status, Headers(headers or {})
+        self.body: Any = None
+        self.transport = StringTransport()
+
+    def request(self, method: str, url: str, **_: Any) -> Deferred[Any]:
+        return succeed(self)
+
+    def deliverBody(self, body: Any) -> None:
+        self.body = body
+        body.makeConnection(self.transport)
+
+
+def sent_to(http: Any, **options: Any) -> tuple[Any, Clock]:
+    clock = Clock()
+    sink = Http("http://ci.example/", http=http, clock=clock, time_limit=5.0, **options)
+    return sink.add_change(Change(), KEY), clock
+
+
+def test_a_status_that_accepts_counts_whatever_becomes_of_the_body() -> None:
+    broken = Answering(200)
+    taken, _ = sent_to(broken)
+    assert result_of(taken) is None
+    broken.body.dataReceived(b"abc")
+    broken.body.connectionLost(Failure(ConnectionLost()))
+    slow = Answering(202)
+    taken, clock = sent_to(slow)
+    assert result_of(taken) is None
+    clock.advance(4)
+    assert not slow.transport.disconnecting
+    clock.advance(1)
+    assert slow.transport.disconnecting
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_status_that_refuses_counts_whatever_becomes_of_the_body(is_late: bool) -> None:
+    http = Answering(503, {"Retry-After": ["7"]})
+    taken, clock = sent_to(http)
+    http.body.dataReceived(b"abc")
+    assert not has_fired(taken)
+    if is_late:
+        clock.advance(5)
+    else:
+        http.body.connectionLost(Failure(ConnectionLost()))
+    with pytest.raises(SinkError, match="status 503") as caught:
+        result_of(taken)
+    assert caught.value.retry_after == 7
+
+
+def test_what_is_broken_off_while_its_answer_is_read_has_failed_for_that() -> None:
+    http = Answering(503)
+    taken, _ = sent_to(http)
+    taken.cancel()
+    with pytest.raises(CancelledError):
+        result_of(taken)
+    assert http.transport.disconnecting
 
 
 def test_a_cloud_event_in_binary_mode_has_its_attributes_in_headers() -> None:
