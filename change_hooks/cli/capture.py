@@ -31,9 +31,9 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9]+")
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("recorded"),
     show_default=True,
-    help="The folder; the files go into one that is called as the dialect.",
+    help="The folder; the files go to its subfolder DIALECT.",
 )
-@click.option("--case", default="", help="What is special about it, for the files' names.")
+@click.option("--case", default="", help="What is special about the delivery, as a part of the files' names.")
 def capture(words: tuple[str, ...], folder: Path, case: str) -> None:
     """Write a delivery and its changes as files that a test can read.
 

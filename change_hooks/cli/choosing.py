@@ -51,8 +51,12 @@ def choosing(command: Command) -> Command:
     """The options that choose deliveries."""
     for option in (
         click.option("--until", type=Moment(), help="Only deliveries received before then."),
-        click.option("--since", type=Moment(), help="Only deliveries received since: a time, 12h, 7d."),
-        click.option("--repository", help="Only deliveries of this repository; * and ? match any."),
+        click.option(
+            "--since",
+            type=Moment(),
+            help="Only deliveries received since then: a time, or 12h, 7d.",
+        ),
+        click.option("--repository", help="Only deliveries of this repository; * and ? are wildcards."),
         click.option("--dialect", help="Only deliveries received at this endpoint."),
     ):
         command = option(command)

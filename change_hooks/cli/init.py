@@ -72,8 +72,8 @@ _TEMPLATE = Template("""\
 c = BuildmasterConfig = {}
 
 c["www"] = {
-    # A TCP port, or a Twisted endpoint string. This one can be reached from this machine only: put a web
-    # server with TLS before it, or listen with TLS: "ssl:8443:privateKey=key.pem:certKey=cert.pem".
+    # A TCP port, or a Twisted endpoint string. Only this machine can reach this one: put a web
+    # server with TLS in front of it, or listen with TLS: "ssl:8443:privateKey=key.pem:certKey=cert.pem".
     "port": "tcp:8010:interface=127.0.0.1",
     # Deliveries are kept in this file, next to this one. They survive a crash.
     "change_hook_journal": "sqlite:///change-hooks.sqlite",
@@ -133,8 +133,20 @@ def _sink(kind: str, *, commented: bool) -> str:
 
 @click.command()
 @click.argument("path", default="change_hooks.cfg", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--forge", type=click.Choice(list(FORGES)), default="github", show_default=True)
-@click.option("--sink", type=click.Choice(list(SINKS)), default="command", show_default=True)
+@click.option(
+    "--forge",
+    type=click.Choice(list(FORGES)),
+    default="github",
+    show_default=True,
+    help="The forge that sends; base: commit hooks, programs and people.",
+)
+@click.option(
+    "--sink",
+    type=click.Choice(list(SINKS)),
+    default="command",
+    show_default=True,
+    help="Where the changes go; the other kinds are there as comments.",
+)
 def init(path: Path, forge: str, sink: str) -> None:
     """Write a configuration to begin with, and say what to do next.
 
@@ -144,7 +156,7 @@ def init(path: Path, forge: str, sink: str) -> None:
     secret = path.with_suffix(".secret")
     for there in (path, secret):
         if there.exists() or there.is_symlink():
-            raise click.ClickException(f"{there} is there already; name another file")
+            raise click.ClickException(f"{there} already exists; give another name")
     try:
         with open(secret, "x", encoding="utf-8", opener=_for_owner) as file:
             file.write(f"{token_urlsafe(32)}\n")
@@ -177,8 +189,9 @@ Next:
      {f"{url}:":15} https://YOUR.HOST/change_hook/{forge}
      {f"{named}:":15} what is in {secret}{ensured}
 
-127.0.0.1 cannot be reached from outside. For 4, put a web server with TLS before it, or let it
-fetch deliveries without an open port; the documentation says how ("Deploy", "Behind a firewall")."""
+127.0.0.1 cannot be reached from outside. For step 4, put a web server with TLS in front of it,
+or let it fetch deliveries without an open port; the documentation says how ("Deploy",
+"Behind a firewall")."""
 
 
 def _for_owner(path: str, flags: int) -> int:

@@ -66,7 +66,7 @@ def changes(config: Path | None, *, as_json: bool, journal: str | None, follow: 
 @config_argument
 @json_option
 @journal_option
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the N newest.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the newest N.")
 @click.option(
     "--follow",
     is_flag=True,
@@ -132,7 +132,10 @@ def show(words: tuple[str, ...], as_json: bool, journal: str | None) -> None:
 @json_option
 @journal_option
 @click.option(
-    "--older-than", type=float, metavar="DAYS", help="Instead of change_hook_keep; needed with --journal."
+    "--older-than",
+    type=float,
+    metavar="DAYS",
+    help="Instead of change_hook_keep; required with --journal.",
 )
 @click.option("--failed", is_flag=True, help="Failed deliveries, instead of those that every sink has taken.")
 def prune(

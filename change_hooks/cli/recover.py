@@ -40,7 +40,9 @@ from change_hooks.tree import Tree, idle_tree
 @json_option
 @click.option("--endpoint", help="Only this endpoint.")
 @click.option(
-    "--since", type=Moment(), help="From then on, or how long ago: 12h, 3d.  [default: the last run]"
+    "--since",
+    type=Moment(),
+    help="Only deliveries since then: a time, or 12h, 3d.  [default: the last run]",
 )
 @click.option("--dry-run", is_flag=True, help="Only print what is missing.")
 def recover(

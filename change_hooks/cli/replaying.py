@@ -91,9 +91,9 @@ class _Tally:
 @json_option
 @click.option("--failed", is_flag=True, help="Only deliveries that failed.")
 @click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Only to this sink.")
-@click.option("--all-sinks", is_flag=True, help="Also to the sinks that have taken it.")
+@click.option("--all-sinks", is_flag=True, help="Also to the sinks that have taken the changes.")
 @click.option(
-    "--dry-run", is_flag=True, help="Only print which deliveries are meant, and what the sinks have."
+    "--dry-run", is_flag=True, help="Only print the chosen deliveries, and what the sinks have of them."
 )
 @journal_option
 @choosing

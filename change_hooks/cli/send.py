@@ -33,12 +33,18 @@ from change_hooks.vcs.tools import ToolError
 
 
 def _login(command: Any) -> Any:
-    """The options that prove who sends; secrets may come from the environment, where ``ps`` shows none."""
+    """The options that authenticate the sender. ``ps`` does not show what comes from the environment."""
     for option in (
-        click.option("--user", help="For HTTP Basic authentication."),
-        click.option("--password", envvar="CHANGE_HOOKS_PASSWORD", help="Or $CHANGE_HOOKS_PASSWORD."),
+        click.option("--user", help="The user, for HTTP Basic authentication."),
         click.option(
-            "--secret", envvar="CHANGE_HOOKS_SECRET", help="The dialect's. Or $CHANGE_HOOKS_SECRET."
+            "--password",
+            envvar="CHANGE_HOOKS_PASSWORD",
+            help="The password; $CHANGE_HOOKS_PASSWORD keeps it private.",
+        ),
+        click.option(
+            "--secret",
+            envvar="CHANGE_HOOKS_SECRET",
+            help="The dialect's secret; $CHANGE_HOOKS_SECRET keeps it private.",
         ),
     ):
         command = option(command)
@@ -67,7 +73,7 @@ class Property(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             try:
                 return dict(json.loads(value))
             except ValueError as error:
-                self.fail(f"{value!r} is no JSON object: {error}", param, ctx)
+                self.fail(f"{value!r} is not a valid JSON object: {error}", param, ctx)
         key, equals, text = value.partition("=")
         if not key or not equals:
             self.fail(f"{value!r} is neither key=value nor a JSON object", param, ctx)
@@ -76,20 +82,25 @@ class Property(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
 @click.command()
 @click.argument("url")
-@click.option("--author", "--who", "-w", help="Who made it; you, by default.")
-@click.option("--committer", help="Who committed it.")
-@click.option("--file", "-f", "files", multiple=True, help="A file that it touches; may be repeated.")
+@click.option("--author", "--who", "-w", help="The author.  [default: you]")
+@click.option("--committer", help="The committer.")
+@click.option("--file", "-f", "files", multiple=True, help="A file that was changed; may be repeated.")
 @click.option("--comments", "-c", default="sent by change-hooks send", help="The commit message.")
-@click.option("--revision", "-R", help="The commit's name.")
-@click.option("--when", "-W", help="When: seconds since the epoch, or ISO 8601.")
+@click.option("--revision", "-R", help="The revision, for instance a commit's hash.")
+@click.option("--when", "-W", help="The time: seconds since the epoch, or ISO 8601.")
 @click.option("--branch", "-b", help="The branch.")
-@click.option("--category", "-C", help="What kind of change it is.")
-@click.option("--revlink", help="A web page that shows it.")
+@click.option("--category", "-C", help="The category: any text that tells kinds of changes apart.")
+@click.option("--revlink", help="The URL of a page that shows the change.")
 @click.option(
-    "--property", "-p", "properties", type=Property(), multiple=True, help="key=value, or a JSON object."
+    "--property",
+    "-p",
+    "properties",
+    type=Property(),
+    multiple=True,
+    help="A property, key=value, or several as a JSON object.",
 )
-@click.option("--repository", "-r", help="The repository's address.")
-@click.option("--project", "-P", help="The project's name.")
+@click.option("--repository", "-r", help="The URL of the repository.")
+@click.option("--project", "-P", help="The name of the project.")
 @click.option("--codebase", help="The repository's role in a build.")
 @click.option("--src", help="The version control system: git, hg, svn ...")
 @_login
@@ -98,7 +109,7 @@ class Property(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 def send(url: str, **options: Any) -> None:
     """Send one change to the dialect 'base' at URL, for instance http://localhost:8010/change_hook/base.
 
-    The exit status is 0 when it was taken.
+    The exit status is 0 when the change was accepted.
     """
     login = {name: options.pop(name) for name in ("user", "password", "secret")}
     dry_run, as_json = options.pop("dry_run"), options.pop("as_json")
@@ -134,32 +145,35 @@ def _said(answer: str, as_json: bool) -> None:
 @click.command("simulate")
 @click.argument("dialect")
 @click.argument("arguments", nargs=-1, metavar="[EVENT] [CONFIG]")
-@click.option("--to", "url", help="Where to: http://localhost:8010/change_hook/github ...; or from CONFIG.")
+@click.option("--to", "url", help="The URL of the endpoint.  [default: the one of CONFIG]")
 @click.option(
-    "--repo", default=".", show_default=True, type=click.Path(path_type=Path), help="A Git repository."
+    "--repo", default=".", show_default=True, type=click.Path(path_type=Path), help="A local Git repository."
 )
 @click.option(
-    "--commits", default=1, show_default=True, type=click.IntRange(1), help="Its last so many commits."
+    "--commits",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many of the latest commits to send.",
 )
-@click.option("--branch", help="The branch; the one that is checked out, by default.")
-@click.option("--address", help="The repository's web page; its remote 'origin', by default.")
+@click.option("--branch", help="The branch.  [default: the one that is checked out]")
+@click.option("--address", help="The repository's web page.  [default: that of its remote 'origin']")
 @click.option(
     "--recorded",
     "folders",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Recorded deliveries of dialects of your own, in DIR/DIALECT; may be repeated.",
+    help="A folder with recorded deliveries of your own dialects, in DIRECTORY/DIALECT; may be repeated.",
 )
 @_login
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
 @json_option
 def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, **options: Any) -> None:
-    """Send a delivery as a forge would, made of a local repository's last commits and signed with --secret.
+    """Send a delivery as a forge would, made from the latest commits of a local repository, and signed.
 
     EVENT is push (the default), new-branch, tag, forced-push, deletion, pull-request or ping. With CONFIG,
-    DIALECT is one of its endpoints, and address and secret are taken from there: change-hooks simulate github
-    hooks.cfg.
-    So a configuration can be tried before the forge knows its address.
+    DIALECT is one of its endpoints, and URL and secret are taken from there: change-hooks simulate github
+    hooks.cfg. This tries a configuration before the forge knows the server's URL.
     """
     events = [each for each in arguments if each in EVENTS] or ["push"]
     configs = [each for each in arguments if each not in EVENTS]
@@ -220,20 +234,24 @@ def _web_page(repository: Repository) -> str:
 
 @click.group()
 def notify() -> None:
-    """Tell a receiver of a push or commit, from a hook of the repository.
+    """Report a push or commit to a receiver, from a hook of the repository.
 
-    A receiver that is down costs a line of warning, never the push.
+    If the receiver is down, a line of warning is printed; the push never fails.
     """
 
 
 def _about(command: Any) -> Any:
     for option in (
         click.option("--codebase", help="The repository's role in a build."),
-        click.option("--category", help="What kind of change it is."),
-        click.option("--project", help="The project's name."),
-        click.option("--repository", help="The repository's address; its path, by default."),
+        click.option("--category", help="The category: any text that tells kinds of changes apart."),
+        click.option("--project", help="The name of the project."),
+        click.option("--repository", help="The URL of the repository.  [default: its path]"),
         click.option(
-            "--to", "urls", required=True, multiple=True, help="The dialect 'base'; may be repeated."
+            "--to",
+            "urls",
+            required=True,
+            multiple=True,
+            help="The URL of the dialect 'base'; may be repeated.",
         ),
     ):
         command = option(command)
@@ -241,17 +259,17 @@ def _about(command: Any) -> Any:
 
 
 @notify.command("git")
-@click.option("--branches", multiple=True, help="Only what matches this pattern; may be repeated.")
+@click.option("--branches", multiple=True, help="Only branches that match this pattern; may be repeated.")
 @click.option(
     "--skip",
     "skips",
     multiple=True,
     default=DEFAULT_SKIPS,
-    help="No update whose newest commit's message matches; '' for none. [default: [ci skip]]",
+    help="No update whose newest commit's message matches this; '' for none.  [default: [ci skip]]",
 )
 @_about
 def notify_git(branches: tuple[str, ...], skips: tuple[str, ...], **options: Any) -> None:
-    """As a post-receive hook, with the updates on standard input:
+    """Report a push, from a post-receive hook. The updates are read from standard input.
 
     \b
     #!/bin/sh
@@ -291,7 +309,7 @@ LAYOUTS: Mapping[str, SplitFile] = {
 )
 @_about
 def notify_svn(repos: Path, rev: str, txn: str | None, layout: str, **options: Any) -> None:  # noqa: ARG001
-    """As a post-commit hook:
+    """Report a commit, from a post-commit hook.
 
     \b
     #!/bin/sh
@@ -310,7 +328,7 @@ def notify_svn(repos: Path, rev: str, txn: str | None, layout: str, **options: A
 @click.option("--branches", multiple=True, help="Only branches that match this pattern; may be repeated.")
 @_about
 def notify_fossil(repos: Path, branches: tuple[str, ...], **options: Any) -> None:
-    """As an after-receive hook, with the artifacts on standard input:
+    """Report a push, from an after-receive hook. The artifacts are read from standard input.
 
     \b
     fossil hook add --type after-receive \\

@@ -30,16 +30,22 @@ log = Logger()
 
 @click.command()
 @config_argument
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="A line of text, or a JSON object, for each event.",
+)
 @click.option(
     "--log-level",
     type=click.Choice(LEVELS),
     default="info",
     show_default=True,
-    help="The least that is logged.",
+    help="The lowest level that is logged.",
 )
-@click.option("--quiet", is_flag=True, help="Log warnings and errors alone: --log-level warning.")
-@click.option("--port", help="A port, or an endpoint string, instead of c['www']['port'].")
+@click.option("--quiet", is_flag=True, help="Log only warnings and errors; the same as --log-level warning.")
+@click.option("--port", help="A port number or endpoint string, instead of c['www']['port'].")
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Number of worker processes."
 )
@@ -48,7 +54,7 @@ def serve(
 ) -> None:
     """Run the server.
 
-    SIGTERM and SIGINT end it when everything in flight is answered. SIGHUP reads CONFIG again.
+    SIGTERM and SIGINT end it as soon as everything in flight is answered. SIGHUP reads CONFIG again.
     """
     worker = place()
     if workers > 1 and worker is None:

@@ -66,7 +66,7 @@ class Recorded:
         """Write its files.
 
         :returns: their paths.
-        :raises FileExistsError: one of them is there already; nothing is written.
+        :raises FileExistsError: one of them already exists; nothing is written.
         """
         about = {"uri": self.uri, "options": dict(self.options), "received": self.received}
         said = {name: value for name, value in about.items() if value}
@@ -77,7 +77,7 @@ class Recorded:
         }
         for path in contents:
             if path.exists():
-                raise FileExistsError(f"{path} is there already")
+                raise FileExistsError(f"{path} already exists")
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

@@ -80,7 +80,7 @@ def test_a_captured_delivery_gives_what_it_gave(tmp_path: Path) -> None:
         assert private not in everything
     assert "person2@example.com" in everything
     again = captured.run("72d3", "--case", "the one!")
-    assert (again.exit_code, "is there already" in again.output) == (1, True)
+    assert (again.exit_code, "already exists" in again.output) == (1, True)
 
 
 def test_what_gives_no_change_says_why(tmp_path: Path) -> None:

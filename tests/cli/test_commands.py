@@ -21,6 +21,11 @@ def test_every_command_is_there_and_has_help(name: str) -> None:
     assert command.name == name
     assert command.help
     inner = command.commands if isinstance(command, click.Group) else {}
+    for each in (command, *inner.values()):
+        unexplained = [
+            option.name for option in each.params if isinstance(option, click.Option) and not option.help
+        ]
+        assert unexplained == []
     for words in ([name], *([name, each] for each in inner)):
         shown = CliRunner().invoke(main, [*words, "--help"])
         assert shown.exit_code == 0

@@ -90,7 +90,7 @@ def test_nothing_is_overwritten(tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_text("mine")
     result = init(str(tmp_path / "hooks.cfg"))
     assert result.exit_code == 1
-    assert f"{there} is there already" in result.output
+    assert f"{there} already exists" in result.output
     assert [path.name for path in tmp_path.iterdir()] == [there]
     assert (tmp_path / there).read_text() == "mine"
 

@@ -40,7 +40,8 @@ def test_the_author_is_who_sends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [("x", "neither key=value"), ("=x", "neither key=value"), ("{", "no JSON object")]
+    ("value", "said"),
+    [("x", "neither key=value"), ("=x", "neither key=value"), ("{", "not a valid JSON object")],
 )
 def test_a_property_that_is_none_is_named(value: str, said: str) -> None:
     result = run("send", URL, "-p", value)

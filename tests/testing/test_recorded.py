@@ -31,7 +31,7 @@ def test_what_is_saved_can_be_loaded(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     PUSH.save(tmp_path)
     (tmp_path / "github" / "push__x.json").unlink()
-    with pytest.raises(FileExistsError, match=r"push__x\.headers\.json is there already"):
+    with pytest.raises(FileExistsError, match=r"push__x\.headers\.json already exists"):
         PUSH.save(tmp_path)
     assert not (tmp_path / "github" / "push__x.json").exists()
 
