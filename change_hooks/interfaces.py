@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from change_hooks.core.change import Change
     from change_hooks.core.delivery import Delivery
-    from change_hooks.core.events import Event, Repository
+    from change_hooks.core.events import Event, Person, Repository
     from change_hooks.core.found import About
     from change_hooks.journal.records import Appended, Claimed, Entry, Outcome, Pending, Results, Trace, Wish
 
@@ -167,7 +167,7 @@ class Enricher(Protocol):
         :param complete: all of it; otherwise only what a change of this dialect always has.
         """
 
-    def permission(self, repository: Repository, login: str, wanted: str) -> Deferred[bool]:
+    def permission(self, repository: Repository, who: Person, wanted: str) -> Deferred[bool]:
         """Whether somebody may do something in a repository; False when the forge does not say so.
 
         :param wanted: ``read``, ``write`` or ``admin``.

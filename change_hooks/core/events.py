@@ -36,11 +36,13 @@ class Person(msgspec.Struct, frozen=True, gc=False):
 
     :param name: as people read it.
     :param login: the name at the forge.
+    :param id: the forge's own key for them, where a name may be that of another one tomorrow.
     """
 
     name: str | None = None
     email: str | None = None
     login: str | None = None
+    id: str | None = None
 
     def __str__(self) -> str:
         """``Name <email>``, or what is known of it; the login when there is no name."""
@@ -84,6 +86,7 @@ class Commit(msgspec.Struct, frozen=True, gc=False):
     :param files: the paths touched; None: not known.
     :param branch: where it is not the ref's own.
     :param properties: facts that the dialect's page documents.
+    :param files_cut: it touches more than *files* lists.
     """
 
     id: str
@@ -95,6 +98,7 @@ class Commit(msgspec.Struct, frozen=True, gc=False):
     files: list[str] | None = None
     branch: str | None = None
     properties: Mapping[str, Any] = NOTHING
+    files_cut: bool = False
 
 
 class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -114,6 +118,8 @@ class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     :param when: seconds since the epoch.
     :param name: the forge's own name of the event.
     :param unwanted: why whoever pushed wants no build (a push option); otherwise None.
+    :param push: the forge's own key for the push, where its API lists the commits of a push by it, and no
+        other ref moved with it.
     :param properties: facts that the dialect's page documents.
     """
 
@@ -131,6 +137,7 @@ class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     when: int | None = None
     name: str = "push"
     unwanted: str | None = None
+    push: str | None = None
     properties: Mapping[str, Any] = NOTHING
 
     @property
@@ -142,6 +149,24 @@ class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def is_tag(self) -> bool:
         """True for a tag."""
         return self.ref.startswith("refs/tags/")
+
+    @property
+    def lacks_commits(self) -> bool:
+        """True when the forge counts more commits than it lists, or lists none of a branch that moved."""
+        if is_zeros(self.before):
+            return False
+        if self.total is True or (self.total is not None and self.total > len(self.commits)):
+            return True
+        return not self.commits and not self.is_tag
+
+    @property
+    def is_complete(self) -> bool:
+        """True when there is nothing more to know: a deletion, or all commits and their files."""
+        if self.after is None:
+            return True
+        known = self.commits or ([self.head] if self.head is not None else [])
+        lacking = any(commit.files is None or commit.message is None for commit in known)
+        return bool(known) and not lacking and not self.lacks_commits
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -177,6 +202,7 @@ class PullRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     :param merge_ref: where the forge keeps the merge of both sides, for trying it.
     :param commits: how many it has.
     :param files: the paths touched; None: not known.
+    :param files_cut: it touches more than *files* lists.
     :param head_commit: the last commit of *head*, when more than its name is known.
     :param name: the forge's own name of the event.
     :param installation: by which an App of the forge gets its tokens.
@@ -202,6 +228,7 @@ class PullRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     merge_ref: str | None = None
     commits: int | None = None
     files: list[str] | None = None
+    files_cut: bool = False
     head_commit: Commit | None = None
     name: str = "pull_request"
     installation: str | None = None

@@ -33,7 +33,7 @@ class Update(msgspec.Struct, frozen=True, omit_defaults=True):
     after: str | None = None
     commits: list[Commit] = []
     head: Commit | None = None
-    total: int | None = None
+    total: int | bool | None = None
     created: bool | None = None
     sender: Person = Person()
     when: int | None = None
@@ -67,7 +67,7 @@ class Update(msgspec.Struct, frozen=True, omit_defaults=True):
             after=event.after,
             commits=list(event.commits),
             head=event.head,
-            total=event.total if type(event.total) is int else None,
+            total=event.total,
             created=event.created,
             sender=event.sender,
             when=event.when,

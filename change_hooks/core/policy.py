@@ -234,10 +234,10 @@ class Policy:
         """Where a branch or tag is now; or where it was, when it was deleted."""
         revision = event.after or event.before
         head = event.head if event.head is not None else Commit(revision or "")
-        if event.total is not None and not self._style.per_commit:
+        if event.total and not (self._style.per_commit and event.commits):
             properties = {**properties, TRUNCATED: event.total}
         message = head.message
-        missing = [] if head.files is not None else ["files"]
+        missing = ["files"] if head.files is None or head.files_cut else []
         if message is None and not self._style.unnamed:
             missing.append("comments")
         if missing:
@@ -258,7 +258,7 @@ class Policy:
         repository = event.repository
         properties: dict[str, Any] = {"event": event.name} if self._style.event_property else {}
         properties.update(event.properties)
-        if event.files is None:
+        if event.files is None or event.files_cut:
             properties[MISSING] = ["files"]
         if event.from_fork and event.head.repository is not None:
             properties[FORK] = event.head.repository.full_name
@@ -286,8 +286,10 @@ def _commit_change(commit: Commit, common: Change, properties: dict[str, Any]) -
     files = commit.files
     if commit.properties:
         properties = {**properties, **commit.properties}
-    if files is None or commit.message is None:
-        missing = [name for name, value in (("files", files), ("comments", commit.message)) if value is None]
+    if files is None or commit.files_cut or commit.message is None:
+        missing = ["files"] if files is None or commit.files_cut else []
+        if commit.message is None:
+            missing.append("comments")
         properties = {**properties, MISSING: missing}
     change = common.for_commit(
         commit.author,

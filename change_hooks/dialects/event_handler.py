@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from time import time
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, cast
@@ -33,6 +33,7 @@ from change_hooks.core.policy import MAX_CHANGES, Policy
 from change_hooks.core.screening import NOT_PERMITTED, Kept, Reports, Verdict
 from change_hooks.core.stored import Stored
 from change_hooks.core.style import Style
+from change_hooks.dialects.asking import without_effect
 from change_hooks.dialects.handler import Answer, HookHandler, Request, apart, is_large
 from change_hooks.dialects.overrides import refuse_unused
 from change_hooks.dialects.source import NOTHING_LISTED, DeliverySource, Whitelist, as_dicts, paths
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 
 log = Logger()
 
-#: How long all look-ups for a delivery may take, in seconds: forges wait ten for our answer.
-LOOK_UP_LIMIT = 9.0
 
 Forge = TypeVar("Forge", bound=ForgeOptions, default=ForgeOptions)
 Handler = TypeVar("Handler")
@@ -214,10 +213,7 @@ class EventHandler(HookHandler[Forge]):
             )
         if options.get("replay") is False and not (protected or options.get("secret")):
             doubts.append("'replay': False has no effect without a 'secret': nothing is verified")
-        for name in ("complete", "commands"):
-            if options.get(name) and name not in _supported(cls.forge):
-                doubts.append(f"{name!r} has no effect: the client for {cls.forge!r} cannot do it")
-        return doubts
+        return [*doubts, *without_effect(cls.forge, options)]
 
     def stored(self) -> Stored:
         """What names the event and the delivery, and what a class declares beside that. Of one that looks
@@ -401,14 +397,7 @@ class EventHandler(HookHandler[Forge]):
             return unknown and (complete or self.completes_pulls)
         if isinstance(event, Comment):
             return self._policy.command(event) is not None
-        if isinstance(event, RefUpdate) and complete and event.after is not None:
-            listed = len(event.commits)
-            return (
-                not listed
-                or bool(event.total and event.total > listed)
-                or any(c.files is None for c in event.commits)
-            )
-        return False
+        return isinstance(event, RefUpdate) and complete and not event.is_complete
 
     def _enriched(self, events: Sequence[Event], source: DeliverySource) -> Steps[list[Event]]:
         enriched: list[Event] = []
@@ -436,7 +425,7 @@ class EventHandler(HookHandler[Forge]):
         """A comment that is a command, of somebody who may give it, with the pull request as it is now."""
         command = cast("Command", self._policy.command(event))
         pull = event.pull_request
-        allowed = yield enricher.permission(pull.repository, event.author.login or "", command.permission)
+        allowed = yield enricher.permission(pull.repository, event.author, command.permission)
         if not allowed:
             return Ignored(NOT_PERMITTED)
         found: Comment = yield enricher.enrich(event, complete=self.settings.complete)
@@ -471,14 +460,6 @@ def _payload(document: bytes, shape: Any, unread: list[str]) -> Any:
 
 def _not_handled(event: str) -> str:
     return f"the event {printable(event)!r} is not handled"
-
-
-def _supported(forge: str) -> Collection[str]:
-    """What the client for a forge's API can do."""
-    try:
-        return getattr(installed(FORGE_GROUPS).load(forge), "supports", ("complete", "commands"))
-    except KeyError:
-        return ()
 
 
 __all__ = ["Changes", "EventHandler", "Result", "shaped"]

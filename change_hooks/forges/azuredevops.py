@@ -1,19 +1,25 @@
 """The REST API of Azure DevOps.
 
-Source: Microsoft, "Azure DevOps Services REST API": "Git", "Service Hooks"; "Use personal access tokens".
+Source: Microsoft, "Azure DevOps Services REST API": "Git: Commits", "Git: Pull Request Iteration Changes",
+"Service Hooks"; "Use personal access tokens".
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from change_hooks.core.events import Repository
-from change_hooks.dialects.payloads.azuredevops import RepositoryShape
-from change_hooks.forges.forge import Forge, shaped_as
-from change_hooks.forges.rest import Subject, names
+from change_hooks.core.events import Commit, PullRequest, RefUpdate, Repository
+from change_hooks.dialects.payloads.azuredevops import CommitShape, RepositoryShape
+from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
+from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text
+from change_hooks.forges.paging import by_next_skip, by_skip
+from change_hooks.forges.rest import Pager, RestError, Subject, Unsupported, listed, segment
 from change_hooks.forges.tokens import basic_without_user
 
 VERSION = {"api-version": "7.1"}
+PAGE, PAGES = 100, 30
 
 
 class AzureDevOps(Forge):
@@ -26,11 +32,55 @@ class AzureDevOps(Forge):
     scheme = staticmethod(basic_without_user)
     git_user = "token"
     push_event = tag_event = "git.push"
+    supports = frozenset({"complete"})
 
     def repository_path(self, full_name: str) -> Sequence[str]:
         """See :meth:`Forge.repository_path`."""
-        organization, project, name = names(full_name, 3)
-        return organization, project, "_apis", "git", "repositories", name
+        return _path(*_parts(full_name))
+
+    async def commits(self, update: RefUpdate) -> Commits:
+        """See :meth:`Forge.commits`: those of the push. Of several refs that were pushed at once, the API
+        does not say which are whose.
+        """
+        if update.push is None:
+            raise Unsupported
+        found, whole = await self.rest.all(
+            *_place(update.repository),
+            "commits",
+            pager=by_skip(PAGE),
+            most=MOST_COMMITS // PAGE,
+            query={**VERSION, "pushId": update.push, "top": str(PAGE)},
+            about=about(update),
+        )
+        page = update.repository.urls.get("html") or ""
+        return Commits([shaped_as(CommitShape, item).commit(page) for item in reversed(found)], whole)
+
+    async def commit(self, repository: Repository, revision: str) -> Commit:
+        """See :meth:`Forge.commit`."""
+        path = (*_place(repository), "commits", revision)
+        got = await self.rest.get(*path, query=VERSION, about=Subject(repository.full_name or ""))
+        if text(got.value, "commitId") is None:
+            raise RestError("the answer holds no commit", 200)
+        return shaped_as(CommitShape, got.value).commit(repository.urls.get("html") or "")
+
+    async def commit_files(self, repository: Repository, revision: str) -> Paths:
+        """See :meth:`Forge.commit_files`."""
+        subject, query = Subject(repository.full_name or ""), {"top": str(PAGE)}
+        path = ("commits", revision, "changes")
+        return await self._touched(repository, subject, by_skip(PAGE), query, *path)
+
+    async def pull_request_files(self, pull: PullRequest) -> Paths:
+        """See :meth:`Forge.pull_request_files`: those of its last iteration, compared with its target."""
+        path = ("pullRequests", str(pull.number), "iterations")
+        got = await self.rest.get(*_place(pull.repository), *path, query=VERSION, about=about(pull))
+        numbers = [mapping(item).get("id") for item in listed(got.value)]
+        last = max((number for number in numbers if type(number) is int), default=None)
+        if last is None:
+            raise RestError("the answer holds no iteration of the pull request", 200)
+        query = {"$top": str(PAGE), "$compareTo": "0"}
+        return await self._touched(
+            pull.repository, about(pull), by_next_skip, query, *path, str(last), "changes"
+        )
 
     async def repository(self, full_name: str) -> Repository:
         """See :meth:`Forge.repository`."""
@@ -39,8 +89,74 @@ class AzureDevOps(Forge):
 
     def git_url(self, full_name: str) -> str:
         """See :meth:`Forge.git_url`."""
-        organization, project, name = names(full_name, 3)
+        organization, project, name = map(segment, _parts(full_name))
         return f"{self.base}/{organization}/{project}/_git/{name}"
+
+    async def _touched(
+        self, repository: Repository, subject: Subject, pager: Pager, query: dict[str, str], *path: str
+    ) -> Paths:
+        found, whole = await self.rest.all(
+            *_place(repository),
+            *path,
+            pager=pager,
+            most=PAGES,
+            query={**VERSION, **query},
+            about=subject,
+        )
+        return Paths(list(dict.fromkeys(path for item in found for path in _paths(item))), whole)
+
+
+def _paths(item: Any) -> list[str]:
+    """The paths of a file, with the one that it had before; a folder has none."""
+    inner = mapping(mapping(item).get("item"))
+    if inner.get("isFolder") is True or inner.get("gitObjectType") == "tree":
+        return []
+    paths = (text(item, "sourceServerItem"), text(item, "originalPath"), text(inner, "path"))
+    return [path.removeprefix("/") for path in paths if path]
+
+
+def _place(repository: Repository) -> tuple[str, ...]:
+    """Where a repository stands in the API. Payloads name project and repository; the organization stands in
+    the repository's address alone.
+
+    :raises RestError: it cannot be known.
+    """
+    parts = (repository.full_name or "").split("/")
+    if len(parts) == 2:
+        parts.insert(0, _organization(repository.urls.get("https") or "", parts[0]))
+    return _path(*_parts("/".join(parts)))
+
+
+def _organization(url: str, project: str) -> str:
+    """The organization or collection in ``https://HOST/ORGANIZATION/PROJECT/_git/NAME``, or in
+    ``https://ORGANIZATION.visualstudio.com/PROJECT/_git/NAME``; empty: neither.
+    """
+    try:
+        there = urlsplit(url)
+    except ValueError:
+        return ""
+    if (there.hostname or "").endswith(".visualstudio.com"):
+        return (there.hostname or "").partition(".")[0]
+    before = [unquote(part) for part in there.path.partition("/_git/")[0].split("/")]
+    if before[-1] == project:
+        # It is left out where the repository is called like it.
+        before.pop()
+    return before[-1] if before else ""
+
+
+def _path(organization: str, project: str, name: str) -> tuple[str, ...]:
+    return organization, project, "_apis", "git", "repositories", name
+
+
+def _parts(full_name: str) -> list[str]:
+    """Organization, project and name.
+
+    :raises RestError: it is not a repository's full name.
+    """
+    parts = full_name.split("/")
+    if len(parts) != 3 or not all(parts):
+        raise RestError("the repository's name is not one that the forge's API knows", 400)
+    return parts
 
 
 __all__ = ["VERSION", "AzureDevOps"]

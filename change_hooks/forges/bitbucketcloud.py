@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from change_hooks.core.events import Commit, RefUpdate, Repository
+from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.bitbucketcloud import RepositoryShape
-from change_hooks.forges.forge import MOST_COMMITS, Forge, about, mapping, shaped_as, text, texts
+from change_hooks.forges.completing import Paths
+from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
 from change_hooks.forges.paging import by_next
-from change_hooks.forges.rest import RestError, Subject, names
+from change_hooks.forges.rest import Quoted, RestError, Subject, names, segment
 from change_hooks.forges.tokens import basic_or_bearer
 
 PAGE, PAGES = 100, 30
@@ -28,27 +29,14 @@ class BitbucketCloud(Forge):
     api = "https://api.bitbucket.org"
     api_path = "/2.0"
     scheme = staticmethod(basic_or_bearer)
-    supports = frozenset({"complete"})
+    supports = frozenset({"complete", "commands"})
     git_user = "x-token-auth"
     push_event = tag_event = "repo:push"
+    whole_pushes = True
 
     def repository_path(self, full_name: str) -> Sequence[str]:
         """See :meth:`Forge.repository_path`."""
         return ("repositories", *names(full_name))
-
-    async def commits(self, update: RefUpdate) -> list[Commit]:
-        """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one."""
-        query = {"include": update.after or "", "exclude": update.before or "", "pagelen": str(PAGE)}
-        found, _ = await self.rest.all(
-            "repositories",
-            *names(update.repository.full_name),
-            "commits",
-            pager=by_next(self.rest),
-            most=MOST_COMMITS // PAGE,
-            query=query,
-            about=about(update),
-        )
-        return [_commit(item) for item in reversed(found) if text(item, "hash")]
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""
@@ -58,19 +46,56 @@ class BitbucketCloud(Forge):
             raise RestError("the answer holds no commit", 200)
         return _commit(got.value)
 
-    async def commit_files(self, repository: Repository, revision: str) -> list[str]:
+    async def commit_files(self, repository: Repository, revision: str) -> Paths:
         """See :meth:`Forge.commit_files`."""
-        files, _ = await self.rest.all(
+        return await self._touched(repository, Subject(repository.full_name or ""), revision)
+
+    async def update_files(self, update: RefUpdate) -> Paths:
+        """See :meth:`Forge.update_files`: what is new since the new commit and the old one were the same."""
+        return await self._touched(update.repository, about(update), f"{update.after}..{update.before}")
+
+    async def pull_request_files(self, pull: PullRequest) -> Paths:
+        """See :meth:`Forge.pull_request_files`. What is asked for is where Bitbucket's own address for it
+        leads to.
+        """
+        head, base = pull.head.revision or "", pull.base.revision or ""
+        workspace, name = names((pull.head.repository or pull.repository).full_name)
+        between = Quoted(f"{name}:{segment(head)}%0D{segment(base)}")
+        query = {"from_pullrequest_id": str(pull.number), "topic": "true"}
+        return await self._touched(pull.repository, about(pull), workspace, between, **query)
+
+    async def head_commit(self, pull: PullRequest) -> Commit:
+        """See :meth:`Forge.head_commit`."""
+        return await self.commit(pull.head.repository or pull.repository, pull.head.revision or "")
+
+    async def level(self, repository: Repository, who: Person, about: Subject) -> str:
+        """See :meth:`Forge.level`. Nobody is known by a nickname, which everybody may take."""
+        workspace, name = names(repository.full_name)
+        pages = self.rest.pages(
+            *("workspaces", workspace, "permissions", "repositories", name),
+            pager=by_next(self.rest),
+            query={"pagelen": str(PAGE)},
+            about=about,
+        )
+        async for page in pages:
+            for item in page.items:
+                if who.id and who.id in (text(item, "user", "uuid"), text(item, "user", "account_id")):
+                    return text(item, "permission") or "none"
+        return "none"
+
+    async def _touched(self, repository: Repository, subject: Subject, *what: str, **query: str) -> Paths:
+        files, whole = await self.rest.all(
             "repositories",
             *names(repository.full_name),
-            *("diffstat", revision),
+            "diffstat",
+            *what,
             pager=by_next(self.rest),
             most=PAGES,
-            query={"pagelen": str(PAGE)},
-            about=Subject(repository.full_name or ""),
+            query={"pagelen": str(PAGE), **query},
+            about=subject,
         )
         sides = [mapping(item).get(side) for item in files for side in ("old", "new")]
-        return texts(sides, "path")
+        return Paths(texts(sides, "path"), whole)
 
     async def repository(self, full_name: str) -> Repository:
         """See :meth:`Forge.repository`."""

@@ -1,6 +1,7 @@
 """The REST API of Bitbucket Data Center.
 
-Source: Atlassian, "Bitbucket Data Center REST API": "Repository", "Project".
+Source: Atlassian, "Bitbucket Data Center REST API": "Repository", "Project", "Pull Requests", "System
+Maintenance" (users).
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from change_hooks.core.change import person
-from change_hooks.core.events import Commit, RefUpdate, Repository
+from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository
 from change_hooks.dialects.payloads.bitbucketserver import RepositoryShape
-from change_hooks.forges.forge import MOST_COMMITS, Forge, about, mapping, shaped_as, text
+from change_hooks.forges.completing import Paths
+from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text
 from change_hooks.forges.paging import by_start
 from change_hooks.forges.rest import RestError, Subject, names
 from change_hooks.forges.tokens import basic_or_bearer
 
 PAGE, PAGES = 100, 30
+LEVELS = (("admin", "REPO_ADMIN"), ("write", "REPO_WRITE"), ("read", "REPO_READ"))
 
 
 class BitbucketServer(Forge):
@@ -25,9 +28,10 @@ class BitbucketServer(Forge):
     name = "bitbucketserver"
     api_path = "/rest/api/latest"
     scheme = staticmethod(basic_or_bearer)
-    supports = frozenset({"complete"})
+    supports = frozenset({"complete", "commands"})
     git_user = "x-token-auth"
     push_event = tag_event = "repo:refs_changed"
+    whole_pushes = True
 
     def __init__(self, options: Any, http: Any = None, clock: Any = None, **more: Any) -> None:
         super().__init__(options, http, clock, **more)
@@ -37,19 +41,6 @@ class BitbucketServer(Forge):
         """See :meth:`Forge.repository_path`."""
         return repository_path(full_name)
 
-    async def commits(self, update: RefUpdate) -> list[Commit]:
-        """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one."""
-        found, _ = await self.rest.all(
-            *repository_path(update.repository.full_name),
-            "commits",
-            pager=by_start,
-            most=MOST_COMMITS // PAGE,
-            query={"since": update.before or "", "until": update.after or "", "limit": str(PAGE)},
-            about=about(update),
-        )
-        page = update.repository.urls.get("html") or ""
-        return [_commit(item, page) for item in reversed(found) if text(item, "id")]
-
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""
         path = (*repository_path(repository.full_name), "commits", revision)
@@ -58,18 +49,53 @@ class BitbucketServer(Forge):
             raise RestError("the answer holds no commit", 200)
         return _commit(got.value, repository.urls.get("html") or "")
 
-    async def commit_files(self, repository: Repository, revision: str) -> list[str]:
+    async def commit_files(self, repository: Repository, revision: str) -> Paths:
         """See :meth:`Forge.commit_files`."""
-        found, _ = await self.rest.all(
+        subject = Subject(repository.full_name or "")
+        return await self._touched(repository, subject, "commits", revision, "changes")
+
+    async def update_files(self, update: RefUpdate) -> Paths:
+        """See :meth:`Forge.update_files`: what the new commit has and the old one has not."""
+        between = {"from": update.after or "", "to": update.before or ""}
+        return await self._touched(update.repository, about(update), "compare", "changes", **between)
+
+    async def pull_request_files(self, pull: PullRequest) -> Paths:
+        """See :meth:`Forge.pull_request_files`."""
+        path = ("pull-requests", str(pull.number), "changes")
+        return await self._touched(pull.repository, about(pull), *path)
+
+    async def head_commit(self, pull: PullRequest) -> Commit:
+        """See :meth:`Forge.head_commit`."""
+        return await self.commit(pull.head.repository or pull.repository, pull.head.revision or "")
+
+    async def level(self, repository: Repository, who: Person, about: Subject) -> str:
+        """See :meth:`Forge.level`: also what somebody may do as one of a group, or in the project."""
+        project, name = names(repository.full_name)
+        login = (who.login or "").lower()
+        for level, permission in LEVELS:
+            query = {
+                "filter": login,
+                "permission.1": permission,
+                "permission.1.projectKey": project,
+                "permission.1.repositorySlug": name,
+                "limit": str(PAGE),
+            }
+            found, _ = await self.rest.all("users", pager=by_start, most=PAGES, query=query, about=about)
+            if login in [(text(item, "name") or "").lower() for item in found]:
+                return level
+        return "none"
+
+    async def _touched(self, repository: Repository, subject: Subject, *path: str, **query: str) -> Paths:
+        found, whole = await self.rest.all(
             *repository_path(repository.full_name),
-            *("commits", revision, "changes"),
+            *path,
             pager=by_start,
             most=PAGES,
-            query={"limit": str(PAGE)},
-            about=Subject(repository.full_name or ""),
+            query={"limit": str(PAGE), **query},
+            about=subject,
         )
         paths = (text(item, side, "toString") for item in found for side in ("srcPath", "path"))
-        return list(dict.fromkeys(path for path in paths if path))
+        return Paths(list(dict.fromkeys(path for path in paths if path)), whole)
 
     async def repository(self, full_name: str) -> Repository:
         """See :meth:`Forge.repository`."""

@@ -1,58 +1,170 @@
-"""What is asked about an event that was found at the forge: all that a payload would have said of it."""
+"""What a payload leaves out, asked for: commits over the forge's limit, and the paths that were touched.
+
+Strategy: what to ask, and what of it when there is no answer, is said here for all forges alike; how it is
+asked, by each forge. An event is given back with all that could be had, and what could not says so: a change
+without its files, or a push without all its commits, has a property for that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import msgspec
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred, FirstError, gatherResults, succeed
 
-from change_hooks.core.events import PullRequest, RefUpdate, is_zeros
-from change_hooks.forges.forge import MOST_COMMIT_FILES, Forge, Unsupported
-from change_hooks.forges.rest import RestError
+from change_hooks.core.events import Commit, PullRequest, RefUpdate, Repository, is_zeros
+from change_hooks.forges.rest import RestError, Unsupported
 
-Found = TypeVar("Found")
+if TYPE_CHECKING:
+    from change_hooks.forges.forge import Forge
+
+#: How many commits are asked for, and for how many of them the files.
+MOST_COMMITS, MOST_COMMIT_FILES = 5_000, 100
+#: How a forge says that it does not have something, and will not have it later.
+GONE = (400, 404, 409, 410, 422)
+
+T = TypeVar("T")
+
+
+class Commits(msgspec.Struct, frozen=True):
+    """The commits of a push.
+
+    :param items: oldest first.
+    :param whole: False: there are more.
+    """
+
+    items: list[Commit]
+    whole: bool = True
+
+
+class Paths(msgspec.Struct, frozen=True):
+    """The paths that something touches; of what was renamed, both names.
+
+    :param whole: False: there are more.
+    """
+
+    items: list[str]
+    whole: bool = True
+
+
+class Asking(Protocol):
+    """Asks for something; None: it cannot be had, and what is known must do."""
+
+    async def __call__(self, what: str, asked: Coroutine[Any, Any, T], /) -> T | None:
+        """:param what: in words."""
 
 
 async def completed(forge: Forge, event: RefUpdate | PullRequest) -> RefUpdate | PullRequest:
-    """The event, with its commits and their files as far as the forge says them.
+    """An event that was found at the forge, with all that a payload would have said of it.
 
-    :raises RestError: the forge cannot be asked now; an event without them would be stored for good.
+    :raises RestError: the forge cannot be asked now; an event without it would be stored for good.
     """
     if isinstance(event, PullRequest):
-        found = await forge.enrich(event, complete=True)
-        return found if isinstance(found, PullRequest) else event
-    return await _update(forge, event)
+        return await completed_pull(forge, event, _there)
+    return await completed_update(forge, event, _there)
 
 
-async def _update(forge: Forge, update: RefUpdate) -> RefUpdate:
-    commits = []
+async def completed_update(forge: Forge, update: RefUpdate, ask: Asking) -> RefUpdate:
+    """What was pushed, with its commits and their files."""
+    if forge.whole_pushes:
+        return await _with_head(forge, update, ask)
+    if update.lacks_commits:
+        found = await ask("the missing commits of a push", forge.commits(update))
+        update = replace(update, total=update.total or True) if found is None else with_commits(update, found)
+    if not update.commits:
+        return await _with_head(forge, update, ask)
+    commits = list(update.commits)
+    without = [place for place, commit in enumerate(commits) if commit.files is None]
+    if not without:
+        return update
+    # The newest ones: these are what is built when there are too many.
+    await ask("the files of commits", _files(forge, update.repository, commits, without))
+    return replace(update, commits=tuple(commits))
+
+
+async def _with_head(forge: Forge, update: RefUpdate, ask: Asking) -> RefUpdate:
+    """The commit that a branch or tag is on now; it stands for all of the push."""
+    head, revision = update.head, update.after or ""
+    if head is None or head.message is None:
+        found = await ask("the commit of a push", forge.commit(update.repository, revision))
+        # A tag may be an object of its own.
+        head = head if found is None else replace(found, id=revision)
+    if head is None or head.files is None:
+        between = forge.whole_pushes and not is_zeros(update.before) and not update.is_tag
+        asked = forge.update_files(update) if between else forge.commit_files(update.repository, revision)
+        files = await ask("the files of a push", asked)
+        if files is not None:
+            head = replace(head or Commit(revision), files=files.items, files_cut=not files.whole)
+            if forge.whole_pushes:
+                update = replace(update, total=None)
+    return replace(update, head=head)
+
+
+async def _files(forge: Forge, repository: Repository, commits: list[Commit], places: Sequence[int]) -> bool:
+    """Put the files of commits into the list as they come."""
+    for place in reversed(places[-MOST_COMMIT_FILES:]):
+        files = await _there("", forge.commit_files(repository, commits[place].id))
+        if files is not None:
+            commits[place] = replace(commits[place], files=files.items, files_cut=not files.whole)
+    return True
+
+
+async def completed_pull(forge: Forge, pull: PullRequest, ask: Asking) -> PullRequest:
+    """A pull request, with its files and its last commit, which are asked for at once."""
+    head, files = pull.head_commit, pull.files
+    asked: list[Deferred[Any]] = [
+        succeed(None)
+        if head is not None
+        else Deferred.fromCoroutine(ask("the head commit of a pull request", forge.head_commit(pull))),
+        succeed(None)
+        if files is not None
+        else Deferred.fromCoroutine(ask("the files of a pull request", forge.pull_request_files(pull))),
+    ]
     try:
-        if not is_zeros(update.before) and not update.is_tag:
-            commits = await _there(forge.commits(update)) or []
-        # The newest ones first: these are what is built when there are too many.
-        for place in reversed(range(max(0, len(commits) - MOST_COMMIT_FILES), len(commits))):
-            if commits[place].files is None:
-                files = await _there(forge.commit_files(update.repository, commits[place].id))
-                commits[place] = replace(commits[place], files=files)
-        head = update.head
-        if not commits and update.after is not None:
-            head = await _there(forge.commit(update.repository, update.after))
-            if head is not None and head.files is None:
-                head = replace(head, files=await _there(forge.commit_files(update.repository, head.id)))
-    except Unsupported:
-        return replace(update, commits=commits)
-    return replace(update, commits=commits, head=head)
+        found_head, found_files = await gatherResults(asked, consumeErrors=True)
+    except FirstError as error:
+        error.subFailure.raiseException()
+    pull = replace(pull, head_commit=head or found_head)
+    if found_files is None:
+        return pull
+    return replace(pull, files=found_files.items, files_cut=not found_files.whole)
 
 
-async def _there(asked: Coroutine[Any, Any, Found]) -> Found | None:
-    """What was asked for; None when the forge does not have it, and what is known must do."""
+async def _there(_: str, asked: Coroutine[Any, Any, T]) -> T | None:
     try:
         return await asked
+    except Unsupported:
+        return None
     except RestError as error:
-        if error.status in (400, 404, 409, 422):
+        if error.status in GONE:
             return None
         raise
 
 
-__all__ = ["completed"]
+def with_commits(update: RefUpdate, found: Commits) -> RefUpdate:
+    """*update* with the commits that the API gave; what the payload said of one stays."""
+    known = {commit.id: commit for commit in update.commits}
+    commits = [known.pop(commit.id, commit) for commit in found.items]
+    if not found.whole:
+        # What is cut may be the newest ones.
+        commits += known.values()
+    elif known:
+        return replace(update, total=update.total or True)
+    counted = update.total if type(update.total) is int else 0
+    if not found.whole and counted <= len(commits):
+        return replace(update, commits=tuple(commits), total=True)
+    return replace(update, commits=tuple(commits), total=max(counted, len(commits)))
+
+
+__all__ = [
+    "MOST_COMMITS",
+    "Asking",
+    "Commits",
+    "Paths",
+    "completed",
+    "completed_pull",
+    "completed_update",
+    "with_commits",
+]

@@ -7,18 +7,20 @@ here). When to ask, for how long, and that a failure costs no event, is said her
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.events import Comment, Commit, Event, PullRequest, RefUpdate, Repository, is_zeros
+from change_hooks.core.events import Comment, Commit, Event, Person, PullRequest, RefUpdate, Repository
 from change_hooks.core.payload import convert
 from change_hooks.forges.api import Api
-from change_hooks.forges.rest import ANYTHING, Rest, RestError, Subject, names
+from change_hooks.forges.completing import Commits, Paths, completed_pull, completed_update
+from change_hooks.forges.rest import ANYTHING, Rest, RestError, Subject, Unsupported, names
 from change_hooks.forges.tokens import authorization, bearer
 from change_hooks.http_answers import http_client
 
@@ -30,16 +32,10 @@ REQUEST_LIMIT = 3.0
 LOOK_UP_LIMIT = 4.0
 #: For what ``complete`` asks, in seconds: the sender has its answer by then.
 COMPLETE_LIMIT = 60.0
-#: How many commits are asked for, and for how many of them the files.
-MOST_COMMITS, MOST_COMMIT_FILES = 5_000, 100
 #: What people may do in a repository, from little to much.
 LEVELS = ("none", "read", "write", "admin")
 
 T = TypeVar("T")
-
-
-class Unsupported(Exception):
-    """This forge's API has no such thing."""
 
 
 class Forge:
@@ -63,6 +59,8 @@ class Forge:
     scheme: ClassVar[Any] = None
     #: Pull requests are always asked about, and not only with ``complete``.
     always_asks: ClassVar[bool] = False
+    #: A push is one change, with the files of all of it.
+    whole_pushes: ClassVar[bool] = False
     #: Those of the options ``complete`` and ``commands`` that it can do something about.
     supports: ClassVar[frozenset[str]] = frozenset()
     #: The user of its repositories over HTTPS, beside a token.
@@ -121,7 +119,7 @@ class Forge:
     def permission(
         self,
         repository: Repository,
-        login: str | None,
+        who: Person,
         wanted: str = "write",
         *,
         installation: str | None = None,
@@ -131,7 +129,7 @@ class Forge:
         :param wanted: one of :data:`LEVELS`.
         :returns: False also when the forge cannot be asked.
         """
-        return Deferred.fromCoroutine(self._permission(repository, login, wanted, installation))
+        return Deferred.fromCoroutine(self._permission(repository, who, wanted, installation))
 
     # What each forge says.
 
@@ -142,16 +140,20 @@ class Forge:
         """
         return ("repos", *names(full_name))
 
-    async def commits(self, update: RefUpdate) -> list[Commit]:
-        """All new commits of an update, oldest first, at most :data:`MOST_COMMITS`."""
+    async def commits(self, update: RefUpdate) -> Commits:
+        """All new commits of an update, as far as they are asked for."""
         raise Unsupported
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """One commit."""
         raise Unsupported
 
-    async def commit_files(self, repository: Repository, revision: str) -> list[str]:
+    async def commit_files(self, repository: Repository, revision: str) -> Paths:
         """The paths that a commit touches."""
+        raise Unsupported
+
+    async def update_files(self, update: RefUpdate) -> Paths:
+        """The paths that all new commits of an update touch, where :attr:`whole_pushes`."""
         raise Unsupported
 
     async def repository(self, full_name: str) -> Repository:
@@ -169,13 +171,13 @@ class Forge:
         """The pull requests that are open, each as if it had just been opened."""
         raise Unsupported
 
-    async def pull_request_files(self, pull: PullRequest) -> list[str]:
+    async def pull_request_files(self, pull: PullRequest) -> Paths:
         """The paths that a pull request touches."""
         raise Unsupported
 
     async def head_commit(self, pull: PullRequest) -> Commit:
         """The last commit of a pull request."""
-        raise Unsupported
+        return await self.commit(pull.repository, pull.head.revision or "")
 
     async def pull_request(self, repository: Repository, number: int, known: PullRequest) -> PullRequest:
         """A pull request as it is now.
@@ -184,7 +186,7 @@ class Forge:
         """
         raise Unsupported
 
-    async def level(self, repository: Repository, login: str, about: Subject) -> str:
+    async def level(self, repository: Repository, who: Person, about: Subject) -> str:
         """What somebody may do: one of :data:`LEVELS`."""
         raise Unsupported
 
@@ -193,61 +195,25 @@ class Forge:
     async def _enrich(self, event: Event, complete: bool) -> Event:
         if not self.base:
             return event
+        ask = partial(self._ask, limit=COMPLETE_LIMIT if complete else LOOK_UP_LIMIT)
         if isinstance(event, PullRequest) and (complete or self.always_asks):
-            return await self._enrich_pull_request(event)
+            return await completed_pull(self, event, ask)
         if isinstance(event, Comment) and event.pull_request.head.revision is None:
             pull = event.pull_request
             asked = self.pull_request(pull.repository, pull.number, pull)
-            found = await self._ask("a comment's pull request", asked, LOOK_UP_LIMIT)
+            found = await ask("a comment's pull request", asked)
             return event if found is None else replace(event, pull_request=found)
         if isinstance(event, RefUpdate) and complete and event.after is not None:
-            return await self._enrich_update(event)
+            return await completed_update(self, event, ask)
         return event
 
-    async def _enrich_pull_request(self, pull: PullRequest) -> PullRequest:
-        asked: list[Deferred[Any]] = []
-        for what, field, ask in (
-            ("the head commit of a pull request", "head_commit", self.head_commit),
-            ("the files of a pull request", "files", self.pull_request_files),
-        ):
-            if getattr(pull, field) is None:
-                asked.append(self._found(field, what, ask(pull)))
-        found = await gatherResults(asked)
-        known = {field: value for field, value in found if value is not None}
-        return replace(pull, **known) if known else pull
-
-    def _found(self, field: str, what: str, asked: Coroutine[Any, Any, Any]) -> Deferred[tuple[str, Any]]:
-        later: Deferred[Any] = Deferred.fromCoroutine(self._ask(what, asked, LOOK_UP_LIMIT))
-        return later.addCallback(lambda value: (field, value))
-
-    async def _enrich_update(self, update: RefUpdate) -> RefUpdate:
-        if lacks_commits(update):
-            asked = self.commits(update)
-            found = await self._ask("the missing commits of a push", asked, COMPLETE_LIMIT)
-            if found:
-                update = with_commits(update, found)
-        commits = list(update.commits)
-        without = [place for place, commit in enumerate(commits) if commit.files is None]
-        if not without:
-            return update
-        # The newest ones first: these are what is built when there are too many.
-        asked_files = self._files(update.repository, commits, without[-MOST_COMMIT_FILES:])
-        await self._ask("the files of commits", asked_files, COMPLETE_LIMIT)
-        return replace(update, commits=tuple(commits))
-
-    async def _files(self, repository: Repository, commits: list[Commit], places: Sequence[int]) -> bool:
-        for place in reversed(places):
-            files = await self.commit_files(repository, commits[place].id)
-            commits[place] = replace(commits[place], files=files)
-        return True
-
     async def _permission(
-        self, repository: Repository, login: str | None, wanted: str, installation: str | None
+        self, repository: Repository, who: Person, wanted: str, installation: str | None
     ) -> bool:
-        if not login or wanted not in LEVELS or not self.base:
+        if not (who.login or who.id) or wanted not in LEVELS or not self.base:
             return False
         about = Subject(repository.full_name or "", installation)
-        level = await self._ask("a permission", self.level(repository, login, about), LOOK_UP_LIMIT)
+        level = await self._ask("a permission", self.level(repository, who, about), LOOK_UP_LIMIT)
         return level in LEVELS and LEVELS.index(level) >= LEVELS.index(wanted)
 
     async def _ask(self, what: str, asked: Coroutine[Any, Any, T], limit: float) -> T | None:
@@ -267,25 +233,6 @@ class Forge:
         if self.debug:
             log.info("{forge}: fetched {what}", forge=self.name, what=what)
         return answer
-
-
-def lacks_commits(update: RefUpdate) -> bool:
-    """The forge counts more commits than it lists, or lists none of a ref that moved."""
-    if is_zeros(update.before):
-        return False
-    if update.total is True or (update.total is not None and update.total > len(update.commits)):
-        return True
-    return not update.commits and not update.is_tag
-
-
-def with_commits(update: RefUpdate, found: Sequence[Commit]) -> RefUpdate:
-    """*update* with the commits that the API gave; what the payload said of one stays."""
-    known = {commit.id: commit for commit in update.commits}
-    commits = tuple(known.get(commit.id, commit) for commit in found)
-    if len(commits) < len(update.commits):
-        return update
-    counted = update.total if type(update.total) is int else 0
-    return replace(update, commits=commits, total=max(counted, len(commits)))
 
 
 def about(event: PullRequest | RefUpdate) -> Subject:
@@ -327,16 +274,13 @@ Factory = Callable[[Any, Any, Any], Forge]
 __all__ = [
     "ANYTHING",
     "LEVELS",
-    "MOST_COMMITS",
     "Factory",
     "Forge",
     "Unsupported",
     "about",
-    "lacks_commits",
     "mapping",
     "names",
     "shaped_as",
     "text",
     "texts",
-    "with_commits",
 ]

@@ -11,16 +11,17 @@ from typing import Any
 from msgspec.structs import replace
 
 from change_hooks.core.change import person
-from change_hooks.core.events import Commit, PullRequest, RefUpdate, Repository
+from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.gitea import PullEvent, RepositoryShape
-from change_hooks.forges.forge import MOST_COMMITS, Forge, about, mapping, shaped_as, text, texts
+from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
+from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
 from change_hooks.forges.paging import until_empty
 from change_hooks.forges.rest import RestError, Subject, names
 from change_hooks.forges.tokens import token_scheme
 
 #: A server gives 50 items a page, unless an administrator has changed that.
-PAGE = 50
+PAGE, PAGES = 50, 60
 BY_FIFTIES = {"limit": str(PAGE), "page": "1"}
 
 
@@ -30,16 +31,16 @@ class Gitea(Forge):
     name = "gitea"
     api_path = "/api/v1"
     scheme = staticmethod(token_scheme)
-    supports = frozenset({"complete"})
+    supports = frozenset({"complete", "commands"})
     git_user = "oauth2"
 
     def repository_path(self, full_name: str) -> Sequence[str]:
         """See :meth:`Forge.repository_path`."""
         return ("repos", *names(full_name))
 
-    async def commits(self, update: RefUpdate) -> list[Commit]:
+    async def commits(self, update: RefUpdate) -> Commits:
         """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one."""
-        found, _ = await self.rest.all(
+        found, whole = await self.rest.all(
             "repos",
             *names(update.repository.full_name),
             "commits",
@@ -55,7 +56,7 @@ class Gitea(Forge):
             },
             about=about(update),
         )
-        return [_commit(item) for item in reversed(found) if text(item, "sha")]
+        return Commits([_commit(item) for item in reversed(found) if text(item, "sha")], whole)
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""
@@ -66,9 +67,22 @@ class Gitea(Forge):
             raise RestError("the answer holds no commit", 200)
         return _commit(got.value)
 
-    async def commit_files(self, repository: Repository, revision: str) -> list[str]:
+    async def commit_files(self, repository: Repository, revision: str) -> Paths:
         """See :meth:`Forge.commit_files`."""
-        return (await self.commit(repository, revision)).files or []
+        files = (await self.commit(repository, revision)).files
+        return Paths(files or [], whole=files is not None)
+
+    async def pull_request_files(self, pull: PullRequest) -> Paths:
+        """See :meth:`Forge.pull_request_files`."""
+        files, whole = await self.rest.all(
+            *self.repository_path(pull.repository.full_name or ""),
+            *("pulls", str(pull.number), "files"),
+            pager=until_empty,
+            most=PAGES,
+            query=BY_FIFTIES,
+            about=about(pull),
+        )
+        return Paths(texts(files, "previous_filename", "filename"), whole)
 
     async def repository(self, full_name: str) -> Repository:
         """See :meth:`Forge.repository`."""
@@ -86,17 +100,40 @@ class Gitea(Forge):
             query={**BY_FIFTIES, "state": "open", "sort": "recentupdate"},
             about=Subject(repository.full_name or ""),
         )
-        sent = (
-            {
-                "action": "opened",
-                "pull_request": item,
-                "sender": mapping(item).get("user"),
-                "repository": mapping(mapping(item).get("base")).get("repo"),
-            }
-            for item in found
-        )
-        pulls = [shaped_as(PullEvent, each).neutral("pull_request") for each in sent]
+        pulls = [_pull(item) for item in found]
         return [replace(pull, repository=repository) for pull in pulls if pull is not None]
+
+    async def pull_request(self, repository: Repository, number: int, known: PullRequest) -> PullRequest:
+        """See :meth:`Forge.pull_request`."""
+        path = (*self.repository_path(repository.full_name or ""), "pulls", str(number))
+        pull = _pull((await self.rest.get(*path, about=about(known))).value)
+        if pull is None or pull.head.revision is None:
+            raise RestError("the answer holds no pull request", 200)
+        properties = {**known.properties, **pull.properties}
+        return replace(known, head=pull.head, base=pull.base, draft=pull.draft, properties=properties)
+
+    async def level(self, repository: Repository, who: Person, about: Subject) -> str:
+        """See :meth:`Forge.level`."""
+        path = self.repository_path(repository.full_name or "")
+        try:
+            got = await self.rest.get(*path, "collaborators", who.login or "", "permission", about=about)
+        except RestError as error:
+            if error.status == 404:
+                return "none"
+            raise
+        found = text(got.value, "permission") or ""
+        return "admin" if found == "owner" else found
+
+
+def _pull(item: Any) -> PullRequest | None:
+    """A pull request, as if it had just been opened."""
+    sent = {
+        "action": "opened",
+        "pull_request": item,
+        "sender": mapping(item).get("user"),
+        "repository": mapping(mapping(item).get("base")).get("repo"),
+    }
+    return shaped_as(PullEvent, sent).neutral("pull_request")
 
 
 def _commit(item: Any) -> Commit:

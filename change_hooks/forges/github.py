@@ -11,10 +11,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from change_hooks.core.change import person
-from change_hooks.core.events import Commit, PullRequest, RefUpdate, Repository, Side
+from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository, Side
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.github import PullRequestEvent, RepositoryShape
-from change_hooks.forges.forge import MOST_COMMITS, Forge, about, mapping, shaped_as, text, texts
+from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
+from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RestError, Subject, listed, names
 from change_hooks.forges.tokens import token_scheme
@@ -37,7 +38,7 @@ class GitHub(Forge):
     supports = frozenset({"complete", "commands"})
     git_user = "x-access-token"
 
-    async def commits(self, update: RefUpdate) -> list[Commit]:
+    async def commits(self, update: RefUpdate) -> Commits:
         """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one."""
         repository = names(update.repository.full_name)
         between = f"{update.before}...{update.after}"
@@ -50,7 +51,7 @@ class GitHub(Forge):
             found += items
             if len(items) < PAGE:
                 break
-        return [_commit(item) for item in found if text(item, "sha")]
+        return Commits([_commit(item) for item in found if text(item, "sha")], len(items) < PAGE)
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""
@@ -60,7 +61,7 @@ class GitHub(Forge):
             raise RestError("the answer holds no commit", 200)
         return replace(_commit(got.value), id=revision)
 
-    async def commit_files(self, repository: Repository, revision: str) -> list[str]:
+    async def commit_files(self, repository: Repository, revision: str) -> Paths:
         """See :meth:`Forge.commit_files`."""
         path = ("repos", *names(repository.full_name), "commits", revision)
         files: list[Any] = []
@@ -71,11 +72,11 @@ class GitHub(Forge):
             files += items
             if len(items) < PAGE:
                 break
-        return _paths(files)
+        return Paths(_paths(files), len(items) < PAGE)
 
-    async def pull_request_files(self, pull: PullRequest) -> list[str]:
+    async def pull_request_files(self, pull: PullRequest) -> Paths:
         """See :meth:`Forge.pull_request_files`."""
-        files, _ = await self.rest.all(
+        files, whole = await self.rest.all(
             "repos",
             *names(pull.repository.full_name),
             "pulls",
@@ -86,11 +87,7 @@ class GitHub(Forge):
             query=BY_HUNDREDS,
             about=about(pull),
         )
-        return _paths(files)
-
-    async def head_commit(self, pull: PullRequest) -> Commit:
-        """See :meth:`Forge.head_commit`."""
-        return await self.commit(pull.repository, pull.head.revision or "")
+        return Paths(_paths(files), whole)
 
     async def pull_request(self, repository: Repository, number: int, known: PullRequest) -> PullRequest:
         """See :meth:`Forge.pull_request`."""
@@ -138,9 +135,9 @@ class GitHub(Forge):
         pulls = [shaped_as(PullRequestEvent, each).neutral("pull_request") for each in sent]
         return [replace(pull, repository=repository) for pull in pulls if pull is not None]
 
-    async def level(self, repository: Repository, login: str, about: Subject) -> str:
+    async def level(self, repository: Repository, who: Person, about: Subject) -> str:
         """See :meth:`Forge.level`."""
-        path = ("repos", *names(repository.full_name), "collaborators", login, "permission")
+        path = ("repos", *names(repository.full_name), "collaborators", who.login or "", "permission")
         try:
             got = await self.rest.get(*path, about=about)
         except RestError as error:

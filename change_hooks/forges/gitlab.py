@@ -12,13 +12,18 @@ from change_hooks.core.change import person
 from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository, Side
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.gitlab import Project, repository
-from change_hooks.forges.forge import MOST_COMMITS, Forge, about, mapping, shaped_as, text, texts
+from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
+from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
 from change_hooks.forges.paging import by_number
-from change_hooks.forges.rest import RestError, Subject, names
+from change_hooks.forges.rest import RestError, Subject, listed, names
 from change_hooks.forges.tokens import private_token
 
 PAGE, PAGES = 100, 30
 BY_HUNDREDS = {"per_page": str(PAGE), "page": "1"}
+#: What roles may do: those of maintainer, developer and guest, and above.
+_LEVELS = ((40, "admin"), (30, "write"), (10, "read"))
+#: A file in a difference: what it was called, and what it is called.
+BOTH_NAMES = ("old_path", "new_path")
 
 
 class GitLab(Forge):
@@ -28,7 +33,7 @@ class GitLab(Forge):
     api = "https://gitlab.com"
     api_path = "/api/v4"
     scheme = staticmethod(private_token)
-    supports = frozenset({"complete"})
+    supports = frozenset({"complete", "commands"})
     git_user = "oauth2"
     push_event, tag_event, pull_event = "push", "tag_push", "merge_request"
 
@@ -36,9 +41,9 @@ class GitLab(Forge):
         """See :meth:`Forge.repository_path`."""
         return project(full_name)
 
-    async def commits(self, update: RefUpdate) -> list[Commit]:
+    async def commits(self, update: RefUpdate) -> Commits:
         """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one."""
-        found, _ = await self.rest.all(
+        found, whole = await self.rest.all(
             *project(update.repository.full_name),
             "repository",
             "commits",
@@ -47,7 +52,7 @@ class GitLab(Forge):
             query={**BY_HUNDREDS, "ref_name": f"{update.before}..{update.after}"},
             about=about(update),
         )
-        return [_commit(item) for item in reversed(found) if text(item, "id")]
+        return Commits([_commit(item) for item in reversed(found) if text(item, "id")], whole)
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""
@@ -57,9 +62,9 @@ class GitLab(Forge):
             raise RestError("the answer holds no commit", 200)
         return _commit(got.value)
 
-    async def commit_files(self, repository: Repository, revision: str) -> list[str]:
+    async def commit_files(self, repository: Repository, revision: str) -> Paths:
         """See :meth:`Forge.commit_files`."""
-        files, _ = await self.rest.all(
+        files, whole = await self.rest.all(
             *project(repository.full_name),
             *("repository", "commits", revision, "diff"),
             pager=by_number(PAGE),
@@ -67,7 +72,21 @@ class GitLab(Forge):
             query=BY_HUNDREDS,
             about=Subject(repository.full_name or ""),
         )
-        return texts(files, "old_path", "new_path")
+        return Paths(texts(files, *BOTH_NAMES), whole)
+
+    async def pull_request_files(self, pull: PullRequest) -> Paths:
+        """See :meth:`Forge.pull_request_files`. GitLab works them out after it has sent the event: an empty
+        list says nothing.
+        """
+        files, whole = await self.rest.all(
+            *project(pull.repository.full_name),
+            *("merge_requests", str(pull.number), "diffs"),
+            pager=by_number(PAGE),
+            most=PAGES,
+            query=BY_HUNDREDS,
+            about=about(pull),
+        )
+        return Paths(texts(files, *BOTH_NAMES), whole and bool(files))
 
     async def repository(self, full_name: str) -> Repository:
         """See :meth:`Forge.repository`."""
@@ -92,6 +111,26 @@ class GitLab(Forge):
             about=Subject(repository.full_name or ""),
         )
         return [_pull(item, repository) for item in found if type(mapping(item).get("iid")) is int]
+
+    async def level(self, repository: Repository, who: Person, about: Subject) -> str:
+        """See :meth:`Forge.level`: also what somebody inherits from a group, or is invited to."""
+        login = (who.login or "").lower()
+        found = await self.rest.get("users", query={"username": login}, about=about)
+        users = [item for item in listed(found.value) if (text(item, "username") or "").lower() == login]
+        number = mapping(users[0]).get("id") if users else None
+        if type(number) is not int:
+            return "none"
+        path = (*project(repository.full_name), "members", "all", str(number))
+        try:
+            member = mapping((await self.rest.get(*path, about=about)).value)
+        except RestError as error:
+            if error.status == 404:
+                return "none"
+            raise
+        access = member.get("access_level")
+        if type(access) is not int or member.get("state", "active") != "active":
+            return "none"
+        return next((level for least, level in _LEVELS if access >= least), "none")
 
 
 def project(full_name: str | None) -> tuple[str, str]:

@@ -58,18 +58,22 @@ def by_start(got: Got, _: list[Any], query: Query) -> Query | None:
 
 
 def by_skip(size: int) -> Pager:
-    """Pages with the query ``$skip``, as Azure DevOps gives them."""
+    """Pages with the query ``skip``, as Azure DevOps gives them."""
 
     def following(_: Got, items: list[Any], query: Query) -> Query | None:
-        if len(items) < size:
-            return None
-        return {**query, "$skip": str(int(query.get("$skip", "0")) + size)}
+        return None if len(items) < size else {**query, "skip": str(int(query.get("skip", "0")) + size)}
 
     return following
+
+
+def by_next_skip(got: Got, _: list[Any], query: Query) -> Query | None:
+    """Pages whose ``$skip`` stands in ``nextSkip``: how Azure DevOps gives the files of pull requests."""
+    skip = got.value.get("nextSkip") if isinstance(got.value, Mapping) else None
+    return {**query, "$skip": str(skip)} if type(skip) is int and skip > 0 else None
 
 
 def _next_number(query: Query) -> Query:
     return {**query, "page": str(int(query.get("page", "1")) + 1)}
 
 
-__all__ = ["by_link", "by_next", "by_number", "by_skip", "by_start", "until_empty"]
+__all__ = ["by_link", "by_next", "by_next_skip", "by_number", "by_skip", "by_start", "until_empty"]

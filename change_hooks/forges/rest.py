@@ -28,6 +28,8 @@ LARGEST_ANSWER = 16 * 1024 * 1024
 LONGEST_WAIT = 2 * 60 * 60.0
 #: Before the second and the third attempt, in seconds.
 PAUSES = (1.0, 4.0)
+#: Under which names a page has its items, when it is not the list itself.
+LISTS = ("values", "value", "results", "changes", "changeEntries")
 #: How many answers are kept to be asked for conditionally.
 REMEMBERED = 64
 
@@ -52,6 +54,10 @@ class RestError(Exception):
     def transient(self) -> bool:
         """The same request may succeed soon."""
         return self.status in (0, 408) or self.status >= 500
+
+
+class Unsupported(Exception):
+    """This forge's API has no such thing."""
 
 
 class RateLimited(RestError):
@@ -371,11 +377,19 @@ class Rest:
             raise RestError("the answer is not valid JSON", status) from error
 
 
+class Quoted(str):
+    """A part of a path that has been checked and quoted."""
+
+    __slots__ = ()
+
+
 def segment(text: str) -> str:
     """A part of a path, quoted: a slash in it is no separator.
 
     :raises RestError: it is not a plain name.
     """
+    if isinstance(text, Quoted):
+        return text
     if not isinstance(text, str) or not _SEGMENT.fullmatch(text) or _climbs(text):
         raise RestError("a part of the address is not a plain name", 400)
     return quote(text, safe="~")
@@ -400,12 +414,12 @@ def names(full_name: str | None, parts: int | None = 2) -> list[str]:
 
 
 def listed(value: Any) -> list[Any]:
-    """The items of a page: a list, or the list in ``values``, ``value`` or ``results``.
+    """The items of a page: a list, or the list under one of :data:`LISTS`.
 
     :raises RestError: it has none.
     """
     if isinstance(value, Mapping):
-        value = next((value[name] for name in ("values", "value", "results") if name in value), None)
+        value = next((value[name] for name in LISTS if name in value), None)
     if not isinstance(value, list):
         raise RestError("the answer is not a list", 200)
     return value
@@ -431,10 +445,12 @@ __all__ = [
     "Got",
     "Page",
     "Pager",
+    "Quoted",
     "RateLimited",
     "Rest",
     "RestError",
     "Subject",
+    "Unsupported",
     "listed",
     "names",
     "segment",

@@ -36,7 +36,7 @@ def test_what_is_kept_is_what_was_found_also_after_it_was_stored() -> None:
     assert events_in(Delivery.restore(head, body, dialect="github", id="1", received=5.0)) == [UPDATE, PULL]
 
 
-def test_more_commits_than_are_counted_stay_unknown() -> None:
+def test_more_commits_than_are_counted_are_kept_so() -> None:
     (update,) = events_in(
         fetched(
             [RefUpdate(repository=REPOSITORY, ref="x", after="2", total=True)],
@@ -45,7 +45,7 @@ def test_more_commits_than_are_counted_stay_unknown() -> None:
             received=5.0,
         )
     )
-    assert isinstance(update, RefUpdate) and update.total is None
+    assert isinstance(update, RefUpdate) and update.total is True
 
 
 @pytest.mark.parametrize("body", [b'{"updates": [{"ref": 5}]}', b'{"pulls": 5}'])

@@ -294,12 +294,22 @@ def test_a_forge_that_names_no_delivery(name: str) -> None:
 @pytest.mark.parametrize("name", FORGES)
 @pytest.mark.parametrize("option", [{"complete": True}, {"commands": {"regex": "^!build"}}])
 def test_what_asks_the_forge_needs_an_api_to_ask(name: str, option: Any) -> None:
-    written = {"secret": "a long enough secret", "strict": True, **option}
-    problems, doubts = check_options(CLASSES[name], written)
-    assert problems == []
+    """It is a warning, and costs nothing else: a comment is no command then."""
     clients = installed(FORGE_GROUPS)
     client = clients.load(CLASSES[name].forge) if CLASSES[name].forge in clients.names() else None
-    assert any("no effect" in doubt for doubt in doubts) == (
-        client is None or not set(option) <= client.supports
-    )
-    assert name != "github" or not any("no effect" in doubt for doubt in doubts)
+    can = client is not None and set(option) <= client.supports
+
+    def doubts(**more: str | None) -> str:
+        written = {"secret": "a long enough secret", "strict": True, **option, **more}
+        problems, doubts = check_options(CLASSES[name], written)
+        assert problems == []
+        return "".join(doubts)
+
+    asking = {"token": "T", **({} if name == "github" else {"api": "https://forge.example"})}
+    assert ("no effect" in doubts(**asking)) == (not can)
+    assert can or "leave it out" in doubts(**asking)
+    assert can == (name not in FORMS)
+    if can and client.api is None:
+        assert "no effect without 'api'" in doubts(token="T")
+    if can and "commands" in option:
+        assert "no effect without a 'token'" in doubts(**{**asking, "token": None})

@@ -614,8 +614,8 @@ class Lookups:
             return succeed(replace(event, pull_request=replace(event.pull_request, files=["a"], head=head)))
         return succeed(replace(event, commits=[Commit("1c9f", "m", files=["a"])]))
 
-    def permission(self, repository: Any, login: str, wanted: str) -> Any:
-        self.asked.append((repository.full_name, login, wanted))
+    def permission(self, repository: Any, who: Person, wanted: str) -> Any:
+        self.asked.append((repository.full_name, who.login, wanted))
         return succeed(self.allowed)
 
 
@@ -661,7 +661,10 @@ def test_what_is_not_wanted_is_not_looked_up() -> None:
         (UPDATE, True),
         (replace(UPDATE, commits=[Commit("1c9f", "m")]), True),
         (replace(UPDATE, commits=[Commit("1c9f", "m", files=[])]), False),
-        (replace(UPDATE, commits=[Commit("1c9f", "m", files=[])], total=2), True),
+        (replace(UPDATE, commits=[Commit("1c9f", "m", files=[])], before="0b8e", total=2), True),
+        (replace(UPDATE, commits=[Commit("1c9f", "m", files=[])], before="0b8e", total=True), True),
+        (replace(UPDATE, head=Commit("1c9f", "m", files=[])), False),
+        (replace(UPDATE, head=Commit("1c9f", None, files=[])), True),
         (replace(UPDATE, commits=[Commit("1c9f", "m", files=[])], total=1), False),
         (replace(UPDATE, after=None, before="1c9f"), False),
     ],

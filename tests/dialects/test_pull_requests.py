@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, succeed
 
-from change_hooks.core.events import Comment, Repository
+from change_hooks.core.events import Comment, Person, Repository
 from change_hooks.core.screening import NOT_PERMITTED
 from change_hooks.plugins import installed
 from tests.conftest import result_of
@@ -67,10 +67,10 @@ class Forge:
 
     def __init__(self, allows: bool) -> None:
         self.allows = allows
-        self.asked: list[tuple[str | None, str, str]] = []
+        self.asked: list[tuple[str | None, str | None, str]] = []
 
-    def permission(self, repository: Repository, login: str, wanted: str) -> Deferred[bool]:
-        self.asked.append((repository.full_name, login, wanted))
+    def permission(self, repository: Repository, who: Person, wanted: str) -> Deferred[bool]:
+        self.asked.append((repository.full_name, who.login, wanted))
         return succeed(self.allows)
 
     def enrich(self, event: Any, *, complete: bool) -> Deferred[Any]:

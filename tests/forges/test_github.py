@@ -12,7 +12,16 @@ from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from change_hooks.core.events import Comment, Commit, Ignored, PullRequest, RefUpdate, Repository, Side
+from change_hooks.core.events import (
+    Comment,
+    Commit,
+    Ignored,
+    Person,
+    PullRequest,
+    RefUpdate,
+    Repository,
+    Side,
+)
 from change_hooks.forges.github import GitHub
 from tests.conftest import has_fired, result_of
 from tests.support.fake_api import HANG, FakeApi, Say
@@ -212,14 +221,14 @@ def test_the_pull_request_of_a_comment() -> None:
 )
 def test_who_may_do_what(login: Any, wanted: str, may: bool) -> None:
     github = forge(FakeGitHub())
-    assert result_of(github.permission(REPOSITORY, login, wanted)) is may
+    assert result_of(github.permission(REPOSITORY, Person(login=login), wanted)) is may
 
 
 def test_when_a_permission_cannot_be_asked_for_nobody_has_it() -> None:
     api = FakeGitHub()
     api.instead = [Say(status=403), Say({"permission": "everything"}), Say({"permission": None}), Say([])]
     for _ in range(4):
-        assert result_of(forge(api).permission(REPOSITORY, "ann", "read")) is False
+        assert result_of(forge(api).permission(REPOSITORY, Person(login="ann"), "read")) is False
 
 
 def test_without_a_client_and_a_clock_the_reactors_are_used() -> None:

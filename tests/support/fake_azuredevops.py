@@ -1,6 +1,6 @@
 """A small Azure DevOps with subscriptions and the log of what was sent to them.
 
-Source: Microsoft, Azure DevOps Services REST API: "Service Hooks".
+Source: Microsoft, Azure DevOps Services REST API: "Service Hooks", "Git".
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ def push(number: int) -> dict[str, Any]:
     }
 
 
+def commit(number: int) -> dict[str, Any]:
+    who = {"name": "Änne", "email": "aenne@example.com", "date": "2026-11-20T10:00:00.1234567Z"}
+    return {"commitId": f"{number:040x}", "comment": f"commit {number}", "author": who, "committer": who}
+
+
 class FakeAzureDevOps(FakeApi):
     """The organization ``acme``."""
 
@@ -52,9 +57,43 @@ class FakeAzureDevOps(FakeApi):
         base = r".*/acme/_apis/hooks"
         self.route("GET", rf"{base}/subscriptions", lambda asked: {"value": self.subscriptions})
         self.route("POST", rf"{base}/notificationsquery", self.query)
-        self.route(
-            "GET", r".*/acme/p/_apis/git/repositories/r", lambda asked: push(1)["resource"]["repository"]
-        )
+        #: The numbers of the commits of the push 17, newest first; the files of everything.
+        self.pushed = list(range(123, 100, -1))
+        self.files: list[dict[str, Any]] = [
+            {
+                "changeType": "edit, rename",
+                "sourceServerItem": "/a.c",
+                "item": {"path": "/b.c", "gitObjectType": "blob"},
+            },
+            {"changeType": "edit", "item": {"path": "/src", "isFolder": True, "gitObjectType": "tree"}},
+        ]
+        repo = r".*/acme/(?:p|My%20Project)/_apis/git/repositories/r"
+        self.route("GET", repo, lambda asked: push(1)["resource"]["repository"])
+        self.route("GET", rf"{repo}/commits", self.commits)
+        self.route("GET", rf"{repo}/commits/([0-9a-f]+)", lambda asked, name: commit(int(name, 16)))
+        self.route("GET", rf"{repo}/commits/[0-9a-f]+/changes", self.changes)
+        iterations = rf"{repo}/pullRequests/3/iterations"
+        self.route("GET", iterations, lambda asked: {"value": [{"id": 1}, {"id": 2}]})
+        self.route("GET", rf"{iterations}/2/changes", self.entries)
+
+    def commits(self, asked: Asked) -> Any:
+        assert asked.query["pushId"] == "17"
+        skip, top = int(asked.query.get("skip", "0")), int(asked.query["top"])
+        return {"value": [commit(number) for number in self.pushed[skip : skip + top]]}
+
+    def changes(self, asked: Asked) -> Any:
+        skip, top = int(asked.query.get("skip", "0")), int(asked.query["top"])
+        return {"changeCounts": {}, "changes": self.files[skip : skip + top]}
+
+    def entries(self, asked: Asked) -> Any:
+        """The changes of an iteration, fifty at a time."""
+        skip = int(asked.query.get("$skip", "0"))
+        more = skip + 50 < len(self.files)
+        return {
+            "changeEntries": self.files[skip : skip + 50],
+            "nextSkip": skip + 50 if more else 0,
+            "nextTop": 50 if more else 0,
+        }
 
     def subscription(self, name: str, url: str, repository: str) -> dict[str, Any]:
         inputs = {"repository": repository} if repository else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.support.fake_api import NOT_FOUND, Asked, FakeApi, page_of
 
@@ -42,6 +43,16 @@ class FakeGitea(FakeApi):
         self.route("GET", rf"{repo}/branches/(.+)", self.branch)
         self.route("GET", rf"{repo}/tags/(.+)", self.branch)
         self.route("GET", rf"{repo}/git/commits/([0-9a-f]+)", self.one)
+        #: The files of the pull request 3; and what each may do here.
+        self.files = [{"filename": "b.c", "previous_filename": "a.c", "status": "renamed"}]
+        self.permissions = {"ann": "write", "root": "owner", "eve": "read"}
+        self.route("GET", rf"{repo}/pulls/3", lambda asked: self.pull(3, sha(9)))
+        self.route(
+            "GET",
+            rf"{repo}/pulls/3/files",
+            lambda asked: page_of(self.files, asked, size="limit", most=self.most),
+        )
+        self.route("GET", rf"{repo}/collaborators/([^/]+)/permission", self.permission)
         self.route("GET", rf"{repo}/pulls", lambda asked: page_of(self.pulls, asked, size="limit"))
 
     def repository(self) -> dict[str, Any]:
@@ -102,6 +113,10 @@ class FakeGitea(FakeApi):
             }
         )
 
+    def permission(self, asked: Asked, login: str) -> Any:
+        known = self.permissions.get(login)
+        return NOT_FOUND if known is None else {"permission": known, "role_name": known}
+
     def pull(self, number: int, revision: str) -> dict[str, Any]:
         repository = self.repository()
         return {
@@ -117,7 +132,7 @@ class FakeGitea(FakeApi):
 
 
 class FakeBitbucketCloud(FakeApi):
-    """The repository ``w/r``, ten commits a page."""
+    """The repository ``w/r``, ten files a page."""
 
     base = "https://api.bitbucket.org"
 
@@ -125,9 +140,13 @@ class FakeBitbucketCloud(FakeApi):
         super().__init__(token)
         repo = r".*/2.0/repositories/w/r"
         self.route("GET", repo, lambda asked: self.repository())
-        self.route("GET", rf"{repo}/commits", self.commits)
+        #: The files of everything; and what each may do here.
+        self.files = [{"old": {"path": "a.c"}, "new": {"path": "b.c"}}, {"old": None, "new": {"path": "c.c"}}]
+        self.permissions = {"{ann}": "write", "{root}": "admin", "{eve}": "read"}
         self.route("GET", rf"{repo}/commit/([0-9a-f]+)", lambda asked, name: self.commit(int(name, 16)))
-        self.route("GET", rf"{repo}/diffstat/([0-9a-f]+)", lambda asked, name: {"values": self.files()})
+        self.route("GET", rf"{repo}/diffstat/[0-9a-f]+(?:\.\.[0-9a-f]+)?", self.diffstat)
+        self.route("GET", rf"{repo}/diffstat/[^/]+/[^/]+:[0-9a-f]+%0D[0-9a-f]+", self.diffstat)
+        self.route("GET", r".*/2.0/workspaces/w/permissions/repositories/r", self.members)
 
     def repository(self) -> dict[str, Any]:
         page = "https://bitbucket.org/w/r"
@@ -143,16 +162,22 @@ class FakeBitbucketCloud(FakeApi):
             "links": {"html": {"href": f"https://bitbucket.org/w/r/commits/{sha(number)}"}},
         }
 
-    def files(self) -> list[dict[str, Any]]:
-        return [{"old": {"path": "a.c"}, "new": {"path": "b.c"}}, {"old": None, "new": {"path": "c.c"}}]
+    def diffstat(self, asked: Asked) -> Any:
+        return self.page(self.files, asked)
 
-    def commits(self, asked: Asked) -> Any:
-        numbers = between(asked.query["exclude"], asked.query["include"])
-        page = int(asked.query.get("page", "1"))
-        answer: dict[str, Any] = {"values": [self.commit(n) for n in numbers[(page - 1) * 10 : page * 10]]}
-        if page * 10 < len(numbers):
-            query = f"include={asked.query['include']}&exclude={asked.query['exclude']}&page={page + 1}"
-            answer["next"] = f"{self.base}/2.0/repositories/w/r/commits?{query}"
+    def members(self, asked: Asked) -> Any:
+        found = [
+            {"user": {"uuid": uuid, "nickname": "ann"}, "permission": permission}
+            for uuid, permission in self.permissions.items()
+        ]
+        return self.page(found, asked, 2)
+
+    def page(self, items: list[Any], asked: Asked, length: int = 10) -> Any:
+        number = int(asked.query.get("page", "1"))
+        answer: dict[str, Any] = {"values": items[(number - 1) * length : number * length]}
+        if number * length < len(items):
+            query = urlencode({**asked.query, "page": str(number + 1)})
+            answer["next"] = f"{self.base}{asked.path}?{query}"
         return answer
 
 
@@ -165,12 +190,17 @@ class FakeBitbucketServer(FakeApi):
         self.log: list[dict[str, Any]] = []
         repo = r".*/rest/api/latest/projects/PRJ/repos/r"
         self.route("GET", repo, lambda asked: self.repository())
-        self.route("GET", rf"{repo}/commits", self.commits)
+        #: The files of everything; and what each may do here.
+        self.files: list[dict[str, Any]] = [
+            {"path": {"toString": "b.c"}, "srcPath": {"toString": "a.c"}},
+            {"path": {"toString": "b.c"}},
+        ]
+        self.permissions = {"ann": "REPO_WRITE", "root": "REPO_ADMIN", "eve": "REPO_READ"}
+        for what in (r"compare/changes", r"pull-requests/3/changes", r"commits/[0-9a-f]+/changes"):
+            self.route("GET", rf"{repo}/{what}", lambda asked: self.page(self.files, asked))
+        self.route("GET", r".*/rest/api/latest/users", self.users)
         self.route("GET", rf"{repo}/ref-change-activities", lambda asked: self.page(self.log[::-1], asked))
         self.route("GET", rf"{repo}/commits/([0-9a-f]+)", lambda asked, name: self.commit(int(name, 16)))
-        self.route(
-            "GET", rf"{repo}/commits/([0-9a-f]+)/changes", lambda asked, name: self.page(self.files(), asked)
-        )
 
     def activity(self, at: float, kind: str, before: int, after: int, ref: str = "refs/heads/main") -> None:
         """Somebody pushed; newer than all before it."""
@@ -205,8 +235,19 @@ class FakeBitbucketServer(FakeApi):
             "authorTimestamp": 1_795_000_000_123,
         }
 
-    def files(self) -> list[dict[str, Any]]:
-        return [{"path": {"toString": "b.c"}, "srcPath": {"toString": "a.c"}}, {"path": {"toString": "b.c"}}]
+    def users(self, asked: Asked) -> Any:
+        order = ("REPO_READ", "REPO_WRITE", "REPO_ADMIN")
+        where = (asked.query["permission.1.projectKey"], asked.query["permission.1.repositorySlug"])
+        assert where == ("PRJ", "r")
+        least = order.index(asked.query["permission.1"])
+        # The filter finds parts of names, too.
+        found = [
+            {"name": f"{name}{more}"}
+            for name, permission in self.permissions.items()
+            for more in ("", "abel")
+            if asked.query["filter"] in name and order.index(permission) >= least
+        ]
+        return self.page(found, asked)
 
     def page(self, items: list[Any], asked: Asked) -> Any:
         start = int(asked.query.get("start", "0"))
@@ -215,7 +256,3 @@ class FakeBitbucketServer(FakeApi):
         if self.says_where_it_ends:
             answer.update(isLastPage=last, nextPageStart=None if last else start + 10)
         return answer
-
-    def commits(self, asked: Asked) -> Any:
-        numbers = between(asked.query["since"], asked.query["until"])
-        return self.page([self.commit(number) for number in numbers], asked)

@@ -84,6 +84,19 @@ class FakeGitLab(FakeApi):
         self.route("GET", rf"{project}/repository/commits", self.list_commits)
         self.route("GET", rf"{project}/repository/commits/([0-9a-f]+)", self.one_commit)
         self.route("GET", rf"{project}/repository/commits/([0-9a-f]+)/diff", self.diff)
+        #: The files of the merge request 3; who is known, and what each may do here.
+        self.files: list[dict[str, Any]] = [{"old_path": "a.c", "new_path": "b.c", "renamed_file": True}]
+        self.users = {"ann": 11, "eve": 12, "guest": 13, "root": 14}
+        self.members: dict[str, Any] = {
+            "11": {"id": 11, "username": "ann", "state": "active", "access_level": 30},
+            "13": {"id": 13, "username": "guest", "state": "active", "access_level": 10},
+            "14": {"id": 14, "username": "root", "state": "active", "access_level": 50},
+        }
+        self.route("GET", rf"{project}/merge_requests/3/diffs", lambda asked: page_of(self.files, asked))
+        self.route("GET", r".*/api/v4/users", self.named)
+        self.route(
+            "GET", rf"{project}/members/all/(\d+)", lambda asked, who: self.members.get(who, NOT_FOUND)
+        )
         self.route("GET", rf"{project}/merge_requests", lambda asked: page_of(self.merge_requests, asked))
 
     def event(self, key: str, status: str = "internal error", data: Any = None) -> dict[str, Any]:
@@ -115,6 +128,10 @@ class FakeGitLab(FakeApi):
             return NOT_FOUND
         self.again(found[0])
         return Say({"response_status": 200}, 201)
+
+    def named(self, asked: Asked) -> Any:
+        login = asked.query["username"]
+        return [{"id": self.users[login], "username": login}] if login in self.users else []
 
     def project(self) -> dict[str, Any]:
         return {

@@ -104,6 +104,7 @@ class Pushed(Shape):
     refUpdates: list[RefUpdateShape]
     commits: list[CommitShape] | None = None
     pushedBy: Identity | None = None
+    pushId: int | str | None = None
     date: str | None = None
 
     def updates(self, event: str) -> list[RefUpdate]:
@@ -128,6 +129,7 @@ class Pushed(Shape):
                     url=f"{page}/commit/{after}" if page and after else "",
                     when=when(self.date),
                     name=event,
+                    push=str(self.pushId) if self.pushId is not None and len(self.refUpdates) == 1 else None,
                 )
             )
         return found

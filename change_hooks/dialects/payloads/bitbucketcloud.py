@@ -19,11 +19,12 @@ class Actor(Shape):
     display_name: str | None = None
     nickname: str | None = None
     username: str | None = None
+    uuid: str | None = None
 
     def person(self) -> Person:
         """The same, in neutral terms. Cloud sends no mail address: the nickname stands in its place."""
         login = self.nickname or self.username
-        return Person(self.display_name, login, login)
+        return Person(self.display_name, login, login, self.uuid)
 
 
 class Href(Shape):

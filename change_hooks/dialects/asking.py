@@ -1,0 +1,39 @@
+"""What of a configuration asks the forge's API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from change_hooks.plugins import FORGE_GROUPS, installed
+
+
+def without_effect(forge: str, options: Mapping[str, Any]) -> list[str]:
+    """What of the options that ask the forge's API can ask nothing, and what to do."""
+    asking = [name for name in ("complete", "commands") if options.get(name)]
+    if not asking:
+        return []
+    try:
+        client: Any = installed(FORGE_GROUPS).load(forge)
+    except KeyError:
+        client = None
+    supports = () if client is None else getattr(client, "supports", asking)
+    doubts = [
+        f"{name!r} has no effect: the API of {forge!r} is not asked for it; leave it out"
+        for name in asking
+        if name not in supports
+    ]
+    asking = [name for name in asking if name in supports]
+    address = getattr(client, "api_option", "api")
+    if getattr(client, "api", "") is None and not options.get(address):
+        doubts += [
+            f"{name!r} has no effect without {address!r}, the address of the server" for name in asking
+        ]
+    elif "commands" in asking and not options.get("token"):
+        doubts.append(
+            "'commands' has no effect without a 'token': nobody else is told what a comment's author may do"
+        )
+    return doubts
+
+
+__all__ = ["without_effect"]
