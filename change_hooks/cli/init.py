@@ -3,39 +3,87 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from secrets import token_urlsafe
 from string import Template
+from typing import NamedTuple
 
 import click
 
 from change_hooks.forges.webhooks import WEBHOOKS
 from change_hooks.plugins import installed
 
-#: For each dialect that a secret is enough for: where its sender is told of the address, and how it asks for
-#: the address and for the secret.
-FORGES: Mapping[str, tuple[str, str, str]] = {
-    "github": (
+
+class Asked(NamedTuple):
+    """What a sender asks for.
+
+    :param where: where it is told of the address.
+    :param url: how it asks for the address.
+    :param secret: how it asks for the secret.
+    :param known: what the secret is, by the name of our file.
+    :param query: what stands behind the address.
+    :param options: those beside the secret.
+    :param repository: how a repository's name looks.
+    """
+
+    where: str
+    url: str
+    secret: str
+    known: str = "what is in {}"
+    query: str = ""
+    options: str = ', "strict": True'
+    repository: str = "OWNER/NAME"
+
+
+#: Each dialect that a secret is enough for.
+FORGES: Mapping[str, Asked] = {
+    "github": Asked(
         "On GitHub: Settings, Webhooks, Add webhook (Content type: application/json)",
         "Payload URL",
         "Secret",
     ),
-    "gitlab": ("In GitLab: Settings, Webhooks, Add new webhook", "URL", "Secret token"),
-    "gitea": ("In Gitea: Settings, Webhooks, Add Webhook, Gitea", "Target URL", "Secret"),
-    "forgejo": ("In Forgejo: Settings, Webhooks, Add webhook, Forgejo", "Target URL", "Secret"),
-    "gogs": ("In Gogs: Settings, Webhooks, Add a new webhook, Gogs", "Payload URL", "Secret"),
-    "bitbucketcloud": (
-        "On Bitbucket: Repository settings, Webhooks, Add webhook",
-        "URL",
-        "Secret",
-    ),
-    "bitbucketserver": (
+    "gitlab": Asked("In GitLab: Settings, Webhooks, Add new webhook", "URL", "Secret token"),
+    "gitea": Asked("In Gitea: Settings, Webhooks, Add Webhook, Gitea", "Target URL", "Secret"),
+    "forgejo": Asked("In Forgejo: Settings, Webhooks, Add webhook, Forgejo", "Target URL", "Secret"),
+    "gogs": Asked("In Gogs: Settings, Webhooks, Add a new webhook, Gogs", "Payload URL", "Secret"),
+    "bitbucketcloud": Asked("On Bitbucket: Repository settings, Webhooks, Add webhook", "URL", "Secret"),
+    "bitbucketserver": Asked(
         "In Bitbucket Data Center: Repository settings, Webhooks, Create webhook",
         "URL",
         "Secret",
+        repository="PROJECT/NAME",
     ),
-    "base": ("In a repository's hook: change-hooks notify git (or svn)", "--to", "--secret"),
+    "azuredevops": Asked(
+        "On Azure DevOps: Project settings, Service hooks, +, Web Hooks (Resource version: 1.0)",
+        "URL",
+        "HTTP headers",
+        "X-Change-Hook-Secret: and what is in {}",
+        repository="ORGANIZATION/PROJECT/NAME",
+    ),
+    "gerrit": Asked(
+        'In Gerrit: webhooks.config on refs/meta/config, [remote "ci"]',
+        "url",
+        "SECRET",
+        query="?token=SECRET",
+        options="",
+    ),
+    "gitee": Asked("On Gitee: Manage, WebHooks, Add", "URL", "WebHook password"),
+    "launchpad": Asked(
+        "On Launchpad: Manage webhooks, Add webhook",
+        "Delivery URL",
+        "Secret",
+        options=', "allow_sha1": True, "strict": True',
+    ),
+    "pagure": Asked(
+        "In Pagure: Settings, Web-hooks",
+        "URL",
+        "Private web-hook key",
+        "Pagure makes it; write it into {} instead",
+    ),
+    # It is always strict.
+    "base": Asked("In a repository's hook: change-hooks notify git (or svn)", "--to", "--secret", options=""),
 }
 
 #: What stands in the place of each kind of sink, and what it does.
@@ -83,7 +131,7 @@ c["www"] = {
     "change_hook_dialects": {
         # $where.
         # Its secret is what $secret holds.
-        "$forge": {"secret": {"file": "$secret"}$strict},
+        "$forge": {"secret": {"file": "$secret"}$options},
         # Another forge, with a secret of its own:
         # "$other": {"secret": {"env": "$OTHER_SECRET"}, "strict": True},
     },
@@ -110,10 +158,9 @@ def configuration(name: str, forge: str, sink: str, secret: str) -> str:
     return _TEMPLATE.substitute(
         name=name,
         forge=forge,
-        where=FORGES[forge][0],
+        where=FORGES[forge].where,
         secret=secret,
-        # The dialect 'base' is always strict.
-        strict="" if forge == "base" else ', "strict": True',
+        options=FORGES[forge].options,
         other=other,
         OTHER_SECRET=f"{other.upper()}_SECRET",
         sinks="\n".join(
@@ -168,14 +215,14 @@ def init(path: Path, forge: str, sink: str) -> None:
 
 
 def _next(path: Path, forge: str, secret: Path) -> str:
-    where, url, named = FORGES[forge]
+    asked = FORGES[forge]
     handler = installed().load(forge)
-    title = handler.sender.partition(",")[0]
+    title = re.split("[,:]", handler.sender)[0]
     ensured = ""
     if forge != "gogs" and getattr(handler, "forge", "") in WEBHOOKS:
         ensured = f"""
      Or, with the option 'token' in {path}:
-     change-hooks hook ensure {path} --url https://YOUR.HOST --repository OWNER/NAME"""
+     change-hooks hook ensure {path} --url https://YOUR.HOST --repository {asked.repository}"""
     return f"""\
 wrote {path}, and a fresh secret to {secret}
 
@@ -185,9 +232,9 @@ Next:
      Its page: http://127.0.0.1:8011/
   3. In another terminal, send it what {title} would send:
      change-hooks simulate {forge} {path}
-  4. {where}
-     {f"{url}:":15} https://YOUR.HOST/change_hook/{forge}
-     {f"{named}:":15} what is in {secret}{ensured}
+  4. {asked.where}
+     {f"{asked.url}:":15} https://YOUR.HOST/change_hook/{forge}{asked.query}
+     {f"{asked.secret}:":15} {asked.known.format(secret)}{ensured}
 
 127.0.0.1 cannot be reached from outside. For step 4, put a web server with TLS in front of it,
 or let it fetch deliveries without an open port; the documentation says how ("Deploy",
