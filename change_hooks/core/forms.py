@@ -51,6 +51,12 @@ def parse_urlencoded(text: bytes) -> Arguments:
     return args
 
 
+def only_argument(args: Arguments, name: str) -> bytes | None:
+    """The value of an argument that is there once; else None."""
+    values = args.get(name.encode(), [])
+    return values[0] if len(values) == 1 else None
+
+
 def with_argument(uri: bytes, name: str, value: bytes) -> bytes:
     """*uri* with one more argument in its query."""
     argument = f"{quote_from_bytes(name.encode(), '')}={quote_from_bytes(value, '')}".encode("ascii")
@@ -94,4 +100,12 @@ def _name(head: bytes) -> bytes:
     return b""
 
 
-__all__ = ["MOST_FIELDS", "Arguments", "parse_multipart", "parse_urlencoded", "unquoted", "with_argument"]
+__all__ = [
+    "MOST_FIELDS",
+    "Arguments",
+    "only_argument",
+    "parse_multipart",
+    "parse_urlencoded",
+    "unquoted",
+    "with_argument",
+]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import Literal, NamedTuple
@@ -156,12 +156,15 @@ class SignatureHeader(NamedTuple):
 
 
 def verify_together(
-    body: bytes, headers: Sequence[tuple[SignatureHeader, str | None]], secrets: Sequence[bytes]
+    body: bytes,
+    headers: Sequence[SignatureHeader],
+    sent: Callable[[str], str | None],
+    secrets: Sequence[bytes],
 ) -> None:
     """Check every one of several headers that sign the same bytes; SHA-1 alone is not enough.
 
     :param body: what was signed.
-    :param headers: each with its value; None or empty when it was not sent.
+    :param sent: gives the value of a header; None or empty when it was not sent.
     :param secrets: any one of them may match.
     :raises SignatureMissing: none of those that do not use SHA-1 was sent.
     :raises SignatureMismatch: one that was sent is malformed, or none of *secrets* made it.
@@ -169,12 +172,18 @@ def verify_together(
     Source: Gitea, ``services/webhook/deliver.go``; Forgejo, ``services/webhook/shared``.
     """
     strong = False
-    for header, value in headers:
+    for header in headers:
+        value = sent(header.name)
         if value and value != header.prefix:
             verify_hmac(body, value, secrets, algorithm=header.algorithm, prefix=header.prefix)
             strong |= header.algorithm != "sha1"
     if not strong:
         raise SignatureMissing("the signature is missing; set the same secret on both sides")
+
+
+def sign_together(body: bytes, headers: Sequence[SignatureHeader], secret: bytes) -> dict[str, str]:
+    """The values of all the headers, by their names."""
+    return {header.name: sign_hmac(body, secret, header.algorithm, header.prefix) for header in headers}
 
 
 def verify_timestamp(
@@ -288,6 +297,7 @@ __all__ = [
     "is_signed",
     "sign_hmac",
     "sign_standard_webhook",
+    "sign_together",
     "signing_key",
     "verify_hmac",
     "verify_standard_webhook",

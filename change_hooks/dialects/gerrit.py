@@ -9,37 +9,26 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import ClassVar
 
-from change_hooks.core.delivery import Delivery, Verification
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Comment, Event, Ignored
-from change_hooks.core.forms import with_argument
 from change_hooks.core.options import Options
 from change_hooks.core.payload import decode
-from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.gerrit_options import GerritOptions, GerritStyle
 from change_hooks.dialects.payloads.gerrit import Sent, read
+from change_hooks.dialects.url_token import TokenInUrl
 
 
-class GerritHandler(EventHandler[GerritOptions]):
-    """Takes updates of refs, and what happens to changes under review."""
+class GerritHandler(TokenInUrl, EventHandler[GerritOptions]):
+    """Takes updates of refs, and what happens to changes under review. Gerrit signs nothing."""
 
     sender = "Gerrit, with the plugin webhooks"
     verified_by = "token in the URL, or HTTP Basic"
     Options: ClassVar[type[Options] | None] = GerritOptions
     forge = "gerrit"
     headers = ()
-    secret_arguments = ("token",)
     style = GerritStyle()
-
-    def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """Gerrit signs nothing: the URL that it is given holds the secret."""
-        verify_token(next(iter(delivery.query.get(b"token", ())), None), secrets)
-        return "token"
-
-    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """With the token in the URL."""
-        return delivery.replace(uri=with_argument(delivery.uri, "token", secret))
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """What the payload calls itself."""

@@ -12,7 +12,7 @@ from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.payload import raw_json, without
 from change_hooks.core.policy import Policy
-from change_hooks.core.verification import SignatureHeader, sign_hmac, verify_together, verify_token
+from change_hooks.core.verification import SignatureHeader, sign_together, verify_together, verify_token
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.gitea_options import GiteaOptions, NewestStyle
 from change_hooks.dialects.handler import apart
@@ -55,8 +55,7 @@ class GiteaSender(EventHandler[GiteaOptions]):
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
         """The JSON is signed, also when it is sent in a form; all signatures that are there must match."""
-        headers = [(header, delivery.header(header.name)) for header in SIGNATURES]
-        verify_together(self.signed_part(delivery), headers, secrets)
+        verify_together(self.signed_part(delivery), SIGNATURES, delivery.header, secrets)
         return "signature"
 
     def signed_part(self, delivery: Delivery) -> bytes:
@@ -65,13 +64,7 @@ class GiteaSender(EventHandler[GiteaOptions]):
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
         """With all signatures, as Forgejo does."""
-        document = self.signed_part(delivery)
-        return delivery.replace(
-            headers={
-                header.name: sign_hmac(document, secret, header.algorithm, header.prefix)
-                for header in SIGNATURES
-            }
-        )
+        return delivery.replace(headers=sign_together(self.signed_part(delivery), SIGNATURES, secret))
 
     def naming(self, event: str, id: str) -> Mapping[str, str]:
         """The headers of Gitea; of Gogs for an event that only it sends."""

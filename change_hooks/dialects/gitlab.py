@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, ClassVar
-from uuid import uuid4
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
@@ -19,14 +18,10 @@ from change_hooks.core.events import Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.options import ForgeOptions, Options, option, regular_expression, texts
 from change_hooks.core.payload import decode
 from change_hooks.core.style import Style
-from change_hooks.core.verification import (
-    sign_standard_webhook,
-    signing_key,
-    verify_standard_webhook,
-    verify_token,
-)
+from change_hooks.core.verification import signing_key, verify_token
 from change_hooks.dialects.event_handler import EventHandler, reports, shaped
 from change_hooks.dialects.payloads.gitlab import Kind, MergeRequestEvent, NoteEvent, Push, RepositoryUpdate
+from change_hooks.dialects.standard_webhooks import sign_headers, verify_headers
 
 
 @dataclass(frozen=True)
@@ -75,18 +70,10 @@ class GitLabHandler(EventHandler[GitLabOptions]):
         """A ``whsec_`` secret signs the body; any other is the token itself; each that can be is checked."""
         keys = [secret for secret in secrets if signing_key(secret) is not None]
         tokens = [secret for secret in secrets if secret not in keys]
-        signature = delivery.header("webhook-signature")
-        if not signature or not keys:
+        if not delivery.header("webhook-signature") or not keys:
             verify_token(delivery.getHeader(b"x-gitlab-token") or None, tokens or keys)
             return "token"
-        verify_standard_webhook(
-            delivery.body,
-            delivery.header("webhook-id"),
-            delivery.header("webhook-timestamp"),
-            signature,
-            keys,
-            now=delivery.received,
-        )
+        verify_headers(delivery, keys)
         token = delivery.getHeader(b"x-gitlab-token")
         if token and tokens:
             verify_token(token, tokens)
@@ -96,11 +83,7 @@ class GitLabHandler(EventHandler[GitLabOptions]):
         """A ``whsec_`` secret signs; any other is sent."""
         if signing_key(secret) is None:
             return delivery.replace(headers={"X-Gitlab-Token": secret.decode("utf-8", "surrogateescape")})
-        name, now = delivery.header("Idempotency-Key") or f"msg_{uuid4().hex}", int(delivery.received)
-        signature = sign_standard_webhook(delivery.body, name, now, secret)
-        return delivery.replace(
-            headers={"webhook-id": name, "webhook-timestamp": str(now), "webhook-signature": signature}
-        )
+        return sign_headers(delivery, secret, delivery.header("Idempotency-Key"))
 
     def naming(self, event: str, id: str) -> Mapping[str, str]:
         """The header has names of its own for events, and one for all of those of system hooks."""

@@ -147,9 +147,10 @@ class HookHandler(Generic[Opts]):
     broken: ClassVar[Literal[500, 503]] = 500
     #: The HTTP methods that the dialect takes.
     methods: tuple[str, ...] = ("POST",)
-    #: The header with the hexadecimal HMAC-SHA256 of the body, and what stands before the digits.
+    #: The header with the hexadecimal HMAC of the body, what stands before the digits, and its algorithm.
     signature_header: ClassVar[str] = "X-Hub-Signature"
     signature_prefix: ClassVar[str] = "sha256="
+    signature_algorithm: ClassVar[str] = "sha256"
     #: The headers that the handler reads. They are stored, so that a replayed delivery has them; None: those
     #: that it has read when the delivery is stored, but for names that look like a secret.
     headers: ClassVar[tuple[str, ...] | None] = None
@@ -227,6 +228,7 @@ class HookHandler(Generic[Opts]):
             delivery.body,
             delivery.getHeader(self.signature_header.encode("ascii")),
             secrets,
+            algorithm=self.signature_algorithm,
             prefix=self.signature_prefix,
         )
         return "signature"
@@ -240,7 +242,7 @@ class HookHandler(Generic[Opts]):
 
         For ``change_hooks.testing``; a class with its own :meth:`verify` has its own of this too.
         """
-        signature = sign_hmac(delivery.body, secret, prefix=self.signature_prefix)
+        signature = sign_hmac(delivery.body, secret, self.signature_algorithm, self.signature_prefix)
         return delivery.replace(headers={self.signature_header: signature})
 
     def naming(self, event: str, id: str) -> Mapping[str, str]:

@@ -5,16 +5,15 @@ Source: Launchpad, "Webhooks"; ``lib/lp/services/webhooks/client.py`` and ``lib/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.events import Event, Ignored, Person, PullRequest, RefUpdate, Repository, Side
 from change_hooks.core.options import ForgeOptions, Options, flag, option, texts
 from change_hooks.core.payload import LONGEST_NUMBER
-from change_hooks.core.verification import sign_hmac, verify_hmac
 from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.payloads.alike import short
 from change_hooks.dialects.payloads.launchpad import (
     PAGES,
     BranchPush,
@@ -23,7 +22,6 @@ from change_hooks.dialects.payloads.launchpad import (
     Push,
     action_of,
     repository_of,
-    short,
     update_of,
 )
 
@@ -45,17 +43,9 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
     forge = "launchpad"
     event_header = "X-Launchpad-Event-Type"
     id_headers = ("X-Launchpad-Delivery",)
-
-    def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """The signature uses SHA-1: Launchpad offers nothing else."""
-        header = delivery.getHeader(b"x-hub-signature")
-        verify_hmac(delivery.body, header, secrets, algorithm="sha1", prefix="sha1=")
-        return "signature"
-
-    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """With SHA-1."""
-        signature = sign_hmac(delivery.body, secret, "sha1", "sha1=")
-        return delivery.replace(headers={"X-Hub-Signature": signature})
+    #: Launchpad offers nothing else.
+    signature_prefix = "sha1="
+    signature_algorithm = "sha1"
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:

@@ -20,7 +20,7 @@ from change_hooks.core.events import (
 from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import decode
 from change_hooks.core.style import Style
-from change_hooks.core.verification import SignatureHeader, sign_hmac, verify_together
+from change_hooks.core.verification import SignatureHeader, sign_together, verify_together
 from change_hooks.dialects.event_handler import EventHandler, shaped
 from change_hooks.dialects.payloads.pagure import (
     Envelope,
@@ -58,18 +58,12 @@ class PagureHandler(EventHandler[PagureOptions]):
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
         """Both signatures are checked; that with SHA-1 alone is not enough."""
-        headers = [(header, delivery.header(header.name)) for header in _HEADERS]
-        verify_together(delivery.body, headers, secrets)
+        verify_together(delivery.body, SIGNATURES, delivery.header, secrets)
         return "signature"
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
         """With both hashes, as Pagure does."""
-        return delivery.replace(
-            headers={
-                header.name: sign_hmac(delivery.body, secret, header.algorithm, header.prefix)
-                for header in _HEADERS
-            }
-        )
+        return delivery.replace(headers=sign_together(delivery.body, SIGNATURES, secret))
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """The topic in the body: the header is not signed."""
@@ -159,7 +153,7 @@ class PagureHandler(EventHandler[PagureOptions]):
         )
 
 
-_HEADERS = (SignatureHeader("X-Pagure-Signature-256"), SignatureHeader("X-Pagure-Signature", "", "sha1"))
+SIGNATURES = (SignatureHeader("X-Pagure-Signature-256"), SignatureHeader("X-Pagure-Signature", "", "sha1"))
 _ACTIONS: dict[str, Action] = {
     "pull-request.new": "opened",
     "pull-request.reopened": "reopened",

@@ -9,21 +9,20 @@ Source: man.sr.ht, "API conventions"; core.sr.ht, ``srht/crypto.py``; docs.sourc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from change_hooks.core.delivery import Delivery, Verification
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.ed25519 import public_key, verify_ed25519
 from change_hooks.core.errors import BadPayload, SignatureMismatch
 from change_hooks.core.events import Event, Person, RefUpdate, Repository
-from change_hooks.core.forms import with_argument
 from change_hooks.core.options import ForgeOptions, Options, option, text, texts
 from change_hooks.core.payload import decode, epoch
-from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
 from change_hooks.dialects.handler import apart
 from change_hooks.dialects.payloads.sourcehut import MISSING, Answer, Entity, Named, Webhook, updates_of
+from change_hooks.dialects.url_token import TokenInUrl
 from change_hooks.flow import Steps
 
 #: The key of sr.ht.
@@ -41,15 +40,14 @@ class SourceHutOptions(ForgeOptions):
     sourcehut_property_whitelist: tuple[str, ...] = option((), texts)
 
 
-class SourceHutHandler(EventHandler[SourceHutOptions]):
-    """Takes pushes."""
+class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
+    """Takes pushes. Only SourceHut has the key to sign with."""
 
     sender = "SourceHut: git.sr.ht and other installations"
     verified_by = "Ed25519"
     Options: ClassVar[type[Options] | None] = SourceHutOptions
     forge = "sourcehut"
     headers = ()
-    secret_arguments = ("token",)
 
     @property
     def signed(self) -> bool:
@@ -69,16 +67,6 @@ class SourceHutHandler(EventHandler[SourceHutOptions]):
         signature, nonce = delivery.header("X-Payload-Signature"), delivery.header("X-Payload-Nonce")
         verify_ed25519(delivery.body, signature, nonce, self.settings.public_key)
         self._check_age(delivery)
-
-    def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """The token in the URL."""
-        values = delivery.query.get(b"token", [])
-        verify_token(values[0] if len(values) == 1 else None, secrets)
-        return "token"
-
-    def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """With the token in the URL; only SourceHut has the key to sign with."""
-        return delivery.replace(uri=with_argument(delivery.uri, "token", secret))
 
     def _check_age(self, delivery: Delivery) -> None:
         found = self._answer(delivery)

@@ -80,7 +80,7 @@ def test_commits_with_what_is_missing() -> None:
         del sparse[name]
     (change,) = push(commits=[sparse])
     assert (change.author, change.committer, change.when_timestamp) == ("", "x@example.com", None)
-    assert change.properties == {"event": "push", "change_hook_missing": ["files"]}
+    assert change.properties == {"event": "push", "change_hook_missing": ["files", "comments"]}
     (change,) = push(commits=[commit(added=None, removed=None, modified=[], timestamp=1338350336)])
     assert (change.files, change.when_timestamp) == ([], 1338350336)
     assert "change_hook_missing" not in change.properties

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import SignatureMismatch, SignatureMissing
-from change_hooks.core.forms import with_argument
+from change_hooks.core.forms import only_argument, with_argument
 from change_hooks.core.names import check_names, nearest
 from change_hooks.core.options import seconds, text
 from change_hooks.core.payload import decode, json_text, with_json
@@ -25,12 +25,11 @@ from change_hooks.core.verification import (
     TIMESTAMP_TOLERANCE,
     Encoding,
     sign_hmac,
-    sign_standard_webhook,
     verify_hmac,
-    verify_standard_webhook,
     verify_timestamp,
     verify_token,
 )
+from change_hooks.dialects.standard_webhooks import sign_headers, verify_headers
 
 STANDARD_WEBHOOKS = "standard-webhooks"
 BEARER = "bearer"
@@ -168,23 +167,12 @@ class StandardWebhook:
         self, delivery: Delivery, document: Callable[[], bytes], secrets: Sequence[bytes]
     ) -> Verification:
         """See :class:`Verifier`."""
-        verify_standard_webhook(
-            delivery.body,
-            delivery.header("webhook-id"),
-            delivery.header("webhook-timestamp"),
-            delivery.header("webhook-signature"),
-            secrets,
-            now=delivery.received,
-        )
+        verify_headers(delivery, secrets)
         return "signature"
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
         """See :class:`Verifier`."""
-        name, now = delivery.header("webhook-id") or f"msg_{uuid4().hex}", int(delivery.received)
-        signature = sign_standard_webhook(delivery.body, name, now, secret)
-        return delivery.replace(
-            headers={"webhook-id": name, "webhook-timestamp": str(now), "webhook-signature": signature}
-        )
+        return sign_headers(delivery, secret, delivery.header("webhook-id"))
 
 
 @dataclass(frozen=True)
@@ -223,8 +211,7 @@ class Token:
 
     def _sent(self, delivery: Delivery, document: Callable[[], bytes]) -> bytes | None:
         if self.kind == "query":
-            values = delivery.query.get(self.name.encode(), [])
-            return values[0] if len(values) == 1 else None
+            return only_argument(delivery.query, self.name)
         if self.kind == "body":
             found, last = self._place(decode(document(), Any))
             value = found.get(last) if found is not None else None

@@ -3,19 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.events import revision_or_none
+from change_hooks.core.events import Commit, Side, revision_or_none
 from change_hooks.core.payload import Shape
 
 
 class Label(Shape):
-    name: str | None = None
+    name: str
+
+
+class PushedCommit(Shape):
+    """What most forges send of a commit; each has shapes of its own for people and dates."""
+
+    id: str
+    message: str | None = None
+    url: str | None = None
+    added: list[str] | None = None
+    modified: list[str] | None = None
+    removed: list[str] | None = None
+
+    def told(self, author: str, committer: str | None, when: int | None) -> Commit:
+        """The same, in neutral terms.
+
+        :param author: ``Name <email>``.
+        :param committer: likewise; empty or None when the forge does not say.
+        :param when: seconds since the epoch.
+        """
+        return Commit(self.id, self.message, author, committer or None, when, self.url or "", self._touched())
+
+    def _touched(self) -> list[str] | None:
+        """The files; None when none of the lists was sent: not known."""
+        if self.added is None and self.modified is None and self.removed is None:
+            return None
+        return [*(self.added or ()), *(self.modified or ()), *(self.removed or ())]
 
 
 def names(labels: Sequence[Label] | None) -> list[str] | None:
     """The names of labels; None: not known."""
-    return None if labels is None else [label.name for label in labels if label.name]
+    return None if labels is None else [label.name for label in labels]
+
+
+def short(ref: str | None) -> str | None:
+    """A branch's name without what stands before it."""
+    return ref.removeprefix("refs/heads/") if ref else None
+
+
+def whole_ref(name: str, *, tag: bool = False) -> str:
+    """The whole ref of a branch or tag that is called by it, or by its bare name."""
+    return name if name.startswith("refs/") else f"refs/{'tags' if tag else 'heads'}/{name}"
+
+
+def pull_properties(number: int, head: Side, base: Side, **more: Any) -> dict[str, Any]:
+    """The properties of a pull request's change, as several dialects' pages name them.
+
+    :param more: those that not all have.
+    """
+    source = head.repository
+    return {
+        "pr_number": number,
+        "base_branch": base.branch,
+        "base_sha": base.revision,
+        "head_branch": head.branch,
+        "head_sha": head.revision,
+        "head_repository": source.urls.get("https") if source is not None else None,
+        **more,
+    }
 
 
 def moved_to(after: str | None, field: str) -> str | None:
@@ -30,13 +84,4 @@ def moved_to(after: str | None, field: str) -> str | None:
     return revision_or_none(after)
 
 
-def touched(
-    added: list[str] | None, modified: list[str] | None, removed: list[str] | None
-) -> list[str] | None:
-    """The files of a commit; None when none of the lists was sent: not known."""
-    if added is None and modified is None and removed is None:
-        return None
-    return [*(added or ()), *(modified or ()), *(removed or ())]
-
-
-__all__ = ["Label", "moved_to", "names", "touched"]
+__all__ = ["Label", "PushedCommit", "moved_to", "names", "pull_properties", "short", "whole_ref"]

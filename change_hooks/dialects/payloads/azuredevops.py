@@ -22,7 +22,7 @@ from change_hooks.core.events import (
     was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import Label, moved_to, names
+from change_hooks.dialects.payloads.alike import Label, moved_to, names, pull_properties, short
 
 
 class Identity(Shape):
@@ -196,9 +196,13 @@ class Pull(Shape):
         :param at: when it happened, in seconds since the epoch.
         :raises BadPayload: the commit that is to be merged is not named.
         """
-        head = self.head(field)
         base, merged = self.lastMergeTargetCommit or Place(), self.lastMergeCommit or Place()
         source = (self.forkSource.repository if self.forkSource is not None else None) or self.repository
+        head = Side(
+            branch=short(self.sourceRefName), revision=self.head(field), repository=source.repository()
+        )
+        target = Side(branch=short(self.targetRefName), revision=base.commitId)
+        merge_ref = f"refs/pull/{self.pullRequestId}/merge"
         link = (self._links.web if self._links is not None else None) or Link()
         page = f"{self.repository.page}/pullrequest/{self.pullRequestId}" if self.repository.page else ""
         return PullRequest(
@@ -208,8 +212,8 @@ class Pull(Shape):
             forge_action=event,
             title=self.title,
             body=self.description,
-            head=Side(branch=short(self.sourceRefName), revision=head, repository=source.repository()),
-            base=Side(branch=short(self.targetRefName), revision=base.commitId),
+            head=head,
+            base=target,
             author=(self.createdBy or Identity()).person(),
             sender=sender,
             draft=self.isDraft,
@@ -218,18 +222,11 @@ class Pull(Shape):
             created=when(self.creationDate),
             updated=at,
             merge_commit=merged.commitId if self.is_merged else None,
-            merge_ref=f"refs/pull/{self.pullRequestId}/merge",
+            merge_ref=merge_ref,
             name=event,
-            properties={
-                "pr_number": self.pullRequestId,
-                "base_branch": short(self.targetRefName),
-                "base_sha": base.commitId,
-                "head_branch": short(self.sourceRefName),
-                "head_sha": head,
-                "head_repository": source.remoteUrl,
-                "merge_ref": f"refs/pull/{self.pullRequestId}/merge",
-                "merge_sha": merged.commitId,
-            },
+            properties=pull_properties(
+                self.pullRequestId, head, target, merge_ref=merge_ref, merge_sha=merged.commitId
+            ),
         )
 
 
@@ -295,11 +292,6 @@ class PullEvent(Sent):
 
 class CommentEvent(Sent):
     resource: Commented | None = None
-
-
-def short(ref: str | None) -> str | None:
-    """A branch's name without what stands before it."""
-    return ref.removeprefix("refs/heads/") if ref else None
 
 
 def when(date: str | None) -> int | None:

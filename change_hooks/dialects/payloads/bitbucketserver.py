@@ -20,7 +20,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, when
-from change_hooks.dialects.payloads.alike import moved_to
+from change_hooks.dialects.payloads.alike import moved_to, whole_ref
 
 
 class User(Shape):
@@ -217,7 +217,7 @@ class Push(Shape):
         url = self.repository.page_of(f"commits/{ref.hash}", server)
         return RefUpdate(
             repository=self.repository.repository(server),
-            ref=f"refs/{'tags' if ref.type == 'tag' else 'heads'}/{ref.name}",
+            ref=whole_ref(ref.name, tag=ref.type == "tag"),
             before=change.old.hash if change.old is not None else None,
             after=change.new.hash if change.new is not None else None,
             head=Commit(ref.hash, url=url),

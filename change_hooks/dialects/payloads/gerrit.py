@@ -26,7 +26,7 @@ from change_hooks.core.events import (
 )
 from change_hooks.core.payload import Shape, convert, when
 from change_hooks.core.select import listed_properties
-from change_hooks.dialects.payloads.alike import moved_to
+from change_hooks.dialects.payloads.alike import moved_to, whole_ref
 
 
 class Account(Shape):
@@ -142,11 +142,10 @@ class Sent(Shape):
         return [self._update(change, base, properties) for change in changes]
 
     def _update(self, change: RefUpdateShape, base: str, properties: Mapping[str, Any]) -> RefUpdate:
-        # Older versions leave out what stands before a branch's name.
-        ref = change.refName if change.refName.startswith("refs/") else f"refs/heads/{change.refName}"
         return RefUpdate(
             repository=repository(change.project or _name(self.project), base),
-            ref=ref,
+            # Older versions leave out what stands before a branch's name.
+            ref=whole_ref(change.refName),
             before=revision_or_none(change.oldRev),
             after=moved_to(change.newRev, "$.refUpdate.newRev"),
             created=was_created(change.oldRev),

@@ -22,7 +22,7 @@ from change_hooks.core.events import (
     was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import Label, moved_to, names, touched
+from change_hooks.dialects.payloads.alike import Label, PushedCommit, moved_to, names, whole_ref
 
 #: How many commits of a push are listed, unless an administrator has changed that: the newest.
 LISTED = 5
@@ -43,28 +43,18 @@ class User(Shape):
         return Person(self.full_name or self.name or login, self.email, login)
 
 
-class CommitShape(Shape):
-    id: str
-    message: str | None = None
-    url: str | None = None
+class CommitShape(PushedCommit):
     author: User | None = None
     committer: User | None = None
     timestamp: str | None = None
-    added: list[str] | None = None
-    removed: list[str] | None = None
-    modified: list[str] | None = None
 
     def commit(self) -> Commit:
         """The same, in neutral terms."""
         author, committer = self.author or NOBODY, self.committer or NOBODY
-        return Commit(
-            self.id,
-            self.message or "",
+        return self.told(
             person(author.name or author.username, author.email),
-            person(committer.name or committer.username, committer.email) or None,
+            person(committer.name or committer.username, committer.email),
             epoch(self.timestamp),
-            self.url or "",
-            touched(self.added, self.modified, self.removed),
         )
 
 
@@ -149,7 +139,7 @@ class MadeOrDeleted(RefEvent, kw_only=True):
     def update(self, event: str, after: str | None) -> RefUpdate:
         """The same, in neutral terms."""
         return RefUpdate(
-            ref=f"refs/{'tags' if self.ref_type == 'tag' else 'heads'}/{self.ref}",
+            ref=whole_ref(self.ref, tag=self.ref_type == "tag"),
             after=after,
             created=after is not None,
             **self.about(after, None, event),

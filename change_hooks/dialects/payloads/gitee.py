@@ -24,7 +24,7 @@ from change_hooks.core.events import (
     was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import Label, moved_to, names, touched
+from change_hooks.dialects.payloads.alike import Label, PushedCommit, moved_to, names, pull_properties
 
 
 class User(Shape):
@@ -39,28 +39,18 @@ class User(Shape):
         return Person(self.name, self.email, self.login or self.username or self.user_name)
 
 
-class CommitShape(Shape):
-    id: str
-    message: str | None = None
+class CommitShape(PushedCommit):
     timestamp: str | None = None
-    url: str | None = None
     author: User | None = None
     committer: User | None = None
-    added: list[str] | None = None
-    modified: list[str] | None = None
-    removed: list[str] | None = None
 
     def commit(self) -> Commit:
         """The same, in neutral terms."""
         author, committer = self.author or NOBODY, self.committer or NOBODY
-        return Commit(
-            self.id,
-            self.message,
+        return self.told(
             person(author.name, author.email),
-            person(committer.name, committer.email) or None,
+            person(committer.name, committer.email),
             epoch(self.timestamp),
-            self.url or "",
-            touched(self.added, self.modified, self.removed),
         )
 
 
@@ -159,6 +149,7 @@ class Pull(Shape):
         head, base = self.head or SideShape(), self.base or SideShape()
         if not head.sha:
             raise BadPayload("is missing", "$.pull_request.head.sha")
+        source, target = head.side(), base.side()
         return PullRequest(
             repository=repository,
             number=self.number,
@@ -166,8 +157,8 @@ class Pull(Shape):
             forge_action=forge_action,
             title=self.title,
             body=self.body,
-            head=head.side(),
-            base=base.side(),
+            head=source,
+            base=target,
             author=(self.user or NOBODY).person(),
             sender=who.person(),
             draft=self.draft,
@@ -178,15 +169,7 @@ class Pull(Shape):
             merge_commit=self.merge_commit_sha if action == "merged" else None,
             merge_ref=self.merge_reference_name,
             name="pull_request",
-            properties={
-                "pr_number": self.number,
-                "base_branch": base.ref,
-                "base_sha": base.sha,
-                "head_branch": head.ref,
-                "head_sha": head.sha,
-                "head_repository": head.repo.git_http_url if head.repo is not None else None,
-                "merge_ref": self.merge_reference_name,
-            },
+            properties=pull_properties(self.number, source, target, merge_ref=self.merge_reference_name),
         )
 
 

@@ -5,6 +5,8 @@ Source: GitHub, "Webhook events and payloads".
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from change_hooks.core.change import person
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import (
@@ -19,7 +21,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, epoch, when
-from change_hooks.dialects.payloads.alike import Label, moved_to, names, touched
+from change_hooks.dialects.payloads.alike import Label, PushedCommit, moved_to, names, short
 
 
 class User(Shape):
@@ -32,32 +34,21 @@ class User(Shape):
         return Person(self.name, self.email, self.login)
 
 
-class CommitShape(Shape):
-    id: str
-    message: str | None = None
+class CommitShape(PushedCommit):
     timestamp: str | int | None = None
-    url: str | None = None
     author: User | None = None
     committer: User | None = None
     distinct: bool | None = None
-    added: list[str] | None = None
-    removed: list[str] | None = None
-    modified: list[str] | None = None
 
     def commit(self) -> Commit:
         """The same, in neutral terms."""
         author, committer, stamp = self.author or NOBODY, self.committer or NOBODY, self.timestamp
-        return Commit(
-            self.id,
-            self.message or "",
+        told = self.told(
             person(author.name or author.login, author.email),
-            person(committer.name or committer.login, committer.email) or None,
+            person(committer.name or committer.login, committer.email),
             when(stamp) if isinstance(stamp, int) else epoch(stamp),
-            self.url or "",
-            touched(self.added, self.modified, self.removed),
-            None,
-            {} if self.distinct is None else {"github_distinct": self.distinct},
         )
+        return told if self.distinct is None else replace(told, properties={"github_distinct": self.distinct})
 
 
 class RepositoryShape(Shape):
@@ -317,8 +308,3 @@ ACTIONS: dict[str, Action] = {
     "enqueued": "queued",
 }
 NOBODY = User()
-
-
-def short(ref: str | None) -> str | None:
-    """A branch's name without what stands before it."""
-    return ref.removeprefix("refs/heads/") if ref else None

@@ -22,7 +22,8 @@ from change_hooks.core.events import (
     was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import moved_to, touched
+from change_hooks.dialects.payloads import alike
+from change_hooks.dialects.payloads.alike import PushedCommit, moved_to, names
 
 
 class Author(Shape):
@@ -30,28 +31,14 @@ class Author(Shape):
     email: str | None = None
 
 
-class CommitShape(Shape):
-    id: str
-    message: str | None = None
+class CommitShape(PushedCommit):
     timestamp: str | None = None
-    url: str | None = None
     author: Author | None = None
-    added: list[str] | None = None
-    modified: list[str] | None = None
-    removed: list[str] | None = None
 
     def commit(self) -> Commit:
         """The same, in neutral terms."""
         author = self.author or Author()
-        return Commit(
-            self.id,
-            self.message or "",
-            person(author.name, author.email),
-            None,
-            epoch(self.timestamp),
-            self.url or "",
-            touched(self.added, self.modified, self.removed),
-        )
+        return self.told(person(author.name, author.email), None, epoch(self.timestamp))
 
 
 class Project(Shape):
@@ -163,8 +150,10 @@ class RepositoryUpdate(Shape):
         ]
 
 
-class Label(Shape):
-    title: str | None = None
+class Label(alike.Label, rename={"name": "title"}):
+    """Its name is the title."""
+
+    name: str
 
 
 class Changed(Shape):
@@ -262,12 +251,11 @@ class MergeRequestEvent(Shape):
         action = self._action()
         if action is None:
             return None
-        labels = [label.title for label in self.labels or () if label.title]
         return self.object_attributes.neutral(
             self.project,
             "object_attributes",
             action=action,
-            labels=None if self.labels is None else labels,
+            labels=names(self.labels),
             sender=(self.user or User()).person(),
             name=event,
         )

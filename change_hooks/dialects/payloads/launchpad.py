@@ -99,11 +99,6 @@ def action_of(payload: ProposalEvent) -> Action:
     return "updated" if old == new or old.preview_diff != new.preview_diff else "edited"
 
 
-def short(ref: str | None) -> str | None:
-    """A branch's name without what stands before it."""
-    return ref.removeprefix("refs/heads/") if ref else None
-
-
 def repository_of(path: str) -> Repository:
     """The repository at a path of Launchpad."""
     path = path.lstrip("/")
@@ -130,6 +125,5 @@ __all__ = [
     "Revision",
     "action_of",
     "repository_of",
-    "short",
     "update_of",
 ]

@@ -18,6 +18,7 @@ from change_hooks.core.events import (
     Side,
 )
 from change_hooks.core.payload import Shape, when
+from change_hooks.dialects.payloads.alike import whole_ref
 
 
 class User(Shape):
@@ -96,8 +97,7 @@ def needed(value: str | None, name: str) -> str:
 
 def branch_of(message: Message) -> str:
     """The ref: a tag that was moved has its whole name."""
-    name = needed(message.branch, "branch")
-    return name if name.startswith("refs/") else f"refs/heads/{name}"
+    return whole_ref(needed(message.branch, "branch"))
 
 
 def ref_update(
