@@ -121,7 +121,7 @@ def test_the_header_authorization_is_one_way_to_authenticate() -> None:
         [],
     )
     assert check_options(GiteaHandler, {"strict": True})[0]
-    assert "anybody" in check_options(GiteaHandler, {})[1][0]
+    assert "unauthenticated" in check_options(GiteaHandler, {})[1][0]
     assert check_options(GiteaHandler, {"authorization": ""})[0]
 
 
