@@ -24,6 +24,7 @@ from change_hooks.core.verification import sign_hmac
 from change_hooks.durable import GRACE
 from change_hooks.service import sink_name
 from change_hooks.standalone import Settings, StandaloneService, standalone_settings
+from change_hooks.web.endpoint import SECRET_WITHIN
 from tests.conftest import Client, has_fired, result_of
 from tests.support.hosted import BASE, Hosted, Reactor
 
@@ -116,6 +117,38 @@ def test_a_shutdown_answers_what_is_in_flight_and_refuses_what_is_new(tmp_path: 
     assert hosted.client.finish(started).status == 202
     hosted.run()
     assert has_fired(stopped)
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_a_secret_that_never_comes_is_answered_and_keeps_no_service_from_stopping(
+    tmp_path: Path, changes: list[Change], journal: bool
+) -> None:
+    def never(received: Any) -> Deferred[Any]:
+        return Deferred(lambda cancelled: None)
+
+    async def never_either(received: Any) -> str:
+        return str(await never(received))
+
+    dialects = {
+        "one": {"dialect": "base", "secret": never},
+        "two": {"dialect": "base", "secret": never_either},
+    }
+    www = {"change_hook_dialects": dialects, **({} if journal else {"change_hook_journal": None})}
+    hosted = Hosted(www, tmp_path, sink=changes.append)
+    turn = hosted.run if journal else lambda: hosted.reactor.advance(0)
+    hosted.service.startService()
+    turn()
+    started = [hosted.client.start("POST", f"/{name}", data={"revision": "1"}) for name in dialects]
+    hosted.client.flush()
+    stopped = hosted.service.stopService()
+    assert not any(map(has_fired, (*started, stopped)))
+    hosted.reactor.advance(SECRET_WITHIN)
+    turn()
+    answers = [hosted.client.finish(each) for each in started]
+    assert [(each.status, each.header("retry-after")) for each in answers] == [(503, "30")] * 2
+    turn()
+    assert has_fired(stopped)
+    assert changes == []
 
 
 def test_without_a_journal_the_sink_is_called_before_the_answer(
