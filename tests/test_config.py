@@ -213,7 +213,7 @@ def test_a_file_sets_c_or_buildmasterconfig(tmp_path: Path, name: str) -> None:
 
 def test_a_file_is_run_in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "neighbour_of_hooks.py").write_text("value = 7")
-    before = list(sys.path)
+    before, folder = list(sys.path), Path.cwd()
     config = load_file(
         written(
             tmp_path,
@@ -223,7 +223,7 @@ def test_a_file_is_run_in_its_own_folder(tmp_path: Path, monkeypatch: pytest.Mon
     assert (config.settings["cwd"], config.settings["x"]) == (str(tmp_path), 7)
     assert config.settings["f"] == str(config.path) == str(tmp_path / "hooks.cfg")
     assert config.port == DEFAULT_PORT
-    assert sys.path == before
+    assert (sys.path, Path.cwd()) == (before, folder)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from twisted.python.failure import Failure
 
 from change_hooks.alarm import Alarm
 from change_hooks.core.change import Change
-from change_hooks.core.errors import Unavailable
 from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import LEASE, Claimed, Outcome, Routes, Work
@@ -26,6 +25,7 @@ from change_hooks.outbox.handing import Handing
 from change_hooks.outbox.routing import RoutedSink, routes
 from change_hooks.outbox.sink_options import routed
 from change_hooks.outbox.working import LONGEST_RETRY, QueueWorker, back_off
+from change_hooks.outbox.written import unless_away
 
 #: How often to look for work that nobody announced, in seconds.
 LOOK_AGAIN = 30.0
@@ -96,7 +96,7 @@ class Dispatcher:
         """Keep what is being worked on from the other receivers; a journal that is down keeps it itself."""
         self._renewal.set(LEASE / 3)
         self._journal.renew(self._busy, self.pending).addErrback(
-            lambda failure: failure.trap(Unavailable) and None
+            unless_away, "the leases could not be renewed"
         )
 
     def stop(self) -> Deferred[None]:

@@ -170,7 +170,7 @@ class Handing:
 
 
 def _late(_: object, seconds: float) -> Any:
-    raise TimeoutError(seconds, "Deferred")
+    raise TimeoutError(f"it took longer than {seconds:g} s")
 
 
 def _short(text: str | None) -> str:

@@ -26,6 +26,7 @@ from change_hooks.journal import Routes, Wish
 from change_hooks.journal.hold import Hold
 from change_hooks.journal.replays import WISHES
 from change_hooks.outbox.dispatcher import Dispatcher
+from change_hooks.outbox.written import unless_away
 
 #: How often to look for wishes, in seconds.
 LOOK = 5.0
@@ -95,7 +96,8 @@ class Replays:
 
     def _look(self) -> None:
         self._looking, self._more = True, False
-        self._take_up().addErrback(_not_now).addCallback(self._look_later)
+        done = self._take_up().addErrback(unless_away, "replays that were asked for could not be done")
+        done.addCallback(self._look_later)
 
     def _look_later(self, _: Any) -> None:
         self._looking = False
@@ -174,12 +176,6 @@ class Replays:
                 sinks=", ".join(to.wanted) or "no sink",
             )
             self._dispatcher.wake()
-
-
-def _not_now(failure: Failure) -> None:
-    """There is a next time."""
-    if not failure.check(Unavailable):
-        report("replays that were asked for could not be done", failure)
 
 
 __all__ = ["LOOK", "NOTHING_KEPT", "STILL", "Replays", "chosen"]

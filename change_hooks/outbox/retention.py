@@ -6,16 +6,14 @@ from collections.abc import Callable
 from time import time
 from typing import Any
 
-from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from change_hooks.alarm import Alarm
-from change_hooks.core.errors import Unavailable
-from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal
+from change_hooks.outbox.written import unless_away
 
 #: How often to look, in seconds.
 EVERY = 3600.0
@@ -54,7 +52,7 @@ class Retention:
 
     def _run(self) -> None:
         self._alarm.set(EVERY)
-        self._prune().addErrback(_not_now)
+        self._prune().addErrback(unless_away, "old deliveries could not be deleted")
 
     @inlineCallbacks
     def _prune(self) -> Any:
@@ -75,13 +73,6 @@ class Retention:
             pruned += some
             yield deferLater(self._clock, PAUSE)
         return pruned
-
-
-def _not_now(failure: Failure) -> Deferred[None]:
-    """There is a next time."""
-    if not failure.check(Unavailable):
-        report("old deliveries could not be deleted", failure)
-    return succeed(None)
 
 
 __all__ = ["DAY", "Retention"]

@@ -1,4 +1,4 @@
-"""What has to be written to the journal, however long it takes to recover."""
+"""What goes on when the journal is away: what has to be written, and what has a next time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
+from change_hooks.incidents import report
 
 #: The wait before the journal is tried again, in seconds.
 TRY_AGAIN = 1.0
@@ -39,4 +41,10 @@ def until_written(
             return True
 
 
-__all__ = ["TRY_AGAIN", "until_written"]
+def unless_away(failure: Failure, what: str) -> None:
+    """Report that something failed, unless the journal is only away: then there is a next time."""
+    if not failure.check(Unavailable):
+        report(what, failure)
+
+
+__all__ = ["TRY_AGAIN", "unless_away", "until_written"]

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from hmac import compare_digest
+from io import BytesIO
 from typing import Any
 
+import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.test.requesthelper import DummyRequest
 
-from change_hooks.admin.answering import NotThere, Page
+from change_hooks.admin.answering import Forms, NotThere, Page
 
 from ..support.logs import logged
+
+
+def test_the_token_of_a_form_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return compare_digest(one, other)
+
+    monkeypatch.setattr("change_hooks.admin.answering.compare_digest", compare)
+    forms = Forms()
+    request: Any = DummyRequest([b""])
+    request.requestHeaders.setRawHeaders(b"sec-fetch-site", [b"same-origin"])
+    request.content = BytesIO(f"token={forms.token}".encode())
+    assert forms.read(request) == {"token": [forms.token]}
+    assert compared == [(forms.token.encode(), forms.token.encode())]
 
 
 class Given(Page):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
+from hmac import compare_digest
+from hmac import digest as hmac_digest
 from typing import Any
 
 import pytest
@@ -32,6 +34,30 @@ GITHUB_EXAMPLE = (
     b"It's a Secret to Everybody",
     "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
 )
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
+    """What is compared in constant time."""
+    pairs: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        pairs.append((one, other))
+        return compare_digest(one, other)
+
+    monkeypatch.setattr("change_hooks.core.verification.compare_digest", compare)
+    return pairs
+
+
+def test_signatures_are_compared_in_constant_time_with_all_secrets(compared: list[Any]) -> None:
+    right, wrong = hmac_digest(b"a", b"x", "sha256"), hmac_digest(b"b", b"x", "sha256")
+    verify_hmac(b"x", f"sha256={right.hex()}", [b"a", b"b"])
+    assert compared == [(right, right), (wrong, right)]
+
+
+def test_tokens_are_compared_in_constant_time_with_all_secrets(compared: list[Any]) -> None:
+    verify_token("a", [b"a", b"b"])
+    assert compared == [(b"a", b"a"), (b"b", b"a")]
 
 
 def test_githubs_own_example() -> None:

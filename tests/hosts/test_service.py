@@ -16,6 +16,7 @@ from twisted.web.server import Site
 from change_hooks.hosts.buildbot import ChangeHooks
 from tests.conftest import Client, result_of
 from tests.support.buildbot import database
+from tests.support.logs import logged
 
 FIELDS = {"revision": "1", "comments": "c"}
 
@@ -87,8 +88,10 @@ def test_a_reconfiguration_is_taken_at_once(rig: Rig) -> None:
     rig.master.www.setupSite(None)
     rig.reconfigure({"poller": True})
     assert (rig.post("/base"), rig.post("/poller")) == (404, 202)
-    rig.reconfigure({"base": {"secrt": 1}})
+    with logged() as log:
+        rig.reconfigure({"base": {"secrt": 1}})
     assert (rig.post("/base"), rig.post("/poller")) == (503, 503)
+    assert "change hooks are off until this is right: dialect 'base': unknown option 'secrt'" in log.text
     rig.reconfigure({"base": True})
     assert rig.post("/base") == 202
 

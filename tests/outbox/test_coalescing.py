@@ -54,6 +54,15 @@ def test_an_entry_waits_until_all_of_its_groups_are_quiet() -> None:
     assert ([entry.seq for entry in ready.waiting], ready.wait) == ([2], 10)
 
 
+def test_an_entry_waits_also_for_less_than_a_second() -> None:
+    ages = {1: 59.5, 2: 60.0}
+    ready = coalesced(queued(1, "main"), queued(2, "next")).ready(
+        Quiet(60, 600), lambda entry: ages[entry.seq]
+    )
+    assert [entry.seq for entry, _ in ready.now] == [2]
+    assert ([entry.seq for entry in ready.waiting], ready.wait) == ([1], 0.5)
+
+
 def test_an_age_goes_by_the_calendar_or_by_the_own_clock() -> None:
     moments = Moments()
     entry = queued(1, received=100.0).entry

@@ -5,7 +5,7 @@ from time import time
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogEvent, globalLogPublisher
 from zope.interface import implementer
 
@@ -14,7 +14,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.push import Push, PushKey
 from change_hooks.core.stored import Stored
-from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkOutput, SinkRefused
+from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkBusy, SinkError, SinkOutput, SinkRefused
 from change_hooks.journal import LEASE, ChangeKey, Claimed, SinkState
 from change_hooks.outbox.dispatcher import LOOK_AGAIN
 from change_hooks.outbox.handing import LONGEST_WAIT
@@ -219,6 +219,36 @@ def test_it_looks_for_work_that_nobody_announced(outbox: Outbox, sink: Sink) -> 
     assert sink.taken == ["9"]
 
 
+def test_what_is_announced_while_it_looks_for_work_is_looked_for_right_after(
+    outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claiming: Deferred[Claimed] = Deferred()
+    with monkeypatch.context() as slow:
+        slow.setattr(outbox.journal, "claim", lambda *_: claiming)
+        outbox.dispatcher.wake()
+        outbox.append("1", "api")
+    claiming.callback(Claimed([], None))
+    assert sink.taken == ["1.0"]
+
+
+def test_leases_that_cannot_be_renewed_now_are_renewed_later_and_a_bug_is_reported(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Deferred[None]] = [
+        fail(Unavailable("away")),
+        fail(RuntimeError("a bug")),
+        succeed(None),
+    ]
+    monkeypatch.setattr(outbox.journal, "renew", lambda *_: answers.pop(0))
+    with logged() as log:
+        outbox.advance(LEASE / 3)
+        assert log.text == ""
+        outbox.advance(LEASE / 3)
+        outbox.advance(LEASE / 3)
+    assert "the leases could not be renewed: incident" in log.text
+    assert answers == []
+
+
 def test_a_journal_that_cannot_be_read_is_tried_again(
     outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +256,8 @@ def test_a_journal_that_cannot_be_read_is_tried_again(
         broken.setattr(outbox.journal, "claim", lambda *_: fail(Unavailable("broken")))
         outbox.append("1", "api")
     assert sink.taken == []
-    outbox.advance(LONGEST_RETRY)
+    # Not as late as for work that nobody announced.
+    outbox.advance(4 * FIRST_RETRY)
     assert sink.taken == ["1.0"]
 
 
@@ -343,6 +374,18 @@ def test_without_sinks_nothing_is_asked_of_the_journal(monkeypatch: pytest.Monke
     monkeypatch.setattr(outbox.journal.writer, "submit", lambda _: pytest.fail("something was asked"))
     outbox.dispatcher.start()
     assert has_fired(outbox.dispatcher.stop())
+
+
+@pytest.mark.parametrize(("chance", "part"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
+def test_the_jitter_is_half_of_the_back_off(
+    monkeypatch: pytest.MonkeyPatch, chance: float, part: float
+) -> None:
+    monkeypatch.setattr("change_hooks.outbox.working.random", lambda: chance)
+    assert [back_off(attempts) for attempts in (1, 2, 99)] == [
+        part * FIRST_RETRY,
+        part * 2 * FIRST_RETRY,
+        part * LONGEST_RETRY,
+    ]
 
 
 def test_the_back_off_doubles_with_jitter_up_to_a_cap() -> None:
@@ -482,6 +525,14 @@ def test_a_push_is_handed_over_once_with_its_key() -> None:
     assert outbox.states() == ["delivered"]
 
 
+def test_a_sink_may_want_what_came_to_some_endpoints_alone() -> None:
+    for names, states in ((["ba*"], ["taken"]), (["github"], ["unwanted"])):
+        outbox = outbox_of(Sink(), only={"dialects": names})
+        outbox.store("1", [Change()])
+        outbox.dispatcher.wake()
+        assert outbox.sinks() == states
+
+
 def test_what_no_sink_wants_is_stored_for_none_and_the_rest_of_a_delivery_is_skipped() -> None:
     sink = Sink()
     outbox = outbox_of(sink, only={"branches": ["main"]})
@@ -543,7 +594,7 @@ def test_a_time_limit_of_its_own() -> None:
     outbox.advance(119)
     assert outbox.left().error == ""
     outbox.advance(1)
-    assert outbox.left().error.startswith("TimeoutError")
+    assert outbox.left().error == "TimeoutError: 'it took longer than 120 s'"
 
 
 def test_the_latest_supersedes_what_waits_and_is_never_dropped() -> None:
@@ -664,10 +715,17 @@ def test_when_that_breaks_is_a_failure_of_that_sink() -> None:
 
 def test_when_that_has_changed_its_mind_skips_the_change() -> None:
     answers = [True, True, False]
+    asked: list[Change] = []
     taken: list[Change] = []
-    outbox = outbox_of(taken.append, when=lambda change: answers.pop(0))
-    outbox.store("1", [Change()])
+
+    def when(change: Change) -> bool:
+        asked.append(change)
+        return answers.pop(0)
+
+    outbox = outbox_of(taken.append, when=when)
+    outbox.store("1", [Change(revision="1")])
     outbox.dispatcher.wake()
+    assert asked == [Change(revision="1")] * 3
     assert taken == []
     assert outbox.states() == ["delivered"]
 
@@ -700,6 +758,26 @@ def test_every_hand_over_writes_a_line() -> None:
     ]
 
 
+def test_every_failure_says_what_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("change_hooks.outbox.working.random", lambda: 1.0)
+    answers = [SinkBusy("status 429", 30.0), SinkError("status 500"), SinkError("status 500")]
+
+    def sink(change: Change) -> None:
+        raise answers.pop(0)
+
+    outbox = outbox_of(sink, attempts=2)
+    with logged() as log:
+        outbox.append("1", "api")
+        outbox.advance(30.0)
+        outbox.advance(FIRST_RETRY)
+    key = ChangeKey("base", "1", 0)
+    assert [line for line in log if not line.endswith("in 0.000 s")] == [
+        f"sink s cannot accept {key} now: SinkBusy: 'status 429'; retrying in 30 s",
+        f"delivery of {key} to sink s failed (attempt 1): SinkError: 'status 500'; retrying in 1 s",
+        f"gave up delivering {key} to sink s (dead letter): SinkError: 'status 500'",
+    ]
+
+
 def test_what_is_being_worked_on_is_not_begun_again_when_its_lease_ran_out() -> None:
     waiting: list[Deferred[Any]] = []
 
@@ -711,8 +789,8 @@ def test_what_is_being_worked_on_is_not_begun_again_when_its_lease_ran_out() -> 
     outbox.dispatcher.start()
     outbox.append("1", "api")
     outbox.shared.advance(LEASE)
-    outbox.dispatcher.wake()
-    assert len(waiting) == 1
+    outbox.append("2", "web")
+    assert len(waiting) == 2
 
 
 def test_an_observer_is_told_of_each_attempt_and_of_dead_letters(outbox: Outbox, sink: Sink) -> None:
@@ -798,6 +876,8 @@ def test_what_is_superseded_is_recorded_as_that() -> None:
     assert [line.sinks["s"] for line in lines] == ["superseded", "superseded", "taken"]
     assert [line.state for line in lines] == ["delivered"] * 3
     assert attempts(outbox, 2) == [("s", 0, "superseded", "", "")]
+    (superseded,) = outbox.journal.reader().attempts(2)
+    assert superseded.seconds == 0
 
 
 def test_what_a_sink_does_not_want_is_recorded_as_unwanted() -> None:

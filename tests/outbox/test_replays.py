@@ -17,6 +17,7 @@ from change_hooks.outbox.dispatcher import Dispatcher
 from change_hooks.outbox.replays import HELD, LEASE_NAME, LOOK, NOTHING_KEPT, STILL, Replays, chosen
 from change_hooks.testing import MemoryJournal
 from tests.conftest import delivery, result_of
+from tests.support.logs import logged
 
 
 class Program:
@@ -172,9 +173,10 @@ def test_what_cannot_be_had_now_is_asked_again(program: Program) -> None:
 
 
 def test_an_error_of_its_own_does_not_stop_it(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as broken:
+    with monkeypatch.context() as broken, logged() as log:
         broken.setattr(program.journal, "wishes", lambda after: fail(RuntimeError("a bug")))
         program.look()
+    assert "replays that were asked for could not be done: incident" in log.text
     program.append("1")
     result_of(program.journal.wish(1))
     program.look()
@@ -325,6 +327,14 @@ def test_what_was_done_while_the_lease_was_asked_for_is_not_done_again(
 
     monkeypatch.setattr(program.journal, "lease", lease)
     program.look()
+    assert program.processed == 0
+
+
+def test_before_the_start_nothing_is_looked_for() -> None:
+    program = Program()
+    program.append("1")
+    result_of(program.journal.wish(1, ["a"]))
+    program.replays.wake()
     assert program.processed == 0
 
 

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.outbox.retention import DAY, EVERY, PAUSE, Retention
+from tests.support.logs import logged
 
 
 class Journal:
@@ -56,10 +57,13 @@ def test_what_is_kept_for_good_is_kept() -> None:
 
 
 def test_a_journal_that_is_down_is_asked_again_and_so_is_one_that_breaks() -> None:
-    _, journal, clock = begun(30.0, Unavailable("no"), RuntimeError("a bug"), 0)
-    clock.advance(EVERY)
-    clock.advance(EVERY)
+    with logged() as log:
+        _, journal, clock = begun(30.0, Unavailable("no"), RuntimeError("a bug"), 0)
+        assert list(log) == []
+        clock.advance(EVERY)
+        clock.advance(EVERY)
     assert journal.answers == []
+    assert log.text.startswith("old deliveries could not be deleted: incident ")
 
 
 def test_it_ends_in_the_middle() -> None:

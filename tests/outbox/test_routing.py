@@ -12,6 +12,7 @@ from change_hooks.core.screening import Verdict
 from change_hooks.interfaces import IDeliverySink
 from change_hooks.outbox.routing import Routing, Unit, routes
 from change_hooks.outbox.sink_options import routed
+from tests.support.logs import logged
 
 
 @implementer(IDeliverySink)
@@ -68,6 +69,12 @@ def test_only_lets_through_what_matches(
 def test_the_dialect_is_the_name_of_the_endpoint() -> None:
     assert is_wanted(Change(), {"only": {"dialects": ["git*"]}}, "gitlab")
     assert not is_wanted(Change(), {"only": {"dialects": ["git*"]}}, "base")
+    assert not is_wanted(Change(), {"unless": {"dialects": ["git*"]}}, "gitlab")
+    (routing,) = verdicts([Change()], {"unless": {"dialects": ["git*"]}, "latest_per": ["dialect"]})
+    assert (routing.wanted, routing.group) == (False, "github")
+    assert routing.verdicts == [Verdict("unless dialects", ("git*",), ("github",), passed=True)]
+    (routing,) = verdicts([Change()], {"only": {"dialects": ["git*"]}, "when": lambda change: True})
+    assert (routing.wanted, routing.verdicts[-1].value) == (True, ("yes",))
 
 
 def test_all_fields_of_a_condition_must_match_and_one_of_several_conditions() -> None:
@@ -114,7 +121,9 @@ def test_when_that_breaks_is_left_to_the_hand_over() -> None:
     def when(change: Change) -> bool:
         raise RuntimeError("broken")
 
-    assert wanted([Change()], {"when": when}) == [Unit((0,))]
+    with logged() as log:
+        assert wanted([Change()], {"when": when}) == [Unit((0,))]
+    assert set(log) == {"'when' of the sink s broke: RuntimeError"}
 
 
 def test_a_push_is_one_unit_and_wanted_as_a_whole() -> None:
@@ -159,6 +168,8 @@ def test_a_sink_of_deliveries_gets_them_whole_when_one_change_is_wanted() -> Non
         ("ssh://git@host:7999/a/b.git", {"a/b", "host:7999/a/b"}),
         ("https://host:8443/a/b/", {"a/b", "host:8443/a/b"}),
         ("/srv/git/x.git", {"srv/git/x", "/srv/git/x"}),
+        ("ssh://git@host:79/a/b.git", {"a/b", "host:79/a/b"}),
+        ("git@host:a/b:c.git", {"a/b:c", "host:a/b:c"}),
         ("x", {"x"}),
         ("", {""}),
     ],

@@ -42,6 +42,8 @@ def test_quiet_is_for_each_branch_unless_something_else_is_written() -> None:
     assert (found, read.quiet, read.latest_per) == ([], Quiet(60, 600), ("repository", "branch"))
     read, _ = routed(print, {"quiet": 60, "quiet_limit": 90, "latest_per": ["project"]}, 100)
     assert (read.quiet, read.latest_per) == (Quiet(60, 90), ("project",))
+    read, found = routed(print, {"quiet": 60, "quiet_limit": 60}, 100)
+    assert (found, read.quiet) == ([], Quiet(60, 60))
     assert routed(print, {}, 100)[0].quiet is None
 
 

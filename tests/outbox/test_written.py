@@ -8,7 +8,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
-from change_hooks.outbox.written import TRY_AGAIN, until_written
+from change_hooks.outbox.written import TRY_AGAIN, unless_away, until_written
+from tests.conftest import result_of
+from tests.support.logs import logged
 
 
 def start(results: list[Deferred[Any]], *, given_up: bool = False) -> tuple[Clock, list[Any]]:
@@ -33,6 +35,13 @@ def test_who_ends_leaves_it() -> None:
     clock, ends = start([fail(Unavailable("away"))], given_up=True)
     assert ends == [False]
     assert clock.getDelayedCalls() == []
+
+
+def test_a_journal_that_is_away_has_a_next_time_and_anything_else_is_reported() -> None:
+    for error, said in ((Unavailable("away"), []), (RuntimeError("a bug"), ["it failed: incident"])):
+        with logged() as log:
+            assert result_of(fail(error).addErrback(unless_away, "it failed")) is None
+        assert [line.partition(" incident")[0] + " incident" for line in log] == said
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), LookupError("gone")])
