@@ -25,6 +25,8 @@ from change_hooks.core.style import Style
 NOT_PERMITTED = "the forge does not say that the comment's author may do this (option 'commands')"
 IGNORED_SENDER = "the sender is to be ignored (option 'ignore_senders')"
 OTHER_REPOSITORY = "the repository matches none of the option 'repositories'"
+OTHER_ACTION = "this action of a pull request gives no change (option 'actions')"
+NOT_ON_A_PULL = "the comment is not on a pull request"
 OTHER_BRANCH = "the branch matches none of the option 'branches'"
 SKIPPED_COMMIT = "the commit message asks to skip it (option 'skips')"
 SKIPPED_PULL = "the pull request or its head commit asks to skip it (option 'skips')"
@@ -270,7 +272,7 @@ class Screen:
     def _action_tests(self) -> tuple[Test[PullRequest], ...]:
         def refuse_action(event: PullRequest) -> str | None:
             if event.action not in self._actions:
-                return "this action of a pull request gives no change (option 'actions')"
+                return OTHER_ACTION
             return None
 
         def refuse_draft(event: PullRequest) -> str | None:
@@ -418,4 +420,13 @@ def _short(branch: str | None) -> str | None:
     return (branch or "").removeprefix("refs/heads/").removeprefix("refs/tags/") or None
 
 
-__all__ = ["NOT_PERMITTED", "Kept", "Screen", "Test", "Verdict", "head_message"]
+__all__ = [
+    "NOT_ON_A_PULL",
+    "NOT_PERMITTED",
+    "OTHER_ACTION",
+    "Kept",
+    "Screen",
+    "Test",
+    "Verdict",
+    "head_message",
+]

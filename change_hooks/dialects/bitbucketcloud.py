@@ -6,86 +6,14 @@ Source: Atlassian, "Event payloads" (Bitbucket Cloud); "Secure webhooks".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from change_hooks.core.events import Action, Event, Ignored, PullRequest, RefUpdate
+from change_hooks.core.events import Action, Event, Ignored
 from change_hooks.core.options import Options
-from change_hooks.core.style import Style
 from change_hooks.dialects.bitbucket import BitBucketOptions
+from change_hooks.dialects.bitbucket_styles import BitbucketCloudStyle
 from change_hooks.dialects.event_handler import EventHandler, reports, shaped
 from change_hooks.dialects.payloads.bitbucketcloud import ACTIONS, CommentEvent, PullRequestEvent, Push
-
-
-class BitbucketStyle(Style):
-    """As the pages of ``bitbucketcloud`` and ``bitbucketserver`` say."""
-
-    per_commit = False
-    full_refs = True
-    deleted = "ref-deleted"
-    event_property = False
-    pull_actions = ("opened", "updated", "edited", "merged", "closed")
-    #: How the title of a pull request's change begins.
-    title: ClassVar[str] = ""
-
-    def category(self, event: RefUpdate) -> str | None:
-        """``push``, for tags too."""
-        return "push"
-
-    def pull(self, event: PullRequest, options: Any) -> dict[str, Any]:
-        """Where the merge can be had; once that is over, where it went, or where it came from."""
-        title = f"{self.title} Pull Request #{event.number}"
-        return {
-            "author": str(event.sender),
-            "branch": self.pull_branch(event),
-            "category": CATEGORIES[event.action],
-            "comments": "\n".join(filter(None, (title, event.title, event.body))),
-            "revision": (event.merge_commit if event.action == "merged" else None) or event.head.revision,
-            "when_timestamp": event.created if event.action == "opened" else event.updated,
-        }
-
-    def pull_branch(self, event: PullRequest) -> str | None:
-        """The whole ref."""
-        if event.action == "merged":
-            return event.base.branch and f"refs/heads/{event.base.branch}"
-        if event.action == "closed":
-            return source_ref(event)
-        return event.merge_ref
-
-
-def source_ref(event: PullRequest) -> str | None:
-    """Where a pull request comes from: of another repository, under a name that no branch here has."""
-    if event.from_fork:
-        return f"refs/pull-requests/{event.number}/from"
-    return event.head.branch and f"refs/heads/{event.head.branch}"
-
-
-#: The categories of pull requests, by what happened.
-CATEGORIES: Mapping[str, str] = {
-    "opened": "pull-created",
-    "reopened": "pull-created",
-    "updated": "pull-updated",
-    "edited": "pull-updated",
-    "labeled": "pull-updated",
-    "unlabeled": "pull-updated",
-    "ready": "pull-updated",
-    "drafted": "pull-updated",
-    "queued": "pull-updated",
-    "merged": "pull-fulfilled",
-    "closed": "pull-rejected",
-}
-
-
-class BitbucketCloudStyle(BitbucketStyle):
-    """There is no merge ref on Cloud: the branch is the source."""
-
-    unnamed = "Bitbucket Cloud commit {revision}"
-    title = "Bitbucket Cloud"
-
-    def pull_branch(self, event: PullRequest) -> str | None:
-        """The older form has a merge ref."""
-        if event.action in ("merged", "closed"):
-            return super().pull_branch(event)
-        return event.merge_ref or source_ref(event)
 
 
 class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
@@ -147,4 +75,4 @@ class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
         return found if isinstance(found, Mapping) else payload
 
 
-__all__ = ["CATEGORIES", "BitbucketCloudEventHandler", "BitbucketStyle", "source_ref"]
+__all__ = ["BitbucketCloudEventHandler"]

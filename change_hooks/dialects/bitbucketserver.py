@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from change_hooks.core.events import Action, Event, Ignored, PullRequest
+from change_hooks.core.events import Action, Event, Ignored
 from change_hooks.core.options import Options, option, text
 from change_hooks.dialects.bitbucket import BitBucketOptions
-from change_hooks.dialects.bitbucketcloud import BitbucketStyle
+from change_hooks.dialects.bitbucket_styles import BitbucketServerStyle
 from change_hooks.dialects.event_handler import EventHandler, reports, shaped
 from change_hooks.dialects.payloads.bitbucketserver import (
     ACTIONS,
@@ -30,29 +30,6 @@ class BitbucketServerOptions(BitBucketOptions):
     """What a user may write for ``bitbucketserver``."""
 
     server_url: str = option("", text)
-
-
-class BitbucketServerStyle(BitbucketStyle):
-    """As the page of the dialect says."""
-
-    unnamed = "Bitbucket Server commit {revision}"
-    title = "Bitbucket Server"
-
-    def pull(self, event: PullRequest, options: Any) -> dict[str, Any]:
-        """The date is that of the event."""
-        return {**super().pull(event, options), "when_timestamp": event.updated}
-
-    def pull_branch(self, event: PullRequest) -> str | None:
-        """The refs as the server names them."""
-        if event.action == "merged":
-            return _ref(event.base.branch)
-        if event.action == "closed" and not event.from_fork:
-            return _ref(event.head.branch)
-        return super().pull_branch(event)
-
-
-def _ref(branch: str | None) -> str | None:
-    return branch if branch is None or branch.startswith("refs/") else f"refs/heads/{branch}"
 
 
 class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):

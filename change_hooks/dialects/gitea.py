@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import Options
+from change_hooks.core.screening import NOT_ON_A_PULL, OTHER_ACTION
 from change_hooks.dialects.event_handler import reports, shaped
 from change_hooks.dialects.gitea_options import GiteaOptions, GiteaStyle, ProcessMethods
 from change_hooks.dialects.gitea_sender import GiteaSender
@@ -38,11 +38,7 @@ class GiteaHandler(ProcessMethods, GiteaSender):
     @shaped(sent.MadeOrDeleted)
     def handle_gogs_create(self, payload: sent.MadeOrDeleted, event: str) -> Event:
         """Gogs made a branch or tag; of a tag it sends no push."""
-        if payload.ref_type != "tag":
-            return self.handle_create(payload)
-        if not payload.sha:
-            raise BadPayload("is missing", "$.sha")
-        return payload.update("create", payload.sha)
+        return payload.made() if payload.ref_type == "tag" else self.handle_create(payload)
 
     @reports("nothing")
     def handle_create(self, payload: object) -> Event:
@@ -53,16 +49,14 @@ class GiteaHandler(ProcessMethods, GiteaSender):
     @shaped(sent.MadeOrDeleted)
     def handle_delete(self, payload: sent.MadeOrDeleted, event: str = "delete") -> Event:
         """A branch or tag was deleted."""
-        return payload.update(event, None)
+        return payload.deleted(event)
 
     @shaped(sent.PullEvent)
     def handle_pull_request(self, payload: sent.PullEvent, event: str = "pull_request") -> Event:
         """Something happened to a pull request."""
         if payload.pull_request.mergeable is False and self.settings.only_mergeable:
             return Ignored("the pull request cannot be merged (option 'onlyMergeablePullRequest')")
-        return payload.neutral(event) or Ignored(
-            "this action of a pull request gives no change (option 'actions')"
-        )
+        return payload.neutral(event) or Ignored(OTHER_ACTION)
 
     @reports("comments")
     @shaped(sent.PullEvent)
@@ -78,7 +72,7 @@ class GiteaHandler(ProcessMethods, GiteaSender):
     def handle_issue_comment(self, payload: sent.CommentEvent, event: str = "issue_comment") -> Event:
         """Somebody wrote a comment on a pull request, whose commit older versions do not name."""
         if not payload.on_a_pull_request:
-            return Ignored("the comment is not on a pull request")
+            return Ignored(NOT_ON_A_PULL)
         return payload.written(event)
 
 

@@ -15,6 +15,7 @@ from change_hooks.core.errors import BadPayload, SignatureMismatch
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import decode, without
+from change_hooks.core.screening import NOT_ON_A_PULL, OTHER_ACTION
 from change_hooks.core.verification import verify_timestamp, verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
 from change_hooks.dialects.handler import apart
@@ -100,15 +101,14 @@ class GiteeHandler(EventHandler[GiteeOptions]):
     @shaped(PullEvent)
     def handle_merge_request(self, payload: PullEvent, event: str = "merge_request") -> Event:
         """Something happened to a pull request."""
-        ignored = Ignored("this action of a pull request gives no change (option 'actions')")
-        return payload.neutral() or ignored
+        return payload.neutral() or Ignored(OTHER_ACTION)
 
     @shaped(NoteEvent)
     def handle_note(self, payload: NoteEvent, event: str = "note") -> Event:
         """Somebody wrote a comment."""
         pull = payload.pull_request
         if pull is None or payload.noteable_type not in (None, "PullRequest"):
-            return Ignored("the comment is not on a pull request")
+            return Ignored(NOT_ON_A_PULL)
         return payload.comment_on(pull)
 
 

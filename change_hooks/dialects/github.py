@@ -6,60 +6,17 @@ Source: GitHub, "Webhook events and payloads"; "Validating webhook deliveries".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import SignatureMissing
-from change_hooks.core.events import Action, Event, Ignored, Person, PullRequest, RefUpdate
-from change_hooks.core.options import (
-    ForgeOptions,
-    Options,
-    anything,
-    flag,
-    option,
-    text,
-    texts,
-)
-from change_hooks.core.style import Style
+from change_hooks.core.events import Action, Event, Ignored
+from change_hooks.core.options import Options
+from change_hooks.core.screening import NOT_ON_A_PULL, OTHER_ACTION
 from change_hooks.core.verification import sign_hmac, verify_hmac
 from change_hooks.dialects.event_handler import EventHandler, reports, shaped
+from change_hooks.dialects.github_options import GitHubOptions, GitHubStyle
 from change_hooks.dialects.payloads.github import IssueCommentEvent, MergeGroupEvent, PullRequestEvent, Push
-
-
-@dataclass(frozen=True)
-class GitHubOptions(ForgeOptions):
-    """What a user may write for ``github``."""
-
-    replacement: Any = option(None, anything, "class")
-    github_property_whitelist: tuple[str, ...] = option((), texts)
-    github_api_endpoint: str = option("https://api.github.com", text)
-    pullrequest_ref: str = option("merge", text)
-    debug: bool = option(default=False, check=flag)
-
-
-class GitHubStyle(Style):
-    """As the page of the dialect says."""
-
-    def category(self, event: RefUpdate) -> str | None:
-        """``tag`` for tags, none for branches."""
-        return "tag" if event.is_tag else None
-
-    def pull(self, event: PullRequest, options: GitHubOptions) -> dict[str, Any]:
-        """The branch is the ref that GitHub makes for the pull request."""
-        count = event.commits or 0
-        title = f"GitHub Pull Request #{event.number} ({count} commit{'' if count == 1 else 's'})"
-        author = event.author if event.sender == Person() else event.sender
-        return {
-            "author": author.login or author.name or "",
-            "branch": f"refs/pull/{event.number}/{options.pullrequest_ref}"
-            if event.number
-            else event.head.branch,
-            "category": "pull",
-            "comments": "\n".join(filter(None, (title if event.number else None, event.title, event.body))),
-            "revision": event.head.revision,
-            "when_timestamp": (event.updated if event.action == "updated" else None) or event.created,
-        }
 
 
 class GitHubEventHandler(EventHandler[GitHubOptions]):
@@ -134,8 +91,7 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
     @shaped(PullRequestEvent)
     def handle_pull_request(self, payload: PullRequestEvent, event: str = "pull_request") -> Event:
         """Something happened to a pull request."""
-        ignored = Ignored("this action of a pull request gives no change (option 'actions')")
-        return payload.neutral(event) or ignored
+        return payload.neutral(event) or Ignored(OTHER_ACTION)
 
     @shaped(MergeGroupEvent)
     def handle_merge_group(self, payload: MergeGroupEvent, event: str = "merge_group") -> Event:
@@ -148,7 +104,7 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
     @shaped(IssueCommentEvent)
     def handle_issue_comment(self, payload: IssueCommentEvent, event: str = "issue_comment") -> Event:
         """Somebody wrote a comment on a pull request."""
-        return payload.neutral(event) or Ignored("the comment is not on a pull request")
+        return payload.neutral(event) or Ignored(NOT_ON_A_PULL)
 
 
 SIGNATURES = ((b"x-hub-signature-256", "sha256"), (b"x-hub-signature", "sha1"))

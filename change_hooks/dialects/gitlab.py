@@ -6,52 +6,20 @@ Webhooks.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.events import Event, Ignored, PullRequest, RefUpdate
-from change_hooks.core.options import ForgeOptions, Options, option, regular_expression, texts
+from change_hooks.core.events import Event, Ignored
+from change_hooks.core.options import Options
 from change_hooks.core.payload import decode
-from change_hooks.core.style import Style
 from change_hooks.core.verification import signing_key, verify_token
 from change_hooks.dialects.event_handler import EventHandler, reports, shaped
+from change_hooks.dialects.gitlab_options import GitLabOptions, GitLabStyle
 from change_hooks.dialects.payloads.gitlab import Kind, MergeRequestEvent, NoteEvent, Push, RepositoryUpdate
 from change_hooks.dialects.standard_webhooks import sign_headers, verify_headers
-
-
-@dataclass(frozen=True)
-class GitLabOptions(ForgeOptions):
-    """What a user may write for ``gitlab``."""
-
-    gitlab_property_whitelist: tuple[str, ...] = option((), texts)
-    note_pattern: re.Pattern[str] | None = option(None, regular_expression)
-
-
-class GitLabStyle(Style):
-    """As the page of the dialect says."""
-
-    comments = True
-
-    def category(self, event: RefUpdate) -> str | None:
-        """GitLab's own name of the event."""
-        return event.name
-
-    def pull(self, event: PullRequest, options: GitLabOptions) -> dict[str, Any]:
-        """The branch is the one that it is for."""
-        commit = event.head_commit
-        return {
-            "author": commit.author if commit else str(event.sender),
-            "branch": event.base.branch,
-            "category": event.name,
-            "comments": f"MR#{event.number}: {event.title or ''}\n\n{event.body or ''}",
-            "revision": event.head.revision,
-            "when_timestamp": commit.when if commit else None,
-        }
 
 
 class GitLabHandler(EventHandler[GitLabOptions]):

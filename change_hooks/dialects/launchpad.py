@@ -9,21 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from change_hooks.core.events import Event, Ignored, Person, PullRequest, RefUpdate, Repository, Side
+from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import ForgeOptions, Options, flag, option, texts
-from change_hooks.core.payload import LONGEST_NUMBER
 from change_hooks.dialects.event_handler import EventHandler, shaped
-from change_hooks.dialects.payloads.alike import short
-from change_hooks.dialects.payloads.launchpad import (
-    PAGES,
-    BranchPush,
-    Proposal,
-    ProposalEvent,
-    Push,
-    action_of,
-    repository_of,
-    update_of,
-)
+from change_hooks.dialects.payloads.launchpad import BranchPush, ProposalEvent, Push, update_of
 
 
 @dataclass(frozen=True)
@@ -67,44 +56,12 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
     @shaped(BranchPush)
     def handle_bzr_push_0_1(self, payload: BranchPush, event: str) -> Event:
         """A Bazaar branch was moved."""
-        path = payload.bzr_branch_path
-        return RefUpdate(
-            repository=Repository(
-                full_name=path, urls={"usual": f"lp:{path}", "html": f"{PAGES}/{path}"}, src="bzr"
-            ),
-            ref=path.rpartition("/")[2],
-            after=payload.new.revision_id,
-            url=f"{PAGES}/{path}",
-            name=event,
-        )
+        return payload.update(event)
 
     @shaped(ProposalEvent)
     def handle_merge_proposal_0_1(self, payload: ProposalEvent, event: str) -> Event:
         """Something happened to a merge proposal. The commit it is on is not named."""
-        now = payload.new or payload.old or Proposal()
-        if not now.target_git_repository:
-            return Ignored("the merge proposal is not between Git repositories")
-        source = repository_of(now.source_git_repository) if now.source_git_repository else None
-        number = payload.merge_proposal.rpartition("/")[2]
-        return PullRequest(
-            repository=repository_of(now.target_git_repository),
-            number=int(number) if number.isdecimal() and len(number) <= LONGEST_NUMBER else 0,
-            action=action_of(payload),
-            forge_action=payload.action or "",
-            title=now.commit_message,
-            body=now.description,
-            head=Side(branch=short(now.source_git_path), repository=source),
-            base=Side(branch=short(now.target_git_path)),
-            author=Person(login=(now.registrant or "").rpartition("~")[2] or None),
-            draft=now.queue_status == "Work in progress",
-            url=f"{PAGES}/{payload.merge_proposal.lstrip('/')}" if payload.merge_proposal else "",
-            name=event,
-            properties={
-                "base_branch": short(now.target_git_path),
-                "head_branch": short(now.source_git_path),
-                "head_repository": source.urls["https"] if source is not None else None,
-            },
-        )
+        return payload.neutral(event) or Ignored("the merge proposal is not between Git repositories")
 
 
 __all__ = ["LaunchpadHandler", "LaunchpadOptions"]

@@ -11,26 +11,13 @@ from typing import ClassVar
 
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.events import (
-    Action,
-    Comment,
-    Event,
-    Ignored,
-)
+from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import decode
 from change_hooks.core.style import Style
 from change_hooks.core.verification import SignatureHeader, sign_together, verify_together
 from change_hooks.dialects.event_handler import EventHandler, shaped
-from change_hooks.dialects.payloads.pagure import (
-    Envelope,
-    Note,
-    Sent,
-    branch_of,
-    needed,
-    pull_request_of,
-    ref_update,
-)
+from change_hooks.dialects.payloads.pagure import ACTIONS, Envelope, Sent, pull_request_of
 
 
 @dataclass(frozen=True)
@@ -80,48 +67,31 @@ class PagureHandler(EventHandler[PagureOptions]):
 
     @shaped(Sent)
     def handle_git_receive(self, payload: Sent, event: str) -> Event:
-        """New commits on a branch; how many, but not what they say."""
-        message = payload.msg
-        if (message.old_commit or "").startswith("^"):
-            return Ignored("git.branch.creation and git.tag.creation report what is new")
-        files, total = message.changed_files, message.total_commits
-        return ref_update(
-            payload,
-            event,
-            branch_of(message),
-            needed(message.end_commit, "end_commit"),
-            None if files is None else list(files),
-            # Of a forced push it is the merge base.
-            before=None if message.forced else message.old_commit,
-            total=total if total is not None and total > 1 else None,
-            forced=message.forced,
-        )
+        """New commits on a branch."""
+        ignored = Ignored("git.branch.creation and git.tag.creation report what is new")
+        return payload.received(event) or ignored
 
     @shaped(Sent)
     def handle_git_branch_creation(self, payload: Sent, event: str) -> Event:
-        """A branch was made, with or without new commits."""
-        return ref_update(
-            payload, event, branch_of(payload.msg), needed(payload.msg.rev, "rev"), created=True
-        )
+        """A branch was made."""
+        return payload.branch_made(event)
 
     @shaped(Sent)
     def handle_git_tag_creation(self, payload: Sent, event: str) -> Event:
         """A tag was made."""
-        ref = f"refs/tags/{needed(payload.msg.tag, 'tag')}"
-        return ref_update(payload, event, ref, needed(payload.msg.rev, "rev"), created=True)
+        return payload.tag_made(event)
 
     @shaped(Sent)
     def handle_git_branch_deletion(self, payload: Sent, event: str) -> Event:
         """A branch or tag was deleted."""
-        ref = f"refs/tags/{payload.msg.tag}" if payload.msg.tag else branch_of(payload.msg)
-        return ref_update(payload, event, ref, None, before=payload.msg.rev)
+        return payload.deleted(event)
 
     handle_git_tag_deletion = handle_git_branch_deletion
 
     @shaped(Sent)
     def handle_pull_request_new(self, payload: Sent, event: str) -> Event:
         """Something happened to a pull request."""
-        return pull_request_of(payload.msg, event, _ACTIONS.get(event, "edited"))
+        return pull_request_of(payload.msg, event, ACTIONS.get(event, "edited"))
 
     handle_pull_request_reopened = handle_pull_request_new
     handle_pull_request_updated = handle_pull_request_new
@@ -133,36 +103,14 @@ class PagureHandler(EventHandler[PagureOptions]):
     @shaped(Sent)
     def handle_pull_request_closed(self, payload: Sent, event: str) -> Event:
         """It was merged, or closed without that."""
-        pull = payload.msg.pullrequest
-        merged = payload.msg.merged or (pull is not None and pull.status == "Merged")
-        return pull_request_of(payload.msg, event, "merged" if merged else "closed")
+        return payload.closed(event)
 
     @shaped(Sent)
     def handle_pull_request_comment_added(self, payload: Sent, event: str) -> Event:
-        """Somebody wrote a comment, or Pagure did: that is a notification."""
-        pull = pull_request_of(payload.msg, event, "edited")
-        found = payload.msg.pullrequest or payload.msg.pull_request
-        note = found.comments[-1] if found is not None and found.comments else Note()
-        return Comment(
-            pull_request=pull,
-            author=pull.sender,
-            text=note.comment or "",
-            url=pull.url,
-            is_new=bool(note.comment) and not note.notification,
-            name=event,
-        )
+        """Somebody wrote a comment, or Pagure did."""
+        return payload.written(event)
 
 
 SIGNATURES = (SignatureHeader("X-Pagure-Signature-256"), SignatureHeader("X-Pagure-Signature", "", "sha1"))
-_ACTIONS: dict[str, Action] = {
-    "pull-request.new": "opened",
-    "pull-request.reopened": "reopened",
-    "pull-request.updated": "updated",
-    "pull-request.rebased": "updated",
-    "pull-request.initial_comment.edited": "edited",
-    "pull-request.tag.added": "labeled",
-    "pull-request.tag.removed": "unlabeled",
-}
-
 
 __all__ = ["PagureHandler", "PagureOptions"]

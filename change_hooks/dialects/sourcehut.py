@@ -16,12 +16,12 @@ from typing import Any, ClassVar
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.ed25519 import public_key, verify_ed25519
 from change_hooks.core.errors import BadPayload, SignatureMismatch
-from change_hooks.core.events import Event, Person, RefUpdate, Repository
+from change_hooks.core.events import Event
 from change_hooks.core.options import ForgeOptions, Options, option, text, texts
-from change_hooks.core.payload import decode, epoch
+from change_hooks.core.payload import decode
 from change_hooks.dialects.event_handler import EventHandler, shaped
 from change_hooks.dialects.handler import apart
-from change_hooks.dialects.payloads.sourcehut import MISSING, Answer, Entity, Named, Webhook, updates_of
+from change_hooks.dialects.payloads.sourcehut import Answer, Webhook, common_of, updates_of
 from change_hooks.dialects.url_token import TokenInUrl
 from change_hooks.flow import Steps
 
@@ -69,13 +69,8 @@ class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
         self._check_age(delivery)
 
     def _check_age(self, delivery: Delivery) -> None:
-        found = self._answer(delivery)
-        if found.data is None:
-            return
-        happened = epoch(found.data.webhook.date)
-        if happened is None:
-            raise BadPayload(MISSING, "$.data.webhook.date")
-        if delivery.received - happened > OLDEST:
+        happened = self._answer(delivery).happened()
+        if happened is not None and delivery.received - happened > OLDEST:
             raise SignatureMismatch("the event is too old; check the clock here")
 
     def _answer(self, delivery: Delivery) -> Answer:
@@ -87,17 +82,12 @@ class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The event's id in the signed body, which all hooks of a repository share; else the nonce."""
-        answer = self._answer(delivery)
-        found = answer.data.webhook.uuid if answer.data else answer.push
-        return found or delivery.header("X-Payload-Nonce")
+        return self._answer(delivery).id or delivery.header("X-Payload-Nonce")
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """The event in the signed body; a legacy payload does not name it."""
         answer: Answer = decode(document, Answer)
-        name = answer.data.webhook.event if answer.data else "repo:post-update" if answer.refs else None
-        if not name:
-            raise BadPayload(MISSING, "$.data.webhook.event")
-        return name
+        return answer.event()
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
@@ -115,31 +105,14 @@ class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
     def handle_GIT_POST_RECEIVE(self, payload: Answer, event: str) -> list[Event]:
         """Branches and tags were made, moved or deleted."""
         webhook = payload.data.webhook if payload.data else Webhook()
-        common = self._common(webhook.repository, webhook.pusher, event, webhook.date)
+        common = common_of(webhook, event, self.settings.server_url)
         return updates_of(webhook.updates, common, "$.data.webhook.updates")
 
     @shaped(Answer)
     def handle_repo_post_update(self, payload: Answer, event: str) -> list[Event]:
         """The same, of a legacy webhook: it does not name the repository."""
-        return updates_of(payload.refs, self._common(None, payload.pusher, event), "$.refs")
-
-    def _common(
-        self, named: Named | None, pusher: Entity | None, event: str, date: str | None = None
-    ) -> RefUpdate:
-        """What is the same for all refs of a push."""
-        who = (pusher.canonicalName or pusher.canonical_name or pusher.name) if pusher else None
-        return RefUpdate(
-            repository=self._repository(named), ref="", sender=Person(login=who), when=epoch(date), name=event
-        )
-
-    def _repository(self, named: Named | None) -> Repository:
-        owner = named.owner.canonicalName if named and named.owner else None
-        if named is None or owner is None:
-            return Repository(name=named.name if named else None)
-        path, server = f"{owner}/{named.name}", self.settings.server_url
-        page = f"{server}/{path}"
-        ssh = f"git@{server.partition('://')[2]}:{path}"
-        return Repository(full_name=path, name=named.name, urls={"https": page, "ssh": ssh, "html": page})
+        common = common_of(Webhook(pusher=payload.pusher), event, self.settings.server_url)
+        return updates_of(payload.refs, common, "$.refs")
 
 
 __all__ = ["OLDEST", "SR_HT", "SourceHutHandler", "SourceHutOptions"]

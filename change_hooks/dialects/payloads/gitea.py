@@ -136,8 +136,20 @@ class MadeOrDeleted(RefEvent, kw_only=True):
     ref_type: str | None = None
     sha: str | None = None
 
-    def update(self, event: str, after: str | None) -> RefUpdate:
-        """The same, in neutral terms."""
+    def made(self) -> RefUpdate:
+        """It was made.
+
+        :raises BadPayload: it is not said which commit it is on.
+        """
+        if not self.sha:
+            raise BadPayload("is missing", "$.sha")
+        return self._update("create", self.sha)
+
+    def deleted(self, event: str) -> RefUpdate:
+        """It was deleted."""
+        return self._update(event, None)
+
+    def _update(self, event: str, after: str | None) -> RefUpdate:
         return RefUpdate(
             ref=whole_ref(self.ref, tag=self.ref_type == "tag"),
             after=after,

@@ -6,8 +6,9 @@ Source: Launchpad, "Webhooks"; ``lib/lp/services/webhooks/client.py`` and ``lib/
 from __future__ import annotations
 
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.events import Action, RefUpdate, Repository
-from change_hooks.core.payload import Shape
+from change_hooks.core.events import Action, Person, PullRequest, RefUpdate, Repository, Side
+from change_hooks.core.payload import LONGEST_NUMBER, Shape
+from change_hooks.dialects.payloads.alike import short
 
 GIT, PAGES = "https://git.launchpad.net", "https://code.launchpad.net"
 
@@ -37,6 +38,18 @@ class BranchPush(Shape):
     new: Revision
     old: Revision | None = None
 
+    def update(self, event: str) -> RefUpdate:
+        """The same, in neutral terms."""
+        path = self.bzr_branch_path
+        urls = {"usual": f"lp:{path}", "html": f"{PAGES}/{path}"}
+        return RefUpdate(
+            repository=Repository(full_name=path, urls=urls, src="bzr"),
+            ref=path.rpartition("/")[2],
+            after=self.new.revision_id,
+            url=urls["html"],
+            name=event,
+        )
+
 
 class Proposal(Shape):
     registrant: str | None = None
@@ -55,6 +68,34 @@ class ProposalEvent(Shape):
     action: str | None = None
     old: Proposal | None = None
     new: Proposal | None = None
+
+    def neutral(self, event: str) -> PullRequest | None:
+        """The same, in neutral terms; None: it is not between Git repositories."""
+        now = self.new or self.old or Proposal()
+        if not now.target_git_repository:
+            return None
+        source = repository_of(now.source_git_repository) if now.source_git_repository else None
+        base, head = short(now.target_git_path), short(now.source_git_path)
+        number = self.merge_proposal.rpartition("/")[2]
+        return PullRequest(
+            repository=repository_of(now.target_git_repository),
+            number=int(number) if number.isdecimal() and len(number) <= LONGEST_NUMBER else 0,
+            action=action_of(self),
+            forge_action=self.action or "",
+            title=now.commit_message,
+            body=now.description,
+            head=Side(branch=head, repository=source),
+            base=Side(branch=base),
+            author=Person(login=(now.registrant or "").rpartition("~")[2] or None),
+            draft=now.queue_status == "Work in progress",
+            url=f"{PAGES}/{self.merge_proposal.lstrip('/')}" if self.merge_proposal else "",
+            name=event,
+            properties={
+                "base_branch": base,
+                "head_branch": head,
+                "head_repository": source.urls["https"] if source is not None else None,
+            },
+        )
 
 
 def update_of(payload: Push, ref: str, change: RefChange, event: str) -> RefUpdate:
@@ -113,17 +154,4 @@ def repository_of(path: str) -> Repository:
     )
 
 
-__all__ = [
-    "CLOSED",
-    "PAGES",
-    "BranchPush",
-    "Place",
-    "Proposal",
-    "ProposalEvent",
-    "Push",
-    "RefChange",
-    "Revision",
-    "action_of",
-    "repository_of",
-    "update_of",
-]
+__all__ = ["BranchPush", "ProposalEvent", "Push", "update_of"]

@@ -10,6 +10,7 @@ from typing import Any
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import (
     Action,
+    Comment,
     Commit,
     Person,
     PullRequest,
@@ -51,8 +52,8 @@ class Pull(Shape):
     user: User | None = None
     tags: list[str] | None = None
     full_url: str | None = None
-    date_created: int | None = None
-    last_updated: int | None = None
+    date_created: int | str | None = None
+    last_updated: int | str | None = None
     comments: list[Note] | None = None
 
 
@@ -74,10 +75,92 @@ class Message(Shape):
     pull_request: Pull | None = None
     merged: bool | None = None
 
+    @property
+    def pull(self) -> Pull | None:
+        """The pull request, under either name."""
+        return self.pullrequest or self.pull_request
+
 
 class Sent(Shape):
     msg: Message
     timestamp: int | None = None
+
+    def received(self, event: str) -> RefUpdate | None:
+        """New commits on a branch; how many, but not what they say. None: other events report what is new.
+
+        :raises BadPayload: it is not said which branch, or where it is now.
+        """
+        message = self.msg
+        if (message.old_commit or "").startswith("^"):
+            return None
+        files, total = message.changed_files, message.total_commits
+        return self._update(
+            event,
+            branch_of(message),
+            needed(message.end_commit, "end_commit"),
+            None if files is None else list(files),
+            # Of a forced push it is the merge base.
+            before=None if message.forced else message.old_commit,
+            total=total if total is not None and total > 1 else None,
+            forced=message.forced,
+        )
+
+    def branch_made(self, event: str) -> RefUpdate:
+        """A branch was made, with or without new commits."""
+        return self._update(event, branch_of(self.msg), needed(self.msg.rev, "rev"), created=True)
+
+    def tag_made(self, event: str) -> RefUpdate:
+        """A tag was made."""
+        ref = f"refs/tags/{needed(self.msg.tag, 'tag')}"
+        return self._update(event, ref, needed(self.msg.rev, "rev"), created=True)
+
+    def deleted(self, event: str) -> RefUpdate:
+        """A branch or tag was deleted."""
+        ref = f"refs/tags/{self.msg.tag}" if self.msg.tag else branch_of(self.msg)
+        return self._update(event, ref, None, before=self.msg.rev)
+
+    def _update(
+        self, event: str, ref: str, after: str | None, files: list[str] | None = None, **more: Any
+    ) -> RefUpdate:
+        """A branch or tag was made, moved or deleted.
+
+        :param after: the commit that it is on; None: it was deleted.
+        :param more: fields of the event.
+        """
+        message, project = self.msg, self.msg.repo or Project()
+        authors = [author.fullname or author.name or "" for author in message.authors or ()]
+        author = authors[0] if len(authors) == 1 else ""
+        return RefUpdate(
+            repository=repository_of(project, message),
+            ref=ref,
+            after=after,
+            head=None if after is None else Commit(after, None, author, files=files),
+            sender=Person(login=message.agent),
+            url=f"{project.full_url}/c/{after}" if project.full_url and after else "",
+            when=when(self.timestamp),
+            name=event,
+            **more,
+        )
+
+    def closed(self, event: str) -> PullRequest:
+        """A pull request was merged, or closed without that."""
+        pull = self.msg.pull
+        merged = self.msg.merged or (pull is not None and pull.status == "Merged")
+        return pull_request_of(self.msg, event, "merged" if merged else "closed")
+
+    def written(self, event: str) -> Comment:
+        """Somebody wrote a comment, or Pagure did: that is a notification."""
+        pull = pull_request_of(self.msg, event, "edited")
+        found = self.msg.pull
+        note = found.comments[-1] if found is not None and found.comments else Note()
+        return Comment(
+            pull_request=pull,
+            author=pull.sender,
+            text=note.comment or "",
+            url=pull.url,
+            is_new=bool(note.comment) and not note.notification,
+            name=event,
+        )
 
 
 class Envelope(Shape):
@@ -100,30 +183,6 @@ def branch_of(message: Message) -> str:
     return whole_ref(needed(message.branch, "branch"))
 
 
-def ref_update(
-    payload: Sent, event: str, ref: str, after: str | None, files: list[str] | None = None, **more: Any
-) -> RefUpdate:
-    """A branch or tag was made, moved or deleted.
-
-    :param after: the commit that it is on; None: it was deleted.
-    :param more: fields of the event.
-    """
-    message, project = payload.msg, payload.msg.repo or Project()
-    authors = [author.fullname or author.name or "" for author in message.authors or ()]
-    author = authors[0] if len(authors) == 1 else ""
-    return RefUpdate(
-        repository=repository_of(project, message),
-        ref=ref,
-        after=after,
-        head=None if after is None else Commit(after, None, author, files=files),
-        sender=Person(login=message.agent),
-        url=f"{project.full_url}/c/{after}" if project.full_url and after else "",
-        when=when(payload.timestamp),
-        name=event,
-        **more,
-    )
-
-
 def repository_of(project: Project, message: Message) -> Repository:
     """The repository of a project."""
     full_name = project.fullname or message.project_fullname
@@ -143,7 +202,7 @@ def pull_request_of(message: Message, event: str, action: Action) -> PullRequest
 
     :raises BadPayload: the message has none.
     """
-    pull = message.pullrequest or message.pull_request
+    pull = message.pull
     if pull is None:
         raise BadPayload("is missing", "$.msg.pullrequest")
     author, source = pull.user or User(), None
@@ -182,17 +241,14 @@ def pull_request_of(message: Message, event: str, action: Action) -> PullRequest
     )
 
 
-__all__ = [
-    "Envelope",
-    "Message",
-    "Note",
-    "Project",
-    "Pull",
-    "Sent",
-    "User",
-    "branch_of",
-    "needed",
-    "pull_request_of",
-    "ref_update",
-    "repository_of",
-]
+ACTIONS: dict[str, Action] = {
+    "pull-request.new": "opened",
+    "pull-request.reopened": "reopened",
+    "pull-request.updated": "updated",
+    "pull-request.rebased": "updated",
+    "pull-request.initial_comment.edited": "edited",
+    "pull-request.tag.added": "labeled",
+    "pull-request.tag.removed": "unlabeled",
+}
+
+__all__ = ["ACTIONS", "Envelope", "Sent", "pull_request_of"]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from change_hooks.core.change import person
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.events import Commit, Event, RefUpdate
+from change_hooks.core.events import Commit, Event, Person, RefUpdate, Repository
 from change_hooks.core.payload import Shape, epoch
 
 #: What is wrong with a query that does not ask for what is needed.
@@ -65,6 +65,59 @@ class Answer(Shape):
     pusher: Entity | None = None
     refs: list[Update] | None = None
 
+    @property
+    def id(self) -> str | None:
+        """The event's, which all hooks of a repository share."""
+        return self.data.webhook.uuid if self.data else self.push
+
+    def event(self) -> str:
+        """Its name; a legacy payload does not have it.
+
+        :raises BadPayload: the query did not ask for it.
+        """
+        name = self.data.webhook.event if self.data else "repo:post-update" if self.refs else None
+        if not name:
+            raise BadPayload(MISSING, "$.data.webhook.event")
+        return name
+
+    def happened(self) -> int | None:
+        """When, in seconds since the epoch; None: a legacy payload does not say.
+
+        :raises BadPayload: the query did not ask for it.
+        """
+        if self.data is None:
+            return None
+        found = epoch(self.data.webhook.date)
+        if found is None:
+            raise BadPayload(MISSING, "$.data.webhook.date")
+        return found
+
+
+def common_of(webhook: Webhook, event: str, server: str) -> RefUpdate:
+    """What is the same for all refs of a push.
+
+    :param server: the address of the installation.
+    """
+    pusher = webhook.pusher or Entity()
+    who = pusher.canonicalName or pusher.canonical_name or pusher.name
+    return RefUpdate(
+        repository=repository_of(webhook.repository, server),
+        ref="",
+        sender=Person(login=who),
+        when=epoch(webhook.date),
+        name=event,
+    )
+
+
+def repository_of(named: Named | None, server: str) -> Repository:
+    """A repository of an installation."""
+    owner = named.owner.canonicalName if named and named.owner else None
+    if named is None or owner is None:
+        return Repository(name=named.name if named else None)
+    path = f"{owner}/{named.name}"
+    page, ssh = f"{server}/{path}", f"git@{server.partition('://')[2]}:{path}"
+    return Repository(full_name=path, name=named.name, urls={"https": page, "ssh": ssh, "html": page})
+
 
 def updates_of(updates: list[Update] | None, common: RefUpdate, where: str) -> list[Event]:
     """One event for each ref.
@@ -103,15 +156,4 @@ def commit_of(new: Object) -> Commit:
     return Commit(new.id or "", new.message, person(author.name, author.email), None, epoch(new.timestamp))
 
 
-__all__ = [
-    "MISSING",
-    "Answer",
-    "Data",
-    "Entity",
-    "Named",
-    "Object",
-    "Update",
-    "Webhook",
-    "commit_of",
-    "updates_of",
-]
+__all__ = ["Answer", "Webhook", "common_of", "updates_of"]
