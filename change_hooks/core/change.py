@@ -121,7 +121,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         if properties.__class__ is not dict:
             _wrong("properties", "dict", properties)
         if properties:
-            _set(self, "properties", _json_able_properties(properties))
+            _set(self, "properties", json_able(properties))
 
     def _repair(self) -> None:
         for name in _TEXT:
@@ -180,6 +180,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         """The same with another *src*."""
         changed = copy(self)
         _set(changed, "src", src)
+        return changed
+
+    def with_properties(self, properties: dict[str, Any]) -> Change:
+        """The same with other *properties*, which :func:`json_able` has made, and which are not copied."""
+        changed = copy(self)
+        _set(changed, "properties", properties)
         return changed
 
     def as_dict(self) -> dict[str, object]:
@@ -277,7 +283,11 @@ def moment(number: float, unit: int = 1) -> int | None:
     return seconds if FIRST <= seconds <= LATEST else None
 
 
-def _json_able_properties(properties: dict[Any, Any]) -> dict[str, Any]:
+def json_able(properties: Mapping[Any, Any]) -> dict[str, Any]:
+    """A copy of properties.
+
+    :raises InvalidChange: one of them cannot be written as JSON.
+    """
     for name, value in properties.items():
         kind = value.__class__
         if name.__class__ is not str or not name.isascii() or kind not in _FLAT:
@@ -285,7 +295,7 @@ def _json_able_properties(properties: dict[Any, Any]) -> dict[str, Any]:
         if kind is str and not value.isascii():
             break
     else:
-        return properties.copy()
+        return dict(properties)
     copied: dict[str, Any] = _json_able(properties, "properties")
     return copied
 
@@ -325,6 +335,7 @@ __all__ = [
     "UNREAD",
     "Change",
     "InvalidChange",
+    "json_able",
     "moment",
     "person",
     "well_formed",

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from change_hooks.core.change import MISSING, TRUNCATED, UNREAD, Change
+from change_hooks.core.change import MISSING, TRUNCATED, UNREAD, Change, json_able
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Action, Comment, Commit, Event, PullRequest, RefUpdate, Repository
 from change_hooks.core.found import About, Found, about_change
@@ -159,12 +159,10 @@ class Policy:
         listed = source.listed
         if source.unread:
             listed = {**listed, UNREAD: list(source.unread)}
+        if updates:
+            changes = [_replace(change, **updates) for change in changes]
         more = within(listed, len(changes))
-        if more:
-            return [
-                _replace(change, **updates, properties={**more, **change.properties}) for change in changes
-            ]
-        return [_replace(change, **updates) for change in changes] if updates else changes
+        return _with_properties(changes, more) if more else changes
 
     def select(self, changes: list[Change], source: Source, name: str = "") -> Found:
         """What the options say about changes that a method made by itself.
@@ -280,6 +278,20 @@ class Policy:
             found = command.pattern.search(event.text.strip())
             properties.update({"command": found.group(0), **found.groupdict()} if found is not None else {})
         return _replace(change, properties=properties)
+
+
+def _with_properties(changes: Sequence[Change], more: Mapping[str, Any]) -> list[Change]:
+    """The same changes with more properties. What is equal for neighbours exists once."""
+    more = json_able(more)
+    own: Mapping[str, Any] | None = None
+    properties: dict[str, Any] = {}
+    found = []
+    for change in changes:
+        if change.properties != own:
+            own = change.properties
+            properties = {**more, **own}
+        found.append(change.with_properties(properties))
+    return found
 
 
 def _commit_change(commit: Commit, common: Change, properties: dict[str, Any]) -> Change:

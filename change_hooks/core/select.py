@@ -72,7 +72,7 @@ def listed_properties(prefix: str, payload: Mapping[str, Any], patterns: Sequenc
 
 def within(listed: Mapping[str, Any], changes: int) -> Mapping[str, Any]:
     """Those properties that all changes of a delivery together have room for, the smallest first: each change
-    carries its own.
+    has all of them where it is written.
 
     :param changes: how many there are.
     :returns: with the names of the others as :data:`LEFT_OUT`.

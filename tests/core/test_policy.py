@@ -355,6 +355,15 @@ def test_what_is_alike_for_all_changes_is_put_on_them() -> None:
         assert change.project == "P"
 
 
+def test_what_is_equal_for_all_changes_exists_once() -> None:
+    listed = {"forge.a": ["x", {"y": 1}]}
+    alike = [replace(TWO, id=str(number), properties={"own": number // 3}) for number in range(9)]
+    changes = decided(replace(PUSH, commits=alike, after="8"), source=Source(listed=listed))
+    assert [change.properties["own"] for change in changes] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert len({id(change.properties) for change in changes}) == 3
+    assert len({id(change.properties["forge.a"]) for change in changes}) == 1
+
+
 def test_there_is_a_limit_to_the_changes_of_a_delivery() -> None:
     many = replace(PUSH, commits=(TWO,) * (MAX_CHANGES + 1))
     with pytest.raises(BadPayload, match="more than"):
