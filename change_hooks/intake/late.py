@@ -181,6 +181,8 @@ class PendingDeliveries:
 
     def _cannot_look(self, failure: Failure) -> None:
         self._looking = False
+        if not self._stopped:
+            self._alarm.set(back_off(3))
 
     def _begin(self, found: list[Pending]) -> None:
         self._looking = False

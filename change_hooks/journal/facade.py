@@ -71,7 +71,7 @@ class SQLJournal:
         self._service = service
         self.owner = token_hex(8)
         self.writer = writer(store, to_reactor, later, observer)
-        self._holding = Holding(self.owner, lambda operation: self.writer.submit(operation))
+        self._holding = Holding(self.owner, lambda operation: self.writer.submit(operation), service)
         self._reading = ReadingThread(store, to_reactor, later)
         self._traces = Traces(lambda operation: self.writer.submit(operation), later, service)
         # One piece of what is large is in a commit, and no more.
@@ -145,11 +145,13 @@ class SQLJournal:
         """Store a delivery whose changes are not known yet; this receiver holds it."""
         operation = partial(deliveries.postpone, delivery=delivery, owner=self.owner, service=self._service)
         if len(delivery.body) <= LARGE:
-            return self.writer.submit(operation)
-        return self._large.run(
-            self._with_pieces,
-            [body_in_pieces(delivery.body)],
-            lambda session, body: operation(session, large_body=body),
+            return self._holding.postponed(lambda: self.writer.submit(operation))
+        return self._holding.postponed(
+            lambda: self._large.run(
+                self._with_pieces,
+                [body_in_pieces(delivery.body)],
+                lambda session, body: operation(session, large_body=body),
+            )
         )
 
     def trace(self, trace: Trace) -> None:
@@ -180,12 +182,12 @@ class SQLJournal:
             about=about,
         )
         if not way:
-            return self._finish(changes, new, pending.finish)
+            return self._holding.done_with(seq, self._finish(changes, new, pending.finish))
 
         def once(session: Session, new: Finish, large: str = "") -> bool:
             return finish_once(session, new, changes, Arrival(self._service, way, received), large)
 
-        return self._finish(changes, new, once)
+        return self._holding.done_with(seq, self._finish(changes, new, once))
 
     def replay(
         self, seq: int, changes: list[Change], sinks: Sequence[str], unwanted: Sequence[str] = ()
@@ -208,17 +210,19 @@ class SQLJournal:
 
     def fail(self, seq: int, error: str) -> Deferred[None]:
         """Record that a pending delivery cannot be finished."""
-        return self.writer.submit(partial(pending.fail, seq=seq, error=error))
+        failed: Deferred[None] = self.writer.submit(partial(pending.fail, seq=seq, error=error))
+        return self._holding.done_with(seq, failed)
 
     def retry_later(self, seq: int, wait: float, error: str) -> Deferred[None]:
         """Record that a pending delivery could not be finished now, and let go of it for a while."""
-        return self.writer.submit(partial(pending.retry_later, seq=seq, wait=wait, error=error))
+        let_go: Deferred[None] = self.writer.submit(
+            partial(pending.retry_later, seq=seq, wait=wait, error=error)
+        )
+        return self._holding.done_with(seq, let_go)
 
     def pending(self, limit: int) -> Deferred[list[Pending]]:
         """Hold at most *limit* pending deliveries that nobody holds."""
-        return self.writer.submit(
-            partial(pending.hold_pending, owner=self.owner, limit=limit, service=self._service)
-        )
+        return self._holding.pending(limit)
 
     # Replaying.
 

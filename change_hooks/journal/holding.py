@@ -1,60 +1,89 @@
-"""The queues that a receiver holds, as far as it knows.
+"""What a receiver holds, as far as it knows: queues, and pending deliveries.
 
-Strategy: the commit of a claim may be done although its answer was lost, and then this receiver holds queues
-that it does not work on. So after a claim that nobody heard of, the next one first lets go of all that is
-this receiver's and not known to be.
+Strategy: a commit may be done although its answer was lost, and then this receiver holds what it does not
+work on. So after one that nobody heard of, the next that asks first lets go of all that is this receiver's
+and not known to be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.journal import outbox
-from change_hooks.journal.records import Claimed, Outcome
+from change_hooks.journal.pending import hold_pending
+from change_hooks.journal.records import Appended, Claimed, Outcome, Pending
+
+T = TypeVar("T")
 
 
-class Holding:
-    """Claims queues, and records what became of them.
+class _Asking:
+    """How often it was asked to hold something, and whether an answer was lost."""
 
-    :param owner: the name of this receiver in the journal.
-    :param submit: has an operation run in the next transaction.
-    """
-
-    def __init__(self, owner: str, submit: Callable[..., Deferred[Any]]) -> None:
-        self._owner = owner
-        self._submit = submit
-        self._held: set[tuple[str, str]] = set()
-        #: How many claims are not answered yet, and whether one never was.
-        self._claiming = 0
+    def __init__(self) -> None:
+        self._open = 0
         self._is_unsure = False
 
-    def claim(self, sinks: Sequence[str], limit: int) -> Deferred[Claimed]:
-        """See :meth:`change_hooks.interfaces.IJournal.claim`."""
-        settles = self._is_unsure and not self._claiming
-        held = frozenset(self._held) if settles else None
-        self._claiming += 1
-        operation = partial(outbox.claim, owner=self._owner, sinks=sinks, limit=limit, held=held)
-        claimed: Deferred[Claimed] = self._submit(operation)
-        return claimed.addCallbacks(self._claimed, self._not_claimed, callbackArgs=(settles,))
+    def begin(self) -> bool:
+        """Ask once more.
 
-    def _claimed(self, claimed: Claimed, settles: bool) -> Claimed:
-        self._claiming -= 1
-        if settles:
+        :returns: True: this one is to let go of what nobody knows of. What was asked before, and is not
+            answered yet, must not be taken for that.
+        """
+        settles = self._is_unsure and not self._open
+        self._open += 1
+        return settles
+
+    def heard(self, settled: bool) -> None:
+        """It was answered."""
+        self._open -= 1
+        if settled:
             self._is_unsure = False
-        self._held |= {(work.sink, work.repository) for work in claimed.works}
-        return claimed
 
-    def _not_claimed(self, failure: Failure) -> Failure:
-        self._claiming -= 1
+    def failed(self, failure: Failure) -> Failure:
+        """It was not; of an error that is not the store's, nothing was done."""
+        self._open -= 1
         if failure.check(Unavailable):
             self._is_unsure = True
         return failure
+
+
+class Holding:
+    """Claims queues and pending deliveries, and records what became of them.
+
+    :param owner: the name of this receiver in the journal.
+    :param submit: has an operation run in the next transaction.
+    :param service: the name of the service whose pending deliveries are claimed.
+    """
+
+    def __init__(self, owner: str, submit: Callable[..., Deferred[Any]], service: str = "") -> None:
+        self._owner = owner
+        self._submit = submit
+        self._service = service
+        self._queues: set[tuple[str, str]] = set()
+        self._claims = _Asking()
+        self._pending: set[int] = set()
+        self._pending_asked = _Asking()
+
+    # Queues.
+
+    def claim(self, sinks: Sequence[str], limit: int) -> Deferred[Claimed]:
+        """See :meth:`change_hooks.interfaces.IJournal.claim`."""
+        settles = self._claims.begin()
+        held = frozenset(self._queues) if settles else None
+        operation = partial(outbox.claim, owner=self._owner, sinks=sinks, limit=limit, held=held)
+        claimed: Deferred[Claimed] = self._submit(operation)
+        return claimed.addCallbacks(self._claimed, self._claims.failed, callbackArgs=(settles,))
+
+    def _claimed(self, claimed: Claimed, settles: bool) -> Claimed:
+        self._claims.heard(settles)
+        self._queues |= {(work.sink, work.repository) for work in claimed.works}
+        return claimed
 
     def record(self, outcomes: Sequence[Outcome]) -> Deferred[None]:
         """See :meth:`change_hooks.interfaces.IJournal.record`."""
@@ -62,7 +91,42 @@ class Holding:
         return recorded.addCallback(self._recorded, outcomes)
 
     def _recorded(self, _: None, outcomes: Sequence[Outcome]) -> None:
-        self._held -= {(outcome.sink, outcome.repository) for outcome in outcomes}
+        self._queues -= {(outcome.sink, outcome.repository) for outcome in outcomes}
+
+    # Pending deliveries.
+
+    def postponed(self, store: Callable[[], Deferred[Appended]]) -> Deferred[Appended]:
+        """Store a delivery, which this receiver then holds."""
+        self._pending_asked.begin()
+        return store().addCallbacks(self._stored, self._pending_asked.failed)
+
+    def _stored(self, appended: Appended) -> Appended:
+        self._pending_asked.heard(settled=False)
+        if not appended.duplicate:
+            self._pending.add(appended.seq)
+        return appended
+
+    def pending(self, limit: int) -> Deferred[list[Pending]]:
+        """See :meth:`change_hooks.interfaces.IJournal.pending`."""
+        settles = self._pending_asked.begin()
+        held = frozenset(self._pending) if settles else None
+        operation = partial(hold_pending, owner=self._owner, limit=limit, service=self._service, held=held)
+        found: Deferred[list[Pending]] = self._submit(operation)
+        return found.addCallbacks(self._found, self._pending_asked.failed, callbackArgs=(settles,))
+
+    def _found(self, found: list[Pending], settles: bool) -> list[Pending]:
+        self._pending_asked.heard(settles)
+        self._pending |= {each.seq for each in found}
+        return found
+
+    def done_with(self, seq: int, done: Deferred[T]) -> Deferred[T]:
+        """The same Deferred; once it fires, this receiver does not hold the pending delivery any more."""
+
+        def let_go(result: T) -> T:
+            self._pending.discard(seq)
+            return result
+
+        return done.addCallback(let_go)
 
 
 __all__ = ["Holding"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -21,6 +21,8 @@ SELECT_PENDING = (
     f" AND service = ? AND {FREE} AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?"
 )
 HOLD_PENDING = "UPDATE deliveries SET owner = ?, lease = ? WHERE seq = ?"
+SELECT_OWN = f"SELECT seq FROM deliveries WHERE owner = ? AND state = 'pending' AND {UNDONE}"
+LET_GO = "UPDATE deliveries SET owner = '' WHERE seq = ?"
 FINISH = (
     "UPDATE deliveries SET state = ?, reason = ?, sinks = ?, changes = ?, changes_size = ?, count = ?,"
     " large_changes = ?, owner = '' WHERE seq = ?"
@@ -113,11 +115,17 @@ def retry_later(session: Session, seq: int, wait: float, error: str) -> None:
     session.execute(RETRY_LATER, (session.clock() + wait, storable(error), seq))
 
 
-def hold_pending(session: Session, owner: str, limit: int, service: str = "") -> list[Pending]:
+def hold_pending(
+    session: Session, owner: str, limit: int, service: str = "", held: Collection[int] | None = None
+) -> list[Pending]:
     """Hold at most *limit* pending deliveries of a service that nobody holds.
 
     One that cannot be read has failed.
+
+    :param held: what *owner* knows that it holds; what else it does is free. None: it knows all.
     """
+    if held is not None:
+        _let_go_of_others(session, owner, held)
     clock = session.clock()
     found: list[Pending] = []
     for row in session.execute(
@@ -129,6 +137,11 @@ def hold_pending(session: Session, owner: str, limit: int, service: str = "") ->
             fail(session, row["seq"], str(error))
     session.executemany(HOLD_PENDING, [(owner, clock + LEASE, each.seq) for each in found])
     return found
+
+
+def _let_go_of_others(session: Session, owner: str, held: Collection[int]) -> None:
+    rows = session.execute(SELECT_OWN, (owner,)).fetchall()
+    session.executemany(LET_GO, [(row["seq"],) for row in rows if row["seq"] not in held])
 
 
 __all__ = ["Finish", "fail", "finish", "hold_pending", "retry_later"]

@@ -10,7 +10,7 @@ import pytest
 
 from ..support.programs import Server, eventually, program
 from .books import assert_nothing_is_lost, states, stored
-from .databases import PostgreSQL
+from .databases import PostgreSQL, let_leases_run_out
 from .load import Load, push, send, www
 from .proxy import Proxy
 from .recorder import Recorder
@@ -19,6 +19,7 @@ STORING = b"INSERT INTO deliveries"
 FINISHING = b"UPDATE deliveries SET state"
 CLAIMING = b"UPDATE queues SET owner"
 RECORDING = b"DELETE FROM entries"
+HOLDING = b"UPDATE deliveries SET owner"
 
 
 @pytest.fixture
@@ -108,3 +109,43 @@ def test_what_is_finished_late_or_replayed_keeps_what_it_is_made_of(
     eventually(lambda: set(states(postgresql.url)) == {"delivered"})
     assert {len(taken.change["comments"]) for taken in recorder.taken} == {300_000}
     assert running.stop() == 0
+
+
+SLOW = """
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+from change_hooks import HookHandler
+
+
+class Slow(HookHandler):
+    async def getChanges(self, request):
+        await deferLater(reactor, self.options["seconds"])
+        return [{"revision": "1"}], "git"
+"""
+
+
+def test_a_pending_delivery_that_is_held_unheard_does_not_wait_for_its_lease(
+    server: Callable[..., Server],
+    recorder: Recorder,
+    postgresql: PostgreSQL,
+    proxy: Proxy,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    www = (
+        "'change_hook_dialects': {'slow': {'custom_class': __import__('slow').Slow, 'seconds': SECONDS}},"
+        f" 'change_hook_answer_within': 0.1, 'change_hook_journal': {postgresql.url_at(proxy.port)!r},"
+        f" 'change_hook_sinks': {{'ci': {{'sink': 'http', 'url': {recorder.url!r}}}}}"
+    )
+    running = server(www.replace("SECONDS", "3600"))
+    assert send(f"{running.url}/slow", b"x", {})[0] == 202
+    running.kill()
+    let_leases_run_out(postgresql.url)
+    proxy.lose_commit_answers(after=HOLDING)
+    following = server(www.replace("SECONDS", "0"))
+    proxy.wait_until_lost(1)
+    # A lease that does not run out while this test runs.
+    postgresql.execute("UPDATE change_hooks.deliveries SET lease = lease + 1000000 WHERE state = 'pending'")
+    eventually(lambda: states(postgresql.url) == ["delivered"])
+    assert recorder.revisions == ["1"]
+    assert following.stop() == 0

@@ -259,7 +259,7 @@ def test_nothing_is_left_to_come_when_it_has_stopped(process: Process) -> None:
     assert process.clock.getDelayedCalls() == before
 
 
-def test_a_journal_that_cannot_be_read_is_asked_again(
+def test_a_journal_that_cannot_be_read_is_asked_again_soon(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process.postpone("1")
@@ -268,8 +268,18 @@ def test_a_journal_that_cannot_be_read_is_asked_again(
     with monkeypatch.context() as broken:
         broken.setattr(following.journal, "pending", lambda *_: fail(Unavailable("no")))
         following.pending.start()
-    following.advance(LOOK_AGAIN)
+    following.advance(LOOK_AGAIN / 2)
     assert following.taken == [API]
+
+
+def test_but_not_when_it_has_stopped(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = list(process.clock.getDelayedCalls())
+    looking: Deferred[Any] = Deferred()
+    monkeypatch.setattr(process.journal, "pending", lambda _: looking)
+    process.pending.start()
+    process.pending.stop()
+    looking.errback(Unavailable("no"))
+    assert process.clock.getDelayedCalls() == before
 
 
 def test_a_bug_in_the_recording_does_not_stop_the_rest(

@@ -115,6 +115,9 @@ class JournalMachine(RuleBasedStateMachine):
         self.held: dict[Queue, Held] = {}
         self.held_pending: dict[int, Held] = {}
         self.due_pending: dict[int, float] = {}
+        #: The pending deliveries that each receiver knows to be its own, and who held some without hearing.
+        self.known_pending: list[set[int]] = [set() for _ in range(RECEIVERS)]
+        self.unsure_of_pending: set[int] = set()
         #: Receivers that have claimed without hearing of it.
         self.unsure: set[int] = set()
 
@@ -210,6 +213,10 @@ class JournalMachine(RuleBasedStateMachine):
         received = delivery(b"body " + name.encode(), id=name, dialect="base", received=5.0)
         appended = receiver.run(lambda: receiver.journal.postpone(received), loses)
         each = self.stored(name, appended, loses)
+        if appended is None:
+            self.unsure_of_pending.add(number)
+        elif not appended.duplicate:
+            self.known_pending[number].add(appended.seq)
         if each is not None:
             each.is_pending = True
             self.held_pending[each.seq] = Held(number, self.now + LEASE)
@@ -221,6 +228,16 @@ class JournalMachine(RuleBasedStateMachine):
     def hold_pending(self, number: int, loses: Loses) -> None:
         receiver = self.receivers[number]
         found = receiver.run(lambda: receiver.journal.pending(10), loses)
+        if loses == "before":
+            self.unsure_of_pending.add(number)
+            return
+        if number in self.unsure_of_pending:
+            self.held_pending = {
+                seq: held
+                for seq, held in self.held_pending.items()
+                if held.owner != number or seq in self.known_pending[number]
+            }
+            self.unsure_of_pending.discard(number)
         free = {
             each.seq
             for each in self.deliveries.values()
@@ -232,8 +249,11 @@ class JournalMachine(RuleBasedStateMachine):
             assert {pending.seq for pending in found} == free
             for pending in found:
                 assert pending.delivery.body == b"body " + pending.delivery.id.encode()
-        if loses != "before":
-            self.held_pending |= {seq: Held(number, self.now + LEASE) for seq in free}
+        self.held_pending |= {seq: Held(number, self.now + LEASE) for seq in free}
+        if found is None:
+            self.unsure_of_pending.add(number)
+        else:
+            self.known_pending[number] |= free
 
     def a_pending(self, data: Any) -> Delivered:
         pending = sorted(name for name, each in self.deliveries.items() if each.is_pending)
@@ -250,6 +270,7 @@ class JournalMachine(RuleBasedStateMachine):
         if loses:
             again = receiver.run(lambda: receiver.journal.finish(each.seq, some, sinks))
             assert again is (loses == "before")
+        self.known_pending[number].discard(each.seq)
         each.is_pending = False
         each.set(repositories, sinks)
         self.enqueue(each, sinks)
@@ -259,6 +280,7 @@ class JournalMachine(RuleBasedStateMachine):
     def cannot_finish(self, number: int, data: Any, fails: bool) -> None:
         each = self.a_pending(data)
         receiver = self.receivers[number]
+        self.known_pending[number].discard(each.seq)
         if fails:
             receiver.run(lambda: receiver.journal.fail(each.seq, "no"))
             each.is_pending, each.is_failed = False, True
@@ -415,6 +437,8 @@ class JournalMachine(RuleBasedStateMachine):
                 for seq, held in self.held_pending.items()
             }
         self.unsure.discard(number)
+        self.unsure_of_pending.discard(number)
+        self.known_pending[number] = set()
         self.receivers[number] = Receiver(self.store())
 
     # What operators do.
