@@ -23,7 +23,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import ConfigurationError, EndpointOff, UnknownDialect
 from change_hooks.core.found import Found
 from change_hooks.core.options import UNIX, Allow, allow
-from change_hooks.core.screening import Verdict
+from change_hooks.core.verdicts import Verdict
 from change_hooks.dialects.handler import Context, making_handler
 from change_hooks.flow import Steps, called, followed, reactor_unless
 from change_hooks.forges.published import PublishedNetworks

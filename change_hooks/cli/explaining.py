@@ -16,7 +16,8 @@ from change_hooks.cli.showing import counted, delivery_line
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
 from change_hooks.core.found import About, Found
-from change_hooks.core.screening import Kept, Verdict
+from change_hooks.core.screening import Kept
+from change_hooks.core.verdicts import Verdict
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.journal import TRACES, StoredDelivery, Whole
 from change_hooks.outbox.routing import Routing

@@ -19,9 +19,10 @@ from change_hooks.core.events import Action, Comment, Commit, Event, PullRequest
 from change_hooks.core.found import About, Found, about_change
 from change_hooks.core.lenient import MOST_ELEMENTS
 from change_hooks.core.options import Command, ForgeOptions
-from change_hooks.core.screening import NOT_PERMITTED, SKIPPED_COMMIT, Kept, Reports, Screen, Verdict
+from change_hooks.core.screening import Kept, Reports, Screen
 from change_hooks.core.select import within
 from change_hooks.core.style import Style
+from change_hooks.core.verdicts import NOT_PERMITTED, SKIPPED_COMMIT, Verdict
 
 #: More changes than any forge puts into one delivery; a delivery with more is refused.
 MAX_CHANGES = MOST_ELEMENTS

@@ -7,12 +7,10 @@ whoever wants to know why is told of all of them, by the same objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import msgspec
-from typing_extensions import TypeVar
 
 from change_hooks.core.address import repository_names
 from change_hooks.core.change import Change
@@ -21,65 +19,26 @@ from change_hooks.core.found import About
 from change_hooks.core.options import Command, ForgeOptions
 from change_hooks.core.select import is_skipped, matches
 from change_hooks.core.style import Style
-
-NOT_PERMITTED = "the forge does not say that the comment's author may do this (option 'commands')"
-IGNORED_SENDER = "the sender is to be ignored (option 'ignore_senders')"
-OTHER_REPOSITORY = "the repository matches none of the option 'repositories'"
-OTHER_ACTION = "this action of a pull request gives no change (option 'actions')"
-NOT_ON_A_PULL = "the comment is not on a pull request"
-OTHER_BRANCH = "the branch matches none of the option 'branches'"
-SKIPPED_COMMIT = "the commit message asks to skip it (option 'skips')"
-SKIPPED_PULL = "the pull request or its head commit asks to skip it (option 'skips')"
+from change_hooks.core.verdicts import (
+    IGNORED_SENDER,
+    OTHER_ACTION,
+    OTHER_BRANCH,
+    OTHER_REPOSITORY,
+    SKIPPED_COMMIT,
+    SKIPPED_PULL,
+    Test,
+    Texts,
+    Verdict,
+    change_tests,
+    named,
+    short,
+)
 
 #: The test that a handler makes by itself.
 HANDLER = "what the handler says"
 
 #: What a handler's method reports, where that decides whether it can give a change at all.
 Reports = Literal["comments", "deletions", "nothing"]
-#: An event, or a change that a method made by itself.
-Subject = TypeVar("Subject")
-#: What is asked, as text, and its answers.
-Texts = Iterable["str | None"]
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """One test, as it was made.
-
-    :param test: what was asked: an option's name, or a few words.
-    :param wanted: what the configuration says; empty: nothing, so everything passes.
-    :param value: what the delivery says; several are several names of the same.
-    :param passed: whether it is wanted as far as this test goes.
-    :param reason: why not.
-    """
-
-    test: str
-    wanted: tuple[str, ...] = ()
-    value: tuple[str, ...] = ()
-    passed: bool = True
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Test(Generic[Subject]):
-    """One test.
-
-    :param name: what is asked: an option's name, or a few words.
-    :param wanted: what the configuration says; None: nothing, and the test refuses nothing.
-    :param value: what the subject says.
-    :param refuses: why the subject is not wanted; None: it is, as far as this goes.
-    """
-
-    name: str
-    wanted: Sequence[object] | None
-    value: Callable[[Subject], Texts]
-    refuses: Callable[[Subject], str | None]
-
-    def verdict(self, subject: Subject) -> Verdict:
-        """Make the test, and say all about it."""
-        reason = None if self.wanted is None else self.refuses(subject)
-        value = dict.fromkeys(text for text in self.value(subject) if text)
-        wanted = tuple(map(str, self.wanted or ()))
-        return Verdict(self.name, wanted, tuple(value), reason is None, reason or "")
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -126,7 +85,7 @@ class Screen:
         self._of_ref = _Tests(self._ref_tests())
         self._of_pull = _Tests((*self._action_tests(), *pull))
         self._of_comment = _Tests((*self._comment_tests(), *map(_of_its_pull, pull)))
-        self._of_changes = _Tests(self._change_tests())
+        self._of_changes = _Tests(change_tests(self._options))
 
     def refusal(self, event: Event) -> str | None:
         """Why an event gives no change; None: it gives one, as far as is known.
@@ -202,9 +161,9 @@ class Screen:
     def _tests_of_kept(self, about: About) -> Iterator[Test[About]]:
         options, spelled = self._options, repository_names(about.repository)
         names = (*spelled, spelled[-1].rpartition("/")[2])
-        branches = (about.branch, _short(about.branch))
-        yield _named("repositories", options.repositories, lambda about: names, OTHER_REPOSITORY)
-        yield _named("branches", options.branches, lambda about: branches, OTHER_BRANCH)
+        branches = (about.branch, short(about.branch))
+        yield named("repositories", options.repositories, lambda about: names, OTHER_REPOSITORY)
+        yield named("branches", options.branches, lambda about: branches, OTHER_BRANCH)
         # It is a name where the forge sends one, and the option is about logins.
         author, ignored = about.author.partition(" <")[0], options.ignore_senders
         if not ignored or matches(author, ignored):
@@ -265,8 +224,8 @@ class Screen:
             return _names(repository(event))
 
         return (
-            _named("repositories", options.repositories, repositories, OTHER_REPOSITORY),
-            _named("branches", options.branches, branches, OTHER_BRANCH),
+            named("repositories", options.repositories, repositories, OTHER_REPOSITORY),
+            named("branches", options.branches, branches, OTHER_BRANCH),
         )
 
     def _action_tests(self) -> tuple[Test[PullRequest], ...]:
@@ -310,7 +269,7 @@ class Screen:
 
         def branches(event: PullRequest) -> Texts:
             branch = self._style.pull(event, options).get("branch")
-            return event.base.branch, branch, _short(branch)
+            return event.base.branch, branch, short(branch)
 
         return (
             Test("labels", options.labels, lambda event: event.labels or (), refuse_labels),
@@ -350,35 +309,6 @@ class Screen:
             lambda changes: SKIPPED_COMMIT if self.skips(changes) else None,
         )
 
-    def _change_tests(self) -> tuple[Test[Change], ...]:
-        options = self._options
-        return (
-            _named(
-                "repositories",
-                options.repositories,
-                lambda change: (change.repository, change.project),
-                OTHER_REPOSITORY,
-            ),
-            _named(
-                "branches",
-                options.branches,
-                lambda change: (change.branch, _short(change.branch)),
-                OTHER_BRANCH,
-            ),
-        )
-
-
-def _named(
-    name: str, wanted: Sequence[str] | None, value: Callable[[Subject], Texts], reason: str
-) -> Test[Subject]:
-    """One of the names must match one of the patterns."""
-
-    def refuse(subject: Subject) -> str | None:
-        patterns = wanted or ()
-        return None if any(matches(each, patterns) for each in value(subject)) else reason
-
-    return Test(name, wanted, value, refuse)
-
 
 def _of_its_pull(test: Test[PullRequest]) -> Test[Comment]:
     """The same test, of the pull request that a comment is on."""
@@ -416,17 +346,4 @@ def _names(repository: Repository) -> tuple[str | None, ...]:
     )
 
 
-def _short(branch: str | None) -> str | None:
-    return (branch or "").removeprefix("refs/heads/").removeprefix("refs/tags/") or None
-
-
-__all__ = [
-    "NOT_ON_A_PULL",
-    "NOT_PERMITTED",
-    "OTHER_ACTION",
-    "Kept",
-    "Screen",
-    "Test",
-    "Verdict",
-    "head_message",
-]
+__all__ = ["Kept", "Screen", "head_message"]

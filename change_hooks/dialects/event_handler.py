@@ -30,9 +30,10 @@ from change_hooks.core.found import About, Found, normal_changes
 from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import convert, decode, expect_mapping, json_text
 from change_hooks.core.policy import MAX_CHANGES, Policy
-from change_hooks.core.screening import NOT_PERMITTED, Kept, Reports, Verdict
+from change_hooks.core.screening import Kept, Reports
 from change_hooks.core.stored import Stored
 from change_hooks.core.style import Style
+from change_hooks.core.verdicts import NOT_PERMITTED, Verdict
 from change_hooks.dialects.asking import without_effect
 from change_hooks.dialects.handler import Answer, HookHandler, Request, apart, is_large
 from change_hooks.dialects.overrides import refuse_unused

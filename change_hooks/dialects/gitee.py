@@ -15,7 +15,7 @@ from change_hooks.core.errors import BadPayload, SignatureMismatch
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import decode, without
-from change_hooks.core.screening import NOT_ON_A_PULL, OTHER_ACTION
+from change_hooks.core.verdicts import NOT_ON_A_PULL, OTHER_ACTION
 from change_hooks.core.verification import verify_timestamp, verify_token
 from change_hooks.dialects.event_handler import EventHandler, shaped
 from change_hooks.dialects.handler import apart

@@ -12,7 +12,7 @@ from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import SignatureMissing
 from change_hooks.core.events import Action, Event, Ignored
 from change_hooks.core.options import Options
-from change_hooks.core.screening import NOT_ON_A_PULL, OTHER_ACTION
+from change_hooks.core.verdicts import NOT_ON_A_PULL, OTHER_ACTION
 from change_hooks.core.verification import sign_hmac, verify_hmac
 from change_hooks.dialects.event_handler import EventHandler, reports, shaped
 from change_hooks.dialects.github_options import GitHubOptions, GitHubStyle

@@ -27,8 +27,8 @@ from change_hooks.core.errors import (
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import Options, read_options
 from change_hooks.core.payload import LARGE
-from change_hooks.core.screening import Verdict
 from change_hooks.core.stored import Stored
+from change_hooks.core.verdicts import Verdict
 from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac
 from change_hooks.dialects.written import check_written, readable, rendered, rendered_now
 from change_hooks.flow import Steps, proceed

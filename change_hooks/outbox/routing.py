@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from change_hooks.core.address import repository_names
 from change_hooks.core.change import MISSING, Change
 from change_hooks.core.push import Push, pushes
-from change_hooks.core.screening import Verdict
+from change_hooks.core.verdicts import Verdict
 from change_hooks.journal import Routes
 from change_hooks.outbox.coalescing import Quiet
 

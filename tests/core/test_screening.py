@@ -12,8 +12,9 @@ from change_hooks.core.events import Comment, Event, Ignored, Person, PullReques
 from change_hooks.core.found import About
 from change_hooks.core.options import ForgeOptions, read_options
 from change_hooks.core.policy import Policy
-from change_hooks.core.screening import HANDLER, IGNORED_SENDER, NOT_PERMITTED, Verdict
+from change_hooks.core.screening import HANDLER
 from change_hooks.core.style import Style
+from change_hooks.core.verdicts import IGNORED_SENDER, NOT_PERMITTED, Verdict
 
 REPOSITORY = Repository(full_name="acme/api", name="api", urls={"https": "https://forge/acme/api.git"})
 PUSH = RefUpdate(

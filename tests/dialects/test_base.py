@@ -148,6 +148,14 @@ def test_another_content_type_is_415() -> None:
         one(delivery(b"revision=1", content_type=None))
 
 
+def test_a_branch_is_wanted_by_its_whole_ref_too() -> None:
+    for branch in ("main", "refs/heads/main"):
+        assert (
+            one(delivery(form({"branch": branch}), content_type=FORM), {"branches": ["main"]}).branch
+            == branch
+        )
+
+
 def test_undecodable_bytes_are_replaced() -> None:
     assert one(delivery(b"comments=a%FFb", content_type=FORM)).comments == "a\ufffdb"
 

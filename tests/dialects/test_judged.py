@@ -9,7 +9,7 @@ import pytest
 
 from change_hooks import Change, EventHandler, Ignored
 from change_hooks.core.found import About
-from change_hooks.core.screening import Verdict
+from change_hooks.core.verdicts import Verdict
 from change_hooks.dialects.handler import Context, make_handler
 from change_hooks.testing import build
 

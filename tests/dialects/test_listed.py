@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -49,3 +50,11 @@ def test_every_dialect_has_a_page() -> None:
     for name, entry in ENTRIES.items():
         same = {other.name for other in ENTRIES.values() if other.value == entry.value}
         assert pages & same, f"{name} has no page"
+
+
+@pytest.mark.parametrize("name", sorted({entry.module for entry in ENTRIES.values()}))
+def test_a_dialect_can_be_read_at_a_glance(name: str) -> None:
+    path = Path(import_module(name).__file__ or "")
+    # What a user may write for generic has no payload in whose module it could be.
+    most = {"gitea": 80, "generic": 170}.get(name.rpartition(".")[2], 120)
+    assert len(path.read_text("utf-8").splitlines()) <= most

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, succeed
 
 from change_hooks.core.events import Comment, Person, Repository
-from change_hooks.core.screening import NOT_PERMITTED
+from change_hooks.core.verdicts import NOT_PERMITTED
 from change_hooks.plugins import installed
 from tests.conftest import result_of
 from tests.support.changes import none_for

@@ -8,7 +8,7 @@ from zope.interface import implementer
 from change_hooks.core.address import repository_names
 from change_hooks.core.change import MISSING, Change
 from change_hooks.core.push import Push
-from change_hooks.core.screening import Verdict
+from change_hooks.core.verdicts import Verdict
 from change_hooks.interfaces import IDeliverySink
 from change_hooks.outbox.routing import Routing, Unit, routes
 from change_hooks.outbox.sink_options import routed
