@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
+from shutil import get_terminal_size
 from typing import Any, NamedTuple
 
 import click
@@ -43,8 +44,29 @@ COMMANDS = {
 }
 
 
+class Help(click.HelpFormatter):
+    """Help that fits a terminal of 40 columns, too."""
+
+    def __init__(self, width: int | None = None, max_width: int | None = None) -> None:
+        super().__init__(width=width, max_width=max_width)
+        if width is None:
+            self.width = min(self.width, get_terminal_size().columns - 1)
+
+    def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
+        """Write names, and what each means."""
+        super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
+
+
+class Context(click.Context):
+    """A command as it is used."""
+
+    formatter_class = Help
+
+
 class Commands(click.Group):
     """The commands, and how they end when somebody interrupts them."""
+
+    context_class = Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order in which one needs them."""
@@ -56,6 +78,8 @@ class Commands(click.Group):
             return None
         module, name, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.context_class = Context
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -80,7 +104,7 @@ def main(ctx: click.Context) -> None:
     CONFIG is a Python file that sets c or BuildmasterConfig, as a Buildbot master.cfg does. Without it,
     the dialect 'base' is served on 127.0.0.1:8010, with a journal in the current folder.
     """
-    if os.environ.get("NO_COLOR"):
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from change_hooks.cli.common import config_argument, fail, json_option, print_json
+from change_hooks.cli.common import config_argument, fail, json_option, print_json, say
 from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.inspection import inspect
@@ -38,15 +38,15 @@ def check(config: Path | None, as_json: bool, strict: bool) -> None:
             return
         found = inspect(settings, hooks, reactor)
     for doubt in () if as_json else found.doubts:
-        click.echo(f"warning: {doubt}", err=True)
+        say(f"{click.style('warning:', fg='yellow')} {doubt}", err=True)
     if found.problems:
         fail(ConfigurationError(found.problems))
     if as_json:
         print_json(_as_json(hooks, found.doubts))
     else:
         for line in _as_text(settings, hooks):
-            click.echo(line)
-        click.echo("the configuration is good")
+            say(line)
+        say(click.style("the configuration is good", fg="green"))
     if strict and found.doubts:
         sys.exit(1)
 

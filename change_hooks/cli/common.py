@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +17,9 @@ from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.shown import printable
 from change_hooks.standalone import standalone_settings
+
+#: What begins the second line of what is one.
+INDENT = "    "
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -30,7 +35,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def fail(error: ConfigurationError) -> None:
     """Say what is wrong with a configuration, and end."""
     for problem in error.problems:
-        click.echo(f"error: {problem}", err=True)
+        say(f"{click.style('error:', fg='red')} {problem}", err=True)
     sys.exit(1)
 
 
@@ -59,6 +64,26 @@ def read_config(config: Path | None) -> Configured:
         raise
 
 
+def say(line: str, *, err: bool = False) -> None:
+    """Print a line for people. On a terminal it is broken between words, and what follows is indented."""
+    stream = sys.stderr if err else sys.stdout
+    click.echo(fitted(line, shutil.get_terminal_size().columns) if stream.isatty() else line, err=err)
+
+
+def fitted(line: str, width: int) -> str:
+    """A line, broken between words so that it fits.
+
+    :param width: in characters; a longer word stays whole.
+    """
+    lines = [""]
+    for word in re.findall(" *[^ ]+", line):
+        if lines[-1] and len(click.unstyle(lines[-1] + word)) > width:
+            lines.append(INDENT + word.lstrip())
+        else:
+            lines[-1] += word
+    return "\n".join(lines)
+
+
 def print_json(fields: dict[str, Any]) -> None:
     """Print one line of JSON."""
     click.echo(json_line(fields))
@@ -80,9 +105,11 @@ __all__ = [
     "Configured",
     "config_argument",
     "fail",
+    "fitted",
     "json_line",
     "json_option",
     "print_json",
     "printable",
     "read_config",
+    "say",
 ]

@@ -22,7 +22,7 @@ from change_hooks.cli.choosing import (
     reader_of,
     state_option,
 )
-from change_hooks.cli.common import config_argument, json_option, print_json
+from change_hooks.cli.common import config_argument, json_option, print_json, say
 from change_hooks.cli.following import Following
 from change_hooks.cli.showing import as_json as whole_as_json
 from change_hooks.cli.showing import as_text, change_line, counted, delivery_line
@@ -53,7 +53,7 @@ def changes(config: Path | None, *, as_json: bool, journal: str | None, follow: 
             if as_json:
                 print_json(stored.as_json())
             else:
-                click.echo(change_line(stored))
+                say(change_line(stored))
         if lines:
             continue
         if not follow:
@@ -102,7 +102,7 @@ def _print_delivery(line: StoredDelivery, *, as_json: bool) -> None:
     if as_json:
         print_json(msgspec.structs.asdict(line))
     else:
-        click.echo(delivery_line(line))
+        say(delivery_line(line))
 
 
 @click.command()

@@ -12,8 +12,8 @@ import click
 import msgspec
 
 from change_hooks.cli.choosing import hooks_of, journal_option, reader_of
-from change_hooks.cli.common import config_argument, json_option, print_json, printable
-from change_hooks.cli.showing import counted, shown_time
+from change_hooks.cli.common import config_argument, json_option, print_json, printable, say
+from change_hooks.cli.showing import coloured, counted, shown_time
 from change_hooks.journal import SinkSummary, Summary
 from change_hooks.journal.address import Address, shown
 
@@ -44,8 +44,8 @@ def status(config: Path | None, as_json: bool, journal: str | None) -> None:
             }
         )
         return
-    for line in _lines(address, summary, last, free):
-        click.echo(printable(line))
+    for state, line in _lines(address, summary, last, free):
+        say(coloured(state, printable(line)))
 
 
 def _fields(sink: SinkSummary) -> dict[str, Any]:
@@ -57,29 +57,39 @@ def _free(address: Address) -> int | None:
     return shutil.disk_usage(address.parent).free if isinstance(address, Path) else None
 
 
-def _lines(address: Address, summary: Summary, last: float | None, free: int | None) -> Iterator[str]:
+def _lines(
+    address: Address, summary: Summary, last: float | None, free: int | None
+) -> Iterator[tuple[str, str]]:
+    """The lines, each with the state that gives it its colour."""
     left = "" if free is None else f", {size_text(free)} free"
-    yield f"journal   {shown(address)}: {size_text(summary.bytes)}{left}"
-    yield f"last      {'nothing has come yet' if last is None else f'{shown_time(last)} ({_ago(last)})'}"
+    yield "", f"journal   {shown(address)}: {size_text(summary.bytes)}{left}"
+    yield "", f"last      {'nothing has come yet' if last is None else f'{shown_time(last)} ({_ago(last)})'}"
     if summary.pending:
-        yield f"pending   {counted(summary.pending, 'delivery', 'deliveries')}, changes still being looked up"
+        deliveries = counted(summary.pending, "delivery", "deliveries")
+        yield "pending", f"pending   {deliveries}, changes still being looked up"
     for sink in summary.sinks:
         yield from _of_sink(sink)
     if not summary.sinks and not summary.pending:
-        yield "nothing waits, and nothing has failed"
+        yield "delivered", "nothing waits, and nothing has failed"
 
 
-def _of_sink(sink: SinkSummary) -> Iterator[str]:
+def _of_sink(sink: SinkSummary) -> Iterator[tuple[str, str]]:
     name = f"sink {sink.sink}:"
     if sink.waiting:
         since = "" if sink.since is None else f" since {shown_time(sink.since)} ({_ago(sink.since)})"
         queues = counted(sink.queues, "queue")
-        yield f"{name} {counted(sink.waiting, 'delivery', 'deliveries')} waiting in {queues}{since}"
+        yield (
+            "waiting",
+            f"{name} {counted(sink.waiting, 'delivery', 'deliveries')} waiting in {queues}{since}",
+        )
     if sink.retrying:
-        yield f"{name} {counted(sink.retrying, 'queue')} retrying: {sink.error}"
+        yield "retrying", f"{name} {counted(sink.retrying, 'queue')} retrying: {sink.error}"
     if sink.dead_letters:
         letters = counted(sink.dead_letters, "dead letter")
-        yield f"{name} {letters}; see 'change-hooks deliveries --state failed' and 'change-hooks replay'"
+        yield (
+            "failed",
+            f"{name} {letters}; see 'change-hooks deliveries --state failed' and 'change-hooks replay'",
+        )
 
 
 def size_text(count: int) -> str:

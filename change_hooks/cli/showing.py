@@ -6,11 +6,30 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
+import click
 import msgspec
 
 from change_hooks.cli.common import printable
 from change_hooks.core.delivery import Delivery
 from change_hooks.journal import Attempt, SinkState, StoredChange, StoredDelivery, Whole
+
+#: The length of the longest state of a delivery.
+WIDEST = len("delivered")
+#: The colours of states on a terminal; :func:`click.echo` leaves them out elsewhere.
+COLOURS = {
+    "delivered": "green",
+    "taken": "green",
+    "pending": "yellow",
+    "waiting": "yellow",
+    "retrying": "yellow",
+    "failed": "red",
+    "refused": "red",
+}
+
+
+def coloured(state: str, text: str = "") -> str:
+    """A state, or what is said of it, in its colour."""
+    return click.style(text or state, fg=COLOURS[state]) if state in COLOURS else text or state
 
 
 def change_line(stored: StoredChange) -> str:
@@ -27,15 +46,16 @@ def change_line(stored: StoredChange) -> str:
 def delivery_line(stored: StoredDelivery) -> str:
     """A delivery, in one line."""
     about = " ".join(filter(None, (stored.event, stored.repository, stored.branch, stored.author)))
-    sinks = ", ".join(f"{name} {word}" for name, word in stored.sinks.items())
     parts = (
-        f"{shown_time(stored.received)}  {stored.state:9}  {stored.dialect or '-'}/{stored.delivery or '-'}",
-        about,
+        shown_time(stored.received),
+        coloured(stored.state) + " " * (WIDEST - len(stored.state)),
+        printable(f"{stored.dialect or '-'}/{stored.delivery or '-'}"),
+        printable(about),
         f"{counted(stored.changes, 'change')}, {counted(stored.bytes, 'byte')}",
-        sinks,
-        stored.reason,
+        ", ".join(f"{printable(name)} {coloured(word)}" for name, word in stored.sinks.items()),
+        printable(stored.reason),
     )
-    return printable("  ".join(filter(None, parts)))
+    return "  ".join(filter(None, parts))
 
 
 def counted(count: int, one: str, many: str = "") -> str:
@@ -134,4 +154,4 @@ def _attempt_lines(attempt: Attempt) -> Iterator[str]:
     yield from (f"    | {line}" for line in attempt.output.split("\n") if line)
 
 
-__all__ = ["as_json", "as_text", "change_line", "counted", "delivery_line", "shown_time"]
+__all__ = ["as_json", "as_text", "change_line", "coloured", "counted", "delivery_line", "shown_time"]

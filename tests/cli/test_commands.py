@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from change_hooks import cli
 from change_hooks.cli import COMMANDS, main
+from change_hooks.cli.common import fitted
 from change_hooks.cli.completion import PLACES
 
 
@@ -57,14 +58,39 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (done.exit_code, done.output) == (130, "")
 
 
-@pytest.mark.parametrize(("value", "color"), [("1", False), ("", None)])
-def test_no_color_is_followed(monkeypatch: pytest.MonkeyPatch, value: str, color: Any) -> None:
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS), ["notify", "git"]])
+def test_help_fits_a_narrow_terminal(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = CliRunner().invoke(main, [*words, "--help"]).output
+    # Names of options, and examples, stay whole.
+    wrapped = [line for line in shown.splitlines() if not line.startswith(("  --", "  -", "  exec"))]
+    assert [line for line in wrapped if len(line) > 40] == []
+
+
+def test_a_line_is_broken_between_words_and_indented() -> None:
+    line = f"one  {click.style('two', fg='red')} three   four-and-a-half five"
+    assert [click.unstyle(each) for each in fitted(line, 12).split("\n")] == [
+        "one  two",
+        "    three",
+        "    four-and-a-half",
+        "    five",
+    ]
+    assert fitted(line, 80) == line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "color"),
+    [("NO_COLOR", "1", False), ("NO_COLOR", "", None), ("TERM", "dumb", False), ("TERM", "xterm", None)],
+)
+def test_no_color_is_followed(monkeypatch: pytest.MonkeyPatch, name: str, value: str, color: Any) -> None:
     @click.command()
     @click.pass_context
     def show(ctx: click.Context) -> None:
         click.echo(repr(ctx.find_root().color))
 
-    monkeypatch.setenv("NO_COLOR", value)
+    for each in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, value)
     monkeypatch.setattr(cli, "import_module", lambda name: type("Module", (), {"changes": show}))
     assert CliRunner().invoke(main, ["changes"]).output == f"{color!r}\n"
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import click
 import pytest
 
 from .conftest import PATIENCE, Server, eventually, free_port, program
@@ -71,3 +78,51 @@ def test_ctrl_c_ends_a_command_that_follows(
         following.send_signal(signal.SIGINT)
         out, err = following.communicate(timeout=PATIENCE)
     assert (following.returncode, out, err) == (130, "", "")
+
+
+def at_a_terminal(folder: Path, columns: int, *command: str, **environment: str) -> str:
+    """What a command prints at a terminal of that width."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
+    with subprocess.Popen(
+        [program("change-hooks"), *command],
+        cwd=folder,
+        env={**kept, "TERM": "xterm", **environment},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ):
+        os.close(theirs)
+        printed = b""
+        with suppress(OSError):  # The terminal is gone.
+            while part := os.read(ours, 65536):
+                printed += part
+    os.close(ours)
+    return printed.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_has_colours_and_an_end_of_the_line(server: Callable[..., Server], tmp_path: Path) -> None:
+    running = server(f"{BASE}, {SINK}")
+    subprocess.run([program("curl"), "-s", "-d", "revision=1c9f", f"{running.url}/base"], check=True)
+    assert running.stop() == 0
+    refused = "\x1b[31mrefused\x1b[0m"
+    for columns in (40, 80, 200):
+        shown = at_a_terminal(tmp_path, columns, "deliveries", "hooks.cfg")
+        assert refused in shown
+        assert all(len(click.unstyle(line)) <= columns for line in shown.splitlines())
+    assert "\x1b[32mnothing waits" in at_a_terminal(tmp_path, 80, "status", "hooks.cfg")
+    assert "\x1b[32mthe configuration is good\x1b[0m" in at_a_terminal(tmp_path, 80, "check", "hooks.cfg")
+    for quiet in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        shown = at_a_terminal(tmp_path, 80, "deliveries", "hooks.cfg", **quiet)
+        assert "refused" in shown
+        assert "\x1b" not in shown
+    piped = subprocess.run(
+        [program("change-hooks"), "deliveries", "hooks.cfg"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "\x1b" not in piped.stdout
+    assert len(piped.stdout.splitlines()) == 1
