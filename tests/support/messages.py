@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import change_hooks
@@ -15,6 +16,7 @@ SOURCE = Path(change_hooks.__file__).parent
 ELSEWHERE = ("cli", "testing", "upstream", "recorded")
 LOGGED = ("warn", "error", "failure", "critical")
 REFUSALS = {name for name in errors.__all__ if name != "ConfigurationError"}
+REPORTS = ("report", "unless_away")
 DOUBTS = ("warnings", "doubts")
 
 
@@ -71,12 +73,15 @@ class Finder(ast.NodeVisitor):
             text = node.args[0]
             if owner == "log" and name in LOGGED:
                 self._add("log", text)
-            elif name == "report":
+            elif name in REPORTS:
                 self._add("incident", text)
             elif name in REFUSALS or (name == "Ignored") or (name == "__init__" and self._class in REFUSALS):
                 self._add("answer", text)
             elif name == "append" and owner in DOUBTS:
                 self._add("doubt", text)
+        for function, text in pairwise(node.args):
+            if name_of(function) in REPORTS:
+                self._add("incident", text)
         self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -87,9 +92,21 @@ class Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        if isinstance(node.value, ast.Constant) and "option '" in str(node.value.value):
+        named = name_of(node.targets[0])
+        if isinstance(node.value, ast.Constant) and (
+            "option '" in str(node.value.value) or named.startswith("NOT_ON_")
+        ):
             self._add("answer", node.value)
+        self._doubts(named, node.value)
         self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self._doubts(name_of(node.target), node.value)
+        self.generic_visit(node)
+
+    def _doubts(self, named: str, value: ast.expr) -> None:
+        if named in DOUBTS and isinstance(value, ast.ListComp):
+            self._add("doubt", value.elt)
 
 
 def messages() -> dict[str, set[str]]:
