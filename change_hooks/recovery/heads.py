@@ -2,18 +2,21 @@
 
 Strategy: this needs nothing of a forge but Git, so it works for all of them. What happened between two looks
 is not seen: of a branch that moved twice, the last move is found, with all that is new since the look before.
-The first look only sees where everything is. What a hook has brought meanwhile is the same, and is left out
-when it is stored. Where everything was is written after everything else, so a look that is killed is repeated
-under the same names.
+The first look only sees where everything is. What has just been seen to have moved is left alone for a while,
+for its webhook may be on its way; and what a hook has brought meanwhile is the same, and is left out when it
+is stored. Where everything was is written after everything else, so a look that is killed is repeated under
+the same names.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from hashlib import sha256
+from math import inf
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.events import PullRequest, RefUpdate, Repository
@@ -23,7 +26,7 @@ from change_hooks.forges.logged import Happened
 from change_hooks.forges.rest import RestError
 from change_hooks.interfaces import IJournal
 from change_hooks.journal.hold import Hold
-from change_hooks.recovery.catch_up import LEASE
+from change_hooks.recovery.catch_up import GRACE, LEASE
 from change_hooks.recovery.recovered import Acceptance, Busy, Missing
 
 WAY = "heads"
@@ -41,6 +44,13 @@ class Place(Protocol):
         """Its branches and tags, and the objects they point to."""
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """Where something was seen to have moved to, and since when, in seconds since the epoch."""
+
+    tip: str
+    at: float
+
+
 class Where(msgspec.Struct, omit_defaults=True):
     """Where everything was.
 
@@ -49,6 +59,7 @@ class Where(msgspec.Struct, omit_defaults=True):
     :param refs: the objects they point to.
     :param pulls: the heads of the open pull requests, by their numbers; None: never looked at.
     :param failed: in how many looks the changes of these could not be made.
+    :param moved: where these have moved since, oldest first, and are not settled yet: refs, and ``#7``.
     """
 
     looks: int = 0
@@ -56,6 +67,36 @@ class Where(msgspec.Struct, omit_defaults=True):
     refs: dict[str, str] = {}
     pulls: dict[str, str] | None = None
     failed: dict[str, int] = {}
+    moved: dict[str, list[Seen]] = {}
+
+    def see(self, what: str, settled: str | None, tip: str, now: float) -> None:
+        """Something is at *tip* now, and was settled at *settled*."""
+        seen = self.moved.get(what, [])
+        if tip == settled:
+            seen = []
+        elif not seen or seen[-1].tip != tip:
+            seen = [*seen, Seen(tip, now)]
+        self._put(what, seen)
+
+    def settle(self, what: str, tip: str) -> None:
+        """Up to there, nothing more is to be done."""
+        seen = self.moved.get(what, [])
+        places = [place for place, each in enumerate(seen) if each.tip == tip]
+        self._put(what, seen[places[-1] + 1 :])
+
+    def due(self, what: str, before: float) -> str | None:
+        """The last place where something was then or earlier; None: it was settled there."""
+        return next((each.tip for each in reversed(self.moved.get(what, [])) if each.at <= before), None)
+
+    @property
+    def oldest(self) -> float | None:
+        """Since when the first of what is not settled waits; None: nothing does."""
+        return min((each.at for seen in self.moved.values() for each in seen), default=None)
+
+    def _put(self, what: str, seen: list[Seen]) -> None:
+        self.moved.pop(what, None)
+        if seen:
+            self.moved[what] = seen
 
 
 class Heads:
@@ -63,6 +104,7 @@ class Heads:
 
     :param source: what it is called; where everything was is kept under it.
     :param forge: what is asked what was new; None: nothing can be.
+    :param grace: how long what has moved is left alone, in seconds. Nobody waits for it who asks by hand.
     """
 
     def __init__(
@@ -74,6 +116,7 @@ class Heads:
         clock: Any,
         *,
         forge: Forge | None,
+        grace: float = GRACE,
     ) -> None:
         self.endpoint = acceptance.endpoint
         self.source = source
@@ -84,6 +127,7 @@ class Heads:
         self._journal = journal
         self._acceptance = acceptance
         self._clock = clock
+        self._grace = grace
 
     async def run(
         self, since: float | None = None, *, dry: bool = False, unless: float | None = None
@@ -92,35 +136,40 @@ class Heads:
         if not await self._journal.lease(self._name, LEASE):
             raise Busy
         hold = Hold(self._journal, self._name, self._clock, LEASE, "another process recovers now")
+        until = self._now() - self._grace if unless is not None else inf
         try:
             kept = await self._journal.recall(self._name)
             before = Where() if kept is None else msgspec.json.decode(kept, type=Where)
+            self._waits_from(before)
             if unless is None or not unless <= before.looked <= self._now():
-                async for missing in self._look(before, hold, dry):
+                async for missing in self._look(before, hold, until, dry):
                     yield missing
         finally:
             await hold.end()
 
-    async def _look(self, before: Where, hold: Hold, dry: bool) -> AsyncIterator[Missing]:
-        first = before.looks == 0
+    def _waits_from(self, where: Where) -> None:
+        self.due = None if where.oldest is None else where.oldest + self._grace
+
+    async def _look(self, before: Where, hold: Hold, until: float, dry: bool) -> AsyncIterator[Missing]:
+        """Look where everything is, and settle what was there *until* then."""
         refs = await self._place.refs()
         repository = await self._place.repository()
         pulls = await self._pulls(repository)
-        after = Where(before.looks + 1, self._now(), dict(before.refs), before.pulls, dict(before.failed))
-        after.refs = {ref: tip for ref, tip in before.refs.items() if ref in refs}
+        after = self._seen(before, refs, _heads_of(pulls or []))
         try:
             for ref in sorted(refs):
-                tip = refs[ref]
-                if not first and before.refs.get(ref) != tip:
-                    hold.check()
-                    update = self._moved(repository, ref, before.refs.get(ref), tip)
-                    missing = await self._settle(after, ref, f"{before.refs.get(ref)}|{tip}", update, dry)
-                    if missing is not None:
-                        yield missing
-                    if ref in after.failed:
-                        continue
-                after.refs[ref] = tip
-            async for missing in self._look_at_pulls(before, after, pulls, hold, dry):
+                tip = after.due(ref, until)
+                if tip is None:
+                    continue
+                hold.check()
+                update = self._moved(repository, ref, before.refs.get(ref), tip)
+                missing = await self._settle(after, ref, f"{before.refs.get(ref)}|{tip}", update, dry)
+                if missing is not None:
+                    yield missing
+                if ref not in after.failed:
+                    after.refs[ref] = tip
+                    after.settle(ref, tip)
+            async for missing in self._look_at_pulls(before, after, pulls, hold, until=until, dry=dry):
                 yield missing
         except (RestError, Unavailable):
             # What was settled is kept; what was not, the next look finds again under the same name.
@@ -128,31 +177,53 @@ class Heads:
             await self._keep(after, dry)
             raise
         await self._keep(after, dry)
+        self._waits_from(after)
+
+    def _seen(self, before: Where, refs: dict[str, str], heads: dict[str, str]) -> Where:
+        """What is known now; nothing of it is settled that was not settled before, but at the first look."""
+        now = self._now()
+        after = Where(before.looks + 1, now, dict(before.refs), before.pulls, dict(before.failed))
+        after.refs = {ref: tip for ref, tip in before.refs.items() if ref in refs} if before.looks else refs
+        after.moved = {what: seen for what, seen in before.moved.items() if what in refs or what in heads}
+        for ref, tip in refs.items():
+            after.see(ref, after.refs.get(ref), tip, now)
+        if before.pulls is not None:
+            for what, head in heads.items():
+                after.see(what, before.pulls.get(what.removeprefix("#")), head, now)
+        return after
 
     async def _look_at_pulls(
-        self, before: Where, after: Where, pulls: list[PullRequest] | None, hold: Hold, dry: bool
+        self,
+        before: Where,
+        after: Where,
+        pulls: list[PullRequest] | None,
+        hold: Hold,
+        *,
+        until: float,
+        dry: bool,
     ) -> AsyncIterator[Missing]:
         if pulls is None:
             return
-        known = before.pulls
-        now = dict(known or {})
+        heads, known = _heads_of(pulls), before.pulls
+        if known is None:
+            after.pulls = {what.removeprefix("#"): head for what, head in heads.items()}
+            return
+        after.pulls = settled = {number: head for number, head in known.items() if f"#{number}" in heads}
         for pull in sorted(pulls, key=lambda pull: pull.number):
-            number, head = str(pull.number), pull.head.revision or ""
-            if known is not None and known.get(number) != head:
-                hold.check()
-                found = pull
-                if number in known:
-                    found = msgspec.structs.replace(pull, action="updated", forge_action="")
-                missing = await self._settle(after, f"#{number}", f"{known.get(number)}|{head}", found, dry)
-                if missing is not None:
-                    yield missing
-                if f"#{number}" in after.failed:
-                    continue
-            now[number] = head
-            if known is not None:
-                after.pulls = dict(now)
-        there = {str(pull.number) for pull in pulls}
-        after.pulls = {number: head for number, head in now.items() if number in there}
+            number, what = str(pull.number), f"#{pull.number}"
+            head = after.due(what, until)
+            if head is None:
+                continue
+            hold.check()
+            found = replace(pull, head=replace(pull.head, revision=head))
+            if number in known:
+                found = replace(found, action="updated", forge_action="")
+            missing = await self._settle(after, what, f"{known.get(number)}|{head}", found, dry)
+            if missing is not None:
+                yield missing
+            if what not in after.failed:
+                settled[number] = head
+                after.settle(what, head)
 
     async def _pulls(self, repository: Repository) -> list[PullRequest] | None:
         if self._forge is None or repository.full_name is None:
@@ -193,7 +264,7 @@ class Heads:
         tries = after.failed.get(what, 0) + 1
         if tries >= TRIES:
             after.failed.pop(what, None)
-            return msgspec.structs.replace(settled, reason=f"{settled.reason} (given up)")
+            return replace(settled, reason=f"{settled.reason} (given up)")
         after.failed[what] = tries
         return settled
 
@@ -204,6 +275,11 @@ class Heads:
     def _now(self) -> float:
         now: float = self._clock.seconds()
         return now
+
+
+def _heads_of(pulls: list[PullRequest]) -> dict[str, str]:
+    """The commits that pull requests are on, by ``#7``."""
+    return {f"#{pull.number}": pull.head.revision or "" for pull in pulls}
 
 
 __all__ = ["WAY", "Heads", "Where"]

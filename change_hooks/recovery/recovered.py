@@ -64,7 +64,7 @@ class Runner(Protocol):
 
         :param since: seconds since the epoch; None: since the last time.
         :param dry: only say what is missing.
-        :param unless: do nothing when any receiver has looked then or later.
+        :param unless: do nothing when any receiver has looked then or later; None: somebody asks by hand.
         :raises Busy: another receiver does it now.
         :raises RestError: the forge does not say what there is.
         :raises Unavailable: the journal cannot be used.

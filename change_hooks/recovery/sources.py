@@ -115,8 +115,9 @@ def runners(handler: Any, journal: IJournal, acceptance: Acceptance, http: Any, 
         return []
     forge = forge_of(handler, http, clock)
     ways = WAYS.get(handler.forge)
+    grace = GRACE if recover.every is None else min(GRACE, recover.every)
     if ways is None or _via(ways, recover) == "heads":
-        return [_heads(source, forge, journal, acceptance, clock) for source in recover.sources]
+        return [_heads(source, forge, journal, acceptance, clock, grace=grace) for source in recover.sources]
     return [
         CatchUp(
             source.name,
@@ -126,7 +127,7 @@ def runners(handler: Any, journal: IJournal, acceptance: Acceptance, http: Any, 
             clock,
             handles=lambda event: bool(event) and hasattr(handler, method_name(event)),
             redeliver=_via(ways, recover) == "redeliver",
-            grace=GRACE if recover.every is None else min(GRACE, recover.every),
+            grace=grace,
         )
         for source in recover.sources
     ]
@@ -155,13 +156,19 @@ def forge_of(handler: Any, http: Any, clock: Any) -> Forge | None:
 
 
 def _heads(
-    source: Source, forge: Forge | None, journal: IJournal, acceptance: Acceptance, clock: Any
+    source: Source,
+    forge: Forge | None,
+    journal: IJournal,
+    acceptance: Acceptance,
+    clock: Any,
+    *,
+    grace: float,
 ) -> Runner:
     where: Named | Addressed = Addressed(source.url)
     if forge is not None and source.repository:
         where = Named(forge, source.repository)
     asked = forge if source.repository else None
-    return Heads(source.name, where, journal, acceptance, clock, forge=asked)
+    return Heads(source.name, where, journal, acceptance, clock, forge=asked, grace=grace)
 
 
 __all__ = [

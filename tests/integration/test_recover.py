@@ -307,8 +307,10 @@ def test_where_branches_are_is_enough_for_a_forge_without_a_log(
     git(repository, "branch", "topic")
     status, missing, said = recover(tmp_path, "--dry-run")
     assert (status, said) == (0, "") and {line["way"] for line in missing} == {"heads"}
+    status, missing, said = recover(tmp_path)
+    assert (status, said) == (0, "") and {line["outcome"] for line in missing} == {"recovered"}
+    assert len(stored(tmp_path)) == 3
     running.start()
-    eventually(lambda: len(stored(tmp_path)) >= 3)
     expected.append(commit(repository, "third"))
     eventually(lambda: len(stored(tmp_path)) >= 4)
     assert running.stop() == 0

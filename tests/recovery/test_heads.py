@@ -17,13 +17,16 @@ from change_hooks.core.errors import BadPayload, Unavailable
 from change_hooks.core.events import PullRequest, RefUpdate, Repository
 from change_hooks.core.fetched import events_in
 from change_hooks.core.found import Found
+from change_hooks.dialects.gitea import GiteaHandler
 from change_hooks.forges.forge import Forge
 from change_hooks.forges.gitea import Gitea
 from change_hooks.forges.rest import RestError
 from change_hooks.journal.in_memory import MemoryJournal, MemoryStore
+from change_hooks.recovery import sources
+from change_hooks.recovery.catch_up import GRACE
 from change_hooks.recovery.heads import TRIES, Heads
 from change_hooks.recovery.recovered import Acceptance, Busy, Missing
-from tests.conftest import result_of
+from tests.conftest import delivery, result_of
 from tests.support.fake_api import Say
 from tests.support.fake_git_forges import FakeGitea, sha
 
@@ -53,6 +56,8 @@ class Rig:
     async def refs(self) -> dict[str, str]:
         if self.error is not None:
             raise self.error
+        # It takes its time.
+        self.clock.advance(0.5)
         return dict(self.now)
 
     async def found(self, delivery: Delivery) -> Found:
@@ -128,8 +133,6 @@ def test_what_a_hook_has_brought_is_the_same() -> None:
     rig = Rig()
     rig.run()
     rig.now["refs/heads/main"] = sha(2)
-    from tests.conftest import delivery
-
     sent = delivery(id="1", dialect="gitea", received=NOW)
     change = Change(revision=sha(2), branch="main", repository="git@gitea.example:o/r.git")
     result_of(rig.journal.append(sent, [change], [], way="sent"))
@@ -222,7 +225,11 @@ def test_one_receiver_at_a_time_and_none_that_is_late() -> None:
     rig.run()
     rig.now["refs/heads/main"] = sha(2)
     assert rig.run(unless=NOW) == []
-    assert len(rig.run(unless=NOW + 1)) == 1
+    later = rig.clock.seconds() + 1
+    assert rig.run(unless=later) == []
+    rig.clock.advance(GRACE)
+    assert rig.run(unless=NOW) == []
+    assert len(rig.run(unless=later)) == 1
 
 
 def test_the_forge_says_what_was_new() -> None:
@@ -254,3 +261,123 @@ def test_pull_requests_that_were_opened_or_moved() -> None:
     rig.events.clear()
     rig.run()
     assert [(each.number, each.action) for each in rig.events] == [(1, "opened")]
+
+
+# What may be on its way ---------------------------------------------------------------------------
+
+
+def by_itself(rig: Rig) -> list[tuple[str, str | None, str | None]]:
+    """What a look of the schedule finds."""
+    rig.events.clear()
+    rig.run(unless=rig.clock.seconds() + 1)
+    return [
+        (event.ref, event.before, event.after)
+        if isinstance(event, RefUpdate)
+        else (f"#{event.number}", None, event.head.revision)
+        for event in rig.events
+    ]
+
+
+def test_a_push_whose_webhook_is_on_its_way_is_not_recovered() -> None:
+    rig = Rig()
+    by_itself(rig)
+    rig.clock.advance(600)
+    rig.now["refs/heads/main"] = sha(2)
+    assert by_itself(rig) == []
+    assert rig.heads.due == rig.clock.seconds() + GRACE
+    sent = delivery(id="1", dialect="gitea", received=rig.clock.seconds())
+    change = Change(revision=sha(2), branch="main", repository="git@gitea.example:o/r.git")
+    result_of(rig.journal.append(sent, [change], [], way="sent"))
+    rig.clock.advance(GRACE)
+    by_itself(rig)
+    later, first = rig.journal.reader().deliveries()
+    assert (first.delivery, first.changes, first.recovered) == ("1", 1, "")
+    assert (later.changes, later.recovered) == (0, "") and "gitea/1" in later.reason
+    assert rig.heads.due is None
+
+
+def test_what_never_came_is_recovered_when_that_time_is_over() -> None:
+    rig = Rig()
+    by_itself(rig)
+    rig.now["refs/heads/main"] = sha(2)
+    assert by_itself(rig) == []
+    rig.clock.advance(GRACE - 1)
+    assert by_itself(rig) == []
+    rig.clock.advance(1)
+    assert by_itself(rig) == [("refs/heads/main", sha(1), sha(2))]
+    assert by_itself(rig) == [] and rig.heads.due is None
+
+
+def test_a_branch_that_moves_all_the_time_is_recovered_up_to_where_it_was_long_enough_ago() -> None:
+    rig = Rig()
+    by_itself(rig)
+    found = []
+    for number in range(2, 12):
+        rig.now["refs/heads/main"] = sha(number)
+        found += by_itself(rig)
+        rig.clock.advance(GRACE / 2)
+    assert [(before, after) for _, before, after in found] == [
+        (sha(number), sha(number + 1)) for number in range(1, 9)
+    ]
+    assert rig.heads.due is not None
+
+
+def test_a_branch_that_was_moved_back_or_vanished_is_nothing() -> None:
+    rig = Rig()
+    by_itself(rig)
+    rig.now.update({"refs/heads/main": sha(2), "refs/heads/topic": sha(3)})
+    assert by_itself(rig) == []
+    rig.now = {"refs/heads/main": sha(1)}
+    assert by_itself(rig) == [] and rig.heads.due is None
+    rig.clock.advance(GRACE)
+    assert by_itself(rig) == []
+
+
+def test_who_asks_by_hand_does_not_wait() -> None:
+    rig = Rig()
+    by_itself(rig)
+    rig.now["refs/heads/main"] = sha(2)
+    assert by_itself(rig) == []
+    assert [missing.outcome for missing in rig.run()] == ["recovered"]
+
+
+def test_a_pull_request_may_be_on_its_way_too() -> None:
+    rig, api = with_gitea()
+    by_itself(rig)
+    api.pulls = [api.pull(2, sha(9))]
+    assert by_itself(rig) == []
+    rig.clock.advance(GRACE / 2)
+    api.pulls = [api.pull(2, sha(10))]
+    assert by_itself(rig) == []
+    rig.clock.advance(GRACE / 2)
+    assert by_itself(rig) == [("#2", None, sha(9))]
+    rig.clock.advance(GRACE / 2)
+    assert by_itself(rig) == [("#2", None, sha(10))]
+    assert rig.events[0].action == "updated"
+
+
+def test_an_error_forgets_no_time() -> None:
+    rig = Rig()
+    by_itself(rig)
+    rig.now.update({"refs/heads/a": sha(2)})
+    assert by_itself(rig) == []
+    rig.clock.advance(GRACE)
+    rig.now.update({"refs/heads/b": sha(3)})
+    rig.error = Unavailable("the disk is full")
+    with pytest.raises(Unavailable):
+        by_itself(rig)
+    rig.error = None
+    assert by_itself(rig) == [("refs/heads/a", None, sha(2))]
+
+
+@pytest.mark.parametrize(("every", "grace"), [(10, 10), (600, GRACE), (None, GRACE)])
+def test_that_time_is_no_longer_than_that_between_looks(
+    every: int | None, grace: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(sources, "Heads", lambda *_, **how: made.append(how["grace"]))
+    options = {"secret": "x", "recover": {"from": ["https://git.example/r"], "via": "heads", "every": every}}
+    handler = GiteaHandler(None, options)
+    rig = Rig()
+    sources.runners(handler, rig.journal, Acceptance("gitea", rig.found, rig.accept), None, rig.clock)
+    assert made == [grace]
