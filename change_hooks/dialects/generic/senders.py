@@ -228,12 +228,17 @@ class Token:
             payload = payload.get(key) if isinstance(payload, dict) else None
         return (payload if isinstance(payload, dict) else None), last
 
-    def stripped(self, document: bytes) -> Any:
-        """The payload without the token, which has been verified."""
-        payload = decode(document, Any)
+    @property
+    def place(self) -> Mapping[str, Sequence[str]]:
+        """The names of headers or arguments that hold it."""
+        return {self.kind: (self.name,)}
+
+    def stripped(self, delivery: Delivery) -> Delivery:
+        """A delivery without the token in its body, which has been verified."""
+        payload = decode(json_text(delivery, form=True), Any)
         place, last = self._place(payload)
         cast("dict[str, Any]", place).pop(last)
-        return payload
+        return with_json(delivery, payload)
 
 
 # What a user may write ----------------------------------------------------------------------------

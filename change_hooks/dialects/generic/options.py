@@ -1,0 +1,69 @@
+"""What a user may write for ``generic``, and what its changes look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from change_hooks.core.options import ForgeOptions, option, text, texts
+from change_hooks.core.style import Style
+from change_hooks.dialects.generic import mapping
+from change_hooks.dialects.generic.mapping import Mapper, Table
+from change_hooks.dialects.generic.selectors import Selector, selector
+from change_hooks.dialects.generic.senders import Token, Verifier, signature, token_in
+
+
+@dataclass(frozen=True)
+class GenericOptions(ForgeOptions):
+    """What a user may write for ``generic``."""
+
+    signature: Verifier | None = option(None, signature)
+    token_in: Token | None = option(None, token_in)
+    event: Selector | None = option(None, selector)
+    id: Selector | None = option(None, selector)
+    events: tuple[str, ...] | None = option(None, texts)
+    ignore_events: tuple[str, ...] = option((), texts)
+    repository: Table | None = option(None, mapping.repository)
+    refs: Table | None = option(None, mapping.refs)
+    commits: Table | None = option(None, mapping.commits)
+    change: Table | None = option(None, mapping.change)
+    properties: Table | None = option(None, mapping.properties)
+    src: str = option("git", text)
+    generic_property_whitelist: tuple[str, ...] = option((), texts)
+
+    @property
+    def way(self) -> Verifier | None:
+        """How senders are verified; None: they are not."""
+        return self.signature or self.token_in
+
+    def mapper(self) -> Mapper:
+        """The whole mapping."""
+        return Mapper(self.refs, self.commits, self.repository, self.change, self.properties, self.src)
+
+
+class UnnamedStyle(Style):
+    """The look of changes when events have no names."""
+
+    event_property = False
+
+
+def contradictions(options: Mapping[str, Any]) -> list[str]:
+    """What is wrong in how these options go together."""
+    problems: list[str] = []
+    there = {name for name, value in options.items() if value is not None}
+    ways = there & {"signature", "token_in"}
+    if "secret" in there and not ways:
+        problems.append("option 'secret' needs 'signature' or 'token_in'")
+    if len(ways) == 2:
+        problems.append("options 'signature' and 'token_in' exclude each other")
+    if ways and "secret" not in there:
+        problems.append(f"option {min(ways)!r} needs a 'secret'")
+    if ("refs" in there) == ("change" in there):
+        problems.append("one of the options 'refs' and 'change' must say what to build, and not both")
+    if "commits" in there and "refs" not in there:
+        problems.append("option 'commits' needs 'refs'")
+    return problems
+
+
+__all__ = ["GenericOptions", "UnnamedStyle", "contradictions"]
