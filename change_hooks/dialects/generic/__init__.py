@@ -17,7 +17,6 @@ from change_hooks.core.events import Ignored
 from change_hooks.core.options import Options
 from change_hooks.core.payload import decode, expect_mapping
 from change_hooks.core.policy import Policy
-from change_hooks.core.select import matches
 from change_hooks.core.stored import Stored
 from change_hooks.dialects.event_handler import EventHandler, Result
 from change_hooks.dialects.generic.options import GenericOptions, UnnamedStyle, contradictions
@@ -109,11 +108,9 @@ class GenericHandler(EventHandler[GenericOptions]):
     def handle_anything(self, payload: Mapping[str, object], event: str) -> Result:
         """What the mapping makes of it."""
         said = self.settings
-        if matches(event, said.ignore_events):
-            return Ignored("this event gives no change (option 'ignore_events')")
-        if said.events is not None and not matches(event, said.events):
-            return Ignored("the event matches none of the option 'events'")
-        scope = Scope(payload, payload)
+        refused, scope = said.refusal(event), Scope(payload, payload)
+        if refused is not None:
+            return Ignored(refused)
         if said.refs is not None:
             return self._mapper.updates(scope, event)
         found = self._mapper.changes(scope)

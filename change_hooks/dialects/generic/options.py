@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from change_hooks.core.options import ForgeOptions, option, text, texts
+from change_hooks.core.select import matches
 from change_hooks.core.style import Style
 from change_hooks.dialects.generic import mapping
 from change_hooks.dialects.generic.mapping import Mapper, Table
@@ -36,6 +37,14 @@ class GenericOptions(ForgeOptions):
     def way(self) -> Verifier | None:
         """How senders are verified; None: they are not."""
         return self.signature or self.token_in
+
+    def refusal(self, event: str) -> str | None:
+        """Why an event of this name gives no change; None: it may."""
+        if matches(event, self.ignore_events):
+            return "this event gives no change (option 'ignore_events')"
+        if self.events is not None and not matches(event, self.events):
+            return "the event matches none of the option 'events'"
+        return None
 
     def mapper(self) -> Mapper:
         """The whole mapping."""
