@@ -2,11 +2,13 @@
 
 Strategy: what goes wrong can be seen in the journal, also what other receivers of it and earlier runs met
 with. So one of them looks at regular times, and remembers there what it has said. Only whether the journal
-can be written is each process's own business. Alarms go to their sinks directly: nothing waits for them.
+can be written, and what it recovered itself, is each process's own business. Alarms go to their sinks
+directly: nothing waits for them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from time import time
 from typing import Any
@@ -63,6 +65,8 @@ class Alarms(Observer):
         self._expected: Mapping[str, float] = {}
         self._own = Memory()
         self._down = False
+        #: How many deliveries were recovered to each endpoint that nobody was told of.
+        self._recovered: Counter[str] = Counter()
         self._stopped = True
         self._looking = False
         self._next = Alarm(clock, self._look)
@@ -117,6 +121,19 @@ class Alarms(Observer):
         judge.state("journal", "", bad=self._down, text=text)
         self._send(judge.alarms)
 
+    # What was recovered here.
+
+    def recovered(self, endpoint: str, way: str) -> None:
+        """See :meth:`~change_hooks.observer.Observer.recovered`."""
+        self._recovered[endpoint] += 1
+
+    def _say_recovered(self) -> None:
+        judge = Judge(self._own, self._clock.seconds(), time())
+        for endpoint, count in sorted(self._recovered.items()):
+            if judge.recovered(endpoint, count):
+                del self._recovered[endpoint]
+        self._send(judge.alarms)
+
     # Everything else.
 
     def _look(self) -> None:
@@ -127,6 +144,7 @@ class Alarms(Observer):
             return
         self._looking = True
         self._say_journal()
+        self._say_recovered()
         self._judged().addErrback(_cannot_look).addCallback(self._looked)
 
     def _looked(self, _: object) -> None:

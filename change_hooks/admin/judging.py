@@ -78,6 +78,15 @@ class Judge:
                 return
         self._memory.dead[sink] = count
 
+    def recovered(self, endpoint: str, count: int) -> bool:
+        """So many deliveries that never came have been fetched.
+
+        :returns: False: it is to be said later.
+        """
+        deliveries = "1 delivery" if count == 1 else f"{count} deliveries"
+        text = f"{deliveries} to the endpoint {endpoint!r} never came and had to be fetched"
+        return self._raise("deliveries_recovered", endpoint, text, error="", count=count)
+
     def _raise(self, event: AlarmEvent, subject: str, text: str, *, error: str, count: int = 0) -> bool:
         name = f"{event}:{subject}"
         if name in self._memory.raised:

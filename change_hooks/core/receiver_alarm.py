@@ -12,6 +12,7 @@ AlarmEvent = Literal[
     "dead_letter",
     "silent",
     "recovered",
+    "deliveries_recovered",
     "journal_unavailable",
     "journal_recovered",
 ]
@@ -26,7 +27,7 @@ class ReceiverAlarm(msgspec.Struct, frozen=True):
     :param at: when it was found, in seconds since the epoch.
     :param id: the same at every attempt to tell of it.
     :param error: why it failed last.
-    :param count: how many dead letters are new.
+    :param count: how many dead letters are new, or how many deliveries were recovered.
     """
 
     event: AlarmEvent

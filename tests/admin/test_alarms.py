@@ -371,3 +371,25 @@ def test_what_is_wrong_is_said(more: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Receiver(www(**more))
     assert problem in caught.value.problems
+
+
+def test_what_never_came_and_was_fetched_is_said_once_an_hour() -> None:
+    with Receiver(www()) as receiver:
+        tell = receiver.service.observer.recovered
+        tell("base", "api-replay")
+        tell("base", "heads")
+        look(receiver)
+        assert said(receiver) == [("deliveries_recovered", "base")]
+        (alarm,) = receiver.sinks["ops"].alarms
+        assert (alarm.count, alarm.text) == (
+            2,
+            "2 deliveries to the endpoint 'base' never came and had to be fetched",
+        )
+        tell("base", "heads")
+        look(receiver, HOUR - 20)
+        assert len(said(receiver)) == 1
+        look(receiver, 20)
+        assert said(receiver) == [("deliveries_recovered", "base")] * 2
+        assert receiver.sinks["ops"].alarms[1].text.startswith("1 delivery to")
+        look(receiver, 2 * HOUR)
+        assert len(said(receiver)) == 2
