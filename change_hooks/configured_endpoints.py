@@ -14,7 +14,7 @@ from change_hooks.core.recovering import recover
 from change_hooks.dialects.handler import HookHandler, check_options
 from change_hooks.plugins import PluginError, Registry
 from change_hooks.recovery.sources import problems as recover_problems
-from change_hooks.references import resolved
+from change_hooks.references import FileSecrets, files_in, resolved, resolved_secrets
 from change_hooks.upstream.classes import Maker, replacing
 from change_hooks.web.auth import read_checkers
 
@@ -123,13 +123,18 @@ class EndpointReader:
         declared = getattr(handler, "Options", None)
         read = dict(written)
         for name in getattr(declared, "secrets", ()):
+            if name not in read:
+                continue
             try:
-                read[name] = resolved(read[name], self._base) if name in read else None
-            except ValueError as error:
+                if name != "secret":
+                    read[name] = resolved(read[name], self._base)
+                elif _follows(handler) and files_in(read[name], self._base):
+                    read[name] = FileSecrets(read[name], self._base)
+                else:
+                    read[name] = resolved_secrets(read[name], self._base)
+            except (TypeError, ValueError) as error:
                 self.problems.append(f"{where}: option {name!r} {error}")
                 read[name] = None
-            if name not in written:
-                del read[name]
         return read
 
     def _handler(self, where: str, name: str, options: Mapping[str, Any]) -> Any:
@@ -183,6 +188,11 @@ def _has_class_option(handler: Any) -> bool:
         and handler.Options is not None
         and "class" in option_names(handler.Options)
     )
+
+
+def _follows(handler: Any) -> bool:
+    """Whether a handler class takes secrets that change while it runs."""
+    return isinstance(handler, type) and issubclass(handler, HookHandler) and not handler.as_upstream
 
 
 __all__ = ["EndpointConfig", "EndpointReader"]

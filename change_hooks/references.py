@@ -1,7 +1,8 @@
 """Secrets that stand elsewhere: ``{'env': NAME}``, ``{'file': PATH}``, ``{'credential': NAME}``.
 
-They are read when a configuration is, so a new one is taken by reloading it. A secret that is missing is an
-error that names it, and never an empty secret.
+They are read when a configuration is, so a new one is taken by reloading it. Those of an endpoint's option
+``secret`` that are in files are also read when a file changes. A secret that is missing is an error that
+names it, and never an empty secret.
 
 Source: systemd.exec(5), "LoadCredential="; the convention of secrets mounted as files.
 """
@@ -12,6 +13,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from twisted.logger import Logger
+
+from change_hooks.core.verification import ChangingSecrets, as_secrets
+
+log = Logger()
 
 KINDS = ("env", "file", "credential")
 
@@ -40,6 +47,73 @@ def resolved(value: Any, base: Path | None = None) -> Any:
     return value
 
 
+def resolved_secrets(value: Any, base: Path | None = None) -> Any:
+    """The same for the option ``secret``: where a reference leads to several lines, each is a secret.
+
+    :raises ValueError: see :func:`resolved`.
+    """
+    if is_reference(value):
+        lines = [line for line in resolved(value, base).splitlines() if line.strip()]
+        return lines[0] if len(lines) == 1 else lines
+    if isinstance(value, (list, tuple)):
+        return [resolved_secrets(item, base) for item in value]
+    return resolved(value, base)
+
+
+def files_in(value: Any, base: Path) -> list[Path]:
+    """The files that the references in the option ``secret`` name."""
+    if isinstance(value, (list, tuple)):
+        return [path for item in value for path in files_in(item, base)]
+    return [base / str(value["file"])] if is_reference(value) and "file" in value else []
+
+
+class FileSecrets(ChangingSecrets):
+    """Secrets of which some are in files.
+
+    Strategy: whether a file has changed is seen by its state, which is asked for with every delivery: a new
+    secret is accepted from the moment when it is in the file, in every process, and an old one no more from
+    the moment when it is gone.
+
+    :param written: what the user wrote for ``secret``.
+    :param base: the folder that relative paths start from.
+    :raises ValueError: one cannot be read.
+    """
+
+    def __init__(self, written: Any, base: Path) -> None:
+        self._written = written
+        self._base = base
+        self._files = files_in(written, base)
+        self._state = self._now()
+        self._secrets = self._read()
+
+    def now(self) -> list[bytes]:
+        """See :meth:`ChangingSecrets.now`. What cannot be read changes nothing."""
+        state = self._now()
+        if state != self._state:
+            self._state = state
+            try:
+                self._secrets = self._read()
+            except (TypeError, ValueError) as error:
+                log.error("the secrets in force stay: the option 'secret' {error}", error=str(error))
+            else:
+                log.info("the secrets in {files} have changed", files=", ".join(map(str, self._files)))
+        return self._secrets
+
+    def _read(self) -> list[bytes]:
+        return as_secrets(resolved_secrets(self._written, self._base))
+
+    def _now(self) -> list[tuple[int, int, int] | None]:
+        return [_state_of(path) for path in self._files]
+
+
+def _state_of(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def _read(kind: str, name: object, base: Path) -> str:
     if not isinstance(name, (str, os.PathLike)) or not str(name):
         raise ValueError(f"names no secret: {{{kind!r}: ...}} needs a name")
@@ -65,4 +139,4 @@ def _read(kind: str, name: object, base: Path) -> str:
     return found
 
 
-__all__ = ["is_reference", "resolved"]
+__all__ = ["FileSecrets", "files_in", "is_reference", "resolved", "resolved_secrets"]

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from change_hooks import ConfigurationError, make_resource
-from change_hooks.references import resolved
+from change_hooks.config import read_www
+from change_hooks.core.verification import ChangingSecrets, as_secrets
+from change_hooks.plugins import webhooks
+from change_hooks.references import FileSecrets, files_in, resolved, resolved_secrets
+from change_hooks.testing import Receiver
+
+from .support.logs import logged
 
 
 def test_secrets_stand_in_the_environment_in_files_and_in_credentials(
@@ -54,3 +60,101 @@ def test_a_configuration_may_refer_to_a_secret(monkeypatch: pytest.MonkeyPatch) 
         make_resource(www, sink=print)
     monkeypatch.setenv("X", "a long enough secret")
     make_resource(www, sink=print)
+
+
+# Those of the option 'secret', in files that change -----------------------------------------------
+
+NEW, OLD = "a new and long secret", "an old and long secret"
+
+
+def secrets_in(folder: Path, written: object = None) -> FileSecrets:
+    (folder / "secret").write_text(f"{OLD}\n")
+    return FileSecrets(written or {"file": "secret"}, folder)
+
+
+def exchange(folder: Path, text: str) -> None:
+    """Put another file in the place of the one with the secret."""
+    (folder / "new").write_text(text)
+    (folder / "new").replace(folder / "secret")
+
+
+def test_several_lines_are_several_secrets(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{NEW}\n\n{OLD}\r\n")
+    assert resolved_secrets({"file": "secret"}, tmp_path) == [NEW, OLD]
+    assert resolved_secrets([{"file": "secret"}, "third"], tmp_path) == [[NEW, OLD], "third"]
+    assert resolved_secrets("as it\nis", tmp_path) == "as it\nis"
+    (tmp_path / "secret").write_text(f"{NEW}\n")
+    assert resolved_secrets({"file": "secret"}, tmp_path) == NEW
+
+
+def test_a_secret_counts_from_the_moment_when_it_is_in_the_file_until_it_is_gone(tmp_path: Path) -> None:
+    secrets = secrets_in(tmp_path)
+    assert secrets.now() == [OLD.encode()]
+    exchange(tmp_path, f"{NEW}\n{OLD}\n")
+    assert secrets.now() == [NEW.encode(), OLD.encode()]
+    exchange(tmp_path, f"{NEW}\n")
+    assert secrets.now() == [NEW.encode()]
+    assert NEW not in repr(secrets)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "whsec_no key\n", None])
+def test_what_cannot_be_read_changes_nothing_and_is_said_once(tmp_path: Path, text: str | None) -> None:
+    secrets = secrets_in(tmp_path)
+    exchange(tmp_path, "x" if text is None else text)
+    if text is None:
+        (tmp_path / "secret").unlink()
+    with logged() as messages:
+        assert secrets.now() == secrets.now() == [OLD.encode()]
+    assert len(messages) == 1
+    assert "the secrets in force stay" in messages[0]
+    exchange(tmp_path, NEW)
+    assert secrets.now() == [NEW.encode()]
+
+
+def test_others_stand_beside_those_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET", "one of the environment")
+    secrets = secrets_in(tmp_path, [{"file": "secret"}, {"env": "A_SECRET"}, "one written out whole"])
+    exchange(tmp_path, NEW)
+    assert secrets.now() == [NEW.encode(), b"one of the environment", b"one written out whole"]
+
+
+def test_only_files_are_looked_at(tmp_path: Path) -> None:
+    assert files_in({"env": "X"}, tmp_path) == files_in("text", tmp_path) == files_in(None, tmp_path) == []
+    assert files_in([{"file": "a"}, ({"file": "/b"},)], tmp_path) == [tmp_path / "a", Path("/b")]
+
+
+def test_what_may_change_says_what_counts_now() -> None:
+    with pytest.raises(NotImplementedError):
+        as_secrets(ChangingSecrets())
+
+
+def test_an_endpoint_accepts_what_is_in_the_file_now(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{OLD}\n")
+    file = str(tmp_path / "secret")
+    www = {"change_hook_dialects": {"github": {"secret": {"file": file}, "strict": True}}}
+
+    def status(receiver: Receiver, secret: str) -> int:
+        return receiver.post("github", "ping", {"zen": "Keep it simple."}, secret=secret).status
+
+    with Receiver(www) as receiver:
+        assert (status(receiver, OLD), status(receiver, NEW)) == (202, 403)
+        exchange(tmp_path, f"{NEW}\n{OLD}\n")
+        assert (status(receiver, OLD), status(receiver, NEW)) == (202, 202)
+        exchange(tmp_path, f"{NEW}\n")
+        assert (status(receiver, OLD), status(receiver, NEW)) == (403, 202)
+
+
+def test_a_class_made_for_buildbots_gets_what_was_in_the_file(tmp_path: Path) -> None:
+    class Own(webhooks.github):  # type: ignore[name-defined, misc]
+        pass
+
+    (tmp_path / "secret").write_text(f"{OLD}\n")
+    options = {"secret": {"file": "secret"}, "strict": True, "class": Own}
+    (endpoint,) = read_www({"change_hook_dialects": {"github": options}}, base=tmp_path).endpoints
+    assert endpoint.options["secret"] == OLD
+
+
+def test_a_file_that_holds_no_good_secret_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("whsec_no key\n")
+    with pytest.raises(ConfigurationError, match="option 'secret' begins with 'whsec_'"):
+        read_www({"change_hook_dialects": {"gitlab": {"secret": {"file": "secret"}}}}, base=tmp_path)

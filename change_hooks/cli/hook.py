@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,17 @@ from change_hooks.config import HooksConfig
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.forges.rest import RestError
 from change_hooks.forges.webhooks.base import shown_url
+from change_hooks.http_answers import http_client
 from change_hooks.journal.address import open_reader
 from change_hooks.journal.reader import Reader
+from change_hooks.references import files_in
+from change_hooks.standalone import standalone_settings
 from change_hooks.tree import idle_tree
 from change_hooks.webhooks.keeping import Judged, Keeper, shown_last
-from change_hooks.webhooks.places import Asked, Place, places
+from change_hooks.webhooks.places import PATH, Asked, Place, places
+from change_hooks.webhooks.probing import accepts
+from change_hooks.webhooks.rotation import Rotation, Turn
+from change_hooks.webhooks.secret_file import SecretFile, file_of
 from change_hooks.webhooks.trying import Trial, tried
 
 
@@ -66,11 +72,6 @@ def testing(command: Command) -> Command:
             default=None,
             help="Have the forge send a test.  [default: unless it could give a change]",
         ),
-        click.option(
-            "--secret",
-            envvar="CHANGE_HOOKS_SECRET",
-            help="The secret to write, where the configuration has a callable. Or $CHANGE_HOOKS_SECRET.",
-        ),
     ):
         command = option(command)
     return command
@@ -79,6 +80,11 @@ def testing(command: Command) -> Command:
 @hook.command()
 @meaning
 @testing
+@click.option(
+    "--secret",
+    envvar="CHANGE_HOOKS_SECRET",
+    help="The secret to write, where the configuration has a callable. Or $CHANGE_HOOKS_SECRET.",
+)
 def ensure(
     config: Path,
     endpoints: Sequence[str],
@@ -128,6 +134,65 @@ def check(
     run.each(one)
 
 
+@hook.command()
+@meaning
+@testing
+@click.option(
+    "--grace",
+    type=click.FloatRange(0.0),
+    default=60.0,
+    show_default=True,
+    help="How long the old secret stays accepted after the forge has the new one, in seconds.",
+)
+@click.option("--resume", is_flag=True, help="Go on with a rotation that was broken off.")
+@click.option("--no-probe", is_flag=True, help="Do not ask the receiver whether it accepts the new secret.")
+def rotate(
+    config: Path,
+    endpoints: Sequence[str],
+    *,
+    repositories: Sequence[str],
+    url: str,
+    as_json: bool,
+    test: bool | None,
+    wait: float,
+    grace: float,
+    resume: bool,
+    no_probe: bool,
+) -> None:
+    """Give the webhooks a new secret; no delivery is refused meanwhile.
+
+    The option 'secret' must be {'file': PATH}. A running server reads that file when it changes. The new
+    secret is written there before the old one, then to the forge, and then the old one is taken away.
+    """
+    run = Run(config, Asked(endpoints, repositories, url), as_json=as_json)
+    settings = standalone_settings(config)
+
+    async def all_of_them(found: Sequence[Place], clock: Any) -> None:
+        http = http_client(clock, verify=True, connect_timeout=10.0)
+
+        async def probe(place: Place, new: str) -> str | None:
+            for address in (place.wanted.url, *local_urls(settings.port, place.endpoint)):
+                said = await accepts(http, clock, place.handler, address, new)
+                if said is not None:
+                    return said
+            return None
+
+        for turn in turns(found, settings.www, settings.base):
+            await Rotation(
+                turn,
+                reader=run.reader,
+                probe=None if no_probe else probe,
+                tell=run.say,
+                clock=clock,
+                grace=grace,
+                wait=wait,
+                test=test,
+                resume=resume,
+            ).run()
+
+    run.together(all_of_them, needs_url=True)
+
+
 class Run:
     """One run of a command over all webhooks that are meant; what one of them lacks stops no other."""
 
@@ -147,30 +212,49 @@ class Run:
 
         :param work: returns whether all is well.
         """
-        if needs_url and not self._asked.url:
-            raise click.UsageError("give --url https://YOUR.HOST, or set 'url' of change_hook_admin")
 
-        async def all_of_them(clock: Any) -> None:
-            tree = idle_tree(self.hooks, clock)
-            try:
-                found = list(places(tree.handlers, self._asked, http=None, clock=clock))
-            except ConfigurationError as error:
-                fail(error)
-                raise
-            finally:
-                tree.stop()
-            if not found:
-                nothing = "no repositories are known: give an ENDPOINT, and --repository OWNER/NAME"
-                fail(ConfigurationError([nothing]))
+        async def one_by_one(found: Sequence[Place], clock: Any) -> None:
             for place in found:
                 try:
                     self._good &= await work(place, clock)
                 except RestError as error:
                     self._fail(place, str(error))
+
+        self.together(one_by_one, needs_url=needs_url)
+
+    def together(
+        self, work: Callable[[Sequence[Place], Any], Coroutine[Any, Any, None]], *, needs_url: bool
+    ) -> None:
+        """Do something for all webhooks; ends the program."""
+        if needs_url and not self._asked.url:
+            raise click.UsageError("give --url https://YOUR.HOST, or set 'url' of change_hook_admin")
+
+        async def run(clock: Any) -> None:
+            tree = idle_tree(self.hooks, clock)
+            try:
+                found = list(places(tree.handlers, self._asked, http=None, clock=clock))
+                if not found:
+                    nothing = "no repositories are known: give an ENDPOINT, and --repository OWNER/NAME"
+                    raise ConfigurationError([nothing])
+                await work(found, clock)
+            except ConfigurationError as error:
+                fail(error)
+            except RestError as error:
+                click.echo(printable(f"error: {error}"), err=True)
+                self._good = False
+            finally:
+                tree.stop()
             if not self._good:
                 raise SystemExit(1)
 
-        react(lambda reactor: ensureDeferred(all_of_them(reactor)))
+        react(lambda reactor: ensureDeferred(run(reactor)))
+
+    def say(self, step: str) -> None:
+        """Print a step."""
+        if self._as_json:
+            print_json({"step": step})
+        else:
+            click.echo(printable(step))
 
     def _fail(self, place: Place, message: str) -> None:
         self._good = False
@@ -218,6 +302,37 @@ class Run:
         lines += [f"  warning: {doubt}" for doubt in judged.doubts]
         for line in lines:
             click.echo(printable(line))
+
+
+def turns(found: Sequence[Place], www: Mapping[str, Any], base: Path) -> Iterator[Turn]:
+    """The files that hold the secrets of these webhooks, each with all that have its secret.
+
+    :raises ConfigurationError: a secret is not in a file, or is that of an endpoint that is not meant, too.
+    """
+    written = www.get("change_hook_dialects", {})
+    files: dict[str, Path] = {}
+    for name, options in written.items():
+        if isinstance(options, Mapping) and files_in(options.get("secret"), base):
+            files[name] = file_of(name, options["secret"], base).path
+    by_file: dict[Path, list[Place]] = {}
+    for place in found:
+        file = file_of(place.endpoint, written[place.endpoint].get("secret"), base)
+        by_file.setdefault(file.path, []).append(place)
+    for path, those in by_file.items():
+        others = {name for name, file in files.items() if file == path} - {place.endpoint for place in those}
+        if others:
+            names = ", ".join(sorted(others))
+            raise ConfigurationError(
+                [f"{path} holds the secret of {names}, too; name these endpoints as well"]
+            )
+        yield Turn(SecretFile(path), those)
+
+
+def local_urls(port: str, endpoint: str) -> Sequence[str]:
+    """Where a server of this configuration can be reached on this machine."""
+    kind, _, rest = port.partition(":")
+    number = rest.partition(":")[0].removeprefix("port=")
+    return [f"http://127.0.0.1:{number}{PATH}/{endpoint}"] if kind == "tcp" and number.isdigit() else []
 
 
 def reader_or_none(hooks: HooksConfig) -> Reader | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from change_hooks.cli.common import fail
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.references import resolved
+from change_hooks.references import resolved_secrets
 from change_hooks.standalone import Settings, standalone_settings
 
 
@@ -69,7 +69,7 @@ def _server(settings: Settings) -> str:
 
 def _secret(written: Any, base: Path) -> str | None:
     try:
-        written = resolved(written, base)
+        written = resolved_secrets(written, base)
     except ValueError as error:
         raise click.ClickException(f"option 'secret' {error}") from None
     if isinstance(written, (list, tuple)):

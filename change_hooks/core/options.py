@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 from change_hooks.core.names import check_names, nearest
 from change_hooks.core.recovering import NOWHERE, Recover, recover
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
-from change_hooks.core.verification import as_secrets
+from change_hooks.core.verification import ChangingSecrets, as_secrets
 
 O = TypeVar("O", bound="Options")  # noqa: E741 (O as in Options)
 
@@ -97,8 +97,8 @@ def text_or_callable(value: object) -> Any:
 
 
 def secret(value: object) -> Any:
-    """Take a str, bytes, a list of them, or a callable that is given the delivery."""
-    return value if callable(value) else tuple(as_secrets(value))
+    """Take a str, bytes, a list of them, a callable that is given the delivery, or what may change."""
+    return value if callable(value) or isinstance(value, ChangingSecrets) else tuple(as_secrets(value))
 
 
 def token(value: object) -> Any:

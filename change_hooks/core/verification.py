@@ -27,14 +27,27 @@ Encoding = Literal["hex", "base64"]
 MOST_SIGNATURES = 16
 
 
+class ChangingSecrets:
+    """Secrets that may change while they are in use."""
+
+    def now(self) -> list[bytes]:
+        """Those that count now; at least one."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
 def as_secrets(value: object) -> list[bytes]:
-    """The secrets a user wrote: a str (UTF-8), bytes, or a list of those.
+    """The secrets a user wrote: a str (UTF-8), bytes, or a list of those; or those that count now.
 
     :raises TypeError: for anything else, None included: a variable of the environment that is not set is no
         secret.
     :raises ValueError: for one that is empty, or that anybody could guess: nothing but blanks or NULs, or a
         signing token without a key in it.
     """
+    if isinstance(value, ChangingSecrets):
+        return value.now()
     if isinstance(value, (list, tuple)):
         if not value:
             raise ValueError("is an empty list; leave it out, or set a secret")
@@ -291,6 +304,7 @@ def verify_standard_webhook(
 __all__ = [
     "DIGEST_SIZES",
     "TIMESTAMP_TOLERANCE",
+    "ChangingSecrets",
     "Encoding",
     "SignatureHeader",
     "as_secrets",

@@ -29,7 +29,7 @@ from change_hooks.core.options import Options, read_options
 from change_hooks.core.payload import LARGE
 from change_hooks.core.stored import Stored
 from change_hooks.core.verdicts import Verdict
-from change_hooks.core.verification import as_secrets, sign_hmac, verify_hmac
+from change_hooks.core.verification import ChangingSecrets, as_secrets, sign_hmac, verify_hmac
 from change_hooks.dialects.written import check_written, readable, rendered, rendered_now
 from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
@@ -258,7 +258,9 @@ class HookHandler(Generic[Opts]):
         if delivery.verification is not None:
             return delivery
         secrets: Any = getattr(self.settings, "secret", None)
-        if callable(secrets):
+        if isinstance(secrets, ChangingSecrets):
+            secrets = secrets.now()
+        elif callable(secrets):
             secrets = yield from _called(secrets, delivery)
         kind: Verification = "none"
         if secrets:

@@ -60,6 +60,13 @@ class Keeper:
             raise RestError(f"there is no webhook {self._place.source.hook}")
         return "created", await self.asked(lambda: self._api.create(wanted))
 
+    async def ours(self) -> list[Webhook]:
+        """Those that lead to the right place; there should be one.
+
+        :raises RestError: they cannot be read; says what to do.
+        """
+        return self._ours(await self.asked(self._api.all))[0]
+
     async def judge(self, *, last: bool = True) -> Judged:
         """Compare the webhook with what it should be.
 

@@ -13,6 +13,7 @@ from change_hooks.core.address import server_url
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.recovering import Source
 from change_hooks.core.recovering import recover as read_recover
+from change_hooks.core.verification import as_secrets
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.forges.webhooks import WEBHOOKS
 from change_hooks.forges.webhooks.base import Wanted, Webhooks
@@ -29,12 +30,14 @@ class Place(msgspec.Struct, frozen=True):
     :param endpoint: its name.
     :param source: whose webhook it is; and its number, where the configuration names it.
     :param wanted: what it should be; its URL is empty when nobody has said which it is.
+    :param handler: the endpoint's.
     """
 
     endpoint: str
     source: Source
     api: Webhooks
     wanted: Wanted
+    handler: Any = None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -92,7 +95,7 @@ def _places_of(
     secret = secret_of(name, handler, asked.secret)
     for source in sources:
         api = kind(forge, source, handler)
-        yield Place(name, source, api, Wanted(hook_url(asked.url, name), api.events, secret))
+        yield Place(name, source, api, Wanted(hook_url(asked.url, name), api.events, secret), handler)
 
 
 def _can(handler: Any) -> bool:
@@ -148,7 +151,7 @@ def secret_of(name: str, handler: Any, given: str | None) -> str | None:
     if not secrets:
         return None
     try:
-        return str(secrets[0], "utf-8")
+        return str(as_secrets(secrets)[0], "utf-8")
     except UnicodeDecodeError:
         raise ConfigurationError([f"{name}: the secret is not text; no forge can be told it"]) from None
 
@@ -172,4 +175,4 @@ def hook_url(url: str, endpoint: str) -> str:
     return parts._replace(path=path, fragment="").geturl()
 
 
-__all__ = ["Asked", "Place", "hook_url", "places", "secret_of"]
+__all__ = ["PATH", "Asked", "Place", "hook_url", "places", "secret_of"]

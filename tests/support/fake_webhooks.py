@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timezone
+from itertools import count
 from typing import Any
 
 import treq
@@ -123,13 +125,16 @@ class FakeGitHubWebhooks(FakeWebhooks):
         self.deliver(hook, "ping", {"zen": "Keep it simple.", "hook_id": hook["id"]})
         return Say(status=204)
 
+    #: The time, as GitHub writes it.
+    now: Callable[[], str] = staticmethod(lambda: "1970-01-01T00:00:00Z")
+
     def deliver(self, hook: dict[str, Any], event: str, payload: Any) -> None:
         """Send an event to a webhook, signed with its secret."""
         log = self.log.setdefault(hook["id"], [])
         item = {
             "id": len(log) + 1,
             "guid": f"guid-{hook['id']}-{len(log) + 1}",
-            "delivered_at": "2026-11-20T10:00:00Z",
+            "delivered_at": self.now(),
             "event": event,
             "status_code": 0,
             "status": "pending",
@@ -155,3 +160,28 @@ class FakeGitHubWebhooks(FakeWebhooks):
 
     def deliveries(self, asked: Asked, number: str) -> Any:
         return page_of(self.log.get(int(number), [])[::-1], asked)
+
+
+def busy(api: FakeGitHubWebhooks, every: float = 0.02) -> FakeGitHubWebhooks:
+    """Pushes are delivered to all webhooks all the time."""
+    from twisted.internet.task import LoopingCall
+
+    numbers = count(1)
+
+    def push() -> None:
+        for hook in api.hooks:
+            number = next(numbers)
+            repository = {"full_name": "o/r", "name": "r", "html_url": "https://github.example/o/r"}
+            payload = {
+                "ref": "refs/heads/main",
+                "before": f"{number - 1:040x}",
+                "after": f"{number:040x}",
+                "repository": repository,
+                "commits": [],
+                "head_commit": None,
+            }
+            api.deliver(hook, "push", payload)
+
+    api.now = lambda: datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    LoopingCall(push).start(every, now=False)
+    return api

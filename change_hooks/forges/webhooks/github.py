@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from change_hooks.core.payload import epoch
 from change_hooks.forges.forge import mapping, text
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import names
@@ -24,6 +25,8 @@ from change_hooks.forges.webhooks.base import (
 )
 
 PAGE = 100
+#: For how long GitHub waits for an answer, and a little more, in seconds.
+RUNNING = 15.0
 
 
 class GitHubWebhooks(Webhooks):
@@ -62,19 +65,16 @@ class GitHubWebhooks(Webhooks):
         await self._rest.patch(*self._path, hook.number, json=json, about=self._about)
 
     async def last(self, number: str) -> Last | None:
-        """See :meth:`Webhooks.last`."""
+        """See :meth:`Webhooks.last`. What may still be on its way is passed over."""
         path = (*self._path, number, "deliveries")
-        got = await self._rest.get(*path, query={"per_page": "1"}, about=self._about)
-        if not isinstance(got.value, list) or not got.value:
-            return None
-        item = got.value[0]
-        status = status_of(mapping(item).get("status_code"))
-        return Last(
-            status,
-            text(item, "status") or "",
-            text(item, "delivered_at") or "",
-            text(item, "guid") or "",
-        )
+        got = await self._rest.get(*path, query={"per_page": "30"}, about=self._about)
+        newest = self._forge.clock.seconds() - RUNNING
+        for item in got.value if isinstance(got.value, list) else ():
+            status = status_of(mapping(item).get("status_code"))
+            at = text(item, "delivered_at") or ""
+            if status or (epoch(at) or 0) <= newest:
+                return Last(status, text(item, "status") or "", at, text(item, "guid") or "")
+        return None
 
     async def test(self, number: str, wanted: Wanted) -> Tried:
         """See :meth:`Webhooks.test`."""

@@ -1,0 +1,156 @@
+"""A new secret for an endpoint and its webhooks, without a delivery that is refused.
+
+Strategy: the new secret is put before the old one in the file that holds it, and the receivers accept both
+from then on; that is tried. Then the forge is told the new one, webhook by webhook. Only when all of them
+have it and their tests have come, and after what was on its way must have arrived, the old one is taken
+away. Whatever goes wrong on the way, both stay, and the next run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from twisted.internet.task import deferLater
+
+from change_hooks.core.errors import ConfigurationError
+from change_hooks.forges.rest import RestError
+from change_hooks.journal.reader import Reader
+from change_hooks.webhooks.keeping import Keeper
+from change_hooks.webhooks.places import Place
+from change_hooks.webhooks.secret_file import SecretFile, fresh
+from change_hooks.webhooks.trying import Trial, tried
+
+#: Asks a receiver whether it accepts a secret: see :func:`~change_hooks.webhooks.probing.accepts`.
+Probe = Callable[[Place, str], Any]
+UNREACHED = (
+    "the receiver cannot be reached from here, so nobody knows whether it accepts the new secret; start it,"
+    " or give --no-probe"
+)
+NOT_ACCEPTED = (
+    "the receiver does not accept the new secret; it must run with this configuration, and read this file"
+)
+GOES_ON = "both secrets are accepted; --resume goes on"
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One file, and the webhooks that have its secret."""
+
+    file: SecretFile
+    places: Sequence[Place]
+
+
+class Rotation:
+    """Changes the secrets of the webhooks of one file.
+
+    :param reader: the journal's; None: there is none.
+    :param probe: None: no receiver is asked.
+    :param tell: is given each step, in words.
+    :param grace: how long what is on its way may take, in seconds.
+    :param wait: for each test, in seconds.
+    :param test: see :func:`~change_hooks.webhooks.trying.tried`.
+    :param resume: go on with one that was broken off.
+    """
+
+    def __init__(
+        self,
+        turn: Turn,
+        *,
+        reader: Reader | None,
+        probe: Probe | None,
+        tell: Callable[[str], None],
+        clock: Any,
+        grace: float,
+        wait: float,
+        test: bool | None,
+        resume: bool,
+    ) -> None:
+        self._turn = turn
+        self._reader = reader
+        self._probe = probe
+        self._tell = tell
+        self._clock = clock
+        self._grace = grace
+        self._wait = wait
+        self._test = test
+        self._resume = resume
+
+    async def run(self) -> None:
+        """All of it.
+
+        :raises ConfigurationError: it cannot be begun; nothing has changed.
+        :raises RestError: it was broken off; both secrets are accepted.
+        """
+        file = self._turn.file
+        old = file.read()
+        if not old:
+            raise ConfigurationError([f"{file.path} holds no secret"])
+        if len(old) > 1 and not self._resume:
+            raise ConfigurationError(
+                [
+                    f"{file.path} holds {len(old)} secrets: if a rotation was broken off, --resume goes on"
+                    " with the first and takes the others away"
+                ]
+            )
+        await self._look()
+        new = old[0] if len(old) > 1 else fresh(old[0])
+        if len(old) == 1:
+            file.write([new, *old])
+            self._tell(f"{file.path}: a new secret stands before the old one")
+        try:
+            await self._accepted(new)
+        except ConfigurationError:
+            if len(old) == 1:
+                file.write(old)
+            raise
+        for place in self._turn.places:
+            await self._change(place, new)
+        if self._grace:
+            self._tell(f"waiting {self._grace:g} s for what is on its way")
+            await deferLater(self._clock, self._grace, lambda: None)
+        file.write([new])
+        self._tell(f"{file.path}: the old secret is gone")
+
+    async def _look(self) -> None:
+        """See that there is one webhook in each place before anything is changed."""
+        for place in self._turn.places:
+            try:
+                found = await Keeper(place, self._clock).ours()
+            except RestError as error:
+                raise ConfigurationError([f"{_name(place)}: {error}"]) from None
+            if len(found) != 1:
+                many = f"{len(found)} webhooks lead to this address; 'change-hooks hook check' says more"
+                raise ConfigurationError([f"{_name(place)}: {many}"])
+
+    async def _accepted(self, new: str) -> None:
+        if self._probe is None:
+            return
+        for name, place in {place.endpoint: place for place in self._turn.places}.items():
+            said = await self._probe(place, new)
+            if said is None:
+                raise ConfigurationError([f"{name}: {UNREACHED}"])
+            if said:
+                raise ConfigurationError([f"{name}: {NOT_ACCEPTED} ({said})"])
+            self._tell(f"{name}: the receiver accepts the new secret")
+
+    async def _change(self, place: Place, new: str) -> None:
+        wanted = msgspec.structs.replace(place.wanted, secret=new)
+        place = msgspec.structs.replace(place, wanted=wanted)
+        try:
+            _, number = await Keeper(place, self._clock).ensure()
+            trial: Trial = await tried(
+                place, number, reader=self._reader, wait=self._wait, test=self._test, clock=self._clock
+            )
+        except RestError as error:
+            raise RestError(f"{_name(place)}: {error}; {GOES_ON}", error.status) from None
+        if trial.is_bad:
+            raise RestError(f"{_name(place)}: {trial.said}; {GOES_ON}")
+        self._tell(f"{_name(place)}: webhook {number} has the new secret; {trial.said}")
+
+
+def _name(place: Place) -> str:
+    return f"{place.endpoint}, {place.source.name}"
+
+
+__all__ = ["Probe", "Rotation", "Turn"]
