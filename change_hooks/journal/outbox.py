@@ -15,7 +15,7 @@ import msgspec
 from change_hooks.core.change import Change
 from change_hooks.journal.attempts import store_attempts
 from change_hooks.journal.contents import CHANGES, Unreadable, changes_from
-from change_hooks.journal.records import LEASE, ChangeKey, Claimed, DeadLetter, Entry, Outcome, Work
+from change_hooks.journal.records import LEASE, ChangeKey, Claimed, Entry, Outcome, Work
 from change_hooks.journal.schema import UNDONE
 from change_hooks.journal.session import Session, storable, store_rows
 
@@ -136,8 +136,7 @@ def _let_go_of_others(session: Session, owner: str, held: Collection[tuple[str, 
 
 def more(session: Session, sink: str, repository: str, seq: int, index: int) -> list[Entry]:
     """Some of what stands in a queue, oldest first, from a change of the delivery at a place on; of those
-    after it, from where they are not done. What cannot be read becomes a dead letter, and nothing else has to
-    wait for it.
+    after it, from where they are not done.
     """
     entries: list[Entry] = []
     room, last = CLAIM, seq - 1
@@ -158,19 +157,15 @@ def more(session: Session, sink: str, repository: str, seq: int, index: int) -> 
                     if index >= first and queue_name(change) == repository
                 ]
         except Unreadable as error:
-            _give_up(session, (sink, repository), DeadLetter(last, first, str(error)))
+            damage = ChangeKey(row["dialect"], row["id"], first), str(error)
+            entries.append(Entry(last, [], None, row["received"], row["next"], row["per"], damage))
+            room -= 1
             continue
         entries.append(Entry(last, changes, rest, row["received"], row["next"], row["per"]))
         if rest is not None:
             break
         room -= max(len(changes), 1)
     return entries
-
-
-def _give_up(session: Session, queue: tuple[str, str], letter: DeadLetter) -> None:
-    session.execute(INSERT_DEAD_LETTER, (*queue, *letter))
-    session.execute(DELETE_ENTRY, (*queue, letter.seq))
-    session.execute(LOOK_DONE, (letter.seq,))
 
 
 def record(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import msgspec
+from twisted.logger import Logger
 
 from change_hooks.core.found import About
 from change_hooks.journal.chunks import attach, attached_to, delete, discard
@@ -33,6 +34,8 @@ RETRY_LATER = (
     "UPDATE deliveries SET owner = '', due = ?, attempts = attempts + 1, reason = ? WHERE seq = ?"
     " AND state = 'pending'"
 )
+
+log = Logger()
 
 
 class Finish(msgspec.Struct, frozen=True):
@@ -134,6 +137,12 @@ def hold_pending(
         try:
             found.append(Pending(row["seq"], row["attempts"], restored(session, row)))
         except Unreadable as error:
+            log.error(
+                "{dialect} {delivery} failed after it was accepted: {message}",
+                dialect=row["dialect"],
+                delivery=row["id"],
+                message=str(error),
+            )
             fail(session, row["seq"], str(error))
     session.executemany(HOLD_PENDING, [(owner, clock + LEASE, each.seq) for each in found])
     return found

@@ -91,6 +91,7 @@ class Entry(msgspec.Struct, frozen=True):
     :param received: when the delivery was received, in seconds since the epoch.
     :param next: what ends before the change of this index is done.
     :param per: what was handed over at once when that was recorded; empty: nothing is done.
+    :param damage: what is to come next cannot be read: its key, and why.
     """
 
     seq: int
@@ -99,6 +100,7 @@ class Entry(msgspec.Struct, frozen=True):
     received: float = 0.0
     next: int = 0
     per: str = ""
+    damage: tuple[ChangeKey, str] | None = None
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from change_hooks.core.push import push_key
 from change_hooks.flow import as_deferred
 from change_hooks.interfaces import SinkBusy, SinkError, SinkOutput, SinkRefused
 from change_hooks.journal import Entry
+from change_hooks.journal.contents import Unreadable
 from change_hooks.observer import NOBODY, AttemptOutcome, Observer
 from change_hooks.outbox.coalescing import Given, Queued, Unit
 from change_hooks.outbox.routing import RoutedSink
@@ -96,13 +97,16 @@ class Handing:
 
     @inlineCallbacks
     def hand_over(self, seq: int, unit: Sequence[Given]) -> Any:
-        """Try once. Fires with an :class:`Attempted`, and never fails.
+        """Try once. Fires with an :class:`Attempted`; fails only with
+        :class:`~change_hooks.core.errors.Unavailable`, when the journal cannot give the delivery now: then
+        nothing has been tried.
 
         :param seq: the delivery's place in the journal.
         """
         began, at = self._clock.seconds(), time()
+        delivery = (yield self._delivery(seq)) if self._call is None else None
         try:
-            result = yield self._watched(as_deferred(self._start(seq, unit)))
+            result = yield self._watched(as_deferred(self._start(delivery, unit)))
         except Exception as error:
             asked = min(getattr(error, "retry_after", 0.0), LONGEST_WAIT)
             kind = "" if isinstance(error, SinkRefused) else f"{type(error).__name__}: "
@@ -144,10 +148,20 @@ class Handing:
 
         return result.addBoth(ended)
 
-    def _start(self, seq: int, unit: Sequence[Given]) -> Any:
+    @inlineCallbacks
+    def _delivery(self, seq: int) -> Any:
+        """Fires with the delivery at a place in the journal, or with what is said of one that is damaged."""
+        try:
+            return (yield self._stored(seq))
+        except (Unreadable, LookupError) as error:
+            return SinkRefused(str(error))
+
+    def _start(self, delivery: Delivery | SinkRefused | None, unit: Sequence[Given]) -> Any:
         key, newest = unit[-1]
+        if isinstance(delivery, SinkRefused):
+            raise delivery
         if self._call is None:
-            return self._stored(seq).addCallback(self.routed.sink.add_delivery)
+            return self.routed.sink.add_delivery(delivery)
         item = self.routed.item([change for _, change in unit])
         if self.routed.when is not None and not self.routed.when(item):
             return None

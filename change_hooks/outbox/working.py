@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IJournal
-from change_hooks.journal import Attempt, DeadLetter, Entry, Outcome, Work
+from change_hooks.journal import Attempt, ChangeKey, DeadLetter, Entry, Outcome, Work
 from change_hooks.observer import Observer
 from change_hooks.outbox.coalescing import Coalesced, Moments, Ready, Unit
 from change_hooks.outbox.handing import LONGEST_WAIT, Attempted, Handing
@@ -52,9 +52,9 @@ class _Progress:
         """An entry is done but for what ends there or later; None: it is done."""
         self._done.append((seq, following))
 
-    def given_up(self, seq: int, unit: Unit, error: str) -> None:
-        """A unit is given up."""
-        self._dead.append(DeadLetter(seq, unit.last, error))
+    def given_up(self, seq: int, index: int, error: str) -> None:
+        """What ends with a change is given up."""
+        self._dead.append(DeadLetter(seq, index, error))
 
     def made(self, seq: int, unit: Unit, attempted: Attempted) -> None:
         """An attempt was made."""
@@ -141,23 +141,27 @@ class QueueWorker:
     @inlineCallbacks
     def work_on(self, work: Work) -> Any:
         """Hand over what is to be handed over now. Fires when what came of it has been recorded."""
+        progress = _Progress(work, self._routed.per)
         try:
-            coalesced = yield self._gathered(work)
+            coalesced = yield self._gathered(work, progress)
         except Unavailable as error:
-            yield self._record(_Progress(work, self._routed.per).outcome(FIRST_RETRY, str(error)))
+            yield self._record(progress.outcome(FIRST_RETRY, str(error)))
             return
-        outcome = yield self._worked(work, coalesced)
+        outcome = yield self._worked(work, progress, coalesced)
         yield self._record(outcome)
 
     @inlineCallbacks
-    def _gathered(self, work: Work) -> Any:
+    def _gathered(self, work: Work, progress: _Progress) -> Any:
         """The entries of a queue: the first ones; for a sink that wants only the latest, all of them."""
         coalesced = Coalesced()
         entries = list(work.entries)
         while entries:
             for entry in entries:
                 found = yield self._found(work, entry)
-                coalesced.add(self._handing.queued(found))
+                if found.damage is None:
+                    coalesced.add(self._handing.queued(found))
+                else:
+                    self._give_up_damaged(work, progress, found.seq, *found.damage)
             last = entries[-1].seq
             enough = coalesced.superseded >= LOOKED_AT or coalesced.wanted >= LOOKED_AT
             if self._routed.latest_per is None or enough:
@@ -178,14 +182,15 @@ class QueueWorker:
             more: list[Entry] = yield self._journal.more(work.sink, work.repository, entry.seq, rest)
             rest = None
             if more and more[0].seq == entry.seq:
+                if more[0].damage is not None:
+                    return more[0]
                 changes += more[0].changes
                 rest = more[0].rest
         return msgspec.structs.replace(entry, changes=changes, rest=None, next=done)
 
     @inlineCallbacks
-    def _worked(self, work: Work, coalesced: Coalesced) -> Any:
+    def _worked(self, work: Work, progress: _Progress, coalesced: Coalesced) -> Any:
         """Fires with the outcome."""
-        progress = _Progress(work, self._routed.per)
         ready = self._ready(work.repository, coalesced)
         for entry, units in ready.superseded:
             for unit in units:
@@ -197,7 +202,11 @@ class QueueWorker:
                 if not coalesced.wants(entry, unit):
                     progress.superseded(entry, unit)
                     continue
-                attempted = yield self._handing.hand_over(entry.seq, unit.given)
+                try:
+                    attempted = yield self._handing.hand_over(entry.seq, unit.given)
+                except Unavailable as error:
+                    progress.done(entry.seq, unit.last)
+                    return progress.outcome(FIRST_RETRY, str(error))
                 progress.made(entry.seq, unit, attempted)
                 if not attempted.accepted:
                     progress.failed(entry, unit, counts=not attempted.busy)
@@ -205,7 +214,7 @@ class QueueWorker:
                     if wait is not None:
                         progress.done(entry.seq, unit.last)
                         return progress.outcome(wait, attempted.error)
-                    progress.given_up(entry.seq, unit, attempted.error)
+                    progress.given_up(entry.seq, unit.last, attempted.error)
                 progress.accepted()
                 if index + 1 < len(units) and self._is_time(record_at):
                     progress.done(entry.seq, units[index + 1].last)
@@ -252,14 +261,22 @@ class QueueWorker:
                 wait=wait,
             )
             return wait
+        self._say_given_up(work, key, attempted.error)
+        return None
+
+    def _give_up_damaged(self, work: Work, progress: _Progress, seq: int, key: ChangeKey, error: str) -> None:
+        self._say_given_up(work, key, error)
+        progress.given_up(seq, key.index, error)
+        progress.done(seq, None)
+
+    def _say_given_up(self, work: Work, key: ChangeKey, error: str) -> None:
         log.error(
             "gave up delivering {key} to sink {sink} (dead letter): {error}",
             sink=work.sink,
             key=key,
-            error=attempted.error,
+            error=error,
         )
-        self._observer.dead_letter(work.sink, attempted.error)
-        return None
+        self._observer.dead_letter(work.sink, error)
 
     def _record(self, outcome: Outcome) -> Deferred[bool]:
         """A shutdown may leave it unrecorded; it will be handed over again, under the same key."""

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from change_hooks.core.change import RECOVERED, Change
 from change_hooks.core.errors import Unavailable
@@ -1214,8 +1215,15 @@ def test_what_cannot_be_decoded_is_a_dead_letter_and_stops_nothing_else(
     damage(journal, *([] if large else ["changes"]))
     journal.append("2", API)
     claimed = journal.claim().works
-    assert [(work.repository, [entry.seq for entry in work.entries]) for work in claimed] == [("api", [2])]
-    journal.record(Outcome("sink", "api", [(2, None)]))
+    found = [(work.repository, [(entry.seq, entry.damage) for entry in work.entries]) for work in claimed]
+    broken = found[0][1][0][1]
+    assert broken is not None
+    assert (broken[0], "cannot be read" in broken[1]) == (ChangeKey("base", "1", 0), True)
+    assert found == [("api", [(1, broken), (2, None)]), ("web", [(1, broken)])]
+    dead = [DeadLetter(1, 0, broken[1])]
+    journal.record(
+        Outcome("sink", "api", [(1, None), (2, None)], dead), Outcome("sink", "web", [(1, None)], dead)
+    )
     assert journal.states() == ["failed", "delivered"]
     assert "cannot be read" in journal.lines()[0].reason
     assert journal.claim() == Claimed([], None)
@@ -1226,7 +1234,9 @@ def test_a_pending_delivery_that_cannot_be_decoded_has_failed(journal: Journal) 
     postponed(journal, "2")
     damage(journal, "head")
     journal.let_leases_run_out()
-    assert [pending.seq for pending in journal.run(journal.journal.pending(10))] == [2]
+    with capturedLogs() as logs:
+        assert [pending.seq for pending in journal.run(journal.journal.pending(10))] == [2]
+    assert [formatEvent(event)[:46] for event in logs] == ["base 1 failed after it was accepted: the store"]
     assert journal.states() == ["failed", "pending"]
     assert "cannot be read" in journal.lines()[0].reason
     with pytest.raises(Unreadable):

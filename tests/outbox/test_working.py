@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs, formatEvent
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
@@ -17,9 +18,10 @@ from change_hooks.journal import LEASE, DeadLetter, Outcome
 from change_hooks.journal.chunks import LARGE
 from change_hooks.journal.outbox import CLAIM
 from change_hooks.outbox import working
+from change_hooks.outbox.dispatcher import Dispatcher
 from change_hooks.outbox.working import FIRST_RETRY, RECORD_WITHIN
 from change_hooks.testing import MemoryJournal
-from tests.conftest import result_of
+from tests.conftest import delivery, result_of
 from tests.support.outbox import Outbox, Sink, outbox_of
 
 PER = ["repository", "branch"]
@@ -442,6 +444,100 @@ def test_a_large_push_that_follows_another_is_handed_over_whole() -> None:
         outbox.advance(1)
     assert given == [("b", 1), ("c", 1), ("a", 3)]
     assert outbox.states() == ["delivered"]
+
+
+# What cannot be read.
+
+
+@implementer(IDeliverySink)
+class Forwards:
+    """Remembers the deliveries that it took."""
+
+    name = "s"
+
+    def __init__(self) -> None:
+        self.taken: list[str | None] = []
+
+    def add_delivery(self, delivery: Delivery) -> None:
+        self.taken.append(delivery.id)
+
+
+def damaged(outbox: Outbox, column: str, seq: int = 1) -> None:
+    outbox.journal.store.connection.execute(
+        f"UPDATE deliveries SET {column} = ? WHERE seq = ?", (b"\x00\xff", seq)
+    )
+
+
+def test_a_delivery_that_is_damaged_is_given_up_at_once_and_keeps_nothing_back() -> None:
+    sink = Forwards()
+    outbox = outbox_of(sink, attempts=100)
+    pushed(outbox, "1")
+    pushed(outbox, "2")
+    damaged(outbox, "head")
+    woken(outbox)
+    assert sink.taken == ["2"]
+    assert outbox.sinks() == ["failed", "taken"]
+    (error,) = outbox.watching.of("dead letter")
+    assert "cannot be read" in error[1]
+
+
+def given_by(stored: Any, sink: Any) -> Outbox:
+    """An outbox whose journal gives deliveries so."""
+    outbox = Outbox({})
+    outbox.journal.delivery = stored
+    outbox.dispatcher = Dispatcher(
+        outbox.journal, {"s": sink}, outbox.clock, attempts=100, observer=outbox.watching
+    )
+    outbox.dispatcher.start()
+    pushed(outbox, "1")
+    woken(outbox)
+    return outbox
+
+
+def test_a_delivery_that_has_gone_is_given_up_at_once() -> None:
+    outbox = given_by(lambda seq: fail(LookupError("no delivery is at place 1")), Forwards())
+    assert outbox.watching.of("dead letter") == [("s", "'no delivery is at place 1'")]
+
+
+def test_a_journal_that_cannot_give_a_delivery_counts_against_no_sink() -> None:
+    sink = Forwards()
+    answers: list[Any] = [fail(Unavailable("the disk is full")) for _ in range(3)]
+    outbox = given_by(lambda seq: answers.pop() if answers else succeed(delivery(id="1")), sink)
+    for _ in range(3):
+        assert sink.taken == []
+        outbox.advance(FIRST_RETRY)
+    assert sink.taken == ["1"]
+    assert [attempt.outcome for attempt in outbox.journal.reader().attempts(1)] == ["taken"]
+    assert outbox.watching.of("attempt") == [("s", "taken", "")]
+
+
+@pytest.mark.parametrize("options", [{}, {"per": "push"}, {"latest_per": PER}])
+def test_changes_that_are_damaged_are_given_up_and_said(options: dict[str, Any]) -> None:
+    given: list[str | None] = []
+    outbox = outbox_of(lambda change: given.append(change.revision), **options)
+    pushed(outbox, "1")
+    pushed(outbox, "2")
+    damaged(outbox, "changes")
+    with capturedLogs() as logs:
+        woken(outbox)
+    assert given == ["2"]
+    assert outbox.sinks() == ["failed", "taken"]
+    (error,) = outbox.watching.of("dead letter")
+    assert "cannot be read" in error[1]
+    texts = [formatEvent(event) for event in logs]
+    assert any(text.startswith("gave up delivering") and "delivery='1'" in text for text in texts)
+
+
+def test_a_large_push_of_which_a_part_is_damaged_is_given_up_whole() -> None:
+    given: list[Any] = []
+    outbox = outbox_of(given.append, per="push")
+    large(outbox, "1")
+    outbox.journal.store.connection.execute(
+        "UPDATE pieces SET data = ? WHERE document = 2 AND part = 0", (b"\x00\xff",)
+    )
+    woken(outbox)
+    assert given == []
+    assert outbox.states() == ["failed"]
 
 
 def test_failures_that_another_receiver_counted_are_forgotten_with_what_is_superseded() -> None:
