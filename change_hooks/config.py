@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from change_hooks.admin.settings import AdminSettings, read_settings
 from change_hooks.configured_endpoints import EndpointConfig, EndpointReader
-from change_hooks.configured_sinks import read_alarms, read_sinks
+from change_hooks.configured_sinks import as_written, read_alarms, read_sinks
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.names import nearest
 from change_hooks.core.options import texts
@@ -53,6 +53,7 @@ class HooksConfig:
     :param trusted_proxies: whose word is taken for who sends a request.
     :param journal: the file of a SQLite journal, or a PostgreSQL URL; None: no journal.
     :param sinks: by name, each with what it gets.
+    :param sinks_written: what the user wrote of them, to be compared.
     :param attempts: failures of a sink after which a change is given up.
     :param answer_within: how long a handler may take before the answer goes out without it, in seconds.
     :param keep: how long a delivery is kept after it was delivered, in days; None: for good.
@@ -76,6 +77,7 @@ class HooksConfig:
     keep: float | None
     keep_trace: float
     sinks: Mapping[str, RoutedSink]
+    sinks_written: object = field(repr=False)
     alarms: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -120,6 +122,7 @@ class _Reader:
             keep=self._keep(),
             keep_trace=self._positive("change_hook_keep_trace", DEFAULT_KEEP_TRACE, "days"),
             sinks=sinks,
+            sinks_written=as_written(self.www.get("change_hook_sinks")),
             alarms=alarms,
             warnings=tuple(self.warnings),
         )

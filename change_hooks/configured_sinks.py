@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from inspect import Parameter, signature
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from change_hooks.core.names import nearest
@@ -124,6 +124,19 @@ class _Reader:
         return values
 
 
+def as_written(value: object) -> object:
+    """What a user wrote of sinks, to be compared with what is written when the configuration is read again.
+    Code, and objects of it, are made anew then, and are alike when they have the same type and name.
+    """
+    if isinstance(value, Mapping):
+        return {key: as_written(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_written(each) for each in value]
+    if value is None or isinstance(value, (str, bytes, int, float, PurePath)):
+        return value
+    return type(value), getattr(value, "__qualname__", "")
+
+
 def read_alarms(names: Any, sinks: Mapping[str, RoutedSink]) -> tuple[tuple[str, ...], list[str]]:
     """Read ``change_hook_alarms``, and say what is wrong with it.
 
@@ -145,4 +158,4 @@ def read_alarms(names: Any, sinks: Mapping[str, RoutedSink]) -> tuple[tuple[str,
     return tuple(names), problems
 
 
-__all__ = ["read_alarms", "read_sinks"]
+__all__ = ["as_written", "read_alarms", "read_sinks"]

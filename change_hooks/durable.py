@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -16,7 +16,7 @@ from change_hooks.incidents import report
 from change_hooks.intake.compared import Compared
 from change_hooks.intake.journalled import JournalIntake
 from change_hooks.intake.late import PendingDeliveries, Process
-from change_hooks.interfaces import IJournal
+from change_hooks.interfaces import IJournal, ISink
 from change_hooks.observer import Observer
 from change_hooks.outbox.dispatcher import Dispatcher
 from change_hooks.outbox.replays import Replays
@@ -81,6 +81,7 @@ class Durable:
     def start(self) -> Any:
         """Open the journal, and go on with what it holds. Fires when all of it works."""
         self._stopped = False
+        open_sinks(self._sinks)
         try:
             yield self.journal.open()
             waiting = yield self.journal.waiting_sinks()
@@ -106,7 +107,7 @@ class Durable:
         self.pending.stop()
         idle = self._dispatcher.stop()
         yield first(idle, self._clock)
-        yield close_sinks(self._sinks)
+        yield close_sinks(self._sinks, self._clock)
         self._dispatcher.break_off()
         yield idle
         yield self.journal.close()
@@ -127,16 +128,34 @@ def first(idle: Deferred[None], clock: IReactorTime) -> Deferred[None]:
     return first
 
 
-@inlineCallbacks
-def close_sinks(sinks: Iterable[RoutedSink]) -> Any:
-    """Let the sinks close what they hold open; what one of them breaks on stops no other."""
+def open_sinks(sinks: Iterable[RoutedSink]) -> None:
+    """Let the sinks open what they have closed; what one of them breaks on stops no other."""
     for routed_sink in sinks:
-        close = getattr(routed_sink.sink, "close", None)
-        if close is not None:
+        if ISink.providedBy(routed_sink.sink):
             try:
-                yield as_deferred(close())
+                getattr(routed_sink.sink, "open", _nothing)()
             except Exception:
-                report("a sink could not be closed")
+                report("a sink could not be opened")
 
 
-__all__ = ["GRACE", "Durable", "close_sinks", "first"]
+def close_sinks(sinks: Iterable[RoutedSink], clock: IReactorTime) -> Deferred[None]:
+    """Let the sinks close what they hold open; what one of them breaks on stops no other. Fires when all
+    have, or after :data:`GRACE`.
+    """
+    closing = DeferredList([_closed(routed_sink.sink) for routed_sink in sinks])
+    return first(closing.addCallback(_nothing), clock)
+
+
+@inlineCallbacks
+def _closed(sink: Any) -> Any:
+    try:
+        yield as_deferred(getattr(sink, "close", _nothing)())
+    except Exception:
+        report("a sink could not be closed")
+
+
+def _nothing(*_: object) -> None:
+    """Does nothing."""
+
+
+__all__ = ["GRACE", "Durable", "close_sinks", "first", "open_sinks"]

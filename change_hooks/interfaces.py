@@ -100,8 +100,9 @@ class ISink(Interface):
     ``concurrency``
         for how many repositories at once it may be called;
 
-    which the configuration can set instead; and a method ``close()``, called when the service stops. What is
-    being handed over then should end soon. It may return a Deferred, which is waited for.
+    which the configuration can set instead; a method ``open()``, called when the service starts, also again;
+    and a method ``close()``, called when it stops. What is being handed over then should end soon. It may
+    return a Deferred, which is waited for, five seconds at most.
     """
 
     name: str = Attribute("What the journal calls this sink; it must not change from one run to the next.")

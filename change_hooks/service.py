@@ -29,7 +29,7 @@ from change_hooks.core.events import Event
 from change_hooks.core.found import Found
 from change_hooks.described import facts_of
 from change_hooks.dialects.handler import Context
-from change_hooks.durable import Durable, close_sinks, first
+from change_hooks.durable import Durable, close_sinks, first, open_sinks
 from change_hooks.flow import called, reactor_unless
 from change_hooks.incidents import report
 from change_hooks.intake.inline import InlineIntake
@@ -84,7 +84,8 @@ def make_resource(
         raise ConfigurationError(["change_hook_admin is for a ChangeHookService"])
     warn(config)
     context = Context(master=master, pollers=pollers, http=http, clock=reactor_unless(clock))
-    return Tree(config, context, InlineIntake(sink), Gate()).root
+    intake = InlineIntake(sink, context.clock, within=config.answer_within)
+    return Tree(config, context, intake, Gate()).root
 
 
 def _routed(sink: Sink, config: HooksConfig) -> RoutedSink:
@@ -162,7 +163,9 @@ class ChangeHookService(MultiService):
             use(*self._used, self)
             in_thread, later = self._clock.callFromThread, self._clock.callLater
             journal = make_journal(self._used[0], in_thread, later, self._observers, service=name)
-        self._inline: tuple[RoutedSink, ...] = () if journal is not None else tuple(sinks.values())
+        #: What is in force until a restart: the sinks, and what was written of them and of the journal.
+        self._sinks = tuple(sinks.values())
+        self._first_config = config
         if journal is not None:
             self._durable = Durable(
                 config, journal, sinks, self._clock, self._found_again, observer=self._observers
@@ -173,9 +176,11 @@ class ChangeHookService(MultiService):
             self._intake = self._recoveries.intake
             self._gate.close("not started yet")
         else:
-            if len(self._inline) != 1:
+            if len(self._sinks) != 1:
                 raise ConfigurationError(["with change_hook_journal None there must be exactly one sink"])
-            self._intake = InlineIntake(self._inline[0], self._observers)
+            self._intake = InlineIntake(
+                self._sinks[0], self._clock, self._observers, within=config.answer_within
+            )
         self._tracer = no_trace if self._durable is None else self._durable.journal.trace
         self._refusals = telling(self._tracer, self._observers)
         self._tree = self._planted(config)
@@ -280,7 +285,13 @@ class ChangeHookService(MultiService):
 
     def _planted(self, config: HooksConfig) -> Tree:
         return Tree(
-            config, self._context, self._intake, self._gate, observer=self._observers, tracer=self._tracer
+            config,
+            self._context,
+            self._intake,
+            self._gate,
+            observer=self._observers,
+            tracer=self._tracer,
+            signatures=any(sink.per == "delivery" for sink in self._sinks),
         )
 
     def reconfigure(self, www: Mapping[str, object]) -> None:
@@ -296,9 +307,9 @@ class ChangeHookService(MultiService):
         warn(config)
         if self._durable is not None:
             self._durable.reconfigure(config)
-        if config.sinks.keys() != self._config.sinks.keys():
+        if config.sinks_written != self._first_config.sinks_written:
             log.warn("change_hook_sinks has changed; restart to apply it")
-        if config.journal != self._config.journal:
+        if config.journal != self._first_config.journal:
             log.warn("change_hook_journal has changed; restart to apply it")
         before, self._tree, self._config = self._tree, tree, config
         self._standing.inside = tree.root
@@ -338,6 +349,7 @@ class ChangeHookService(MultiService):
             use(*self._used, self)
         super().startService()
         self._gate.open()
+        self._tree.start()
         self._watch.starting()
         if self._admin_port is not None:
             self._admin_port.start()
@@ -345,6 +357,7 @@ class ChangeHookService(MultiService):
             started = self._durable.start().addCallback(lambda _: self._begin())
             started.addErrback(lambda failure: report("the service could not start", failure))
         else:
+            open_sinks(self._sinks)
             self._watch.started()
 
     def _begin(self) -> None:
@@ -379,7 +392,7 @@ class ChangeHookService(MultiService):
             if self._used is not None:
                 leave(*self._used, self)
         else:
-            yield close_sinks(self._inline)
+            yield close_sinks(self._sinks, self._clock)
 
 
 def _admin_port(admin: Admin, reactor: Any) -> AdminPort | None:

@@ -76,6 +76,7 @@ class Tree:
         ``change_hook_auth``.
     :param observer: told of each answer.
     :param tracer: keeps a trace of each request that gave nothing.
+    :param signatures: signatures over bodies are stored, for a sink that sends deliveries on.
     """
 
     def __init__(
@@ -87,8 +88,11 @@ class Tree:
         *,
         observer: Observer = NOBODY,
         tracer: Tracer = no_trace,
+        signatures: bool = False,
     ) -> None:
-        self._make = _Making(config, context, intake, gate, observer=observer, tracer=tracer)
+        self._make = _Making(
+            config, context, intake, gate, observer=observer, tracer=tracer, signatures=signatures
+        )
         self._retired = False
         self._when_made: list[Callable[[], object]] = []
         self._endpoints: dict[str, Endpoint | None] = {entry.name: None for entry in config.endpoints}
@@ -134,6 +138,10 @@ class Tree:
         endpoint = self._endpoints[delivery.dialect]
         return fail(EndpointOff()) if endpoint is None else called(endpoint.found, delivery)
 
+    def start(self) -> None:
+        """Go on asking after :meth:`stop`."""
+        self._make.start()
+
     def stop(self) -> None:
         """Ask nobody for anything any more."""
         self._make.stop()
@@ -165,6 +173,7 @@ class _Making:
         *,
         observer: Observer,
         tracer: Tracer,
+        signatures: bool,
     ) -> None:
         self._config = config
         self._context = context
@@ -174,8 +183,7 @@ class _Making:
         self._tracer = tracer
         self._rate = Rate(config.rate, reactor_unless(context.clock))
         self._published: dict[str, PublishedNetworks] = {}
-        sinks = config.sinks.values()
-        self._signatures = any(getattr(sink, "per", None) == "delivery" for sink in sinks)
+        self._signatures = signatures
 
     def endpoint(self, entry: EndpointConfig) -> Steps[Endpoint]:
         context = _context(entry, self._config, self._context)
@@ -213,6 +221,11 @@ class _Making:
             clock = reactor_unless(self._context.clock)
             self._published[url] = PublishedNetworks(url, self._context.http, clock)
         return self._published[url]
+
+    def start(self) -> None:
+        """Fetch lists, again after :meth:`stop`."""
+        for each in self._published.values():
+            each.start()
 
     def stop(self) -> None:
         """Fetch no lists any more."""

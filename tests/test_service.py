@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from zope.interface import implementer
 
 from change_hooks import (
@@ -19,11 +19,14 @@ from change_hooks import (
     IChangeSink,
     make_resource,
 )
+from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.verification import sign_hmac
 from change_hooks.durable import GRACE
+from change_hooks.interfaces import IDeliverySink
 from change_hooks.service import sink_name
 from change_hooks.standalone import Settings, StandaloneService, standalone_settings
+from change_hooks.testing import MemoryJournal
 from change_hooks.web.endpoint import SECRET_WITHIN
 from tests.conftest import Client, has_fired, result_of
 from tests.support.hosted import BASE, Hosted, Reactor
@@ -324,6 +327,70 @@ def test_another_journal_takes_a_restart(tmp_path: Path) -> None:
     assert not (tmp_path / "other.sqlite").exists()
 
 
+def warnings_of(hosted: Hosted, www: dict[str, Any]) -> list[str]:
+    with capturedLogs() as logs:
+        hosted.service.reconfigure(www)
+    texts = [formatEvent(event) for event in logs if event["log_level"] is LogLevel.warn]
+    return [text for text in texts if "restart" in text]
+
+
+class Filter:
+    def __call__(self, change: Change) -> bool:
+        return True
+
+
+def test_sinks_that_have_changed_are_said_until_the_restart(tmp_path: Path) -> None:
+    def www(**options: Any) -> dict[str, Any]:
+        run = {"sink": "command", "argv": ["true"], "when": Filter(), **options}
+        return {**BASE, "change_hook_sinks": {"run": run, "show": lambda change: None}}
+
+    hosted = Hosted(www(), tmp_path)
+    hosted.start()
+    said = ["change_hook_sinks has changed; restart to apply it"]
+    # Code is made anew whenever a configuration is read.
+    assert warnings_of(hosted, www()) == []
+    for _ in range(2):
+        assert warnings_of(hosted, www(argv=["false"])) == said
+        assert warnings_of(hosted, www(only={"branches": ["main"]})) == said
+        assert warnings_of(hosted, BASE) == said
+    assert warnings_of(hosted, www()) == []
+    other = {**www(), "change_hook_journal": "sqlite:///other.sqlite"}
+    for _ in range(2):
+        assert warnings_of(hosted, other) == ["change_hook_journal has changed; restart to apply it"]
+
+
+@implementer(IDeliverySink)
+class Whole:
+    """Remembers the signatures that came."""
+
+    name = "whole"
+
+    def __init__(self) -> None:
+        self.taken: list[str | None] = []
+
+    def add_delivery(self, received: Delivery) -> None:
+        self.taken.append(received.getHeader("X-Hub-Signature-256"))
+
+
+@pytest.mark.parametrize("is_given", [False, True])
+def test_signatures_are_stored_for_the_sinks_in_force(tmp_path: Path, is_given: bool) -> None:
+    sink = Whole()
+    www = {"change_hook_dialects": {"base": {"secret": "s"}}}
+    signature = sign_hmac(b"revision=1", b"s")
+    if is_given:
+        hosted = Hosted(www, tmp_path, sink=sink)
+    else:
+        hosted = Hosted({**www, "change_hook_sinks": {"whole": sink}}, tmp_path)
+    hosted.start()
+    for _ in range(2):
+        assert (
+            hosted.post(data=b"revision=1", headers={**FORM, "X-Hub-Signature-256": signature}).status == 202
+        )
+        hosted.run()
+        hosted.service.reconfigure(www)
+    assert sink.taken == [signature] * 2
+
+
 # The server of its own.
 
 
@@ -559,6 +626,75 @@ def test_a_sink_that_cannot_be_closed_stops_no_other(tmp_path: Path) -> None:
     hosted.run()
     assert (broken.closed, whole.closed) == (1, 1)
     assert has_fired(stopped)
+
+
+def test_a_sink_that_never_closes_does_not_keep_the_service_from_stopping(tmp_path: Path) -> None:
+    class Never(Closing):
+        def close(self) -> Deferred[None]:
+            super().close()
+            return Deferred()
+
+    for www in (BASE, {**BASE, "change_hook_journal": None}):
+        sinks = [Never() for _ in range(1 + (www is BASE))]
+        hosted = Hosted(
+            {**www, "change_hook_sinks": {f"s{number}": sink for number, sink in enumerate(sinks)}}, tmp_path
+        )
+        hosted.service.startService()
+        if hosted.journal is not None:
+            hosted.run()
+        stopped = hosted.service.stopService()
+        hosted.reactor.advance(GRACE - 0.1)
+        assert not has_fired(stopped)
+        assert [sink.closed for sink in sinks] == [1] * len(sinks)
+        hosted.reactor.advance(0.1)
+        if hosted.journal is not None:
+            hosted.run()
+        assert has_fired(stopped)
+
+
+class Opening(Closing):
+    """Takes nothing while it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[str | None] = []
+        self.is_open = False
+
+    def open(self) -> None:
+        self.is_open = True
+        if self.error is not None:
+            raise self.error
+
+    def add_change(self, change: Change, key: Any) -> Deferred[Any]:
+        if self.is_open:
+            self.taken.append(change.revision)
+        return succeed(None)
+
+    def close(self) -> Deferred[None]:
+        self.is_open = False
+        return super().close()
+
+
+def test_a_service_that_was_stopped_may_be_started_again(tmp_path: Path) -> None:
+    sink, broken = Opening(), Opening()
+    broken.error = RuntimeError("broken")
+    www = {"change_hook_dialects": {"base": {"secret": "s"}}, "change_hook_sinks": {"a": broken, "b": sink}}
+    reactor = Reactor()
+    journal = MemoryJournal(clock=reactor.seconds)
+    service = ChangeHookService(www, clock=reactor, base=tmp_path, journal=journal)
+    client = Client(service.resource)
+    for number in "12":
+        service.startService()
+        body = f"revision={number}".encode()
+        headers = {**FORM, "X-Hub-Signature-256": sign_hmac(body, b"s")}
+        assert client.post("/base", data=body, headers=headers).status == 202
+        assert client.post("/base", data=b"revision=0", headers=headers).status == 403
+        stopped = service.stopService()
+        reactor.advance(1)
+        assert has_fired(stopped)
+    assert sink.taken == ["1", "2"]
+    states = [line.state for line in journal.reader().after(0)]
+    assert sorted(states) == ["delivered", "delivered", "refused", "refused"]
 
 
 def test_a_sink_is_closed_without_a_journal_too(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class _Run:
         try:
             for name, handler in chosen.items():
                 acceptance = Acceptance(
-                    name, self._tree.found_again, self._accept(journal, name), stored_of(handler)
+                    name, self._tree.found_again, self._accept(journal), stored_of(handler)
                 )
                 try:
                     made = runners(handler, journal, acceptance, None, reactor)
@@ -112,9 +112,9 @@ class _Run:
         if self._failed:
             raise SystemExit(1)
 
-    def _accept(self, journal: SQLJournal, endpoint: str) -> Callable[[Delivery, Found], Awaitable[bool]]:
+    def _accept(self, journal: SQLJournal) -> Callable[[Delivery, Found], Awaitable[bool]]:
         async def accept(delivery: Delivery, found: Found) -> bool:
-            sinks = routes(self._hooks.sinks, found, endpoint)
+            sinks = routes(self._hooks.sinks, found, delivery)
             way = "fetched" if is_fetched(delivery) else ""
             stored = await journal.append(delivery, found, *sinks, about=found.about, way=way)
             if not stored.duplicate and not self._has_all_sinks:

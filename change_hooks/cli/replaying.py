@@ -193,7 +193,7 @@ class _Run:
             delivery = yield journal.delivery(seq)
             found = yield process(delivery)
             results = yield journal.results(seq)
-            to = chosen(routes(sinks, found, delivery.dialect), sinks, asked, results.taken)
+            to = chosen(routes(sinks, found, delivery), sinks, asked, results.taken)
             done = yield journal.replay(seq, found, *to)
             problem = "" if done else STILL
         except DeliveryError as error:

@@ -15,8 +15,9 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Commit, Event, Person, PullRequest, RefUpdate, Repository
 
-#: The method of such a delivery.
+#: The method of such a delivery, and of one that came from a poller.
 FETCH = b"FETCH"
+POLL = b"POLL"
 
 
 class Update(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -128,4 +129,9 @@ def is_fetched(delivery: Delivery) -> bool:
     return delivery.method == FETCH
 
 
-__all__ = ["FETCH", "Fetched", "Update", "events_in", "fetched", "is_fetched"]
+def is_sent(delivery: Delivery) -> bool:
+    """Whether it came with a request, which can be sent on."""
+    return delivery.method not in (FETCH, POLL)
+
+
+__all__ = ["FETCH", "POLL", "Fetched", "Update", "events_in", "fetched", "is_fetched", "is_sent"]

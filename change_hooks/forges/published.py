@@ -74,6 +74,12 @@ class PublishedNetworks:
         if not self._stopped:
             self._alarm = self._clock.callLater(seconds, self._fetch)
 
+    def start(self) -> None:
+        """Ask again after :meth:`stop`."""
+        if self._stopped:
+            self._stopped = False
+            self._alarm = self._clock.callLater(0, self._fetch)
+
     def stop(self) -> None:
         """Ask no more."""
         if self._alarm is not None:

@@ -7,10 +7,7 @@ from collections.abc import Collection, Sequence
 from change_hooks.core.address import repository_key
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.fetched import is_fetched
-
-#: The method of a delivery that came from a poller.
-POLL = b"POLL"
+from change_hooks.core.fetched import POLL, is_fetched
 
 
 class Compared:
@@ -35,4 +32,4 @@ class Compared:
         return ""
 
 
-__all__ = ["POLL", "Compared"]
+__all__ = ["Compared"]

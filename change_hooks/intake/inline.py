@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
+from change_hooks.core.fetched import is_sent
 from change_hooks.core.found import Found
-from change_hooks.flow import Steps, proceed
+from change_hooks.flow import Steps, proceed, reactor_unless
 from change_hooks.incidents import report
 from change_hooks.intake.receipt import Receipt, accepted, ignored
 from change_hooks.interfaces import IChangeSink
@@ -21,17 +24,31 @@ from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import routed
 from change_hooks.sinks.base import sink_call
 
+#: How long a sender waits at most, in seconds.
+ANSWER_WITHIN = 5.0
+
+log = Logger()
+
 
 class InlineIntake:
     """Calls a sink before the answer, one change after the other. Nothing is stored, so nothing is late.
 
     :param sink: an :class:`~change_hooks.interfaces.IChangeSink`, or a callable that takes a change.
+    :param clock: all waiting goes through it; the reactor by default.
     :param observer: told of what was handed over.
+    :param within: how long a sink may take for all changes of a delivery, in seconds.
     """
 
     def __init__(
-        self, sink: IChangeSink | RoutedSink | Callable[[Change], object], observer: Observer = NOBODY
+        self,
+        sink: IChangeSink | RoutedSink | Callable[[Change], object],
+        clock: IReactorTime | None = None,
+        observer: Observer = NOBODY,
+        *,
+        within: float = ANSWER_WITHIN,
     ) -> None:
+        self.within = within
+        self._clock = clock
         self._observer = observer
         self._routed = sink if isinstance(sink, RoutedSink) else routed(sink, {}, 1)[0]
         target = self._routed.sink
@@ -43,7 +60,10 @@ class InlineIntake:
 
     def accept(self, delivery: Delivery, found: Found) -> Receipt | Deferred[Receipt]:
         """See :meth:`change_hooks.intake.receipt.Intake.accept`."""
-        return proceed(self._hand_over(delivery, found))
+        accepted = proceed(self._hand_over(delivery, found))
+        if isinstance(accepted, Deferred):
+            accepted.addTimeout(self.within, reactor_unless(self._clock), onTimeoutCancel=_too_late)
+        return accepted
 
     def accept_late(self, delivery: Delivery, found: Deferred[Found]) -> Deferred[Receipt]:
         """See :meth:`change_hooks.intake.receipt.Intake.accept_late`."""
@@ -55,6 +75,8 @@ class InlineIntake:
                 waiting = self._call(item, None)
                 if waiting is not None:
                     yield waiting
+        except CancelledError:
+            raise
         except Exception:
             incident = report("the sink broke", Failure())
             raise Unavailable(f"the change could not be handed on (incident {incident})") from None
@@ -63,10 +85,17 @@ class InlineIntake:
 
     def _items(self, delivery: Delivery, changes: list[Change]) -> Iterable[Any]:
         """What the sink is called with, one call after the other."""
+        if self._routed.per == "delivery" and not is_sent(delivery):
+            return []
         units = self._routed.wanted("sink", changes, delivery.dialect)
         if self._routed.per == "delivery":
             return [delivery for _ in units]
         return [self._routed.item([changes[index] for index in unit.changes]) for unit in units]
 
 
-__all__ = ["InlineIntake"]
+def _too_late(_: object, seconds: float) -> Any:
+    log.error("the sink did not accept the change within {seconds:g} s", seconds=seconds)
+    raise Unavailable("the change could not be handed on in time")
+
+
+__all__ = ["ANSWER_WITHIN", "InlineIntake"]

@@ -49,7 +49,7 @@ class JournalIntake:
             self._observer.changes_accepted(delivery.dialect, len(found), way)
             return accepted(found, appended.id)
 
-        routes = self._dispatcher.routes(found, delivery.dialect)
+        routes = self._dispatcher.routes(found, delivery)
         way = self._compared.way(delivery, found)
         appended = self._journal.append(delivery, found, *routes, about=found.about, way=way)
         return appended.addCallbacks(stored, self._not_stored)

@@ -211,7 +211,7 @@ class PendingDeliveries:
                 delivery=delivery.id,
                 changes=len(found),
             )
-            routes = self._dispatcher.routes(found, delivery.dialect)
+            routes = self._dispatcher.routes(found, delivery)
             return self._written(
                 lambda: self._journal.finish(
                     seq,

@@ -81,6 +81,7 @@ class SQLJournal:
         """Start the writer, and make or migrate the tables."""
         self.writer.start()
         self._reading.start()
+        self._traces.open()
         return self.writer.submit(sweep)
 
     def close(self) -> Deferred[None]:

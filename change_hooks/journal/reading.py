@@ -14,11 +14,12 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
-from change_hooks.journal.patience import Patience
+from change_hooks.journal.patience import PATIENCE, Patience
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.writer import Store
 
@@ -52,6 +53,7 @@ class ReadingThread:
         self._queue: SimpleQueue[tuple[LookUp[Any] | None, Deferred[Any]]] = SimpleQueue()
         self._thread: Thread | None = None
         self._session: Any = None
+        self._later = later
         self._patience = Patience(later, _overdue, self._hangs, READ_WITHIN)
         self._opened = 0.0
         self._ended = False
@@ -87,14 +89,29 @@ class ReadingThread:
             session.break_off()
 
     def stop(self) -> Deferred[None]:
-        """Finish what was submitted, and end the thread. Fires when that is done, or has taken too long."""
+        """Finish what was submitted, and end the thread. Fires when that is done, or after :data:`PATIENCE`
+        seconds.
+        """
         self._ended = True
         if self._thread is None:
             return succeed(None)
         self._thread = None
         ended: Deferred[None] = Deferred()
         self._give(None, ended)
-        return ended.addErrback(lambda failure: failure.trap(Unavailable) and None)
+        if self._later is not None:
+            late = self._later(PATIENCE, self._leave, ended)
+            ended.addBoth(self._left, late)
+        return ended
+
+    def _leave(self, ended: Deferred[None]) -> None:
+        """Wait no longer for the thread."""
+        self._hangs()
+        ended.callback(None)
+
+    def _left(self, _: Any, late: IDelayedCall) -> None:
+        """The end is not late any more; whether the thread stands still is nobody's concern."""
+        if late.active():
+            late.cancel()
 
     def _run(self) -> None:
         while True:

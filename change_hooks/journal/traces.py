@@ -125,6 +125,10 @@ class Traces:
         elif self._alarm is None or not self._alarm.active():
             self._alarm = self._later(seconds, self.flush)
 
+    def open(self) -> None:
+        """Gather traces, again when it was closed."""
+        self._closed = False
+
     def close(self) -> None:
         """Have what was gathered stored, and gather nothing more."""
         self._closed = True

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from change_hooks.alarm import Alarm
 from change_hooks.core.change import Change
+from change_hooks.core.delivery import Delivery
 from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal
 from change_hooks.journal import LEASE, Claimed, Outcome, Routes, Work
@@ -82,9 +83,9 @@ class Dispatcher:
         """The names of the sinks."""
         return tuple(self._routed)
 
-    def routes(self, changes: list[Change], dialect: str) -> Routes:
+    def routes(self, changes: list[Change], delivery: Delivery) -> Routes:
         """Which sinks want something of a delivery with these changes."""
-        return routes(self._routed, changes, dialect)
+        return routes(self._routed, changes, delivery)
 
     def start(self) -> None:
         """Begin, with what an earlier run left over."""

@@ -150,7 +150,7 @@ class Replays:
             delivery = yield self._journal.delivery(wish.seq)
             found = yield self._process(delivery)
             results = yield self._journal.results(wish.seq)
-            routes = self._dispatcher.routes(found, delivery.dialect)
+            routes = self._dispatcher.routes(found, delivery)
             to = chosen(routes, self._dispatcher.sinks, wish.sinks, results.taken)
             done = yield self._journal.replay(wish.seq, found, *to)
         except EndpointOff as error:

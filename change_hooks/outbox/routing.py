@@ -18,6 +18,8 @@ from twisted.logger import Logger
 
 from change_hooks.core.address import repository_names
 from change_hooks.core.change import MISSING, Change
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.fetched import is_sent
 from change_hooks.core.push import Push, pushes
 from change_hooks.core.verdicts import Verdict
 from change_hooks.journal import Routes
@@ -253,12 +255,17 @@ class RoutedSink:
         return Push.of(changes) if self.per == "push" else changes[-1]
 
 
-def routes(sinks: Mapping[str, RoutedSink], changes: Sequence[Change], dialect: str) -> Routes:
-    """Which sinks want something of a delivery, and which do not."""
+def routes(sinks: Mapping[str, RoutedSink], changes: Sequence[Change], delivery: Delivery) -> Routes:
+    """Which sinks want something of a delivery with these changes, and which do not. What did not come with a
+    request is for no sink that sends requests on.
+    """
     wanted: list[str] = []
     unwanted: list[str] = []
     for name, routed in sinks.items():
-        wants = changes if routed.wants_all else routed.wanted(name, changes, dialect)
+        if routed.per == "delivery" and not is_sent(delivery):
+            wants: Sequence[object] = ()
+        else:
+            wants = changes if routed.wants_all else routed.wanted(name, changes, delivery.dialect)
         (wanted if wants else unwanted).append(name)
     return Routes(tuple(wanted), tuple(unwanted))
 

@@ -13,7 +13,7 @@ from twisted.web.http_headers import Headers
 from change_hooks.core.address import AmbiguousAddress, parse_address, without_password
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
-from change_hooks.intake.compared import POLL
+from change_hooks.core.fetched import POLL
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Change]).decode

@@ -157,6 +157,10 @@ class Command:
         run.judge(ended, output)
         self._run_some()
 
+    def open(self) -> None:
+        """Run programs, again when it was closed."""
+        self._closed = False
+
     def close(self) -> Deferred[Any]:
         """End all programs. Fires when they have ended."""
         self._closed = True

@@ -9,8 +9,9 @@ from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.fetched import is_sent
 from change_hooks.core.verification import as_secrets, sign_hmac
-from change_hooks.interfaces import IDeliverySink
+from change_hooks.interfaces import IDeliverySink, SinkRefused
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.http import TIME_LIMIT, Poster, standard_webhook
 
@@ -83,6 +84,8 @@ class Forward:
 
     def add_delivery(self, delivery: Delivery) -> Any:
         """See :meth:`change_hooks.interfaces.IDeliverySink.add_delivery`."""
+        if not is_sent(delivery):
+            raise SinkRefused("it did not come with a request that could be sent on")
         headers = headers_to_forward(delivery.requestHeaders)
         if self._secret is not None:
             sign(headers, delivery, self._secret, int(self._poster.now()))

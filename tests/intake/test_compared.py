@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from change_hooks.core.change import Change
-from change_hooks.core.fetched import FETCH
-from change_hooks.intake.compared import POLL, Compared
+from change_hooks.core.fetched import FETCH, POLL
+from change_hooks.intake.compared import Compared
 from change_hooks.pollers.base import Found, Poller
 from change_hooks.testing import Receiver
 from tests.conftest import delivery, result_of

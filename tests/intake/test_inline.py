@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock, deferLater
 from zope.interface import implementer
 
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
+from change_hooks.core.fetched import POLL
 from change_hooks.core.found import Found
 from change_hooks.core.push import Push
-from change_hooks.intake.inline import InlineIntake
+from change_hooks.intake.inline import ANSWER_WITHIN, InlineIntake
 from change_hooks.intake.receipt import Receipt
 from change_hooks.interfaces import IDeliverySink
 from change_hooks.outbox.sink_options import routed
@@ -75,3 +77,48 @@ def test_a_failure_of_the_sink_is_a_503() -> None:
 
     with pytest.raises(Unavailable, match="incident"):
         InlineIntake(broken).accept(RECEIVED, Found(CHANGES))
+
+
+def test_what_did_not_come_with_a_request_is_not_sent_on() -> None:
+    taken: list[Any] = []
+
+    @implementer(IDeliverySink)
+    class Whole:
+        name = "whole"
+        add_delivery = taken.append
+
+    polled = delivery(dialect="git", id="1", method=POLL)
+    assert InlineIntake(Whole()).accept(polled, Found(CHANGES)) == Receipt("accepted", len(CHANGES))
+    assert taken == []
+
+
+def test_a_sink_that_hangs_is_a_503_in_time() -> None:
+    clock = Clock()
+    cancelled: list[Any] = []
+
+    def hangs(change: Change) -> Deferred[None]:
+        return Deferred(cancelled.append)
+
+    accepting = InlineIntake(hangs, clock).accept(RECEIVED, Found(CHANGES))
+    clock.advance(ANSWER_WITHIN - 0.1)
+    assert not has_fired(accepting)
+    clock.advance(0.1)
+    with pytest.raises(Unavailable, match="in time"):
+        result_of(accepting)
+    assert len(cancelled) == 1
+
+
+def test_all_changes_of_a_delivery_have_one_limit() -> None:
+    clock = Clock()
+    calls: list[Change] = []
+
+    def slow(change: Change) -> Deferred[None]:
+        calls.append(change)
+        return deferLater(clock, 2.0)
+
+    accepting = InlineIntake(slow, clock, within=3.0).accept(RECEIVED, Found(CHANGES))
+    clock.pump([1.0] * 3)
+    with pytest.raises(Unavailable):
+        result_of(accepting)
+    clock.pump([1.0] * 9)
+    assert calls == CHANGES[:2]

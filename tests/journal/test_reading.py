@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.journal import reading
-from change_hooks.journal.patience import LOOK
+from change_hooks.journal.patience import LOOK, PATIENCE
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.reading import READ_WITHIN, ReadingThread
 from change_hooks.journal.sqlite import SQLiteStore, connect, sqlite_journal
@@ -154,7 +154,9 @@ def test_nobody_waits_longer_for_a_journal_that_says_nothing(path: Path, reactor
         with pytest.raises(Unavailable, match="read now"):
             result_of(late)
     stopped = thread.stop()
-    clock.pump([LOOK] * int(READ_WITHIN / LOOK))
+    clock.advance(PATIENCE - 0.1)
+    assert not has_fired(stopped)
+    clock.advance(0.1)
     assert has_fired(stopped)
     goes_on.set()
     for _ in range(3):

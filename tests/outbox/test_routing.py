@@ -7,11 +7,13 @@ from zope.interface import implementer
 
 from change_hooks.core.address import repository_names
 from change_hooks.core.change import MISSING, Change
+from change_hooks.core.fetched import FETCH, POLL
 from change_hooks.core.push import Push
 from change_hooks.core.verdicts import Verdict
 from change_hooks.interfaces import IDeliverySink
 from change_hooks.outbox.routing import Routing, Unit, routes
 from change_hooks.outbox.sink_options import routed
+from tests.conftest import delivery
 from tests.support.logs import logged
 
 
@@ -29,7 +31,9 @@ def wanted(
     read, problems = routed(sink, written, 100)
     assert problems == []
     found = read.wanted("s", changes, dialect)
-    assert routes({"s": read}, changes, dialect) == ((("s",), ()) if found else ((), ("s",)))
+    assert routes({"s": read}, changes, delivery(dialect=dialect)) == (
+        (("s",), ()) if found else ((), ("s",))
+    )
     return found
 
 
@@ -150,6 +154,14 @@ def test_a_group_is_what_is_alike_in_the_fields_that_are_named() -> None:
     assert wanted(changes, {"latest_per": ["dialect"]}, "gitlab") == [
         Unit((index,), "gitlab") for index in range(3)
     ]
+
+
+@pytest.mark.parametrize("method", [POLL, FETCH])
+def test_what_did_not_come_with_a_request_is_for_no_sink_of_deliveries(method: bytes) -> None:
+    sinks = {"whole": routed(Whole(), {}, 100)[0], "each": routed(print, {}, 100)[0]}
+    found = delivery(dialect="git", method=method)
+    assert routes(sinks, [Change()], found) == (("each",), ("whole",))
+    assert routes(sinks, [Change()], delivery(dialect="git")) == (("whole", "each"), ())
 
 
 def test_a_sink_of_deliveries_gets_them_whole_when_one_change_is_wanted() -> None:

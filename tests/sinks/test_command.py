@@ -212,6 +212,16 @@ def test_closing_ends_what_runs_and_starts_nothing_more() -> None:
     assert has_fired(programs.sink.close())
 
 
+def test_what_was_closed_runs_programs_again_when_it_is_opened() -> None:
+    programs = Programs()
+    result_of(programs.sink.close())
+    programs.sink.open()
+    taken = programs.sink.add_change(Change(), KEY)
+    assert len(programs.started) == 1
+    programs.end(0)
+    assert result_of(taken) == SinkOutput("")
+
+
 def test_the_output_is_logged_line_by_line_without_what_a_terminal_obeys(logged: list[str]) -> None:
     programs = Programs(name="site")
     programs.add()

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from twisted.web.http_headers import Headers
 
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.fetched import FETCH, POLL
 from change_hooks.core.stored import Stored
 from change_hooks.core.verification import (
     sign_hmac,
@@ -15,7 +16,7 @@ from change_hooks.core.verification import (
     verify_hmac,
     verify_standard_webhook,
 )
-from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError
+from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkRefused
 from change_hooks.sinks.forward import Forward, headers_to_forward
 from tests.conftest import delivery, result_of
 from tests.support.receiver import Receiver
@@ -129,6 +130,12 @@ def test_githubs_is_made_when_it_did_not_come() -> None:
 def test_a_receiver_that_refuses_is_asked_again() -> None:
     with pytest.raises(SinkError, match="403"):
         forward(stored(BODY, {}), status=403)
+
+
+@pytest.mark.parametrize("method", [POLL, FETCH])
+def test_what_did_not_come_with_a_request_is_not_sent(method: bytes) -> None:
+    with pytest.raises(SinkRefused, match="did not come with a request"):
+        forward(delivery(BODY, method=method))
 
 
 def test_it_closes_its_connections() -> None:

@@ -45,8 +45,8 @@ class Outbox:
 
     def store(self, name: str, changes: list[Change], **more: Any) -> None:
         """Store a delivery, for the sinks that want it, without telling the dispatcher."""
-        routes = self.dispatcher.routes(changes, "base")
-        result_of(self.journal.append(delivery(id=name, dialect="base", **more), changes, *routes))
+        received = delivery(id=name, dialect="base", **more)
+        result_of(self.journal.append(received, changes, *self.dispatcher.routes(changes, received)))
 
     def advance(self, seconds: float) -> None:
         self.shared.advance(seconds)

@@ -109,6 +109,10 @@ def test_the_list_that_github_publishes_is_fetched_and_kept() -> None:
     before = meta.asked
     here.advance(2 * REFRESH)
     assert meta.asked == before
+    here.service.startService()
+    here.advance(REFRESH)
+    assert meta.asked == before + 1
+    here.stop()
 
 
 def test_before_the_list_is_known_nothing_is_taken() -> None:
