@@ -146,7 +146,7 @@ class IDeliverySink(ISink):
 
         :param delivery: a :class:`~change_hooks.core.delivery.Delivery`. It may come more than once, always
             with the same *dialect* and *id*.
-        :returns: see :meth:`IChangeSink.add_change`.
+        :returns: see :meth:`~change_hooks.interfaces.IChangeSink.add_change`.
         """
 
 

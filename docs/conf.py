@@ -13,6 +13,7 @@ extensions = [
     "sphinx.ext.intersphinx",
     "command_reference",
     "dialect_table",
+    "public_names",
 ]
 html_theme = "furo"
 html_title = "change_hooks"
@@ -22,5 +23,20 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
-# Names of other projects and of private types have no page here.
-nitpicky = False
+nitpicky = True
+# Names of other projects have no page here. One without a module is from an annotation. The rest is private.
+nitpick_ignore_regex = [
+    (
+        r"py:.*",
+        r"(collections|cryptography|io|ipaddress|msgspec|pathlib|re|treq|twisted|typing|typing_extensions|zope)\..*",
+    ),
+    (r"py:class", r"<InterfaceClass .*"),
+    (r"py:(class|data)", r"~?\w+"),
+    (r"py:.*", r"change_hooks\.(config|forges|intake|journal|pollers\.base|sinks\.program|vcs|web)\..*"),
+    (
+        r"py:.*",
+        r"change_hooks\.core\.(found|lenient|policy|recovering|screening|stored|tracing|verdicts)(\..*)?",
+    ),
+    (r"py:class", r"change_hooks\.core\.payload\.T|change_hooks\.dialects\.event_handler\.\w+"),
+    (r"py:.*", r".*\._\w+"),
+]

@@ -1,0 +1,64 @@
+"""Directives for what autodoc does not know: ``interface``, of zope.interface, and ``public-names``.
+
+``public-names`` refers to every public name; with ``nitpicky`` one that is documented nowhere is an error.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from inspect import cleandoc, isfunction
+from textwrap import indent
+from typing import Any
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+from zope.interface.interface import Method
+
+import change_hooks
+
+
+class Interface(SphinxDirective):
+    """An interface with its methods and attributes, by its full name."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Its nodes."""
+        module, _, name = self.arguments[0].rpartition(".")
+        interface = getattr(import_module(module), name)
+        members = [_member(*each) for each in interface.namesAndDescriptions()]
+        text = "\n\n".join([cleandoc(interface.getDoc()), *members])
+        return self.parse_text_to_nodes(
+            f".. py:class:: {name}\n   :module: {module}\n\n{indent(text, '   ')}\n"
+        )
+
+
+def _member(name: str, described: Any) -> str:
+    kind, signature = (
+        ("method", described.getSignatureString()) if isinstance(described, Method) else ("attribute", "")
+    )
+    return f".. py:{kind}:: {name}{signature}\n\n{indent(cleandoc(described.getDoc()), '   ')}"
+
+
+class PublicNames(SphinxDirective):
+    """A list of what ``from change_hooks import …`` can import, each with a link."""
+
+    def run(self) -> list[nodes.Node]:
+        """Its nodes."""
+        links = (
+            f":py:obj:`{name} <{_module(getattr(change_hooks, name))}.{name}>`"
+            for name in change_hooks.__all__
+        )
+        return self.parse_text_to_nodes(", ".join(links) + "\n")
+
+
+def _module(value: Any) -> str:
+    """Where a name stands on the page: a class in its own module, a function in the package."""
+    return "change_hooks" if isfunction(value) else str(value.__module__)
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Sphinx calls this."""
+    app.add_directive("interface", Interface)
+    app.add_directive("public-names", PublicNames)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
