@@ -17,6 +17,8 @@ from change_hooks.dialects.handler import check_options
 from tests.conftest import delivery, result_of
 from tests.support.connections import twisted_request
 
+from .test_every_forge import PAYLOADS
+
 FORM = b"application/x-www-form-urlencoded"
 EVERYTHING = {
     "revision": "1c9f",
@@ -248,3 +250,8 @@ def test_a_field_that_no_change_can_have_is_a_400_that_names_it() -> None:
 def test_the_plus_of_an_offset_may_arrive_as_a_space() -> None:
     assert one(delivery(b"when=2024-05-01T10:00:00+02:00", content_type=FORM)).when_timestamp == 1714550400
     assert one(delivery(b"when=2024-05-01T10:00:00%2B02:00", content_type=FORM)).when_timestamp == 1714550400
+
+
+def test_the_documented_payload_gives_the_documented_change() -> None:
+    change = one(delivery((PAYLOADS / "base.json").read_bytes()))
+    assert change.as_dict() == json.loads((PAYLOADS / "base.change.json").read_text("utf-8"))

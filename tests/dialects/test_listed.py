@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import import_module
 from importlib.metadata import distribution
@@ -56,3 +57,30 @@ def test_every_dialect_has_a_page() -> None:
 def test_a_dialect_can_be_read_at_a_glance(name: str) -> None:
     path = Path(import_module(name).__file__ or "")
     assert len(path.read_text("utf-8").splitlines()) <= (80 if name.endswith(".gitea") else 120)
+
+
+#: What each page has; poller has no changes of its own, and the options of generic are its fields.
+HEADINGS = (
+    "(On the forge|At the sender)",
+    "In the configuration",
+    "(Fields of a change|Options: what it says)",
+)
+PAGES = ROOT / "docs" / "reference" / "dialects"
+
+
+@pytest.mark.parametrize("name", sorted({path.stem for path in PAGES.glob("*.md")} - {"index"}))
+def test_a_page_says_what_to_do_at_the_forge_and_here_and_what_comes_of_it(name: str) -> None:
+    page = (PAGES / f"{name}.md").read_text("utf-8")
+    wanted = HEADINGS[:2] if name == "poller" else (*HEADINGS, "An example")
+    places = [re.search(f"^## {heading}$", page, re.MULTILINE) for heading in wanted]
+    assert None not in places, wanted
+    assert [place.start() for place in places if place] == sorted(place.start() for place in places if place)
+    assert "ci.example.com/change_hook/" in page
+    assert "```python" in page
+    if name != "poller":
+        example = page.rpartition("## An example")[2]
+        shown = re.findall(r"\{literalinclude\} (\S+)", example)
+        assert len(shown) == 2
+        payload, changes = (json.loads((PAGES / path).read_text("utf-8")) for path in shown)
+        assert payload
+        assert {"revision", "branch"} <= set(changes if isinstance(changes, dict) else changes[0])

@@ -17,7 +17,7 @@ from tests.conftest import result_of
 from tests.support.changes import none_for
 from tests.support.recorded import handler_class, load
 
-#: Of each dialect: a pull request that was opened, and a comment on one, with its text.
+#: Of each dialect: a pull request that was opened, or has new commits, and a comment on one, with its text.
 OPENED = {
     "github": "github/pull_request__opened",
     "gitlab": "gitlab/merge_request__open",
@@ -28,7 +28,12 @@ OPENED = {
     "gerrit": "gerrit/patchset_created__first",
     "gitee": "gitee/merge_request__open",
     "pagure": "pagure/pull_request_new__from_a_fork",
+    "forgejo": "forgejo/pull_request__synchronized",
+    "gogs": "gogs/pull_request__opened",
+    "launchpad": "launchpad/merge_proposal_0_1__created",
 }
+#: A merge proposal on Launchpad says who registered it, but not who did something; there are no comments.
+NOBODY = {"launchpad"}
 COMMENTED = {
     "github": ("github/issue_comment__on_a_pull_request", None),
     "gitlab": ("gitlab/note__command", "build this please"),
@@ -39,17 +44,23 @@ COMMENTED = {
     "gerrit": ("gerrit/comment_added__command", "!build"),
     "gitee": ("gitee/note__command", "!build"),
     "pagure": ("pagure/pull_request_comment_added__comment", "!build"),
+    "forgejo": ("forgejo/issue_comment__on_a_pull_request", "!build"),
+    "gogs": ("gogs/issue_comment__on_a_pull_request", "!build"),
 }
 HEAD = "e5" * 20
-DRAFTS = {
-    "github": "pull_request.draft",
-    "gitlab": "object_attributes.draft",
-    "bitbucketcloud": "pullrequest.draft",
-    "bitbucketserver": "pullRequest.draft",
-    "gitea": "pull_request.draft",
-    "azuredevops": "resource.isDraft",
-    "gerrit": "change.wip",
-    "gitee": "pull_request.draft",
+#: Where it is said that it is a draft, and what is said of others.
+DRAFTS: dict[str, tuple[str, Any, Any]] = {
+    "github": ("pull_request.draft", True, False),
+    "gitlab": ("object_attributes.draft", True, False),
+    "bitbucketcloud": ("pullrequest.draft", True, False),
+    "bitbucketserver": ("pullRequest.draft", True, False),
+    "gitea": ("pull_request.draft", True, False),
+    "azuredevops": ("resource.isDraft", True, False),
+    "gerrit": ("change.wip", True, False),
+    "gitee": ("pull_request.draft", True, False),
+    "forgejo": ("pull_request.draft", True, False),
+    "gogs": ("pull_request.title", "WIP: lamp", "lamp"),
+    "launchpad": ("new.queue_status", "Work in progress", "Needs review"),
 }
 LABELS = {
     "github": ("pull_request.labels", [{"name": "try"}]),
@@ -59,7 +70,34 @@ LABELS = {
     "gerrit": ("change.hashtags", ["try"]),
     "gitee": ("pull_request.labels", [{"name": "try"}]),
     "pagure": ("msg.pullrequest.tags", ["try"]),
+    "forgejo": ("pull_request.labels", [{"name": "try"}]),
+    "gogs": ("pull_request.labels", [{"name": "try"}]),
 }
+#: One that comes from another repository, and one that does not, where the forge says so.
+FORKS: dict[str, tuple[str, str | None]] = {
+    "github": ("github/pull_request__from_a_fork", "github/pull_request__opened"),
+    "gitlab": ("gitlab/merge_request__from_a_fork", "gitlab/merge_request__open"),
+    "bitbucketcloud": (
+        "bitbucketcloud/pullrequest_created__from_a_fork",
+        "bitbucketcloud/pullrequest_created__same_repository",
+    ),
+    "bitbucketserver": ("bitbucketserver/pr_opened__from_a_fork", "bitbucketserver/pr_opened__plain"),
+    "gitea": ("gitea/pull_request__opened", None),
+    "azuredevops": (
+        "azuredevops/git_pullrequest_created__from_a_fork",
+        "azuredevops/git_pullrequest_created__opened",
+    ),
+    "gitee": ("gitee/merge_request__open", "gitee/merge_request__same_repository"),
+    "pagure": ("pagure/pull_request_new__from_a_fork", None),
+    "forgejo": ("forgejo/pull_request__synchronized", None),
+    "gogs": ("gogs/pull_request__opened", None),
+    "launchpad": (
+        "launchpad/merge_proposal_0_1__created",
+        "launchpad/merge_proposal_0_1__same_repository",
+    ),
+}
+#: In Gerrit there are no forks.
+WITHOUT_FORKS = {"gerrit"}
 
 
 class Forge:
@@ -140,24 +178,26 @@ def test_a_command_of_anybody_else_builds_nothing(dialect: str) -> None:
 def test_actions_and_senders(dialect: str) -> None:
     name = OPENED[dialect]
     assert len(handle(name, {})) == 1
-    assert len(handle(name, {"actions": ["opened"]})) == 1
+    action = "updated" if dialect == "forgejo" else "opened"
+    assert len(handle(name, {"actions": [action]})) == 1
     refused = handle(name, {"actions": ["closed", "merged"]})
     assert none_for(refused)
     assert "actions" in refused.reason
-    refused = handle(name, {"ignore_senders": ["*"]})
-    assert none_for(refused)
-    assert "ignore_senders" in refused.reason
+    if dialect not in NOBODY:
+        refused = handle(name, {"ignore_senders": ["*"]})
+        assert none_for(refused)
+        assert "ignore_senders" in refused.reason
     assert len(handle(name, {"ignore_senders": ["nobody-*"]})) == 1
 
 
 @pytest.mark.parametrize("dialect", DRAFTS)
 def test_drafts(dialect: str) -> None:
-    name, field = OPENED[dialect], DRAFTS[dialect]
-    refused = handle(name, {"drafts": False}, **{field: True})
+    name, (field, draft, other) = OPENED[dialect], DRAFTS[dialect]
+    refused = handle(name, {"drafts": False}, **{field: draft})
     assert none_for(refused)
     assert "drafts" in refused.reason
-    assert len(handle(name, {"drafts": False}, **{field: False})) == 1
-    assert len(handle(name, {}, **{field: True})) == 1
+    assert len(handle(name, {"drafts": False}, **{field: other})) == 1
+    assert len(handle(name, {}, **{field: draft})) == 1
 
 
 @pytest.mark.parametrize("dialect", LABELS)
@@ -169,13 +209,35 @@ def test_labels(dialect: str) -> None:
     assert "labels" in refused.reason
 
 
+@pytest.mark.parametrize("dialect", FORKS)
+def test_one_that_comes_from_another_repository_says_so(dialect: str) -> None:
+    from_a_fork, other = FORKS[dialect]
+    (change,) = handle(from_a_fork, {})
+    assert isinstance(change.properties["change_hook_fork"], str)
+    if other is not None:
+        (change,) = handle(other, {})
+        assert "change_hook_fork" not in change.properties
+
+
+def test_a_merge_queue() -> None:
+    name = "github/merge_group__checks_requested"
+    refused = handle(name, {})
+    assert none_for(refused)
+    assert "actions" in refused.reason
+    (change,) = handle(name, {"actions": ["queued"]})
+    assert change.revision == load(name).payload["merge_group"]["head_sha"]
+    for options in ({"ignore_senders": ["*"]}, {"branches": ["other"]}, {"labels": ["try"]}):
+        refused = handle(name, {"actions": ["queued"], **options})
+        assert none_for(refused)
+        assert next(iter(options)) in refused.reason
+    assert len(handle(name, {"actions": ["queued"], "branches": ["main"], "drafts": False})) == 1
+
+
 def test_every_dialect_with_pull_requests_is_here() -> None:
     without = {"base", "bitbucket", "generic", "gitorious", "poller", "sourcehut"}
-    # A merge proposal on Launchpad names neither a commit nor who did something.
-    others = {"launchpad", "forgejo", "gogs"}
-    assert set(installed().names()) >= set(OPENED) | without | others
-    ours = {name for name in installed().names() if _is_ours(name)}
-    assert ours - without - others == set(OPENED) == set(COMMENTED)
+    dialects = installed()
+    ours = {name for name in dialects.names() if _is_ours(name)} - without
+    assert ours == set(OPENED) == set(COMMENTED) | NOBODY == set(FORKS) | WITHOUT_FORKS
 
 
 def _is_ours(name: str) -> bool:
