@@ -600,6 +600,25 @@ def test_a_sink_is_closed_when_the_service_stops(tmp_path: Path) -> None:
     assert has_fired(stopped)
 
 
+def test_the_journal_is_closed_when_all_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosted = Hosted(BASE, tmp_path, sink=lambda change: Deferred())
+    hosted.start()
+    hosted.post(data={"revision": "1"})
+    recording: Deferred[None] = Deferred()
+    closed: list[bool] = []
+    close = hosted.journal.close
+    monkeypatch.setattr(hosted.journal, "record", lambda outcomes: recording)
+    monkeypatch.setattr(hosted.journal, "close", lambda: closed.append(True) or close())
+    stopped = hosted.service.stopService()
+    hosted.reactor.advance(GRACE)
+    hosted.run()
+    assert closed == []
+    recording.callback(None)
+    hosted.run()
+    assert closed == [True]
+    assert has_fired(stopped)
+
+
 def test_a_hand_over_has_some_seconds_before_its_sink_is_closed(tmp_path: Path) -> None:
     sink = Closing()
     hosted = Hosted(BASE, tmp_path, sink=sink)

@@ -88,3 +88,12 @@ def _sent(client: Client, requests: tuple[Sent, ...]) -> list[int]:
         client.post(f"/{request.path}", data=request.body, headers=request.headers).status
         for request in requests
     ]
+
+
+def plain(change: Change, differs: tuple[str, ...]) -> dict[str, Any]:
+    fields = change.as_dict()
+    properties = {name: value for name, value in fields["properties"].items() if name not in differs}
+    return {
+        **{name: value for name, value in fields.items() if name not in differs},
+        "properties": properties,
+    }

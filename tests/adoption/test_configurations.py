@@ -14,7 +14,7 @@ from buildbot.www.hooks.github import GitHubEventHandler, GitHubHandler
 from buildbot.www.hooks.gitlab import GitLabHandler
 
 from change_hooks.config import read_www
-from tests.adoption.judge import judged, ours
+from tests.adoption.judge import judged, ours, plain
 from tests.adoption.payloads import (
     SECRET,
     ZERO,
@@ -34,7 +34,6 @@ from tests.adoption.payloads import (
     gitorious,
     old_bitbucket,
 )
-from tests.adoption.test_samples import plain
 
 PUSHES = (
     github("push", github_push("One change", "Another")),

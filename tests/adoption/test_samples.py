@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from change_hooks import Change
-from tests.adoption.judge import judged, ours
+from tests.adoption.judge import judged, ours, plain
 from tests.adoption.samples import SAMPLES, Sample
 
 UPSTREAM = re.compile(r"from buildbot\.www\.hooks\.\w+ import")
@@ -18,15 +17,6 @@ def configured(sample: Sample, source: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "operators_own"}
     exec(source, names)
     return {sample.dialect: {**sample.options, sample.option: names["Mine"]}}
-
-
-def plain(change: Change, differs: tuple[str, ...]) -> dict[str, Any]:
-    fields = change.as_dict()
-    properties = {name: value for name, value in fields["properties"].items() if name not in differs}
-    return {
-        **{name: value for name, value in fields.items() if name not in differs},
-        "properties": properties,
-    }
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)

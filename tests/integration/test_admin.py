@@ -7,9 +7,10 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.programs import curl
+
 from ..support.programs import children
 from .conftest import Server, configure, eventually, free_port
-from .test_serve import curl
 
 #: There is an answer.
 HERE = 200

@@ -18,10 +18,11 @@ from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_rabbitmq
 from cloudevents.core.formats.json import JSONFormat
 from pika.exceptions import AMQPError
 
+from tests.support.programs import curl
+from tests.support.served import send, states, www
+
 from ..support.services import AMQP, missing
 from .conftest import Server, eventually, free_port
-from .test_serve import curl
-from .test_sinks import send, states, www
 
 #: Where the server's own program is when it is not on the path for everybody.
 RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.repositories import CLIENTS, Git, Hg, run
+
 from ..support.master import Master, changes_of, get
 from .conftest import Server, eventually, free_port, program
-from .test_clients import CLIENTS, Git, Hg, run
 
 CONFIG = """
 from buildbot.plugins import changes, schedulers, secrets, steps, util, worker

@@ -10,10 +10,11 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.support.programs import curl
+
 from ..support.master import MASTER, Master, changes_of
 from ..support.services import database
 from .conftest import eventually, program
-from .test_serve import curl
 
 HOOKS = """
 c = {'www': {'port': 8010, 'change_hook_journal': 'sqlite:///hooks.sqlite'}}

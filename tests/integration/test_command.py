@@ -10,11 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from change_hooks.core.verification import sign_hmac
+from tests.support.served import github, push, send, states, www
 
 from .conftest import Server, eventually
-from .test_serve import curl
-from .test_sinks import send, states, www
 
 
 def script(folder: Path, text: str) -> list[str]:
@@ -106,41 +104,6 @@ def test_a_program_that_fails_is_run_three_times(server: Callable[..., Server], 
     eventually(lambda: states(tmp_path) == ["failed"])
     assert runs(tmp_path) == 3
     assert running.stop() == 0
-
-
-PUSH = {
-    "ref": "refs/heads/main",
-    "before": "1" * 40,
-    "after": "5" * 40,
-    "repository": {"full_name": "octo/api", "html_url": "https://github.com/octo/api", "name": "api"},
-    "commits": [
-        {
-            "id": str(number) * 40,
-            "message": f"Commit {number}",
-            "timestamp": "2026-01-01T00:00:00Z",
-            "url": f"https://github.com/octo/api/commit/{number}",
-            "author": {"name": "Ann", "email": "ann@example.com"},
-            "added": [f"{number}.txt"],
-            "removed": [],
-            "modified": [],
-        }
-        for number in range(2, 6)
-    ],
-}
-
-
-def push(url: str, delivery: str, payload: dict[str, Any] = PUSH) -> tuple[int, str]:
-    body = json.dumps(payload)
-    return curl(
-        *("-H", "Content-Type: application/json", "-H", "X-GitHub-Event: push"),
-        *("-H", f"X-GitHub-Delivery: {delivery}", "--data-binary", body),
-        *("-H", f"X-Hub-Signature-256: {sign_hmac(body.encode(), b's3cret')}", f"{url}/github"),
-    )
-
-
-def github(sinks: dict[str, Any]) -> str:
-    dialects = {"github": {"secret": "s3cret", "strict": True}}
-    return f"'change_hook_dialects': {dialects!r}, 'change_hook_sinks': {sinks!r}"
 
 
 def test_a_push_of_four_commits_runs_the_program_once_with_all_of_them(

@@ -21,9 +21,9 @@ from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
 
 from change_hooks.core.verification import sign_hmac
+from tests.support.programs import curl
 
 from .conftest import PATIENCE, Server, eventually, free_port, program
-from .test_serve import curl
 
 DUPLICATE = "duplicate of 1, which was accepted before; 'change-hooks replay' processes it again\n"
 ROOT = Path(__file__).parents[2]

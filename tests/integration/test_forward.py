@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.served import github, push, states
+
 from .conftest import Server, configure, eventually, free_port, program
-from .test_command import github, push
-from .test_sinks import states
 
 SECOND = "'change_hook_dialects': {'github': {'secret': SECRET, 'strict': True}}"
 

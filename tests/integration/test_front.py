@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.programs import curl
+from tests.support.served import BASE, stored
+
 from .conftest import PATIENCE, Server, configure, eventually, free_port, program
-from .test_serve import BASE, curl, stored
 
 REQUEST = b"POST /change_hook/base HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 HAPROXY = """

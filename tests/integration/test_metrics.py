@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.programs import curl
+
 from ..support.programs import children
 from .conftest import Server, eventually, free_port
-from .test_serve import curl
 
 SENT = 60
 

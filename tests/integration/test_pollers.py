@@ -14,10 +14,11 @@ import pytest
 
 from change_hooks.pollers import GitPoller, HgPoller, Looked, Poller, SVNPoller, split_file_branches
 from change_hooks.vcs.tools import ToolError
+from tests.support.programs import curl
+from tests.support.repositories import Git, Hg, run
+from tests.support.served import stored
 
 from .conftest import Server, eventually
-from .test_clients import Git, Hg, run
-from .test_serve import curl, stored
 
 
 def configured(server: Callable[..., Server], folder: Path, source: str) -> Server:

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.programs import curl
+from tests.support.served import stored
+
 from .conftest import Server, configure, eventually, free_port, program
-from .test_serve import curl, stored
 
 API = """
 import sys, time

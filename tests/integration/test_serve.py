@@ -9,29 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from change_hooks.core.verification import sign_hmac
+from tests.support.served import BASE, stored
 
 from ..support.programs import curl
 from .conftest import PATIENCE, Server, configure, eventually, free_port, program
-
-BASE = "'change_hook_dialects': {'base': True}"
-
-
-def stored(folder: Path) -> list[dict[str, Any]]:
-    """What ``changes --json`` prints."""
-    done = subprocess.run(
-        [program("change-hooks"), "changes", "hooks.cfg", "--json"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [json.loads(line) for line in done.stdout.split("\n") if line]
-
 
 COUNTING = """
 import gc

@@ -6,10 +6,11 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from tests.support.programs import curl
+from tests.support.served import send, states, www
 
 from .conftest import Server, eventually, free_port, program
-from .test_serve import curl
 
 BUILD = """
 import json, os, pathlib, sys
@@ -20,26 +21,6 @@ if pathlib.Path("broken").exists():
 with open("built", "a") as file:
     file.write(change["revision"] + "\\n")
 """
-
-
-def send(url: str, revision: str) -> None:
-    sent = ["--data-urlencode", "branch=a b; touch x", "-d", f"revision={revision}"]
-    assert curl(*sent, f"{url}/base") == (202, "1 change found\n")
-
-
-def states(folder: Path) -> list[str]:
-    done = subprocess.run(
-        [program("change-hooks"), "deliveries", "hooks.cfg", "--json"],
-        cwd=folder,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    return [json.loads(line)["state"] for line in done.stdout.splitlines()]
-
-
-def www(sinks: dict[str, Any]) -> str:
-    return f"'change_hook_dialects': {{'base': True}}, 'change_hook_sinks': {sinks!r}"
 
 
 def test_a_program_for_every_change_and_one_that_fails_is_run_again(

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import curl
+
 from ..support.programs import Server, children, eventually, free_port, program
-from .test_serve import curl
 
 CONFIG = """
 import time

@@ -7,8 +7,9 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.programs import curl
+
 from .conftest import Server, configure, eventually
-from .test_serve import curl
 
 
 def test_workers_end_when_their_parent_is_killed(server: Callable[..., Server]) -> None:
