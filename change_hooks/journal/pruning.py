@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from change_hooks.journal.chunks import discard_of
 from change_hooks.journal.records import TRACES
 from change_hooks.journal.schema import IS_TRACE, UNDONE
-from change_hooks.journal.session import Session, among
+from change_hooks.journal.session import Row, Session, among
 
-#: How many deliveries are deleted at once.
+#: How many deliveries are deleted at once, and about how many bytes of them.
 PAGE = 200
+PAGE_BYTES = 16 * 1024 * 1024
 #: What has nothing left to do.
 DONE = ("delivered", "stored")
 #: Dead letters, and what could not be finished.
@@ -25,19 +28,19 @@ _INDEXED = {
 
 
 def prune(session: Session, before: float, states: tuple[str, ...] = DONE) -> int:
-    """Delete some deliveries: :data:`PAGE` of them, or a large one.
+    """Delete some deliveries: at most :data:`PAGE`, and :data:`PAGE_BYTES`, of them, or a large one.
 
     :param before: those that were received before then, in seconds since the epoch.
     :param states: :data:`DONE`, :data:`FAILED` or :data:`~change_hooks.journal.records.TRACES`.
     :returns: how many; 0: there are no more.
     """
     found = session.execute(
-        f"SELECT seq, large_body FROM deliveries WHERE state {among(states)}{_INDEXED[states]}"
+        "SELECT seq, large_body, length(body) + length(changes) AS bytes"
+        f" FROM deliveries WHERE state {among(states)}{_INDEXED[states]}"
         f" AND received < ? AND {_NOT_THE_NEWEST} ORDER BY received LIMIT ?",
         (*states, before, PAGE),
     ).fetchall()
-    until_large = next((index for index, row in enumerate(found) if row["large_body"]), len(found))
-    seqs = [row["seq"] for row in found[: until_large or 1]]
+    seqs = _page(found)
     rows = [(seq,) for seq in seqs]
     for table in ("dead_letters", "attempts", "wishes", "sightings"):
         session.executemany(f"DELETE FROM {table} WHERE seq = ?", rows)
@@ -46,4 +49,18 @@ def prune(session: Session, before: float, states: tuple[str, ...] = DONE) -> in
     return len(rows)
 
 
-__all__ = ["DONE", "FAILED", "PAGE", "prune"]
+def _page(found: Sequence[Row]) -> list[int]:
+    """The places of the first of these that can be deleted together; of one at least, when there is one."""
+    room = PAGE_BYTES
+    seqs: list[int] = []
+    for row in found:
+        room -= row["bytes"]
+        if seqs and (row["large_body"] or room < 0):
+            break
+        seqs.append(row["seq"])
+        if row["large_body"]:
+            break
+    return seqs
+
+
+__all__ = ["DONE", "FAILED", "PAGE", "PAGE_BYTES", "prune"]

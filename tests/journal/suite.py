@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from time import time
 from typing import Any
 
@@ -651,6 +652,23 @@ def test_only_what_is_delivered_is_pruned(journal: Journal) -> None:
     journal.append("6", WEB, received=7.0)
     assert journal.run(journal.journal.prune_failed(6.0)) == 1
     assert [stored.delivery for stored in journal.lines()] == ["1", "3", "4", "6"]
+
+
+def test_so_many_bytes_are_deleted_at_once(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = Random(1).randbytes(500).hex()
+    for number in range(6):
+        journal.append(str(number), Change(comments=noise), sinks=())
+    monkeypatch.setattr("change_hooks.journal.pruning.PAGE_BYTES", 2700)
+    pruned = []
+    while not pruned or pruned[-1]:
+        pruned.append(journal.run(journal.journal.prune(6.0)))
+    assert sum(pruned) == 5
+    assert max(pruned) == 2
+    # One that is larger than that goes by itself.
+    monkeypatch.setattr("change_hooks.journal.pruning.PAGE_BYTES", 10)
+    for number in "78":
+        journal.append(number, Change(comments=noise), sinks=())
+    assert [journal.run(journal.journal.prune(6.0)) for _ in range(3)] == [1, 1, 0]
 
 
 def test_the_place_of_what_was_pruned_is_never_used_again(journal: Journal) -> None:
