@@ -26,6 +26,7 @@ from change_hooks.core.errors import ConfigurationError, DeliveryError
 from change_hooks.core.events import Comment, Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.verification import as_secrets
 from change_hooks.dialects.handler import Context, HookHandler, make_handler
+from change_hooks.flow import proceed
 from change_hooks.plugins import installed
 from change_hooks.testing.recorded import Recorded, recorded
 from change_hooks.testing.retold import ZEROS, About, retold
@@ -236,8 +237,19 @@ def _sent(handler: HookHandler[Any], example: _Example, push: Push, secret: str 
         name.decode("ascii"): values[-1].decode("utf-8")
         for name, values in delivery.requestHeaders.getAllRawHeaders()
     }
-    named = handler.delivery_id(delivery.replace(verification="signature" if secret else "none")) or ""
-    return Simulated(delivery.body, sent, named, delivery.uri.partition(b"?")[2].decode("ascii"))
+    named = handler.delivery_id(
+        _stored(handler, delivery).replace(verification="signature" if secret else "none")
+    )
+    return Simulated(delivery.body, sent, named or "", delivery.uri.partition(b"?")[2].decode("ascii"))
+
+
+def _stored(handler: HookHandler[Any], delivery: Delivery) -> Delivery:
+    """What of it a receiver keeps: without what is secret in it."""
+    with suppress(DeliveryError):
+        kept = proceed(handler.verified(delivery))
+        if isinstance(kept, Delivery):
+            return kept
+    return delivery
 
 
 def _event(handler: Any, each: Recorded) -> str:

@@ -14,6 +14,7 @@ from change_hooks.core.errors import NotAuthenticated
 from change_hooks.core.events import Event, Ignored, PullRequest, RefUpdate
 from change_hooks.dialects.handler import Context, make_handler
 from change_hooks.plugins import installed
+from change_hooks.testing import Receiver
 from change_hooks.testing import simulate as module
 from change_hooks.testing.recorded import Recorded
 from change_hooks.testing.simulate import EVENTS, CannotSimulate, Push, Simulated, simulate
@@ -109,6 +110,16 @@ def test_all_commits_are_listed_with_what_is_known_of_them(dialect: str) -> None
     if dialect in LISTING:
         assert [sorted(commit.files or ()) for commit in found.commits] == [["b", "\u00fc"]] * len(COMMITS)
     assert found.total in (None, len(COMMITS))
+
+
+@pytest.mark.parametrize("dialect", sorted(SIGNED))
+def test_it_says_the_id_that_the_receiver_gives_it(dialect: str) -> None:
+    secret = "a long enough secret"
+    options = {"secret": secret, **({"allow_sha1": True} if dialect == "launchpad" else {})}
+    simulated = simulate(dialect, PUSH, secret)
+    with Receiver({"change_hook_dialects": {dialect: options}}) as receiver:
+        assert receiver.send(request(simulated, dialect)).status == 202
+        assert [stored.delivery for stored in receiver.deliveries()] == [simulated.id]
 
 
 @pytest.mark.parametrize("dialect", sorted(SIGNED | {"base"}))
