@@ -38,7 +38,7 @@ class Sample:
 
 
 def push(commits: int) -> bytes:
-    payload = json.loads((HERE.parent / "docs/examples/payloads/github.json").read_text())
+    payload = json.loads((HERE.parent / "tests/recorded/github/push__one_commit.json").read_text())
     (commit,) = payload["commits"]
     payload["commits"] = [{**commit, "id": f"{number:040x}"} for number in range(commits)]
     return json.dumps(payload, ensure_ascii=False).encode()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from change_hooks.dialects.handler import check_options
 from tests.conftest import delivery, result_of
 from tests.support.connections import twisted_request
 
-from .test_every_forge import PAYLOADS
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "payloads"
 
 FORM = b"application/x-www-form-urlencoded"
 EVERYTHING = {
@@ -253,5 +254,5 @@ def test_the_plus_of_an_offset_may_arrive_as_a_space() -> None:
 
 
 def test_the_documented_payload_gives_the_documented_change() -> None:
-    change = one(delivery((PAYLOADS / "base.json").read_bytes()))
-    assert change.as_dict() == json.loads((PAYLOADS / "base.change.json").read_text("utf-8"))
+    change = one(delivery((EXAMPLES / "base.json").read_bytes()))
+    assert change.as_dict() == json.loads((EXAMPLES / "base.change.json").read_text("utf-8"))

@@ -9,8 +9,7 @@ import pytest
 from change_hooks.core.errors import BadPayload, UnsupportedContentType
 from change_hooks.dialects.bitbucket import BitBucketHandler
 from tests.conftest import delivery
-
-from .test_every_forge import example
+from tests.support.forges import example
 
 FORM = b"application/x-www-form-urlencoded"
 

@@ -9,6 +9,7 @@ from change_hooks.core.errors import BadPayload
 from change_hooks.dialects.bitbucketserver import BitbucketServerEventHandler
 from tests.conftest import delivery
 from tests.support.changes import none_for
+from tests.support.forges import example
 
 from .payloads import (
     OTHER,
@@ -18,7 +19,6 @@ from .payloads import (
     SHA,
     ZEROS,
 )
-from .test_every_forge import example
 
 
 def handle(event: str, payload: Any, options: Any = True) -> Any:

@@ -18,9 +18,9 @@ from change_hooks.dialects.handler import Context, check_options, make_handler
 from tests.conftest import Client, delivery, has_fired, result_of
 from tests.support.changes import none_for
 from tests.support.connections import twisted_request
+from tests.support.forges import example
 
 from .payloads import GITHUB_PULL_REQUEST, OTHER, SHA, ZEROS
-from .test_every_forge import example
 
 SECRET = {"secret": "a long enough secret", "strict": True}
 

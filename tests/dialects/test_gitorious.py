@@ -10,9 +10,9 @@ from change_hooks.core.errors import BadPayload, UnsupportedContentType
 from change_hooks.dialects.gitorious import GitoriousHandler
 from tests.conftest import delivery
 from tests.support.changes import none_for
+from tests.support.forges import example
 
 from .payloads import ZEROS
-from .test_every_forge import example
 
 FORM = b"application/x-www-form-urlencoded"
 

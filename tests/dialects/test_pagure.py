@@ -11,8 +11,6 @@ from change_hooks.dialects.pagure import PagureHandler
 from tests.conftest import delivery
 from tests.support.recorded import load
 
-from .test_every_forge import PAYLOADS
-
 SECRET = b"the private key of the project"
 BODY = load("pagure/git_receive__one_commit").body
 
@@ -71,9 +69,3 @@ def test_its_page_is_found_without_the_projects_address() -> None:
     del payload["msg"]["pullrequest"]["project"]["full_url"]
     (change,) = changes(delivery(json.dumps(payload).encode()), {"strict": False})
     assert change.revlink == ""
-
-
-def test_the_documented_payload_gives_the_documented_change() -> None:
-    body = (PAYLOADS / "pagure.json").read_bytes()
-    (change,) = changes(sent(body, sha256=hmac("sha256", body)))
-    assert {**change.as_dict(), "src": "git"} == json.loads((PAYLOADS / "pagure.change.json").read_text())

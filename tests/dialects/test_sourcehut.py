@@ -17,8 +17,6 @@ from change_hooks.testing.recorded import RECEIVED
 from tests.conftest import delivery
 from tests.support.recorded import load
 
-from .test_every_forge import PAYLOADS
-
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = b64encode(KEY.public_key().public_bytes_raw()).decode()
 OTHER = b64encode(Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()).decode()
@@ -161,8 +159,3 @@ def test_a_copy_of_a_delivery_is_a_duplicate_also_after_a_restart() -> None:
     with Receiver(www, beside=first) as second:
         assert "duplicate" in receive(second, body, headers(body)).text
     assert len(second.deliveries()) == 1
-
-
-def test_the_documented_payload_gives_the_documented_change() -> None:
-    (change,) = send((PAYLOADS / "sourcehut.json").read_bytes())
-    assert {**change.as_dict(), "src": "git"} == json.loads((PAYLOADS / "sourcehut.change.json").read_text())

@@ -12,8 +12,7 @@ import pytest
 
 from change_hooks.core.verification import sign_hmac
 from tests.support.programs import curl, eventually, free_port, program
-
-PUSH = Path(__file__).parents[2] / "docs" / "examples" / "payloads" / "github.json"
+from tests.support.recorded import load
 
 
 def get(master: str, what: str) -> list[dict[str, Any]]:
@@ -38,7 +37,7 @@ def deliver(master: str, name: str, body: bytes, headers: dict[str, str]) -> tup
 
 def example() -> Any:
     """A push of GitHub's."""
-    return json.loads(PUSH.read_text())
+    return load("github/push__one_commit").payload
 
 
 MASTER = """
