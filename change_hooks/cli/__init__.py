@@ -35,6 +35,7 @@ COMMANDS = {
     "replay": Lazy("replaying", "replay", "Process stored deliveries again."),
     "recover": Lazy("recover", "recover", "Fetch what the forge sent and never arrived."),
     "hook": Lazy("hook", "hook", "Make, check and repair the webhooks at the forges."),
+    "doctor": Lazy("doctor", "doctor", "Look at everything, and say what is wrong."),
     "prune": Lazy("operate", "prune", "Delete old deliveries."),
     "capture": Lazy("capture", "capture", "Write a delivery as files for a test."),
     "simulate": Lazy("send", "simulate_command", "Send a delivery as a forge would."),

@@ -43,4 +43,15 @@ def retry_after(text: str, now: float) -> float:
         return 0.0
 
 
-__all__ = ["asked_to_wait", "retry_after"]
+def date_of(answer: Answer) -> float | None:
+    """When the answer was made, in seconds since the epoch; None: it does not say.
+
+    Source: RFC 9110, section 6.6.1.
+    """
+    try:
+        return parsedate_to_datetime(answer.header("date") or "").timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+__all__ = ["asked_to_wait", "date_of", "retry_after"]

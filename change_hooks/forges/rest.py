@@ -19,7 +19,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
 
 from change_hooks.core.payload import decode
-from change_hooks.forges.limits import asked_to_wait
+from change_hooks.forges.limits import asked_to_wait, date_of
 from change_hooks.http_answers import Answer, AnswerTooLarge, NoAnswer, ask
 
 #: The largest answer that is read, in bytes.
@@ -154,6 +154,8 @@ class Rest:
         self._accept = accept
         self._time_limit = time_limit
         self._attempts = attempts
+        #: How far the forge's clock is ahead of ours, by its last answer, in seconds; None: it does not say.
+        self.ahead: float | None = None
         self._until: dict[tuple[tuple[str, str], ...], float] = {}
         self._remembered: OrderedDict[str, Got] = OrderedDict()
 
@@ -353,6 +355,8 @@ class Rest:
             if any(reason.check(CancelledError) for reason in getattr(error, "reasons", ())):
                 raise CancelledError from error
             raise RestError(f"the forge cannot be reached ({type(error).__name__})") from error
+        told = date_of(answer)
+        self.ahead = None if told is None else told - self._clock.seconds()
         wait = asked_to_wait(answer, self._clock.seconds())
         if wait:
             self._until[who] = self._clock.seconds() + min(wait, LONGEST_WAIT)

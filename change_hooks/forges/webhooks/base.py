@@ -123,6 +123,11 @@ class Webhooks:
         self._handler = handler
 
     @property
+    def ahead(self) -> float | None:
+        """How far the forge's clock is ahead of ours, in seconds; None: it does not say."""
+        return self._rest.ahead
+
+    @property
     def events(self) -> frozenset[str]:
         """The events to subscribe to: those that can give a change."""
         return frozenset(name for name, sent in self.vocabulary.items() if self._handler.can_want(sent))
