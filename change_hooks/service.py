@@ -41,6 +41,7 @@ from change_hooks.observer import Observer, Observers
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import routed
 from change_hooks.recoveries import Recoveries
+from change_hooks.sinks.forward import Forward
 from change_hooks.tree import Standing, Tree
 from change_hooks.web.admission import Gate
 from change_hooks.web.answers import Refusal
@@ -166,6 +167,9 @@ class ChangeHookService(MultiService):
         #: What is in force until a restart: the sinks, and what was written of them and of the journal.
         self._sinks = tuple(sinks.values())
         self._first_config = config
+        for routed_sink in self._sinks:
+            if isinstance(routed_sink.sink, Forward):
+                routed_sink.sink.sign_as = lambda delivery, secret: self._tree.signed(delivery, secret)
         if journal is not None:
             self._durable = Durable(
                 config, journal, sinks, self._clock, self._found_again, observer=self._observers

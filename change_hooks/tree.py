@@ -24,7 +24,7 @@ from change_hooks.core.errors import ConfigurationError, EndpointOff, UnknownDia
 from change_hooks.core.found import Found
 from change_hooks.core.options import UNIX, Allow, allow
 from change_hooks.core.verdicts import Verdict
-from change_hooks.dialects.handler import Context, making_handler
+from change_hooks.dialects.handler import Context, HookHandler, making_handler
 from change_hooks.flow import Steps, called, followed, reactor_unless
 from change_hooks.forges.published import PublishedNetworks
 from change_hooks.incidents import report
@@ -137,6 +137,14 @@ class Tree:
             return fail(UnknownDialect("its dialect is not enabled any more (change_hook_dialects)"))
         endpoint = self._endpoints[delivery.dialect]
         return fail(EndpointOff()) if endpoint is None else called(endpoint.found, delivery)
+
+    def signed(self, delivery: Delivery, secret: bytes) -> Delivery:
+        """A delivery as the sender of its endpoint signs it with a secret; as it is when that is not known.
+
+        :raises ValueError: it cannot be signed.
+        """
+        handler = self.handlers.get(delivery.dialect)
+        return handler.sign(delivery, secret) if isinstance(handler, HookHandler) else delivery
 
     def start(self) -> None:
         """Go on asking after :meth:`stop`."""

@@ -28,7 +28,7 @@ from change_hooks.service import sink_name
 from change_hooks.standalone import Settings, StandaloneService, standalone_settings
 from change_hooks.testing import MemoryJournal
 from change_hooks.web.endpoint import SECRET_WITHIN
-from tests.conftest import Client, has_fired, result_of
+from tests.conftest import Client, delivery, has_fired, result_of
 from tests.support.hosted import BASE, Hosted, Reactor
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -389,6 +389,22 @@ def test_signatures_are_stored_for_the_sinks_in_force(tmp_path: Path, is_given: 
         hosted.run()
         hosted.service.reconfigure(www)
     assert sink.taken == [signature] * 2
+
+
+def test_what_is_sent_on_is_signed_as_the_endpoints_of_now_say(tmp_path: Path) -> None:
+    def www(name: str) -> dict[str, Any]:
+        dialects = {"azuredevops": {"secret": "a long enough secret", "secret_header": name}}
+        sinks = {"on": {"sink": "forward", "url": "http://127.0.0.1:1/", "secret": "another secret"}}
+        return {"change_hook_dialects": dialects, "change_hook_sinks": sinks}
+
+    hosted = Hosted(www("X-Old"), tmp_path)
+    (forward,) = (routed.sink for routed in hosted.service.config.sinks.values())
+    received = delivery(b"{}", dialect="azuredevops")
+    assert forward.sign_as(received, b"theirs").getHeader("X-Old") == "theirs"
+    hosted.service.reconfigure(www("X-New"))
+    assert forward.sign_as(received, b"theirs").getHeader("X-New") == "theirs"
+    hosted.service.reconfigure(BASE)
+    assert forward.sign_as(received, b"theirs") is received
 
 
 # The server of its own.

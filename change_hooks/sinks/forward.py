@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -50,8 +51,8 @@ class Forward:
     it was accepted; with any other it is sent again, not before ``Retry-After``.
 
     What says when it was signed, or is a token, cannot be sent on as it came: GitLab's token, and the
-    signature of Standard Webhooks. With *secret* these are made anew; so are the HMACs of GitHub, Gitea and
-    others, for a receiver that has another secret than this one.
+    signature of Standard Webhooks. With *secret* these are made anew; so is whatever else says who sent it,
+    as the endpoint's own sender would, for a receiver that has another secret than this one.
 
     :param url: ``http://`` or ``https://``; redirections are not followed.
     :param secret: what the receiver knows; None: signatures over the body alone are sent on as they came.
@@ -81,15 +82,33 @@ class Forward:
         self.name = name
         secrets: list[bytes] = read_option("secret", secret, as_secrets, default=[])
         self._secret = secrets[0] if secrets else None
+        #: Signs as the sender of a delivery's endpoint does; a service sets it.
+        self.sign_as: Callable[[Delivery, bytes], Delivery] = lambda delivery, secret: delivery
 
     def add_delivery(self, delivery: Delivery) -> Any:
         """See :meth:`change_hooks.interfaces.IDeliverySink.add_delivery`."""
         if not is_sent(delivery):
             raise SinkRefused("it did not come with a request that could be sent on")
         headers = headers_to_forward(delivery.requestHeaders)
+        body = delivery.body
         if self._secret is not None:
-            sign(headers, delivery, self._secret, int(self._poster.now()))
-        return self._poster.send(delivery.method.decode("ascii"), delivery.body, headers)
+            now = int(self._poster.now())
+            sign(headers, delivery, self._secret, now)
+            sent = Delivery(
+                delivery.method,
+                delivery.uri,
+                headers,
+                body,
+                id=delivery.id,
+                dialect=delivery.dialect,
+                received=float(now),
+            )
+            try:
+                signed = self.sign_as(sent, self._secret)
+            except ValueError as error:
+                raise SinkRefused(f"it cannot be signed: {error}") from error
+            headers, body = signed.requestHeaders, signed.body
+        return self._poster.send(delivery.method.decode("ascii"), body, headers)
 
     def close(self) -> Deferred[None]:
         """Close the connections that are kept."""

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from twisted.web.http_headers import Headers
 
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import NotAuthenticated
 from change_hooks.core.fetched import FETCH, POLL
 from change_hooks.core.stored import Stored
 from change_hooks.core.verification import (
@@ -16,7 +17,9 @@ from change_hooks.core.verification import (
     verify_hmac,
     verify_standard_webhook,
 )
+from change_hooks.dialects.handler import Context, make_handler
 from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkRefused
+from change_hooks.plugins import installed
 from change_hooks.sinks.forward import Forward, headers_to_forward
 from tests.conftest import delivery, result_of
 from tests.support.receiver import Receiver
@@ -125,6 +128,49 @@ def test_a_signature_over_the_body_is_made_anew_for_another_secret(
 def test_githubs_is_made_when_it_did_not_come() -> None:
     headers, body = forward(stored(BODY, {"X-GitHub-Event": "push"}), secret="theirs")
     verify_hmac(body, headers.getRawHeaders("x-hub-signature-256")[0], [b"theirs"])
+
+
+@pytest.mark.parametrize(
+    ("dialect", "options", "headers"),
+    [
+        ("pagure", {}, {}),
+        ("gitee", {}, {"X-Gitee-Timestamp": "1700000000000"}),
+        ("azuredevops", {"secret_header": "X-Secret"}, {}),
+        ("gitlab", {}, {"X-Gitlab-Event": "Push Hook"}),
+        ("github", {}, {"X-GitHub-Event": "push"}),
+    ],
+)
+def test_what_an_endpoint_verifies_is_made_anew_as_its_sender_makes_it(
+    dialect: str, options: dict[str, Any], headers: dict[str, str]
+) -> None:
+    def handler(secret: str) -> Any:
+        return make_handler(installed().load(dialect), {"secret": secret, **options}, Context(name=dialect))
+
+    ours, theirs = handler("ours, which is long"), handler("theirs, which is long")
+    sent = ours.sign(delivery(BODY, headers=headers, dialect=dialect, received=NOW), b"ours, which is long")
+    receiver = Receiver()
+    clock, http = Clock(), StubTreq(receiver)
+    clock.advance(NOW)
+    sink = Forward("https://ci.example/", http=http, clock=clock, secret="theirs, which is long")
+    sink.sign_as = ours.sign
+    accepted = sink.add_delivery(sent)
+    http.flush()
+    result_of(accepted)
+    ((got, body),) = receiver.got
+    again = Delivery(b"POST", b"/", got, body, dialect=dialect, received=NOW)
+    assert theirs.verify(again, [b"theirs, which is long"]) in ("signature", "token")
+    with pytest.raises(NotAuthenticated):
+        ours.verify(again, [b"ours, which is long"])
+
+
+def test_what_cannot_be_signed_is_never_accepted() -> None:
+    def fails(received: Delivery, secret: bytes) -> Delivery:
+        raise ValueError("the payload has no place for the token")
+
+    sink = Forward("https://ci.example/", secret="theirs", clock=Clock())
+    sink.sign_as = fails
+    with pytest.raises(SinkRefused, match="cannot be signed: the payload has no place"):
+        sink.add_delivery(delivery(BODY))
 
 
 def test_a_receiver_that_refuses_is_asked_again() -> None:
