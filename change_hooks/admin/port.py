@@ -30,13 +30,11 @@ class AdminPort:
         self._reactor = reactor
         self._port = port
         self._site = site
-        self._stopped = True
         self._listening: Any = None
         self._later: IDelayedCall | None = None
 
     def start(self) -> None:
         """Listen."""
-        self._stopped = False
         self._listen()
 
     def _listen(self) -> None:
@@ -58,7 +56,6 @@ class AdminPort:
 
     def stop(self) -> Deferred[None]:
         """Listen no more."""
-        self._stopped = True
         if self._later is not None and self._later.active():
             self._later.cancel()
         listening, self._listening = self._listening, None
