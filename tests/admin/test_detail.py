@@ -11,10 +11,10 @@ from change_hooks.admin.facts import Facts
 from change_hooks.interfaces import SinkError, SinkRefused
 from change_hooks.journal import SinkState, Whole
 from change_hooks.testing import MemorySink
+from tests.support.listed import line
 
 from ..conftest import result_of
 from .conftest import Made
-from .test_listing import line
 
 Make = Callable[..., Made]
 

@@ -11,17 +11,9 @@ from change_hooks.admin.listing import View, page, result, row
 from change_hooks.admin.markup import written
 from change_hooks.admin.query import Query
 from change_hooks.journal import Listed, SinkSummary, StoredDelivery, Summary
+from tests.support.listed import line
 
 EMPTY = Summary(0, [], 2048)
-
-
-def line(**more: Any) -> StoredDelivery:
-    fields: dict[str, Any] = {
-        **dict(seq=7, dialect="base", delivery="1", event="push", repository="", branch="", author=""),
-        **dict(received=5.0, client="", status=202, state="stored", reason="", verification="none"),
-        **dict(changes=0, bytes=8, duplicates=0, recovered="", sinks={}),
-    }
-    return StoredDelivery(**{**fields, **more})
 
 
 def shown(summary: Summary = EMPTY, facts: Facts | None = None, *lines: StoredDelivery) -> str:

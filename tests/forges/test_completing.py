@@ -12,9 +12,9 @@ from change_hooks.forges import completing
 from change_hooks.forges.completing import Commits, completed, with_commits
 from change_hooks.forges.rest import RestError
 from tests.conftest import has_fired, result_of
-from tests.forges.test_clients import CLIENTS, WITH_COMMITS, client, pushed, run
 from tests.support.fake_api import HANG, NOT_FOUND, Say
 from tests.support.fake_git_forges import sha
+from tests.support.forge_clients import CLIENTS, WITH_COMMITS, client, pushed, run
 
 BY_PUSH = ("bitbucketcloud", "bitbucketserver")
 #: Of each fake: how it says the file number *n*.

@@ -14,10 +14,10 @@ import pytest
 from change_hooks.core.verification import sign_hmac
 
 from ..support.forge_process import forge_process
+from ..support.programs import curl
 from .conftest import PATIENCE, Server, eventually, program
-from .test_hook import SECRET
-from .test_serve import curl
 
+SECRET = "a long enough secret"
 OPTIONS = {
     "secret": {"file": "hook.secret"},
     "strict": True,

@@ -1,0 +1,33 @@
+"""The page on the architecture names every layer, in the order that is checked; and tests use no other tests."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import change_hooks
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+
+
+def test_the_page_on_the_architecture_names_every_layer_in_order() -> None:
+    (written,) = re.findall(r"^layers = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S)
+    layers = re.findall(r'"(\w+)"', written)
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text().partition("## The layers")[2]
+    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == layers
+    package = Path(change_hooks.__file__).parent
+    modules = {path.stem for path in package.glob("[!_]*.py")}
+    packages = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert modules | packages == set(layers)
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+def test_nothing_is_imported_from_a_test_module(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            assert not any(name.startswith("test_") for name in names), f"line {node.lineno}"
