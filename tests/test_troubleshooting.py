@@ -33,7 +33,9 @@ def listed() -> set[str]:
 def test_every_message_is_explained(kind: str) -> None:
     found = messages()[kind]
     assert len(found) > 10
-    assert {text for text in found if text not in listed() and f"…: {text}" not in listed()} == set()
+    explained = listed()
+    missing = {text for text in found if text not in explained and f"…: {text}" not in explained}
+    assert missing == set(), f"{PAGE} does not explain these"
 
 
 def test_the_page_explains_no_message_that_there_is_not() -> None:

@@ -85,9 +85,10 @@ class Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        if node.name.startswith("refuse_"):
-            for each in ast.walk(node):
-                if isinstance(each, ast.Return) and each.value is not None:
+        for each in ast.walk(node):
+            if isinstance(each, ast.Return) and each.value is not None:
+                said = str(getattr(each.value, "value", ""))
+                if node.name.startswith("refuse_") or "(option '" in said or "the option '" in said:
                     self._add("answer", each.value)
         self.generic_visit(node)
 
