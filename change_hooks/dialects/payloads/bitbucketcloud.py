@@ -100,7 +100,6 @@ class RefChangeShape(Shape):
 
     new: Ref | None = None
     old: Ref | None = None
-    created: bool | None = None
     forced: bool | None = None
     truncated: bool | None = None
 

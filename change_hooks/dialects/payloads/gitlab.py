@@ -157,9 +157,6 @@ class Label(alike.Label, rename={"name": "title"}):
 
 
 class Changed(Shape):
-    title: Any = None
-    description: Any = None
-    target_branch: Any = None
     draft: Any = None
     labels: Any = None
 
