@@ -6,11 +6,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from change_hooks.addresses import clickable
+from change_hooks.alarm import Alarm
 
 #: How long to wait before the port is tried again that could not be opened, in seconds.
 AGAIN = 10.0
@@ -31,7 +32,7 @@ class AdminPort:
         self._port = port
         self._site = site
         self._listening: Any = None
-        self._later: IDelayedCall | None = None
+        self._again = Alarm(reactor, self._listen)
 
     def start(self) -> None:
         """Listen."""
@@ -52,12 +53,11 @@ class AdminPort:
             reason=failure.getErrorMessage(),
             seconds=AGAIN,
         )
-        self._later = self._reactor.callLater(AGAIN, self._listen)
+        self._again.set(AGAIN)
 
     def stop(self) -> Deferred[None]:
         """Listen no more."""
-        if self._later is not None and self._later.active():
-            self._later.cancel()
+        self._again.clear()
         listening, self._listening = self._listening, None
         return succeed(None) if listening is None else maybeDeferred(listening.stopListening)
 

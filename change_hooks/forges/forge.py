@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Comment, Commit, Event, Person, PullRequest, RefUpdate, Repository
 from change_hooks.core.payload import convert
+from change_hooks.flow import reactor_unless
 from change_hooks.forges.api import Api
 from change_hooks.forges.completing import Commits, Paths, completed_pull, completed_update
 from change_hooks.forges.rest import ANYTHING, Rest, RestError, Subject, Unsupported, names
@@ -79,10 +80,7 @@ class Forge:
         time_limit: float = REQUEST_LIMIT,
         attempts: int = 1,
     ) -> None:
-        if clock is None:
-            from twisted.internet import reactor
-
-            clock = reactor
+        clock = reactor_unless(clock)
         verify = getattr(options, "verify", True)
         self.clock = clock
         self.http = http or http_client(clock, verify=verify, connect_timeout=time_limit)

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from change_hooks.alarm import Alarm
 from change_hooks.http_answers import KeptConnections, ask
 
 #: How often a list is fetched, and how long to wait when that failed, in seconds.
@@ -40,10 +40,10 @@ class PublishedNetworks:
         self._http = http
         self._clock = clock
         self._stopped = False
-        self._alarm: IDelayedCall | None = clock.callLater(0, self._fetch)
+        self._alarm = Alarm(clock, self._fetch)
+        self._alarm.set(0)
 
     def _fetch(self) -> None:
-        self._alarm = None
         if self._http is None:
             self._http = KeptConnections(self._clock, verify=True, connect_timeout=TIME_LIMIT)
         asked: Deferred[Any] = self._read()
@@ -72,19 +72,17 @@ class PublishedNetworks:
 
     def _later(self, seconds: float) -> None:
         if not self._stopped:
-            self._alarm = self._clock.callLater(seconds, self._fetch)
+            self._alarm.set(seconds)
 
     def start(self) -> None:
         """Ask again after :meth:`stop`."""
         if self._stopped:
             self._stopped = False
-            self._alarm = self._clock.callLater(0, self._fetch)
+            self._alarm.set(0)
 
     def stop(self) -> None:
         """Ask no more."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._alarm.clear()
         self._stopped = True
 
 

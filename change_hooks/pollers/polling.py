@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, inlineCallbacks, succeed
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from change_hooks.alarm import Alarm
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
@@ -78,7 +78,7 @@ class Running:
         self._host = host
         self._folder = folder
         self._reactor = reactor
-        self._alarm: IDelayedCall | None = None
+        self._alarm = Alarm(reactor, self._look_now)
         self._look: Deferred[None] | None = None
         self._told = False
         self._again = False
@@ -96,8 +96,7 @@ class Running:
     def stop(self) -> Deferred[None]:
         """Begin no other look. Fires when the one that is going on is over."""
         self._stopped = True
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
+        self._alarm.clear()
         if self._look is None:
             return succeed(None)
         over: Deferred[None] = Deferred()
@@ -123,8 +122,7 @@ class Running:
         if self._look is not None:
             self._again = True
             return
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
+        self._alarm.clear()
         self._again = False
         told, self._told = self._told, False
         self._look = self._poll(told)
@@ -135,9 +133,9 @@ class Running:
         if self._stopped:
             return
         if self._told:
-            self._alarm = self._reactor.callLater(BUSY, self._look_now)
+            self._alarm.set(BUSY)
         elif self._poller.interval and self._by_itself:
-            self._alarm = self._reactor.callLater(self._poller.interval, self._look_now)
+            self._alarm.set(self._poller.interval)
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value

@@ -26,6 +26,7 @@ from change_hooks.core.address import server_url
 from change_hooks.core.change import Change
 from change_hooks.core.options import flag, seconds, text
 from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.flow import reactor_unless
 from change_hooks.interfaces import IAlarmSink, IChangeSink, SinkError, SinkRefused
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.link import Link
@@ -125,10 +126,7 @@ class Amqp:
 
     @inlineCallbacks
     def _connect(self) -> Any:
-        if self._reactor is None:
-            from twisted.internet import reactor
-
-            self._reactor = reactor
+        self._reactor = reactor_unless(self._reactor)
         parameters = self._parameters
         endpoint: Any = HostnameEndpoint(self._reactor, parameters.host, parameters.port)
         if parameters.ssl_options is not None:

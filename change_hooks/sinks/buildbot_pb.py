@@ -18,6 +18,7 @@ from zope.interface import implementer
 from change_hooks.core.change import Change
 from change_hooks.core.options import seconds, text
 from change_hooks.core.push import newest_of
+from change_hooks.flow import reactor_unless
 from change_hooks.interfaces import IChangeSink, SinkError, SinkRefused
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.link import Link, endpoint
@@ -102,10 +103,7 @@ class BuildbotPB:
 
     @inlineCallbacks
     def _connect(self) -> Any:
-        if self._reactor is None:
-            from twisted.internet import reactor
-
-            self._reactor = reactor
+        self._reactor = reactor_unless(self._reactor)
         factory = PBClientFactory()
         yield endpoint(self._reactor, self._master).connect(factory)
         try:

@@ -18,6 +18,7 @@ from zope.interface import implementer
 from change_hooks.core.change import Change
 from change_hooks.core.options import count, seconds
 from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.flow import reactor_unless
 from change_hooks.interfaces import IAlarmSink, IChangeSink, SinkError, SinkOutput, SinkRefused
 from change_hooks.sinks.base import printable, read_option
 from change_hooks.sinks.messages import fields_of
@@ -119,10 +120,7 @@ class Command:
         return self._run_for(alarm.as_dict())
 
     def _run_for(self, fields: dict[str, Any]) -> Deferred[SinkOutput]:
-        if self.reactor is None:
-            from twisted.internet import reactor
-
-            self.reactor = reactor
+        self.reactor = reactor_unless(self.reactor)
         run = _Run(self, fields)
         self._waiting.append(run)
         self._run_some()

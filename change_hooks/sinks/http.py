@@ -15,6 +15,7 @@ from change_hooks.core.change import Change
 from change_hooks.core.options import flag, seconds
 from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.core.verification import as_secrets, sign_standard_webhook
+from change_hooks.flow import reactor_unless
 from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, begin, collect
 from change_hooks.interfaces import OUTPUT_KEPT, IAlarmSink, IChangeSink, SinkBusy, SinkError
 from change_hooks.sinks.base import read_option
@@ -71,9 +72,7 @@ class Poster:
         :raises SinkError: (fails with) another status has; its *retry_after* is what the server asks for.
         :raises SinkBusy: the status is one of :data:`NOT_NOW`.
         """
-        clock = self._clock
-        if clock is None:
-            from twisted.internet import reactor as clock
+        clock = reactor_unless(self._clock)
         if self._http is None:
             self._http = KeptConnections(clock, verify=self._verify, connect_timeout=self._time_limit)
         until = clock.seconds() + self._time_limit

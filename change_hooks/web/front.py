@@ -13,13 +13,14 @@ from collections.abc import Collection
 from math import inf
 from time import time
 
-from twisted.internet.interfaces import IDelayedCall, IProtocolNegotiationFactory, IReactorTime
+from twisted.internet.interfaces import IProtocolNegotiationFactory, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
+from change_hooks.alarm import Alarm
 from change_hooks.core.delivery import ClientAddress
 from change_hooks.web.connection import Connection
 from change_hooks.web.proxies import TrustedProxies, one_client
@@ -74,7 +75,7 @@ class HookSite(Factory):
         self._clock = clock
         self._connections: dict[Connection, None] = {}  # The oldest first.
         self._of: Counter[str] = Counter()
-        self._looking: IDelayedCall | None = None
+        self._alarm = Alarm(clock, self._look)
         self._warned = -SILENT
         self._date = (0, b"")
         self.limit(max_body, max_held, max_connections, proxies or TrustedProxies())
@@ -104,11 +105,11 @@ class HookSite(Factory):
 
     def arrived(self, connection: Connection) -> None:
         """A connection was opened."""
+        if not self._connections:
+            self._alarm.set(LOOK)
         self._connections[connection] = None
         if len(self._connections) > self._max_connections:
             self._make_place(self._connections, connection)
-        if self._looking is None:
-            self._looking = self._clock.callLater(LOOK, self._look)
 
     def known(self, connection: Connection, address: ClientAddress) -> None:
         """It is known from where a connection comes: with PROXY protocol, after its first bytes."""
@@ -130,9 +131,8 @@ class HookSite(Factory):
             self._of[client] -= 1
             if not self._of[client]:
                 del self._of[client]
-        if not self._connections and self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
+        if not self._connections:
+            self._alarm.clear()
 
     def _make_place(self, connections: Collection[Connection], newcomer: Connection) -> None:
         idle = (each for each in connections if each.deadline < inf and each is not newcomer)
@@ -147,7 +147,7 @@ class HookSite(Factory):
 
     def _look(self) -> None:
         """Cut off those whose time is over."""
-        self._looking = self._clock.callLater(LOOK, self._look)
+        self._alarm.set(LOOK)
         now = self.seconds()
         for connection in [each for each in self._connections if each.deadline <= now]:
             connection.expire()

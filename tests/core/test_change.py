@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from change_hooks.core.change import FIRST, LATEST, Change, InvalidChange, moment, well_formed
+from change_hooks.core.change import DEEPEST, FIRST, LATEST, Change, InvalidChange, moment, well_formed
 
 BUILDBOT_KEYWORDS = {
     "author", "branch", "category", "codebase", "comments", "committer", "files", "project", "properties",
@@ -107,6 +107,36 @@ def test_a_property_that_is_nested_too_deeply_is_refused() -> None:
         nested = [nested]
     with pytest.raises(InvalidChange, match="nested too deeply"):
         Change(properties={"x": nested})
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}])
+def test_a_property_may_be_nested_so_deeply_and_no_deeper(wrap: Any) -> None:
+    value: Any = 1
+    for _ in range(DEEPEST - 1):
+        value = wrap(value)
+    assert Change(properties={"x": value}).properties == {"x": value}
+    with pytest.raises(InvalidChange, match="is nested too deeply"):
+        Change(properties={"x": wrap(value)})
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (float("nan"), "JSON has no infinite numbers and no NaN"),
+        ({1: 2}, "every key must be a str"),
+        ({1, 2}, "set is not JSON-able"),
+    ],
+)
+def test_a_property_that_is_no_json_says_why(value: Any, why: str) -> None:
+    with pytest.raises(InvalidChange, match=why):
+        Change(properties={"x": [value]})
+
+
+def test_a_change_of_the_wrong_type_says_what_it_should_be() -> None:
+    with pytest.raises(InvalidChange, match="expected str, got int"):
+        Change(author=5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidChange, match="no such field; valid names are author, branch"):
+        Change.from_mapping({"nothing": 1})
 
 
 def test_a_copy_is_checked_again() -> None:

@@ -212,6 +212,55 @@ def test_a_copy_differs_in_what_is_given_alone() -> None:
     assert named.replace(body=b"y", client=ClientAddress("TCP", "::1")).body == b"y"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("id", "2"),
+        ("verification", "token"),
+        ("client", ClientAddress("TCP", "192.0.2.2", 2)),
+        ("body", b"other"),
+        ("uri", b"/other"),
+        ("digest", "d2"),
+    ],
+)
+def test_each_field_of_a_copy_is_the_one_that_is_given_or_the_one_that_was(name: str, value: Any) -> None:
+    fields: dict[str, Any] = {
+        **dict(id="1", verification="signature", client=ClientAddress("TCP", "192.0.2.1", 1), digest="d1"),
+        **dict(dialect="x", received=5.0, stored=Stored(signatures=True)),
+    }
+    first = Delivery(b"POST", b"/x", Headers({"a": ["1"]}), b"body", **fields)
+    copy = first.replace(**{name: value})
+    names = ("method", "uri", "body", *fields)
+    assert {each: getattr(copy, each) for each in names} == {
+        **{each: getattr(first, each) for each in names},
+        name: value,
+    }
+    assert copy.getHeader("a") == "1"
+
+
+def test_headers_of_a_copy_are_set_beside_the_others_and_not_in_the_first() -> None:
+    first = delivery(headers={"A": "1", "B": "2"})
+    copy = first.replace(headers={"B": "\u00e4\udcff"})
+    assert (copy.getHeader(b"a"), copy.getHeader(b"b")) == (b"1", b"\xc3\xa4\xff")
+    assert first.getHeader("b") == "2"
+
+
+def test_what_of_a_request_is_stored_is_what_is_said() -> None:
+    stored = Stored(headers=frozenset({b"x"}))
+    assert Delivery.from_request(twisted_request(b"POST", b"/", {}, b""), stored=stored).stored is stored
+
+
+def test_of_a_secret_in_the_query_nothing_is_stored_whatever_it_holds() -> None:
+    head, _ = delivery(uri=b"/x?key=s3cr3t=more&a=b?c=d").dump()
+    assert b"s3cr3t" not in head
+    assert b"/x?key=&a=b?c=d" in head
+
+
+def test_equal_deliveries_have_one_hash() -> None:
+    assert hash(delivery(b"1", id="1")) == hash(delivery(b"1", id="1"))
+    assert len({hash(delivery(b"1", id=str(number))) for number in range(9)}) > 1
+
+
 def test_the_headers_of_a_delivery_are_a_copy() -> None:
     received = delivery(b"x", headers={"X-A": "1"})
     received.requestHeaders.setRawHeaders("X-A", ["2"])

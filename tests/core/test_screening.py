@@ -8,7 +8,17 @@ import pytest
 from msgspec.structs import replace
 
 from change_hooks.core.change import Change
-from change_hooks.core.events import Comment, Event, Ignored, Person, PullRequest, RefUpdate, Repository, Side
+from change_hooks.core.events import (
+    Comment,
+    Commit,
+    Event,
+    Ignored,
+    Person,
+    PullRequest,
+    RefUpdate,
+    Repository,
+    Side,
+)
 from change_hooks.core.found import About
 from change_hooks.core.options import ForgeOptions, read_options
 from change_hooks.core.policy import Policy
@@ -82,6 +92,20 @@ def test_all_tests_of_a_pull_request_and_of_a_comment() -> None:
     ]
     (_, commands, *_) = policy().verdicts(COMMENT)
     assert commands.reason == "comments give no change (option 'commands')"
+
+
+def test_whether_a_pull_request_is_a_draft_is_seen() -> None:
+    for draft, value in ((True, "yes"), (False, "no")):
+        verdicts = policy(drafts=False).verdicts(replace(PULL, draft=draft))
+        (seen,) = [verdict for verdict in verdicts if verdict.test == "drafts"]
+        assert (seen.value, seen.passed) == ((value,), not draft)
+
+
+def test_the_last_commit_of_a_push_says_whether_it_is_skipped() -> None:
+    commits = [Commit("1", "[skip ci]"), Commit("2", "built"), Commit("3", "also built")]
+    for order, skipped in ((commits, False), (commits[::-1], True)):
+        refusal = policy().refusal(replace(PUSH, commits=order))
+        assert (refusal is not None) is skipped
 
 
 def test_whether_a_comments_author_may_give_a_command_is_a_test_too() -> None:
