@@ -15,47 +15,12 @@ from typing import Any
 import pytest
 
 from tests.support.programs import curl
+from tests.support.recover_command import fake_api, recover
 from tests.support.served import stored
 
-from .conftest import Server, configure, eventually, free_port, program
+from .conftest import Server, configure, eventually, program
 
-API = """
-import sys, time
-from twisted.internet import endpoints, reactor
-from twisted.internet.task import deferLater
-from twisted.web import server
-from tests.support.fake_github_hooks import FakeGitHubHooks, sent_again
-
-port, pause, target = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
-api = FakeGitHubHooks("token t0ken", base=f"http://127.0.0.1:{port}")
-api.pause = pause
-if target:
-    api.again = lambda item: sent_again(item, target, b"a long enough secret")
-for number in range(1, 301):
-    api.attempt(f"guid-{number}", time.time() - 3600 + number)
-endpoints.serverFromString(reactor, f"tcp:{port}:interface=127.0.0.1").listen(server.Site(api))
-reactor.run()
-"""
 ALL = [f"{number:040x}" for number in range(1, 301)]
-
-
-def fake_api(folder: Path, pause: float = 0.0, target: str = "") -> Server:
-    """A small GitHub of 300 deliveries, none of which came.
-
-    :param pause: for each answer, in seconds.
-    :param target: where it sends again.
-    """
-    folder = folder / "api"
-    folder.mkdir()
-    (folder / "api.py").write_text(API)
-    port = free_port()
-    root = Path(__file__).parents[2]
-    start = (
-        f"import runpy, sys; sys.path.insert(0, {str(root)!r}); runpy.run_path('api.py', run_name='__main__')"
-    )
-    running = Server([program("python"), "-c", start, str(port), str(pause), target], folder, port)
-    running.start()
-    return running
 
 
 @pytest.fixture
@@ -94,12 +59,6 @@ def recovered(folder: Path) -> list[tuple[str, str]]:
         (change["revision"], change["properties"].get("change_hook_recovered")) for change in stored(folder)
     ]
     return sorted(found)
-
-
-def recover(folder: Path, *more: str) -> tuple[int, list[dict[str, Any]], str]:
-    command = [program("change-hooks"), "recover", "hooks.cfg", "--json", *more]
-    ended = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=120)
-    return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()], ended.stderr
 
 
 def test_all_pushes_of_an_outage_are_recovered_once_and_in_order(

@@ -33,6 +33,22 @@ class Say:
     body: bytes | None = None
 
 
+@dataclass
+class Fault:
+    """What goes wrong with some requests.
+
+    :param path: a regular expression; those whose path ends in it.
+    :param say: what is answered; None: the truth, after :meth:`FakeApi.grow`.
+    :param after: how many of them go right first.
+    :param times: how many of them do not.
+    """
+
+    path: str
+    say: Say | None = None
+    after: int = 0
+    times: int = 1
+
+
 NOT_FOUND = Say({"message": "Not Found"}, 404)
 HANG = Say(status=0)
 Route = Callable[..., Any]
@@ -56,6 +72,7 @@ class FakeApi(Resource):
         self.pause = 0.0
         #: Answers that are given instead of the true ones, in order; None: the true one.
         self.instead: list[Say | None] = []
+        self.faults: list[Fault] = []
         self.routes: list[tuple[str, re.Pattern[str], Route]] = []
 
     def route(self, method: str, path: str, answer: Route) -> None:
@@ -75,7 +92,9 @@ class FakeApi(Resource):
         }
         asked = Asked(request.method.decode(), path, query, headers, json.loads(raw) if raw else None)
         self.asked.append(asked)
-        said = (self.instead.pop(0) if self.instead else None) or self.true_answer(asked)
+        said = (
+            (self.instead.pop(0) if self.instead else None) or self._fault(asked) or self.true_answer(asked)
+        )
         if said.status == 0:
             return NOT_DONE_YET
         request.setResponseCode(said.status)
@@ -92,6 +111,21 @@ class FakeApi(Resource):
         later: Any = reactor
         later.callLater(self.pause, lambda: (request.write(body), request.finish()))
         return NOT_DONE_YET
+
+    def grow(self) -> None:
+        """Something new happens."""
+
+    def _fault(self, asked: Asked) -> Say | None:
+        for fault in self.faults:
+            if not re.search(f"(?:{fault.path})$", asked.path):
+                continue
+            fault.after -= 1
+            if fault.after < 0 and fault.times > 0:
+                fault.times -= 1
+                if fault.say is None:
+                    self.grow()
+                return fault.say
+        return None
 
     def true_answer(self, asked: Asked) -> Say:
         if self.token is not None and asked.headers.get(self.token_header) != self.token:

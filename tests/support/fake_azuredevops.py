@@ -19,7 +19,7 @@ def push(number: int) -> dict[str, Any]:
         "publisherId": "tfs",
         "resourceVersion": "1.0",
         "resource": {
-            "commits": [{"commitId": f"{number:040x}", "comment": f"commit {number}"}],
+            "commits": [commit(number)],
             "refUpdates": [
                 {
                     "name": "refs/heads/main",
