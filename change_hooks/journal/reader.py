@@ -49,6 +49,8 @@ SELECT_WAITING = (
     " FROM entries JOIN queues USING (sink, repository) WHERE seq = ? ORDER BY sink, next"
 )
 #: A sink that cannot take anything now has not failed, and yet there is an error.
+#: The best that became of attempts: taken, superseded, or unwanted.
+MOST = "max(CASE outcome WHEN 'taken' THEN 3 WHEN 'superseded' THEN 2 WHEN 'unwanted' THEN 1 ELSE 0 END)"
 FAILING = "CASE WHEN attempts > 0 OR error <> '' THEN 1 ELSE 0 END"
 ATTEMPTS_OF_WAITING = (
     f"SELECT seq, sink, {FAILING} AS attempts FROM entries JOIN queues USING (sink, repository)"
@@ -152,8 +154,8 @@ class Reader:
         asked = [row["seq"] for row in rows if row["sinks"]]
         waiting = self._marked(ATTEMPTS_OF_WAITING, asked)
         dead = self._marked("SELECT seq, sink, 1 AS attempts FROM dead_letters", asked)
-        superseded = self._superseded(asked)
-        return [_line(row, _sinks(row, waiting, dead, superseded)) for row in rows]
+        skipped = self._skipped(asked)
+        return [_line(row, _sinks(row, waiting, dead, skipped)) for row in rows]
 
     def _marked(self, select: str, seqs: Sequence[int]) -> dict[tuple[int, str], int]:
         found: dict[tuple[int, str], int] = {}
@@ -163,16 +165,19 @@ class Reader:
                 found[key] = max(found.get(key, 0), row["attempts"])
         return found
 
-    def _superseded(self, seqs: Sequence[int]) -> set[tuple[int, str]]:
-        """The deliveries and the sinks that took nothing, since something newer came."""
+    def _skipped(self, seqs: Sequence[int]) -> dict[tuple[int, str], SinkWord]:
+        """The deliveries and the sinks that took nothing, since something newer came, or since nothing was
+        wanted any more.
+        """
         if not seqs:
-            return set()
+            return {}
         rows = self.session.execute(
-            f"SELECT seq, sink FROM attempts WHERE seq {among(seqs)} GROUP BY seq, sink"
-            " HAVING max(CASE outcome WHEN 'taken' THEN 2 WHEN 'superseded' THEN 1 ELSE 0 END) = 1",
+            f"SELECT seq, sink, {MOST} AS most FROM attempts WHERE seq {among(seqs)} GROUP BY seq, sink"
+            f" HAVING {MOST} IN (1, 2)",
             seqs,
         ).fetchall()
-        return {(row["seq"], row["sink"]) for row in rows}
+        words: tuple[SinkWord, SinkWord] = ("unwanted", "superseded")
+        return {(row["seq"], row["sink"]): words[row["most"] - 1] for row in rows}
 
     # One delivery.
 
@@ -308,7 +313,10 @@ class Reader:
 
 
 def _sinks(
-    row: Row, waiting: dict[tuple[int, str], int], dead: dict[tuple[int, str], int], superseded: set[Any]
+    row: Row,
+    waiting: dict[tuple[int, str], int],
+    dead: dict[tuple[int, str], int],
+    skipped: dict[Any, SinkWord],
 ) -> dict[str, SinkWord]:
     words: dict[str, SinkWord] = {}
     for name, wanted in routes_in(row).items():
@@ -320,7 +328,7 @@ def _sinks(
         elif not wanted:
             words[name] = "unwanted"
         else:
-            words[name] = "superseded" if key in superseded else "taken"
+            words[name] = skipped.get(key, "taken")
     return words
 
 

@@ -147,7 +147,8 @@ class Attempt(msgspec.Struct, frozen=True):
     :param at: when it began, in seconds since the epoch.
     :param seconds: how long it took.
     :param outcome: ``taken``, ``failed``, ``refused`` or ``timeout``; ``superseded``: it was not made,
-        because something newer waits behind it.
+        because something newer waits behind it; ``unwanted``: because the sink's options have changed since
+        it was stored.
     :param error: fit to be shown; empty when it was taken.
     :param output: the end of what the sink wrote or answered.
     :param seq: the delivery's place in the journal.

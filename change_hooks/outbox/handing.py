@@ -27,13 +27,17 @@ LONGEST_WAIT = 3600.0
 #: The longest text of a change that stands in a line of the log, in characters.
 LONGEST_LOGGED = 200
 
+#: What a hand-over gives of what is not wanted any more.
+_UNWANTED = object()
+
 log = Logger()
 
 
 class Attempted(NamedTuple):
     """What came of one attempt.
 
-    :param accepted: the sink has accepted it.
+    :param accepted: the sink has accepted it, or it is not wanted any more.
+    :param unwanted: it is not wanted any more; nothing was tried.
     :param refused: it never will.
     :param error: fit to be stored and shown; empty when it was accepted.
     :param asked: for how many seconds the sink asks to be left alone.
@@ -45,6 +49,7 @@ class Attempted(NamedTuple):
     """
 
     accepted: bool
+    unwanted: bool = False
     refused: bool = False
     error: str = ""
     asked: float = 0.0
@@ -122,10 +127,11 @@ class Handing:
             )
         else:
             output = result.output if isinstance(result, SinkOutput) else ""
-            attempted = Attempted(accepted=True, output=output)
+            attempted = Attempted(accepted=True, unwanted=result is _UNWANTED, output=output)
         seconds = self._clock.seconds() - began
         attempted = attempted._replace(at=at, seconds=seconds)
-        self._observer.attempt_made(self._name, attempted.outcome, seconds, attempted.error)
+        if not attempted.unwanted:
+            self._observer.attempt_made(self._name, attempted.outcome, seconds, attempted.error)
         self._log(unit, attempted, seconds)
         return attempted
 
@@ -164,13 +170,16 @@ class Handing:
             return self.routed.sink.add_delivery(delivery)
         item = self.routed.item([change for _, change in unit])
         if self.routed.when is not None and not self.routed.when(item):
-            return None
+            return _UNWANTED
         if self.routed.per == "push":
             return self._call(item, push_key(newest, key.dialect, key.delivery))
         return self._call(item, key)
 
     def _log(self, unit: Sequence[Given], attempted: Attempted, seconds: float) -> None:
-        outcome = "accepted" if attempted.accepted else "refused" if attempted.refused else "failed"
+        if attempted.unwanted:
+            outcome = "not wanted any more"
+        else:
+            outcome = "accepted" if attempted.accepted else "refused" if attempted.refused else "failed"
         change = unit[-1][1]
         log.info(
             "sink {sink}: {repository} {branch} {revision}: {outcome} in {seconds:.3f} s",

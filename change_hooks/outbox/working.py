@@ -65,7 +65,7 @@ class _Progress:
                 unit.last,
                 attempted.at,
                 attempted.seconds,
-                attempted.outcome,
+                "unwanted" if attempted.unwanted else attempted.outcome,
                 attempted.error,
                 attempted.output,
                 seq,
@@ -80,6 +80,14 @@ class _Progress:
         log.info("sink {sink}: {key} is superseded by what came later", sink=work.sink, key=unit.given[-1][0])
         self._made.append(
             Attempt(work.sink, work.repository, unit.last, time(), 0.0, "superseded", seq=entry.seq)
+        )
+
+    def unwanted(self, entry: Entry) -> None:
+        """Nothing of an entry is wanted, by the options as they are now."""
+        work, (key, _) = self._work, entry.changes[-1]
+        log.info("sink {sink}: {key} is not wanted any more, and not handed over", sink=work.sink, key=key)
+        self._made.append(
+            Attempt(work.sink, work.repository, key.index, time(), 0.0, "unwanted", seq=entry.seq)
         )
 
     def _has_failed(self, entry: Entry, unit: Unit) -> bool:
@@ -158,10 +166,13 @@ class QueueWorker:
         while entries:
             for entry in entries:
                 found = yield self._found(work, entry)
-                if found.damage is None:
-                    coalesced.add(self._handing.queued(found))
-                else:
+                if found.damage is not None:
                     self._give_up_damaged(work, progress, found.seq, *found.damage)
+                    continue
+                queued = self._handing.queued(found)
+                coalesced.add(queued)
+                if found.changes and not queued.units and found.rest is None:
+                    progress.unwanted(found)
             last = entries[-1].seq
             enough = coalesced.superseded >= LOOKED_AT or coalesced.wanted >= LOOKED_AT
             if self._routed.latest_per is None or enough:

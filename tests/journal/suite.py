@@ -1365,6 +1365,16 @@ def test_attempts_go_with_their_delivery(journal: Journal) -> None:
     assert journal.rows("attempts") == 0
 
 
+def test_what_was_not_wanted_any_more_says_so(journal: Journal) -> None:
+    for name in "123":
+        journal.append(name, API)
+    made = [attempt(1, 1.0, "unwanted"), attempt(2, 1.0, "unwanted"), attempt(2, 2.0, "superseded")]
+    made += [attempt(3, 1.0, "unwanted"), attempt(3, 2.0)]
+    journal.record(Outcome("sink", "api", [(1, None), (2, None), (3, None)], made=made))
+    assert [line.sinks["sink"] for line in journal.lines()] == ["unwanted", "superseded", "taken"]
+    assert journal.states() == ["delivered"] * 3
+
+
 def test_what_was_only_superseded_says_so(journal: Journal) -> None:
     for name in "123":
         journal.append(name, API)

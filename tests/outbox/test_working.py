@@ -446,6 +446,53 @@ def test_a_large_push_that_follows_another_is_handed_over_whole() -> None:
     assert outbox.states() == ["delivered"]
 
 
+# Options that have changed since a delivery was stored.
+
+
+@pytest.mark.parametrize("per", ["change", "push"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"only": {"branches": ["main"]}},
+        {"unless": {"branches": ["dev"]}},
+        {"when": lambda change: change.branch == "main"},
+    ],
+)
+def test_what_is_not_wanted_any_more_is_recorded_as_that_and_said(options: dict[str, Any], per: str) -> None:
+    outbox = outbox_of(print)
+    outbox.dispatcher.stop()
+    pushed(outbox, "1", "dev")
+    pushed(outbox, "2", "main")
+    given: list[str | None] = []
+    with capturedLogs() as logs:
+        again = outbox_of(lambda change: given.append(change.revision), beside=outbox, per=per, **options)
+    assert given == ["2"]
+    assert again.sinks() == ["unwanted", "taken"]
+    assert again.states() == ["delivered"] * 2
+    assert [attempt.outcome for attempt in again.journal.reader().attempts(1)] == ["unwanted"]
+    texts = [formatEvent(event) for event in logs]
+    assert any("delivery='1'" in text and "not wanted any more" in text for text in texts)
+
+
+def test_what_is_not_wanted_when_when_can_be_asked_again_is_recorded_as_that() -> None:
+    broken = [True, True]
+
+    def when(change: Change) -> bool:
+        # It breaks when the delivery is stored, and when it is looked at.
+        if broken:
+            broken.pop()
+            raise RuntimeError("no")
+        return False
+
+    sink = Sink()
+    outbox = outbox_of(sink, when=when)
+    pushed(outbox, "1")
+    woken(outbox)
+    assert sink.tried == []
+    assert outbox.sinks() == ["unwanted"]
+    assert outbox.watching.of("attempt") == []
+
+
 # What cannot be read.
 
 
