@@ -56,11 +56,13 @@ class Delivered:
         self.seq = seq
         self.is_pending = False
         self.is_acknowledged = False
+        #: The sinks that had it when it failed, and then it came again.
+        self.taken: set[str] = set()
         self.set(repositories, sinks)
 
     def set(self, repositories: list[str], sinks: list[str]) -> None:
         self.repositories = repositories
-        self.wanted = sinks if repositories else []
+        self.wanted = [*sinks, *self.taken] if repositories else []
         self.is_failed = False
 
 
@@ -148,7 +150,7 @@ class JournalMachine(RuleBasedStateMachine):
         return held is None or held.until <= self.now
 
     def enqueue(self, each: Delivered, sinks: list[str]) -> None:
-        for sink in sinks:
+        for sink in set(sinks) - each.taken:
             for index, repository in enumerate(each.repositories):
                 queue = sink, repository
                 if not self.queues.get(queue):
@@ -162,8 +164,18 @@ class JournalMachine(RuleBasedStateMachine):
 
     # Storing.
 
-    def stored(self, name: str, appended: Any, loses: Loses) -> Delivered | None:
-        """The delivery that was stored; None when it was not."""
+    def taken_before(self, name: str) -> set[str]:
+        """The sinks that have it, if it has failed."""
+        before = self.deliveries.get(name)
+        if before is None or self.state(before) != "failed":
+            return set()
+        return {state.sink for state in self.reader().whole(before.seq).sinks if state.state == "taken"}
+
+    def stored(self, name: str, appended: Any, loses: Loses, taken: set[str]) -> Delivered | None:
+        """The delivery that was stored; None when it was not.
+
+        :param taken: see :meth:`taken_before`.
+        """
         before = self.deliveries.get(name)
         if loses == "before":
             assert appended is None
@@ -183,6 +195,7 @@ class JournalMachine(RuleBasedStateMachine):
             self.newest = seq
         assert appended is None or (appended.seq, appended.duplicate) == (seq, False)
         each = self.deliveries[name] = Delivered(seq, [], [])
+        each.taken = taken
         each.is_acknowledged = appended is not None
         return each
 
@@ -197,10 +210,11 @@ class JournalMachine(RuleBasedStateMachine):
             return
         receiver = self.receivers[number]
         received = delivery(b"body " + name.encode(), id=name, dialect="base", received=5.0)
+        taken = self.taken_before(name)
         appended = receiver.run(
             lambda: receiver.journal.append(received, changes(repositories), sinks), loses
         )
-        each = self.stored(name, appended, loses)
+        each = self.stored(name, appended, loses, taken)
         if each is not None:
             each.set(repositories, sinks)
             self.enqueue(each, sinks)
@@ -211,8 +225,9 @@ class JournalMachine(RuleBasedStateMachine):
             return
         receiver = self.receivers[number]
         received = delivery(b"body " + name.encode(), id=name, dialect="base", received=5.0)
+        taken = self.taken_before(name)
         appended = receiver.run(lambda: receiver.journal.postpone(received), loses)
-        each = self.stored(name, appended, loses)
+        each = self.stored(name, appended, loses, taken)
         if appended is None:
             self.unsure_of_pending.add(number)
         elif not appended.duplicate:
@@ -473,6 +488,7 @@ class JournalMachine(RuleBasedStateMachine):
                 and not set(each.wanted) <= set(sinks)
                 and self._is_failed_at_others(each, sinks)
             )
+            each.taken = set()
             each.set(repositories, wanted)
             each.is_failed = is_failed
             self.enqueue(each, sinks)
