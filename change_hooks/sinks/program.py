@@ -71,6 +71,7 @@ class Program:
         self._kept = b""
         self._kill_later: Any = None
         self._running = True
+        self._watched = False
         reading, writing = os.pipe()
         try:
             with TemporaryFile() as given:
@@ -92,7 +93,11 @@ class Program:
             os.close(writing)
         self._output = _Output(reading, self._wrote, self.reapProcess, reactor)
         # It may have ended already, and nobody is told so before it is known to have started.
-        reactor.callLater(0, registerReapProcessHandler, self._process.pid, self)
+        reactor.callLater(0, self._watch)
+
+    def _watch(self) -> None:
+        self._watched = True
+        registerReapProcessHandler(self._process.pid, self)
 
     def _wrote(self, data: bytes) -> None:
         if self._running:
@@ -113,7 +118,7 @@ class Program:
 
     def reapProcess(self) -> None:
         """A child of this process has ended; maybe this one."""
-        if not self._running:
+        if not (self._running and self._watched):
             return
         try:
             pid, status = os.waitpid(self._process.pid, os.WNOHANG)
