@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from change_hooks.forges.rest import RestError
+from change_hooks.forges.webhooks.base import PAGES
 from change_hooks.webhooks.keeping import PATIENCE
 from tests.support.fake_api import Say
 from tests.support.fake_webhooks import FakeGitHubWebhooks
@@ -232,3 +233,12 @@ def test_an_answer_without_a_number_is_an_error(answer: Say) -> None:
     kept.api.instead = [None, answer]
     with pytest.raises(RestError, match="does not say which webhook"):
         kept.ensure()
+
+
+def test_more_than_can_be_read_are_an_error_and_none_is_made_beside_them() -> None:
+    kept = keeping()
+    for number in range(PAGES * 100 + 1):
+        kept.api.add(f"https://other.example/{number}")
+    with pytest.raises(RestError, match="more than 2000 webhooks"):
+        kept.ensure()
+    assert kept.api.written() == []
