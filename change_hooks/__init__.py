@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from change_hooks.core.options import ForgeOptions, option
     from change_hooks.core.payload import Shape
     from change_hooks.core.push import Push
-    from change_hooks.dialects.event_handler import EventHandler, shaped
+    from change_hooks.dialects.event_handler import EventHandler
     from change_hooks.dialects.handler import HookHandler
+    from change_hooks.dialects.methods import shaped
     from change_hooks.interfaces import (
         IChangeSink,
         IDeliverySink,
@@ -96,8 +97,9 @@ _MODULES = {
     "core.options": ("ForgeOptions", "option"),
     "core.payload": ("Shape",),
     "core.push": ("Push",),
-    "dialects.event_handler": ("EventHandler", "shaped"),
+    "dialects.event_handler": ("EventHandler",),
     "dialects.handler": ("HookHandler",),
+    "dialects.methods": ("shaped",),
     "interfaces": (
         "IChangeSink",
         "IDeliverySink",

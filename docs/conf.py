@@ -37,6 +37,6 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"change_hooks\.core\.(found|lenient|policy|recovering|screening|stored|tracing|verdicts)(\..*)?",
     ),
-    (r"py:class", r"change_hooks\.core\.payload\.T|change_hooks\.dialects\.event_handler\.\w+"),
+    (r"py:class", r"change_hooks\.core\.payload\.T|change_hooks\.dialects\.(event_handler|methods)\.\w+"),
     (r"py:.*", r".*\._\w+"),
 ]

@@ -18,7 +18,8 @@ from change_hooks.core.options import ForgeOptions, Options, option, text
 from change_hooks.core.payload import decode
 from change_hooks.core.stored import Stored
 from change_hooks.core.verification import verify_token
-from change_hooks.dialects.event_handler import EventHandler, reports, shaped
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.dialects.methods import reports, shaped
 from change_hooks.dialects.payloads.azuredevops import CommentEvent, Pull, PullEvent, PushEvent, Sent
 from change_hooks.dialects.pull_states import Remembered, Seen
 

@@ -14,7 +14,8 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.events import Event, Ignored, Person, RefUpdate, Repository
 from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.style import Style
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.dialects.methods import shaped
 from change_hooks.dialects.payloads.bitbucket import Push, commit_of
 
 

@@ -12,7 +12,8 @@ from change_hooks.core.events import Action, Event, Ignored
 from change_hooks.core.options import Options
 from change_hooks.dialects.bitbucket import BitBucketOptions
 from change_hooks.dialects.bitbucket_styles import BitbucketCloudStyle
-from change_hooks.dialects.event_handler import EventHandler, reports, shaped
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.dialects.methods import reports, shaped
 from change_hooks.dialects.payloads.bitbucketcloud import ACTIONS, CommentEvent, PullRequestEvent, Push
 
 

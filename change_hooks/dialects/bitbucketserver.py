@@ -15,7 +15,8 @@ from change_hooks.core.events import Action, Event, Ignored
 from change_hooks.core.options import Options, option, text
 from change_hooks.dialects.bitbucket import BitBucketOptions
 from change_hooks.dialects.bitbucket_styles import BitbucketServerStyle
-from change_hooks.dialects.event_handler import EventHandler, reports, shaped
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.dialects.methods import reports, shaped
 from change_hooks.dialects.payloads.bitbucketserver import (
     ACTIONS,
     AddOnPullRequestEvent,

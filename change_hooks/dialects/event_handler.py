@@ -9,14 +9,10 @@ for. The method says what the forge said, as neutral events. What they lack is l
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from time import time
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import msgspec
 from msgspec.structs import replace
 from twisted.logger import Logger
 from typing_extensions import TypeVar
@@ -28,14 +24,15 @@ from change_hooks.core.events import Action, Comment, Event, Ignored, PullReques
 from change_hooks.core.fetched import events_in, is_fetched
 from change_hooks.core.found import About, Found, normal_changes
 from change_hooks.core.options import Command, ForgeOptions, Options
-from change_hooks.core.payload import convert, decode, expect_mapping, json_text
+from change_hooks.core.payload import decode, expect_mapping, json_text
 from change_hooks.core.policy import MAX_CHANGES, Policy
-from change_hooks.core.screening import Kept, Reports
+from change_hooks.core.screening import Kept
 from change_hooks.core.stored import Stored
 from change_hooks.core.style import Style
 from change_hooks.core.verdicts import NOT_PERMITTED, Verdict
 from change_hooks.dialects.asking import without_effect
 from change_hooks.dialects.handler import Answer, HookHandler, Request, apart, is_large
+from change_hooks.dialects.methods import PREFIX, Method, method_name, printable
 from change_hooks.dialects.overrides import refuse_unused
 from change_hooks.dialects.source import NOTHING_LISTED, DeliverySource, Whitelist, as_dicts, paths
 from change_hooks.flow import Steps, proceed
@@ -50,89 +47,14 @@ log = Logger()
 
 
 Forge = TypeVar("Forge", bound=ForgeOptions, default=ForgeOptions)
-Handler = TypeVar("Handler")
-Method = TypeVar("Method", bound=Callable[..., Any])
-Payload = TypeVar("Payload")
-Returned = TypeVar("Returned")
-Rest = ParamSpec("Rest")
-
 #: What a handler written for Buildbot returns: changes, and the version control system.
 Changes = tuple[Sequence["Change | Mapping[str, Any]"], "str | None"]
 #: What a method returns.
 Result = Event | Sequence[Event] | Changes
 
 
-def shaped(
-    shape: type[Payload],
-) -> Callable[
-    [Callable[Concatenate[Handler, Payload, Rest], Returned]],
-    Callable[Concatenate[Handler, Payload | Mapping[str, Any], Rest], Returned],
-]:
-    """Declare the payload type of a ``handle_<event>`` method.
-
-    The payload is decoded straight to it. A caller that has the payload as a mapping (a subclass that
-    takes plain objects) may pass that.
-
-    :param shape: a :class:`~change_hooks.core.payload.Shape`.
-    """
-
-    def decorate(
-        method: Callable[Concatenate[Handler, Payload, Rest], Returned],
-    ) -> Callable[Concatenate[Handler, Payload | Mapping[str, Any], Rest], Returned]:
-        @wraps(method)
-        def converting(
-            handler: Handler, payload: Payload | Mapping[str, Any], *rest: Rest.args, **more: Rest.kwargs
-        ) -> Returned:
-            return method(handler, convert(payload, shape), *rest, **more)
-
-        converting.shape = shape  # type: ignore[attr-defined]
-        return cast("Callable[Concatenate[Handler, Payload | Mapping[str, Any], Rest], Returned]", converting)
-
-    return decorate
-
-
-def reports(kind: Reports) -> Callable[[Method], Method]:
-    """Declare that a ``handle_<event>`` method reports only ``comments``, only ``deletions`` of branches and
-    tags, or ``nothing`` that ever gives a change. No webhook is subscribed to what the options do not want.
-    """
-
-    def decorate(method: Method) -> Method:
-        method.reports = kind  # type: ignore[attr-defined]
-        return method
-
-    return decorate
-
-
-class _Method(msgspec.Struct, frozen=True):
-    call: Callable[..., Any]
-    shape: Any
-    takes_event: bool
-    reports: Reports | None
-
-    @classmethod
-    def of(cls, method: Callable[..., Any]) -> _Method:
-        kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
-        positional = sum(kind in _POSITIONAL for kind in kinds)
-        takes_event = positional > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
-        return cls(method, getattr(method, "shape", Any), takes_event, getattr(method, "reports", None))
-
-
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]")
-_NOT_ECHOED = re.compile(r"[^A-Za-z0-9_.: /-]")
-_PREFIX = "handle_"
 #: The steps that see the request.
 _LOOKING = ("getChanges", "find", "document", "event", "delivery_id")
-
-
-def method_name(event: str) -> str:
-    """The name of the method for an event: ``pr:opened`` is handled by ``handle_pr_opened``."""
-    return _PREFIX + _NOT_IN_NAMES.sub("_", event)
-
-
-def printable(event: str) -> str:
-    """An event's name, fit to be shown: nothing but letters, digits and a few marks, and short."""
-    return _NOT_ECHOED.sub("?", event[:64])
 
 
 class EventHandler(HookHandler[Forge]):
@@ -182,10 +104,10 @@ class EventHandler(HookHandler[Forge]):
         super().__init__(master, options)
         #: Nothing of it was written by a user.
         self._own = type(self).__module__.startswith("change_hooks.")
-        self._methods: dict[str, _Method] = {}
+        self._methods: dict[str, Method] = {}
         for name in dir(type(self)):
-            if name.startswith(_PREFIX):
-                self._methods[name] = _Method.of(getattr(self, name))
+            if name.startswith(PREFIX):
+                self._methods[name] = Method.of(getattr(self, name))
 
     def take_options(self, options: object) -> None:
         """See :meth:`HookHandler.take_options`."""
@@ -279,7 +201,7 @@ class EventHandler(HookHandler[Forge]):
     @property
     def handled(self) -> list[str]:
         """What stands behind ``handle_`` in the names of its methods."""
-        return sorted(name.removeprefix(_PREFIX) for name in self._methods)
+        return sorted(name.removeprefix(PREFIX) for name in self._methods)
 
     def naming(self, event: str, id: str) -> Mapping[str, str]:
         """The headers of :attr:`event_header` and :attr:`id_headers`."""
@@ -360,7 +282,7 @@ class EventHandler(HookHandler[Forge]):
         document = self.document(delivery)
         return document, self.event(delivery, document)
 
-    def _method_of(self, event: str) -> _Method | None:
+    def _method_of(self, event: str) -> Method | None:
         return self._methods.get(method_name(event)) or self._methods.get(self.otherwise)
 
     def kept(self, about: About) -> Kept:
@@ -463,4 +385,4 @@ def _not_handled(event: str) -> str:
     return f"the event {printable(event)!r} is not handled"
 
 
-__all__ = ["Changes", "EventHandler", "Result", "shaped"]
+__all__ = ["Changes", "EventHandler", "Result"]

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import Options
 from change_hooks.core.verdicts import NOT_ON_A_PULL, OTHER_ACTION
-from change_hooks.dialects.event_handler import reports, shaped
 from change_hooks.dialects.gitea_options import GiteaOptions, GiteaStyle, ProcessMethods
 from change_hooks.dialects.gitea_sender import GiteaSender
+from change_hooks.dialects.methods import reports, shaped
 from change_hooks.dialects.payloads import gitea as sent
 
 

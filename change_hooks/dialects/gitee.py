@@ -17,8 +17,9 @@ from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import decode, without
 from change_hooks.core.verdicts import NOT_ON_A_PULL, OTHER_ACTION
 from change_hooks.core.verification import verify_timestamp, verify_token
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.handler import apart
+from change_hooks.dialects.methods import shaped
 from change_hooks.dialects.payloads.gitee import Kind, NoteEvent, PullEvent, Push, signatures
 from change_hooks.flow import Steps
 

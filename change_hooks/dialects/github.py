@@ -14,8 +14,9 @@ from change_hooks.core.events import Action, Event, Ignored
 from change_hooks.core.options import Options
 from change_hooks.core.verdicts import NOT_ON_A_PULL, OTHER_ACTION
 from change_hooks.core.verification import sign_hmac, verify_hmac
-from change_hooks.dialects.event_handler import EventHandler, reports, shaped
+from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.github_options import GitHubOptions, GitHubStyle
+from change_hooks.dialects.methods import reports, shaped
 from change_hooks.dialects.payloads.github import IssueCommentEvent, MergeGroupEvent, PullRequestEvent, Push
 
 

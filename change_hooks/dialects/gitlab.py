@@ -16,8 +16,9 @@ from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import Options
 from change_hooks.core.payload import decode
 from change_hooks.core.verification import signing_key, verify_token
-from change_hooks.dialects.event_handler import EventHandler, reports, shaped
+from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.gitlab_options import GitLabOptions, GitLabStyle
+from change_hooks.dialects.methods import reports, shaped
 from change_hooks.dialects.payloads.gitlab import Kind, MergeRequestEvent, NoteEvent, Push, RepositoryUpdate
 from change_hooks.dialects.standard_webhooks import sign_headers, verify_headers
 

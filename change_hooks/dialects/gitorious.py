@@ -14,7 +14,8 @@ from change_hooks.core.events import Commit, Event, Person, RefUpdate, Repositor
 from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import Shape, epoch
 from change_hooks.core.style import Style
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.dialects.methods import shaped
 from change_hooks.dialects.payloads.alike import moved_to
 
 

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import ForgeOptions, Options, flag, option, texts
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.dialects.methods import shaped
 from change_hooks.dialects.payloads.launchpad import BranchPush, ProposalEvent, Push, update_of
 
 

@@ -16,7 +16,8 @@ from change_hooks.core.options import ForgeOptions, Options, option, texts
 from change_hooks.core.payload import decode
 from change_hooks.core.style import Style
 from change_hooks.core.verification import SignatureHeader, sign_together, verify_together
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler
+from change_hooks.dialects.methods import shaped
 from change_hooks.dialects.payloads.pagure import ACTIONS, Envelope, Sent, pull_request_of
 
 

@@ -19,8 +19,9 @@ from change_hooks.core.errors import BadPayload, SignatureMismatch
 from change_hooks.core.events import Event
 from change_hooks.core.options import ForgeOptions, Options, option, text, texts
 from change_hooks.core.payload import decode
-from change_hooks.dialects.event_handler import EventHandler, shaped
+from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.handler import apart
+from change_hooks.dialects.methods import shaped
 from change_hooks.dialects.payloads.sourcehut import Answer, Webhook, common_of, updates_of
 from change_hooks.dialects.url_token import TokenInUrl
 from change_hooks.flow import Steps

@@ -9,8 +9,8 @@ import msgspec
 
 from change_hooks.core.recovering import Recover, Source
 from change_hooks.core.stored import ALL, Stored
-from change_hooks.dialects.event_handler import method_name
 from change_hooks.dialects.handler import HookHandler
+from change_hooks.dialects.methods import method_name
 from change_hooks.forges.azuredevops_log import AzureDevOpsLog
 from change_hooks.forges.forge import Forge
 from change_hooks.forges.github_log import GitHubLog

@@ -18,8 +18,9 @@ from change_hooks.core.options import ForgeOptions
 from change_hooks.core.payload import decode, expect_mapping
 from change_hooks.core.select import listed_properties
 from change_hooks.core.stored import Stored
-from change_hooks.dialects.event_handler import EventHandler, method_name, printable
+from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.handler import HookHandler
+from change_hooks.dialects.methods import method_name, printable
 from change_hooks.dialects.overrides import mentions
 from change_hooks.flow import Steps, followed
 

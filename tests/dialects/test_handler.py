@@ -33,14 +33,10 @@ from change_hooks.core.options import ForgeOptions, Options, flag, option, read_
 from change_hooks.core.payload import LARGE, Shape
 from change_hooks.core.policy import MAX_CHANGES
 from change_hooks.core.verification import sign_hmac
-from change_hooks.dialects.event_handler import (
-    EventHandler,
-    method_name,
-    printable,
-    shaped,
-)
+from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.github import GitHubEventHandler
 from change_hooks.dialects.handler import Context, HookHandler, check_options, make_handler
+from change_hooks.dialects.methods import method_name, printable, shaped
 from change_hooks.flow import as_deferred, proceed
 from tests.conftest import delivery, has_fired, result_of
 from tests.support.changes import none_for
