@@ -387,4 +387,4 @@ def test_a_signature_that_nobody_checks_is_logged_once_a_while(made: Make) -> No
     with logged() as lines:
         for _ in range(3):
             receiver.post("github", "ping", {}, headers={"X-Hub-Signature-256": "sha256=00"})
-    assert lines.text.count("signatures come, and nobody checks them") == 1
+    assert lines.text.count("deliveries are signed, but no signature is verified") == 1
