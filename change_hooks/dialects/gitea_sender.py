@@ -6,6 +6,7 @@ Source: Gitea, "Webhooks"; ``services/webhook/deliver.go``; Forgejo, ``services/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from change_hooks.core.delivery import Delivery, Verification
@@ -82,7 +83,7 @@ class GiteaSender(EventHandler[GiteaOptions]):
             delivery = delivery.replace(verification="token")
         else:
             delivery = yield from super().verified(delivery)
-        stripped: Delivery = yield apart(delivery, without, delivery, ("secret",), form=True)
+        stripped: Delivery = yield apart(delivery, partial(without, form=True), delivery, ("secret",))
         return stripped
 
     def event(self, delivery: Delivery, document: bytes) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import ClassVar
 
@@ -69,7 +70,7 @@ class GiteeHandler(EventHandler[GiteeOptions]):
         if delivery.verification is not None:
             return delivery
         delivery = yield from super().verified(delivery)
-        stripped: Delivery = yield apart(delivery, without, delivery, SECRET_FIELDS, form=False)
+        stripped: Delivery = yield apart(delivery, partial(without, form=False), delivery, SECRET_FIELDS)
         return stripped
 
     def delivery_id(self, delivery: Delivery) -> str:

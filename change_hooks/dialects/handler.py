@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, ClassVar, Generic, Literal, ParamSpec, cast
+from typing import Any, ClassVar, Generic, Literal, cast
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
@@ -37,7 +37,6 @@ from change_hooks.interfaces import IHookHandler, IPoller
 
 Opts = TypeVar("Opts", bound=Options, default=Any)
 T = TypeVar("T")
-Args = ParamSpec("Args")
 #: What a handler is given: by us a delivery, by Buildbot's own resource a request.
 Request = Delivery | IRequest
 #: Changes, and the version control system they come from.
@@ -117,13 +116,11 @@ def is_large(delivery: Delivery) -> bool:
     return len(delivery.body) > LARGE
 
 
-def apart(
-    delivery: Delivery, function: Callable[Args, T], *args: Args.args, **kwargs: Args.kwargs
-) -> T | Deferred[T]:
+def apart(delivery: Delivery, function: Callable[..., T], *arguments: Any) -> T | Deferred[T]:
     """Call a function that works on all of a delivery; in a thread when that is large."""
-    if is_large(delivery):
-        return deferToThread(function, *args, **kwargs)
-    return function(*args, **kwargs)
+    if len(delivery.body) > LARGE:
+        return deferToThread(function, *arguments)
+    return function(*arguments)
 
 
 # Handlers -----------------------------------------------------------------------------------------

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.events import Commit, Side, revision_or_none
+from change_hooks.core.events import NOTHING, Commit, Side, revision_or_none
 from change_hooks.core.payload import Shape
 
 
@@ -24,20 +24,24 @@ class PushedCommit(Shape):
     modified: list[str] | None = None
     removed: list[str] | None = None
 
-    def told(self, author: str, committer: str | None, when: int | None) -> Commit:
+    def told(
+        self,
+        author: str,
+        committer: str | None,
+        when: int | None,
+        properties: Mapping[str, Any] = NOTHING,
+    ) -> Commit:
         """The same, in neutral terms.
 
         :param author: ``Name <email>``.
         :param committer: likewise; empty or None when the forge does not say.
         :param when: seconds since the epoch.
         """
-        return Commit(self.id, self.message, author, committer or None, when, self.url or "", self._touched())
-
-    def _touched(self) -> list[str] | None:
-        """The files; None when none of the lists was sent: not known."""
-        if self.added is None and self.modified is None and self.removed is None:
-            return None
-        return [*(self.added or ()), *(self.modified or ()), *(self.removed or ())]
+        added, modified, removed = self.added, self.modified, self.removed
+        known = not (added is None and modified is None and removed is None)
+        files = [*(added or ()), *(modified or ()), *(removed or ())] if known else None
+        url = self.url or ""
+        return Commit(self.id, self.message, author, committer or None, when, url, files, None, properties)
 
 
 def names(labels: Sequence[Label] | None) -> list[str] | None:

@@ -5,11 +5,10 @@ Source: GitHub, "Webhook events and payloads".
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from change_hooks.core.change import person
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import (
+    NOTHING,
     Action,
     Comment,
     Commit,
@@ -43,12 +42,12 @@ class CommitShape(PushedCommit):
     def commit(self) -> Commit:
         """The same, in neutral terms."""
         author, committer, stamp = self.author or NOBODY, self.committer or NOBODY, self.timestamp
-        told = self.told(
+        return self.told(
             person(author.name or author.login, author.email),
             person(committer.name or committer.login, committer.email),
             when(stamp) if isinstance(stamp, int) else epoch(stamp),
+            NOTHING if self.distinct is None else {"github_distinct": self.distinct},
         )
-        return told if self.distinct is None else replace(told, properties={"github_distinct": self.distinct})
 
 
 class RepositoryShape(Shape):
