@@ -1002,6 +1002,24 @@ def test_queues_are_claimed_in_the_order_in_which_they_became_due(
     assert [work.repository for work in claimed.works] == ["z", "a"]
 
 
+def test_what_one_receiver_finishes_no_other_does(journal: Journal) -> None:
+    other = journal.other()
+    postponed(journal)
+    journal.let_leases_run_out()
+    assert len(journal.run(journal.journal.pending(10))) == 1
+    assert other.run(other.journal.pending(10)) == []
+
+
+def test_of_several_entries_each_goes_as_far_as_is_said(journal: Journal) -> None:
+    journal.append("1", API, API)
+    journal.append("2", API)
+    journal.claim()
+    journal.record(Outcome("sink", "api", [(1, 1), (2, None)]))
+    assert journal.states() == ["waiting", "delivered"]
+    (state,) = journal.reader.whole(1).sinks
+    assert (state.state, state.index) == ("waiting", 1)
+
+
 def test_a_failure_counts_only_from_who_holds_the_queue(journal: Journal) -> None:
     other = journal.other()
     journal.append("1", API)

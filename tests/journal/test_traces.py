@@ -10,11 +10,12 @@ from twisted.internet.task import Clock
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.journal import Trace
-from change_hooks.journal.traces import AGAIN, GATHER, LIMITS, WINDOW, Kind, Traces
+from change_hooks.journal.traces import AGAIN, GATHER, LIMITS, WINDOW, Kind, Traces, kind_of
 
 
 def refused(reason: str = "the signature is wrong", received: float = 10.0, **more: Any) -> Trace:
-    return Trace("github", received, **{"status": 403, "state": "refused", "reason": reason, **more})
+    fields = {"dialect": "github", "status": 403, "state": "refused", "reason": reason, **more}
+    return Trace(received=received, **fields)
 
 
 class Stored:
@@ -46,6 +47,12 @@ class Stored:
 @pytest.fixture
 def stored() -> Stored:
     return Stored()
+
+
+def test_traces_of_other_endpoints_are_not_alike_unless_there_is_no_such_endpoint() -> None:
+    one, other = refused(), refused(dialect="gitlab")
+    assert kind_of(one) == kind_of(refused()) != kind_of(other)
+    assert kind_of(refused(status=404)) == kind_of(refused(status=404, dialect="gitlab"))
 
 
 def test_what_comes_within_a_second_is_stored_together(stored: Stored) -> None:

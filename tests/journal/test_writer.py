@@ -263,6 +263,20 @@ def test_it_finishes_what_was_submitted_and_ends(store: MemoryStore, writer: Wri
     assert (store.groups, store.closed) == ([1], 1)
 
 
+def test_its_thread_keeps_no_process_alive_and_it_may_be_started_again(store: MemoryStore) -> None:
+    writer = Writer(store, call)
+    for groups in ([1], [1, 1]):
+        before = set(threading.enumerate())
+        writer.start()
+        (thread,) = set(threading.enumerate()) - before
+        assert thread.daemon
+        result = writer.submit(lambda _: 1)
+        writer.stop()
+        thread.join(10)
+        assert result_of(result) == 1
+        assert store.groups == groups
+
+
 def test_it_ends_when_there_is_nothing_to_do(store: MemoryStore, writer: Writer) -> None:
     stopped = writer.stop()
     while writer.run_group():
