@@ -11,6 +11,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
+    "sphinx_copybutton",
     "command_reference",
     "dialect_table",
     "public_names",
@@ -18,6 +19,7 @@ extensions = [
 html_theme = "furo"
 html_title = "change_hooks"
 man_pages = [("reference/command-line", "change-hooks", "receive the webhooks of code forges", [], 1)]
+copybutton_prompt_text = "$ "
 exclude_patterns = ["_build", "examples"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
