@@ -20,10 +20,8 @@ from change_hooks.core.stored import Stored
 from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.methods import reports, shaped
-from change_hooks.dialects.payloads.azuredevops import CommentEvent, Pull, PullEvent, PushEvent, Sent
+from change_hooks.dialects.payloads.azuredevops import CUT, CommentEvent, Pull, PullEvent, PushEvent, Sent
 from change_hooks.dialects.pull_states import Remembered, Seen
-
-CUT = Ignored("the subscription sends too little: set 'Resource details to send' to 'All' at the forge")
 
 
 @dataclass(frozen=True)

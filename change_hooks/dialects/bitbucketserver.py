@@ -23,6 +23,7 @@ from change_hooks.dialects.payloads.bitbucketserver import (
     CommentEvent,
     PullRequestEvent,
     Push,
+    pull_request_in,
 )
 
 
@@ -48,10 +49,7 @@ class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
 
     def property_source(self, event: str, payload: Mapping[str, object]) -> Mapping[str, object]:
         """Of a pull request's payload, the pull request."""
-        if event not in ACTIONS:
-            return payload
-        found = payload.get("pullRequest" if event.startswith("pr:") else "pullrequest")
-        return found if isinstance(found, Mapping) else payload
+        return pull_request_in(payload) if event in ACTIONS else payload
 
     @reports("nothing")
     def handle_diagnostics_ping(self, payload: object) -> Event:

@@ -14,11 +14,11 @@ from twisted.internet.error import ConnectionRefusedError as Refused
 import change_hooks.doctor.remote as remote
 from change_hooks.doctor.remote import look_at_certificate, look_at_receiver, look_at_webhook
 from tests.conftest import result_of
+from tests.support.answers import Answers
 from tests.support.certificates import certificate
 from tests.support.fake_api import Say
 from tests.support.fake_webhooks import FakeGitHubWebhooks
 from tests.support.keeping import URL, Keeping
-from tests.webhooks.test_rotation import Answers
 
 NOW = 1_800_000_000.0
 HOOK = f"{URL}/change_hook/github"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..support.forge_process import forge_process
+from ..support.hook_command import SECRET, github, hook
 from .conftest import PATIENCE, Server, program
-from .test_hook import SECRET, github, hook
 
 
 def doctor(folder: Path, *words: str) -> tuple[int, list[dict[str, Any]], str]:

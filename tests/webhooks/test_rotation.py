@@ -21,6 +21,7 @@ from change_hooks.webhooks.probing import accepts
 from change_hooks.webhooks.rotation import Rotation, Turn
 from change_hooks.webhooks.secret_file import SecretFile, file_of, fresh
 from tests.conftest import result_of
+from tests.support.answers import Answers
 from tests.support.fake_api import Say
 from tests.support.fake_webhooks import FakeGitHubWebhooks
 from tests.support.keeping import SECRET, URL, Keeping
@@ -225,20 +226,6 @@ def test_a_new_one_is_of_the_kind_of_the_old_one() -> None:
 
 
 # Asking the receiver ----------------------------------------------------------------------------
-
-
-class Answers(Resource):
-    isLeaf = True
-
-    def __init__(self, status: int) -> None:
-        super().__init__()
-        self.status = status
-        self.login: tuple[bytes, bytes] | None = None
-
-    def render_POST(self, request: Any) -> bytes:
-        request.setResponseCode(self.status)
-        self.login = (request.getUser(), request.getPassword())
-        return b""
 
 
 def asked(http: Any, url: str = HOOK, dialect: str = "github", **options: Any) -> str | None:

@@ -13,6 +13,7 @@ from change_hooks.core.events import (
     Action,
     Comment,
     Commit,
+    Ignored,
     Person,
     PullRequest,
     RefUpdate,
@@ -23,6 +24,8 @@ from change_hooks.core.events import (
 )
 from change_hooks.core.payload import Shape, epoch
 from change_hooks.dialects.payloads.alike import Label, moved_to, names, pull_properties, short
+
+CUT = Ignored("the subscription sends too little: set 'Resource details to send' to 'All' at the forge")
 
 
 class Identity(Shape):

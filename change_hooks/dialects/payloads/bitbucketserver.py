@@ -400,3 +400,9 @@ ACTIONS: Mapping[str, Action] = {
 def in_milliseconds(date: str | int | None) -> int | None:
     """Seconds since the epoch, of milliseconds or a date in words."""
     return when(date, 1000)
+
+
+def pull_request_in(payload: Mapping[str, object]) -> Mapping[str, object]:
+    """The pull request that an event is about; the whole payload when there is none."""
+    found = payload.get("pullRequest") or payload.get("pullrequest")
+    return found if isinstance(found, Mapping) else payload
