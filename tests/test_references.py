@@ -8,6 +8,7 @@ import pytest
 from change_hooks import ConfigurationError, make_resource
 from change_hooks.config import read_www
 from change_hooks.core.verification import ChangingSecrets, as_secrets
+from change_hooks.dialects.github import GitHubEventHandler
 from change_hooks.plugins import webhooks
 from change_hooks.references import FileSecrets, files_in, resolved, resolved_secrets
 from change_hooks.testing import Receiver
@@ -142,6 +143,24 @@ def test_an_endpoint_accepts_what_is_in_the_file_now(tmp_path: Path) -> None:
         assert (status(receiver, OLD), status(receiver, NEW)) == (202, 202)
         exchange(tmp_path, f"{NEW}\n")
         assert (status(receiver, OLD), status(receiver, NEW)) == (403, 202)
+
+
+def test_a_subclass_reads_the_secrets_of_a_file_as_those_that_are_written(tmp_path: Path) -> None:
+    class Own(GitHubEventHandler):
+        pass
+
+    def made(text: str) -> Own:
+        (tmp_path / "secret").write_text(text)
+        options = {"secret": {"file": "secret"}, "custom_class": Own}
+        (endpoint,) = read_www({"change_hook_dialects": {"github": options}}, base=tmp_path).endpoints
+        return Own(None, endpoint.options)
+
+    one = made(f"{OLD}\n")
+    assert one.options["secret"] == OLD
+    assert isinstance(one.settings.secret, ChangingSecrets)
+    exchange(tmp_path, NEW)
+    assert (list(one.settings.secret), len(one.settings.secret)) == ([NEW.encode()], 1)
+    assert made(f"{NEW}\n{OLD}\n").options["secret"] == [NEW, OLD]
 
 
 def test_a_class_made_for_buildbots_gets_what_was_in_the_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import Literal, NamedTuple
@@ -33,6 +33,17 @@ class ChangingSecrets:
     def now(self) -> list[bytes]:
         """Those that count now; at least one."""
         raise NotImplementedError
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.now())
+
+    def __len__(self) -> int:
+        return len(self.now())
+
+    def as_text(self) -> str | list[str]:
+        """Those that count now, as a user would write them."""
+        texts = [secret.decode("utf-8", "surrogateescape") for secret in self]
+        return texts[0] if len(texts) == 1 else texts
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import directlyProvides
 
 from change_hooks import HookHandler
+from change_hooks.core.verification import verify_token
+from change_hooks.dialects.github import GitHubEventHandler
 from change_hooks.journal import Trace
 from change_hooks.observer import NOBODY
 from change_hooks.web.connection import GRACE, IDLE_TIMEOUT, LINGER, SLOWEST
@@ -466,6 +469,22 @@ def test_a_large_delivery_without_signature_is_refused_on_the_head(framing: byte
     signed = Connection(to=connection)
     signed.send(head(framing, b"X-Hub-Signature-256: sha256=" + b"0" * 64, path=path))
     assert signed.answer == b""
+
+
+def test_a_verification_that_reads_the_body_waits_for_it() -> None:
+    class Own(GitHubEventHandler):
+        def verify(self, delivery: Any, secrets: Any) -> Any:
+            verify_token(json.loads(delivery.body)["token"], secrets)
+            return "token"
+
+    dialects = {"github": {"secret": "a long enough secret", "strict": True, "custom_class": Own}}
+    connection = Connection(max_body=LARGE, www={"change_hook_dialects": dialects})
+    body = json.dumps({"token": "a long enough secret", "zen": "x" * 2 * SMALL}).encode()
+    kind = b"X-GitHub-Event: ping\r\nContent-Type: application/json"
+    connection.send(head(b"Content-Length: %d" % len(body), kind, path=b"/change_hook/github"))
+    assert connection.answer == b""
+    connection.send(body)
+    assert connection.statuses == [202]
 
 
 def test_who_may_not_send_from_there_is_refused_on_the_head() -> None:
