@@ -148,8 +148,8 @@ def fields_of(kind: type[msgspec.Struct]) -> tuple[tuple[msgspec.structs.FieldIn
 
 
 def _one_of(value: object, kinds: tuple[Any, ...], place: _Place) -> Any:
-    if value is None and type(None) in kinds:
-        return None
+    if type(value) in kinds and not isinstance(value, str):
+        return value  # A number stays one; a text may have to become one.
     first: _Misfit | None = None
     for kind in kinds:
         if kind is type(None):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
@@ -40,11 +41,10 @@ def in_pieces(document: bytes | msgspec.Raw, shape: Any, splits: int = SPLITS) -
             fields: Mapping[str, msgspec.Raw] = decoder_for(dict[str, msgspec.Raw]).decode(document)
             kinds = _kinds(shape)
             if kinds is None:
-                return {name: in_pieces(each, Any, splits) for name, each in fields.items()}
-            wanted = fields.keys() & kinds.keys()
-            return {name: in_pieces(fields[name], kinds[name], splits) for name in wanted}
+                kinds = dict.fromkeys(fields, _inner(shape, dict))
+            return {name: in_pieces(fields[name], kinds[name], splits) for name in fields if name in kinds}
         if opening == _ARRAY:
-            element = _element(shape)
+            element = _inner(shape, list)
             elements: list[msgspec.Raw] = decoder_for(list[msgspec.Raw]).decode(document)
             return [in_pieces(each, element, splits) for each in elements]
     try:
@@ -57,19 +57,23 @@ _OBJECT, _ARRAY = b"{["
 
 
 def _kinds(shape: Any) -> Mapping[str, Any] | None:
-    """The types of an object's fields, by their names in JSON; None: they may be anything."""
-    for kind in (shape, *get_args(shape)):
+    """The types of a structure's fields, by their names in JSON; None: it is no structure."""
+    for kind in _alternatives(shape):
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return {field.encode_name: field_type for field, field_type in fields_of(kind)}
     return None
 
 
-def _element(shape: Any) -> Any:
-    """The type of a list's elements."""
-    for kind in (shape, *get_args(shape)):
-        if get_origin(kind) is list:
-            return get_args(kind)[0]
+def _inner(shape: Any, container: type) -> Any:
+    """The type of a list's elements, or of a mapping's values."""
+    for kind in _alternatives(shape):
+        if get_origin(kind) is container:
+            return get_args(kind)[-1]
     return Any
+
+
+def _alternatives(shape: Any) -> tuple[Any, ...]:
+    return get_args(shape) if get_origin(shape) in (Union, UnionType) else (shape,)
 
 
 __all__ = ["PIECE", "decoder_for", "in_pieces"]

@@ -16,7 +16,9 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["id", "commits", "repository", "x"]), inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["id", "commits", "repository", "moved", "lists", "when"]), inner, max_size=4
+        )
     ),
     max_leaves=30,
 )
@@ -38,6 +40,9 @@ class Push(Shape):
     commits: list[Commit] | None = None
     repository: Repository | None = None
     extra: Any = None
+    moved: dict[str, Commit] | None = None
+    lists: dict[str, list[Commit]] | None = None
+    when: str | int | None = None
 
 
 @pytest.fixture
@@ -76,6 +81,8 @@ def test_what_is_decoded_in_pieces_is_the_same(document: Any, shape: Any, unicod
         b'{"commits": [{"id": "1"}, {"id": null}, {"id": "3", "message": 4, "added": [[], "b"]}, 5]}',
         b'{"commits": [{"id": "1", "message": "\\ud83d\\ude00 \\ud83d \\\\ud800 \\\\\\ud800"}], "extra": [{}, {}]}',
         b'{"commits": [{"id": "1", "message": "\xff\xfe"}], "repository": {"urls": {"https": "x", "ssh": 1}}}',
+        b'{"moved": {"old": {"id": "1"}, "a": {"id": "2"}}, "lists": {"new": [{"id": "3"}], "b": [5]}}',
+        b'{"when": 1795509021, "commits": [{"id": 1, "message": 5.0}], "repository": {"urls": {"https": 1}}}',
         b'{"commits": [{"id": "1"}, {"id": "2"]}',
         b'{"commits": [{"id": "1"}, {"id": "2"}]} {}',
         b'[{"commits": [{"id": "1"}, {"id": "2"}]}]',

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 
+from change_hooks.core import payload, pieces
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, DeliveryError
 from change_hooks.plugins import installed
@@ -52,6 +53,14 @@ def test_it_gives_what_is_recorded(name: str) -> None:
         assert [
             in_short(change if change.src else change.with_src(src)) for change in changes
         ] == delivery.expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_that_is_decoded_in_pieces_gives_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those over 2 MiB are."""
+    monkeypatch.setattr(payload, "LARGE", 0)
+    monkeypatch.setattr(pieces, "PIECE", 40)
+    test_it_gives_what_is_recorded(name)
 
 
 #: What proxies add, and what users put into a URL.
