@@ -12,13 +12,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from time import time
+from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
 from change_hooks.core.verification import ChangingSecrets, as_secrets
 
 log = Logger()
+
+#: After how long a file that was written is taken as it is, in seconds.
+SETTLED = 1.0
 
 KINDS = ("env", "file", "credential")
 
@@ -67,6 +71,19 @@ def files_in(value: Any, base: Path) -> list[Path]:
     return [base / str(value["file"])] if is_reference(value) and "file" in value else []
 
 
+class State(NamedTuple):
+    """By what a file is seen to have changed.
+
+    :param written: when, in nanoseconds since the epoch.
+    :param changed: the same, also of its rights.
+    """
+
+    inode: int
+    written: int
+    changed: int
+    size: int
+
+
 class FileSecrets(ChangingSecrets):
     """Secrets of which some are in files.
 
@@ -84,34 +101,55 @@ class FileSecrets(ChangingSecrets):
         self._base = base
         self._files = files_in(written, base)
         self._state = self._now()
+        self._failed: list[State | None] | None = None
         self._secrets = self._read()
 
     def now(self) -> list[bytes]:
         """See :meth:`ChangingSecrets.now`. What cannot be read changes nothing."""
         state = self._now()
-        if state != self._state:
-            self._state = state
-            try:
-                self._secrets = self._read()
-            except (TypeError, ValueError) as error:
+        if state == self._state or self._is_being_written(state):
+            return self._secrets
+        try:
+            self._secrets = self._read()
+        except (TypeError, ValueError) as error:
+            if state != self._failed:
                 log.error("the secrets in force stay: the option 'secret' {error}", error=str(error))
-            else:
-                log.info("the secrets in {files} have changed", files=", ".join(map(str, self._files)))
+            self._failed = state
+        else:
+            self._state = state
+            log.info("the secrets in {files} have changed", files=", ".join(map(str, self._files)))
         return self._secrets
+
+    def _is_being_written(self, state: list[State | None]) -> bool:
+        """Whether a file has just been written, and its last line has no end: more of it may come."""
+        return any(
+            now is not None
+            and abs(time() - now.written / 1e9) < SETTLED
+            and not _held_by(path).endswith(b"\n")
+            for path, now in zip(self._files, state, strict=True)
+        )
 
     def _read(self) -> list[bytes]:
         return as_secrets(resolved_secrets(self._written, self._base))
 
-    def _now(self) -> list[tuple[int, int, int] | None]:
+    def _now(self) -> list[State | None]:
         return [_state_of(path) for path in self._files]
 
 
-def _state_of(path: Path) -> tuple[int, int, int] | None:
+def _held_by(path: Path) -> bytes:
+    """What a file holds; an empty line, when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b"\n"
+
+
+def _state_of(path: Path) -> State | None:
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return State(found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
 
 def _read(kind: str, name: object, base: Path) -> str:

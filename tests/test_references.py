@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -98,24 +99,54 @@ def test_a_secret_counts_from_the_moment_when_it_is_in_the_file_until_it_is_gone
     assert NEW not in repr(secrets)
 
 
-@pytest.mark.parametrize("text", ["", " \n", "whsec_no key\n", None])
+@pytest.mark.parametrize("text", ["\n", " \n", "whsec_no key\n", None])
 def test_what_cannot_be_read_changes_nothing_and_is_said_once(tmp_path: Path, text: str | None) -> None:
     secrets = secrets_in(tmp_path)
-    exchange(tmp_path, "x" if text is None else text)
+    exchange(tmp_path, "x\n" if text is None else text)
     if text is None:
         (tmp_path / "secret").unlink()
     with logged() as messages:
         assert secrets.now() == secrets.now() == [OLD.encode()]
     assert len(messages) == 1
     assert "the secrets in force stay" in messages[0]
-    exchange(tmp_path, NEW)
+    exchange(tmp_path, f"{NEW}\n")
     assert secrets.now() == [NEW.encode()]
+
+
+def test_one_that_could_not_be_read_is_read_as_soon_as_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = secrets_in(tmp_path)
+    exchange(tmp_path, f"{NEW}\n")
+    with monkeypatch.context() as patch, logged() as messages:
+        patch.setattr("change_hooks.references._read", fails)
+        assert secrets.now() == [OLD.encode()]
+    assert len(messages) == 1
+    assert secrets.now() == [NEW.encode()]
+
+
+def fails(*_: object) -> str:
+    raise ValueError("refers to a file, which cannot be read: Too many open files")
+
+
+def test_one_that_is_being_written_counts_when_all_of_it_is_there(tmp_path: Path) -> None:
+    secrets = secrets_in(tmp_path)
+    with (tmp_path / "secret").open("w") as file:
+        file.write(NEW[:1])
+        file.flush()
+        assert secrets.now() == [OLD.encode()]
+        file.write(f"{NEW[1:]}\n")
+    assert secrets.now() == [NEW.encode()]
+    (tmp_path / "secret").write_text(OLD)
+    assert secrets.now() == [NEW.encode()]
+    os.utime(tmp_path / "secret", (1, 1))
+    assert secrets.now() == [OLD.encode()]
 
 
 def test_others_stand_beside_those_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_SECRET", "one of the environment")
     secrets = secrets_in(tmp_path, [{"file": "secret"}, {"env": "A_SECRET"}, "one written out whole"])
-    exchange(tmp_path, NEW)
+    exchange(tmp_path, f"{NEW}\n")
     assert secrets.now() == [NEW.encode(), b"one of the environment", b"one written out whole"]
 
 
@@ -158,7 +189,7 @@ def test_a_subclass_reads_the_secrets_of_a_file_as_those_that_are_written(tmp_pa
     one = made(f"{OLD}\n")
     assert one.options["secret"] == OLD
     assert isinstance(one.settings.secret, ChangingSecrets)
-    exchange(tmp_path, NEW)
+    exchange(tmp_path, f"{NEW}\n")
     assert (list(one.settings.secret), len(one.settings.secret)) == ([NEW.encode()], 1)
     assert made(f"{NEW}\n{OLD}\n").options["secret"] == [NEW, OLD]
 

@@ -119,6 +119,15 @@ def is_large(delivery: Delivery) -> bool:
 def apart(delivery: Delivery, function: Callable[..., T], *arguments: Any) -> T | Deferred[T]:
     """Call a function that works on all of a delivery; in a thread when that is large."""
     if len(delivery.body) > LARGE:
+        return in_thread(function, *arguments)
+    return function(*arguments)
+
+
+def in_thread(function: Callable[..., T], *arguments: Any) -> T | Deferred[T]:
+    """Call a function in a thread; here, where no reactor runs that could tell of its end."""
+    from twisted.internet import reactor
+
+    if getattr(reactor, "running", True):
         return deferToThread(function, *arguments)
     return function(*arguments)
 

@@ -35,7 +35,7 @@ from change_hooks.core.policy import MAX_CHANGES
 from change_hooks.core.verification import sign_hmac
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.github import GitHubEventHandler
-from change_hooks.dialects.handler import Context, HookHandler, check_options, make_handler
+from change_hooks.dialects.handler import Context, HookHandler, check_options, in_thread, make_handler
 from change_hooks.dialects.methods import method_name, printable, shaped
 from change_hooks.flow import as_deferred, proceed
 from tests.conftest import delivery, has_fired, result_of
@@ -194,7 +194,7 @@ def test_a_large_body_is_checked_in_a_thread(monkeypatch: pytest.MonkeyPatch) ->
         waiting.append(lambda: execute(function, *arguments).chainDeferred(result))
         return result
 
-    monkeypatch.setattr("change_hooks.dialects.handler.deferToThread", in_thread)
+    monkeypatch.setattr("change_hooks.dialects.handler.in_thread", in_thread)
     handler = ToyHandler(None, {"secret": "s3cret"})
     body = b'{"ref": "%s"}' % (b"x" * LARGE)
     genuine, forged = signed(body), signed(body, secret=b"other")
@@ -206,6 +206,19 @@ def test_a_large_body_is_checked_in_a_thread(monkeypatch: pytest.MonkeyPatch) ->
     assert result_of(found)[0]
     with pytest.raises(SignatureMismatch):
         result_of(refused)
+
+
+def test_where_no_reactor_runs_there_are_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from twisted.internet import reactor
+
+    body = b'{"ref": "%s"}' % (b"x" * LARGE)
+    handler = ToyHandler(None, {"secret": "s3cret"})
+    assert changes_of(handler, signed(body))
+    threads: list[Any] = []
+    monkeypatch.setattr(reactor, "running", True)
+    monkeypatch.setattr("change_hooks.dialects.handler.deferToThread", lambda *called: threads.append(called))
+    in_thread(len, body)
+    assert threads == [(len, body)]
 
 
 def test_a_secret_may_be_looked_up_by_delivery() -> None:

@@ -169,7 +169,7 @@ def test_a_client_that_trickles_its_head_is_told_and_cut_off() -> None:
 def test_a_body_earns_time_by_what_has_come_and_not_by_what_was_announced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("change_hooks.dialects.handler.deferToThread", maybeDeferred)
+    monkeypatch.setattr("change_hooks.dialects.handler.in_thread", maybeDeferred)
     connection = Connection(max_body=100 * SLOWEST)
     connection.send(head(b"Content-Length: %d" % (100 * SLOWEST)))
     connection.send_slowly([b"x"] * 100, every=1)

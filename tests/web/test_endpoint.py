@@ -361,7 +361,7 @@ def test_a_signed_document_in_another_form_is_the_same() -> None:
 
 def test_a_large_body_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("change_hooks.dialects.handler.LARGE", 10)
-    monkeypatch.setattr("change_hooks.dialects.handler.deferToThread", maybeDeferred)
+    monkeypatch.setattr("change_hooks.dialects.handler.in_thread", maybeDeferred)
     with receiver(replay=False) as here:
         texts = [here.post("github", "push", PUSHED, id=name).text for name in "ab"]
     assert texts[0] == "1 change found"

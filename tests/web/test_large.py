@@ -46,7 +46,7 @@ class Pool:
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
     made = Pool()
-    monkeypatch.setattr("change_hooks.dialects.handler.deferToThread", made)
+    monkeypatch.setattr("change_hooks.dialects.handler.in_thread", made)
     monkeypatch.setattr("change_hooks.dialects.handler.LARGE", LARGE)
     return made
 
