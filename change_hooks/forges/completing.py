@@ -56,14 +56,18 @@ class Asking(Protocol):
         """:param what: in words."""
 
 
-async def completed(forge: Forge, event: RefUpdate | PullRequest) -> RefUpdate | PullRequest:
+async def completed(
+    forge: Forge, event: RefUpdate | PullRequest, *, anyway: bool = False
+) -> RefUpdate | PullRequest:
     """An event that was found at the forge, with all that a payload would have said of it.
 
+    :param anyway: what the forge does not give now is left out, as what it does not have is.
     :raises RestError: the forge cannot be asked now; an event without it would be stored for good.
     """
+    ask = _anyway if anyway else _there
     if isinstance(event, PullRequest):
-        return await completed_pull(forge, event, _there)
-    return await completed_update(forge, event, _there)
+        return await completed_pull(forge, event, ask)
+    return await completed_update(forge, event, ask)
 
 
 async def completed_update(forge: Forge, update: RefUpdate, ask: Asking) -> RefUpdate:
@@ -130,6 +134,13 @@ async def completed_pull(forge: Forge, pull: PullRequest, ask: Asking) -> PullRe
     if found_files is None:
         return pull
     return replace(pull, files=found_files.items, files_cut=not found_files.whole)
+
+
+async def _anyway(_: str, asked: Coroutine[Any, Any, T]) -> T | None:
+    try:
+        return await asked
+    except RestError:
+        return None
 
 
 async def _there(_: str, asked: Coroutine[Any, Any, T]) -> T | None:

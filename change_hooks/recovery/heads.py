@@ -23,15 +23,17 @@ from change_hooks.core.events import PullRequest, RefUpdate, Repository
 from change_hooks.forges.completing import completed
 from change_hooks.forges.forge import Forge, Unsupported
 from change_hooks.forges.logged import Happened
-from change_hooks.forges.rest import RestError
+from change_hooks.forges.rest import RateLimited, RestError
 from change_hooks.interfaces import IJournal
 from change_hooks.journal.hold import Hold
 from change_hooks.recovery.catch_up import GRACE, LEASE
+from change_hooks.recovery.progress import PAUSES
 from change_hooks.recovery.recovered import Acceptance, Busy, Missing
 
 WAY = "heads"
-#: After how many looks in which a ref's changes could not be made it is left alone.
-TRIES = 5
+#: After how many looks in which a ref's changes could not be made it is left alone; or they are made without
+#: what the forge does not give.
+TRIES = len(PAUSES) + 1
 
 
 class Place(Protocol):
@@ -88,11 +90,6 @@ class Where(msgspec.Struct, omit_defaults=True):
         """The last place where something was then or earlier; None: it was settled there."""
         return next((each.tip for each in reversed(self.moved.get(what, [])) if each.at <= before), None)
 
-    @property
-    def oldest(self) -> float | None:
-        """Since when the first of what is not settled waits; None: nothing does."""
-        return min((each.at for seen in self.moved.values() for each in seen), default=None)
-
     def _put(self, what: str, seen: list[Seen]) -> None:
         self.moved.pop(what, None)
         if seen:
@@ -148,7 +145,10 @@ class Heads:
             await hold.end()
 
     def _waits_from(self, where: Where) -> None:
-        self.due = None if where.oldest is None else where.oldest + self._grace
+        due = [seen[0].at + self._grace for what, seen in where.moved.items() if what not in where.failed]
+        if where.failed:
+            due.append(self._now() + PAUSES[max(where.failed.values()) - 1])
+        self.due = min(due, default=None)
 
     async def _look(self, before: Where, hold: Hold, until: float, dry: bool) -> AsyncIterator[Missing]:
         """Look where everything is, and settle what was there *until* then."""
@@ -184,7 +184,12 @@ class Heads:
         now = self._now()
         after = Where(before.looks + 1, now, dict(before.refs), before.pulls, dict(before.failed))
         after.refs = {ref: tip for ref, tip in before.refs.items() if ref in refs} if before.looks else refs
-        after.moved = {what: seen for what, seen in before.moved.items() if what in refs or what in heads}
+        # A clock that was ahead when something was seen keeps nothing waiting.
+        after.moved = {
+            what: [Seen(each.tip, min(each.at, now)) for each in seen]
+            for what, seen in before.moved.items()
+            if what in refs or what in heads
+        }
         for ref, tip in refs.items():
             after.see(ref, after.refs.get(ref), tip, now)
         if before.pulls is not None:
@@ -255,13 +260,20 @@ class Heads:
         missing = Missing(self.endpoint, name, event.name, self._now(), WAY, "missing")
         if dry:
             return missing
-        if self._forge is not None:
-            event = await completed(self._forge, event)
+        tries = after.failed.get(what, 0) + 1
+        try:
+            if self._forge is not None:
+                event = await completed(self._forge, event, anyway=tries >= TRIES)
+        except RestError as error:
+            if isinstance(error, RateLimited) or not error.status:
+                raise
+            # What the forge says of this one need not hold for the others.
+            after.failed[what] = tries
+            return replace(missing, outcome="failed", reason=str(error))
         settled = await self._acceptance.settle(missing, Happened([event]), self._now())
         if settled is None or settled.outcome != "failed":
             after.failed.pop(what, None)
             return settled
-        tries = after.failed.get(what, 0) + 1
         if tries >= TRIES:
             after.failed.pop(what, None)
             return replace(settled, reason=f"{settled.reason} (given up)")

@@ -20,11 +20,12 @@ from change_hooks.core.found import Found
 from change_hooks.dialects.gitea import GiteaHandler
 from change_hooks.forges.forge import Forge
 from change_hooks.forges.gitea import Gitea
-from change_hooks.forges.rest import RestError
+from change_hooks.forges.rest import RateLimited, RestError
 from change_hooks.journal.in_memory import MemoryJournal, MemoryStore
 from change_hooks.recovery import sources
 from change_hooks.recovery.catch_up import GRACE
 from change_hooks.recovery.heads import TRIES, Heads
+from change_hooks.recovery.progress import PAUSES
 from change_hooks.recovery.recovered import Acceptance, Busy, Missing
 from tests.conftest import delivery, result_of
 from tests.support.fake_api import Say
@@ -187,8 +188,7 @@ def test_an_error_in_the_middle_keeps_what_was_settled() -> None:
     rig.now.update({"refs/heads/a": sha(2), "refs/heads/b": sha(3)})
     true = api.true_answer
     api.true_answer = lambda asked: Say(status=500) if asked.path.endswith(sha(3)) else true(asked)  # type: ignore[method-assign]
-    with pytest.raises(RestError):
-        rig.run()
+    assert [missing.outcome for missing in rig.run()] == ["recovered", "failed"]
     api.true_answer = true  # type: ignore[method-assign]
     assert [event.after for event in rig.events] == [sha(2)]
     assert [missing.outcome for missing in rig.run()] == ["recovered"]
@@ -204,6 +204,46 @@ def test_one_that_fails_stops_no_other_and_is_given_up_at_last() -> None:
     reasons = [missing.reason for _ in range(TRIES - 1) for missing in rig.run()]
     assert len(reasons) == TRIES - 1 and reasons[-1].endswith("(given up)")
     assert rig.run() == []
+
+
+def test_what_the_forge_never_gives_keeps_no_other_waiting_and_is_done_without_it() -> None:
+    rig, api = with_gitea()
+    rig.run()
+    rig.now.update({"refs/heads/a": sha(2), "refs/heads/b": sha(3)})
+    true = api.true_answer
+    api.true_answer = lambda asked: Say(status=500) if sha(2) in str(asked) else true(asked)  # type: ignore[method-assign]
+    assert [missing.outcome for missing in rig.run()] == ["failed", "recovered"]
+    for pause in PAUSES[:-1]:
+        assert rig.heads.due == rig.clock.seconds() + pause
+        rig.clock.advance(pause)
+        assert [missing.outcome for missing in rig.run()] == ["failed"]
+    assert [missing.outcome for missing in rig.run()] == ["recovered"]
+    assert [(event.after, event.commits) for event in rig.events[1:]] == [(sha(2), [])]
+    assert rig.heads.due is None
+
+
+def test_a_limit_ends_the_look() -> None:
+    rig, api = with_gitea()
+    rig.run()
+    rig.now.update({"refs/heads/a": sha(2)})
+    true = api.true_answer
+    api.true_answer = lambda asked: (  # type: ignore[method-assign]
+        Say(status=429, headers={"Retry-After": "60"}) if sha(2) in str(asked) else true(asked)
+    )
+    with pytest.raises(RateLimited):
+        rig.run()
+
+
+def test_what_was_seen_by_a_clock_that_was_ahead_does_not_wait_for_it() -> None:
+    rig = Rig()
+    rig.run()
+    rig.clock.advance(1e6)
+    rig.now["refs/heads/main"] = sha(2)
+    assert rig.run(unless=rig.clock.seconds()) == []
+    rig.clock.rightNow = NOW
+    assert rig.run(unless=NOW) == []
+    rig.clock.advance(GRACE)
+    assert len(rig.run(unless=rig.clock.seconds())) == 1
 
 
 def test_a_dry_run_changes_nothing() -> None:
