@@ -82,7 +82,10 @@ class Rotation:
         :raises ConfigurationError: it cannot be begun; nothing has changed.
         :raises RestError: it was broken off; both secrets are accepted.
         """
-        file = self._turn.file
+        with self._turn.file.held():
+            await self._run(self._turn.file)
+
+    async def _run(self, file: SecretFile) -> None:
         old = file.read()
         if not old:
             raise ConfigurationError([f"{file.path} holds no secret"])
@@ -96,20 +99,21 @@ class Rotation:
         await self._look()
         new = old[0] if len(old) > 1 else fresh(old[0])
         if len(old) == 1:
-            file.write([new, *old])
+            file.exchange(old, [new, *old])
             self._tell(f"{file.path}: a new secret stands before the old one")
+        both = [new, *old] if len(old) == 1 else old
         try:
             await self._accepted(new)
         except ConfigurationError:
             if len(old) == 1:
-                file.write(old)
+                file.exchange(both, old)
             raise
         for place in self._turn.places:
             await self._change(place, new)
         if self._grace:
             self._tell(f"waiting {self._grace:g} s for what is on its way")
             await deferLater(self._clock, self._grace, lambda: None)
-        file.write([new])
+        file.exchange(both, [new])
         self._tell(f"{file.path}: the old secret is gone")
 
     async def _look(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from base64 import b64encode
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes, token_urlsafe
 from typing import Any
@@ -40,18 +42,45 @@ class SecretFile:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError([f"{self.path}: {error}"]) from None
 
-    def write(self, secrets: list[str]) -> None:
-        """Put these in their place; owner and mode stay.
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else changes it by this class meanwhile.
 
-        :raises ConfigurationError: it cannot be written.
+        :raises ConfigurationError: somebody else is at it.
         """
+        path = self.path.with_name(f".{self.path.name}.lock")
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigurationError([f"{path} cannot be opened: {error.strerror or error}"]) from None
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                busy = f"{self.path}: another 'change-hooks hook rotate' is changing it; wait for that"
+                raise ConfigurationError([busy]) from None
+            yield
+        finally:
+            os.close(lock)
+
+    def exchange(self, was: list[str], secrets: list[str]) -> None:
+        """Put these in the place of what was there; owner and mode stay.
+
+        :raises ConfigurationError: something else is there by now, or it cannot be written.
+        """
+        if self.read() != was:
+            raise ConfigurationError([f"{self.path} has been changed meanwhile; look at what it holds"])
+        self._write(secrets)
+
+    def _write(self, secrets: list[str]) -> None:
         text = "".join(f"{secret}\n" for secret in secrets)
         try:
             was = self.path.stat()
             descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
             try:
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    with suppress(PermissionError):
+                    made = os.fstat(file.fileno())
+                    if (made.st_uid, made.st_gid) != (was.st_uid, was.st_gid):
                         os.fchown(file.fileno(), was.st_uid, was.st_gid)
                     os.fchmod(file.fileno(), was.st_mode & 0o7777)
                     file.write(text)
@@ -62,7 +91,10 @@ class SecretFile:
                 Path(name).unlink(missing_ok=True)
                 raise
         except OSError as error:
-            raise ConfigurationError([f"{self.path} cannot be written: {error.strerror or error}"]) from None
+            reason = error.strerror or str(error)
+            if isinstance(error, PermissionError):
+                reason += "; its owner and group must stay, so run this as its owner, or as root"
+            raise ConfigurationError([f"{self.path} cannot be written: {reason}"]) from None
 
 
 def file_of(endpoint: str, written: Any, base: Path) -> SecretFile:

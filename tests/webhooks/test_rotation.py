@@ -20,7 +20,7 @@ from change_hooks.testing import Receiver
 from change_hooks.webhooks.probing import accepts
 from change_hooks.webhooks.rotation import Rotation, Turn
 from change_hooks.webhooks.secret_file import SecretFile, file_of, fresh
-from tests.conftest import result_of
+from tests.conftest import has_fired, result_of
 from tests.support.answers import Answers
 from tests.support.fake_api import Say
 from tests.support.fake_webhooks import FakeGitHubWebhooks
@@ -185,7 +185,7 @@ def test_the_file_keeps_its_mode_and_a_link_to_it_stays(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("old")
     (tmp_path / "there").chmod(0o640)
     (tmp_path / "link").symlink_to("there")
-    SecretFile(tmp_path / "link").write(["new", "old"])
+    SecretFile(tmp_path / "link").exchange(["old"], ["new", "old"])
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "there").read_text() == "new\nold\n"
     assert (tmp_path / "there").stat().st_mode & 0o7777 == 0o640
@@ -197,18 +197,58 @@ def test_what_cannot_be_written_or_read_is_said(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ConfigurationError):
         file.read()
     with pytest.raises(ConfigurationError):
-        file.write(["x"])
+        file.exchange([], ["x"])
     (tmp_path / "none").write_text("old")
+    with pytest.raises(ConfigurationError, match="has been changed meanwhile"):
+        file.exchange(["older"], ["x"])
 
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ConfigurationError) as error:
-        file.write(["x"])
+        file.exchange(["old"], ["x"])
     assert "No space left on device" in error.value.problems[0]
     assert [path.name for path in tmp_path.iterdir()] == ["none"]
     assert file.read() == ["old"]
+
+
+def test_one_whose_owner_cannot_stay_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = SecretFile(tmp_path / "secret")
+    file.path.write_text("old")
+    true = os.fstat
+
+    def another(descriptor: int) -> os.stat_result:
+        found = list(true(descriptor))
+        found[4] += 1  # The owner.
+        return os.stat_result(found)
+
+    def denied(*_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fstat", another)
+    monkeypatch.setattr(os, "fchown", denied)
+    with pytest.raises(ConfigurationError, match="run this as its owner, or as root"):
+        file.exchange(["old"], ["new"])
+    assert file.read() == ["old"]
+
+
+def test_two_at_once_do_not_get_into_each_others_way(tmp_path: Path) -> None:
+    first = Rig(tmp_path, grace=60.0)
+    going: Any = Deferred.fromCoroutine(first.rotation.run())
+    with pytest.raises(ConfigurationError, match="another 'change-hooks hook rotate'"):
+        Rig(tmp_path, lines="\n".join(first.file.read()) + "\n", resume=True).run()
+    first.kept.clock.advance(60.0)
+    assert has_fired(going)
+    assert len(first.file.read()) == 1
+
+
+def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".secret.lock").symlink_to("elsewhere")
+    with pytest.raises(ConfigurationError, match=r"\.secret\.lock cannot be opened"):
+        Rig(tmp_path).run()
 
 
 def test_only_a_first_secret_in_a_file_can_be_changed(tmp_path: Path) -> None:
