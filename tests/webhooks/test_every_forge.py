@@ -316,6 +316,24 @@ def test_azure_keeps_what_subscriptions_have_makes_what_lacks_and_deletes_what_g
     assert kept.judge().problems == ()
 
 
+def test_azure_all_that_lead_here_get_the_secret_and_those_of_the_project_stay() -> None:
+    kept = azure()
+    mine = {"projectId": "project-id", "repository": "repo-id"}
+    for branch in ("main", "release"):
+        kept.api.add(hook_of("azuredevops"), publisherInputs={**mine, "branch": branch})
+    whole = {"projectId": "project-id", "repository": ""}
+    kept.api.add(hook_of("azuredevops"), events=["git.pullrequest.merged"], publisherInputs=whole)
+    headers = {"url": hook_of("azuredevops"), "httpHeaders": "X-Mine:1\nX-Change-Hook-Secret:old"}
+    kept.api.add(hook_of("azuredevops"), publisherInputs=mine, consumerInputs=headers)
+    kept.api.shown = lambda hook: hook
+    assert "a subscription is of the whole project, or of all projects" in kept.judge().doubts
+    kept.ensure()
+    sent = [hook["consumerInputs"]["httpHeaders"] for hook in kept.api.hooks]
+    assert len(sent) == 4 + len(_AZURE) - 1
+    assert {*sent} == {f"X-Change-Hook-Secret:{SECRET}", f"X-Mine:1\nX-Change-Hook-Secret:{SECRET}"}
+    assert not [asked for asked in kept.api.written() if asked.method == "DELETE"]
+
+
 def test_azure_leaves_other_repositories_and_projects_alone() -> None:
     kept = azure()
     for inputs in ({"projectId": "another", "repository": ""}, {"projectId": "", "repository": "another"}):
@@ -337,6 +355,7 @@ def test_azure_says_when_subscriptions_are_disabled_double_or_cut() -> None:
     assert judged.problems == ("the forge has disabled it: disabledBySystem",)
     assert judged.doubts == (
         "it has more than one subscription to git.push",
+        "subscriptions are of single branches: main",
         "it sends too little (Resource details to send)",
         "the forge does not verify the receiver's certificate",
     )

@@ -29,6 +29,7 @@ from change_hooks.forges.webhooks.base import (
 COMMENT = "ms.vss-code.git-pullrequest-comment-event"
 _PULLS = ("git.pullrequest.created", "git.pullrequest.updated", "git.pullrequest.merged")
 _EVENTS = ("git.push", *_PULLS, COMMENT)
+NOTHING: Mapping[str, Any] = {}
 _CONSUMER = {"publisherId": "tfs", "consumerId": "webHooks", "consumerActionId": "httpRequest"}
 
 
@@ -77,20 +78,21 @@ class AzureDevOpsWebhooks(Webhooks):
         return ",".join(made)
 
     async def update(self, hook: Webhook, wanted: Wanted) -> None:
-        """See :meth:`Webhooks.update`; subscriptions to what gives no change are deleted."""
-        there = {_event(read): read for read in reversed(hook.read)}
+        """See :meth:`Webhooks.update`; the repository's own subscriptions to what gives no change are
+        deleted. Those of the whole project stay, but lead here, and so need the secret.
+        """
         where = await self._where()
-        for event in sorted(wanted.events):
-            if event not in there:
-                await self._subscribe(event, where, wanted)
-                continue
-            read = there[event]
-            inputs = {**mapping(read.get("consumerInputs")), **self._inputs(wanted, kept_url(hook, wanted))}
-            json = {**read, "status": "enabled", "consumerInputs": inputs}
-            path = (*self._path, "subscriptions", number_of(read))
-            await self._rest.put(*path, json=json, query=VERSION, about=self._about)
-        for event, read in there.items():
-            if event not in wanted.events:
+        there = set(map(_event, hook.read))
+        for event in sorted(wanted.events - there):
+            await self._subscribe(event, where, wanted)
+        for read in hook.read:
+            if _event(read) in wanted.events or not _is_of_one_repository(read):
+                before = mapping(read.get("consumerInputs"))
+                inputs = {**before, **self._inputs(wanted, kept_url(hook, wanted), before)}
+                json = {**read, "status": "enabled", "consumerInputs": inputs}
+                path = (*self._path, "subscriptions", number_of(read))
+                await self._rest.put(*path, json=json, query=VERSION, about=self._about)
+            else:
                 await self._delete(number_of(read))
 
     async def _subscribe(self, event: str, where: Mapping[str, str], wanted: Wanted) -> str:
@@ -108,7 +110,8 @@ class AzureDevOpsWebhooks(Webhooks):
         path = (*self._path, "subscriptions", number)
         await self._rest.send("DELETE", *path, query=VERSION, about=self._about)
 
-    def _inputs(self, wanted: Wanted, url: str) -> dict[str, str]:
+    def _inputs(self, wanted: Wanted, url: str, before: Mapping[str, Any] = NOTHING) -> dict[str, str]:
+        """What a subscription is told; other headers that it has *before* stay."""
         inputs = {
             "url": url,
             "resourceDetailsToSend": "all",
@@ -116,7 +119,13 @@ class AzureDevOpsWebhooks(Webhooks):
             "detailedMessagesToSend": "none",
         }
         if wanted.secret is not None:
-            inputs["httpHeaders"] = f"{self._handler.settings.secret_header}:{wanted.secret}"
+            name = self._handler.settings.secret_header
+            others = [
+                line
+                for line in (text(before, "httpHeaders") or "").splitlines()
+                if ":" in line and line.partition(":")[0].strip().lower() != name.lower()
+            ]
+            inputs["httpHeaders"] = "\n".join([*others, f"{name}:{wanted.secret}"])
         return inputs
 
     async def last(self, number: str) -> Last | None:
@@ -154,12 +163,21 @@ def _event(read: Mapping[str, Any]) -> str:
     return text(read, "eventType") or ""
 
 
+def _is_of_one_repository(read: Mapping[str, Any]) -> bool:
+    return bool(text(read, "publisherInputs", "repository"))
+
+
 def _webhook(group: Sequence[Mapping[str, Any]]) -> Webhook:
     states = {text(read, "status") or "enabled" for read in group} - {"enabled"}
     inputs = [mapping(read.get("consumerInputs")) for read in group]
     events = list(map(_event, group))
     twice = sorted(event for event in {*events} if events.count(event) > 1)
     doubts = [f"it has more than one subscription to {event}" for event in twice]
+    if not all(map(_is_of_one_repository, group)):
+        doubts.append("a subscription is of the whole project, or of all projects")
+    branches = sorted({*filter(None, (text(read, "publisherInputs", "branch") for read in group))})
+    if branches:
+        doubts.append(f"subscriptions are of single branches: {', '.join(branches)}")
     if any((text(each, "resourceDetailsToSend") or "all").lower() != "all" for each in inputs):
         doubts.append("it sends too little (Resource details to send)")
     if any(each.get("acceptUntrustedCerts") in ("true", True) for each in inputs):
