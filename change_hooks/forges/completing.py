@@ -139,7 +139,7 @@ async def completed_pull(forge: Forge, pull: PullRequest, ask: Asking) -> PullRe
 async def _anyway(_: str, asked: Coroutine[Any, Any, T]) -> T | None:
     try:
         return await asked
-    except RestError:
+    except (RestError, Unsupported):
         return None
 
 

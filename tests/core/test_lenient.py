@@ -21,6 +21,7 @@ class Outer(Shape):
     table: dict[str, Inner] | None = None
     anything: Any = None
     on: bool | None = None
+    off: bool = False
     ratio: float | None = None
     kind: Literal["a", "b"] | None = None
     either: int | str | None = None
@@ -150,6 +151,12 @@ def test_what_decides_must_fit_when_it_is_there(value: Any, message: str) -> Non
     with pytest.raises(BadPayload, match=r"\$\.table\[\.\.\.\]\."):
         fit({"table": {"a": value}}, Sures)
     assert fit({"new": None}, Sure) == Sure()
+
+
+def test_what_is_yes_or_no_stays_that() -> None:
+    fitted = fit({"id": "x", "off": True, "on": False, "ratio": True}, Outer)
+    assert (fitted.off, fitted.on, fitted.ratio) == (True, False, None)
+    assert fit({"id": "x", "off": 1}, Outer).off is False
 
 
 def test_what_is_nested_too_deeply_is_left_out() -> None:

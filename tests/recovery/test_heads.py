@@ -222,6 +222,20 @@ def test_what_the_forge_never_gives_keeps_no_other_waiting_and_is_done_without_i
     assert rig.heads.due is None
 
 
+def test_also_where_the_forge_has_no_way_to_say_it() -> None:
+    class Own(Forge):
+        name, api = "own", "https://own.example"
+
+        async def commit(self, repository: Repository, revision: str) -> Any:
+            raise RestError("no", 403)
+
+    rig = Rig(Own(SimpleNamespace(), http=object(), clock=Clock()))
+    rig.run()
+    rig.now.update({"refs/heads/a": sha(2), "refs/heads/b": sha(3)})
+    said = [[missing.outcome for missing in rig.run()] for _ in range(TRIES)]
+    assert said == [["failed"] * 2] * (TRIES - 1) + [["recovered"] * 2]
+
+
 def test_a_limit_ends_the_look() -> None:
     rig, api = with_gitea()
     rig.run()
