@@ -156,6 +156,7 @@ def _commit(item: Any) -> Commit:
 
 def _pull(item: Mapping[str, Any], repository: Repository) -> PullRequest:
     author = Person(text(item, "author", "name"), None, text(item, "author", "username"))
+    labels = item.get("labels")
     return PullRequest(
         repository=repository,
         number=item["iid"],
@@ -168,7 +169,7 @@ def _pull(item: Mapping[str, Any], repository: Repository) -> PullRequest:
         author=author,
         sender=author,
         draft=item["draft"] if isinstance(item.get("draft"), bool) else None,
-        labels=[label for label in item.get("labels") or () if isinstance(label, str)],
+        labels=[label for label in labels if isinstance(label, str)] if isinstance(labels, list) else [],
         url=text(item, "web_url") or "",
         created=epoch(text(item, "created_at")),
         updated=epoch(text(item, "updated_at")),

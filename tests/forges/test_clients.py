@@ -148,8 +148,10 @@ def test_the_open_merge_requests_of_gitlab() -> None:
             "web_url": "https://gitlab.example/g/sub/p/-/merge_requests/3",
         },
         {"title": "no number"},
+        {"iid": 4, "source_branch": "other", "target_branch": "main", "sha": sha(8), "labels": 5},
     ]
-    (pull,) = run(forge.pull_requests(run(forge.repository("g/sub/p"))))
+    pull, odd = run(forge.pull_requests(run(forge.repository("g/sub/p"))))
+    assert (odd.number, list(odd.labels)) == (4, [])
     assert (pull.number, pull.head.branch, pull.head.revision, pull.base.branch) == (
         3,
         "topic",
