@@ -56,6 +56,11 @@ class Gitea(Forge):
             },
             about=about(update),
         )
+        for place, item in enumerate(found):
+            if text(item, "sha") == update.before:
+                # A version that does not know the parameter "not" lists the whole history.
+                found, whole = found[:place], True
+                break
         return Commits([_commit(item) for item in reversed(found) if text(item, "sha")], whole)
 
     async def commit(self, repository: Repository, revision: str) -> Commit:

@@ -12,6 +12,7 @@ from change_hooks.forges import completing
 from change_hooks.forges.completing import Commits, completed, with_commits
 from change_hooks.forges.rest import RestError
 from tests.conftest import has_fired, result_of
+from tests.support import fake_git_forges
 from tests.support.fake_api import HANG, NOT_FOUND, Say
 from tests.support.fake_git_forges import sha
 from tests.support.forge_clients import CLIENTS, WITH_COMMITS, client, pushed, run
@@ -388,6 +389,13 @@ def test_a_member_of_gitlab_who_is_blocked_or_gone() -> None:
     assert result_of(forge.permission(repository, Person(login="guest"), "read")) is True
     api.instead = [None, Say({}, 500)]
     assert result_of(forge.permission(repository, Person(login="guest"), "read")) is False
+
+
+def test_a_gitea_that_lists_the_whole_history_gives_what_was_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    forge, _ = client("gitea")
+    whole = enriched(forge, listed("gitea"))
+    monkeypatch.setattr(fake_git_forges, "between", lambda before, after: list(range(int(after, 16), 0, -1)))
+    assert enriched(forge, listed("gitea")).commits == whole.commits
 
 
 def test_the_pull_request_of_a_comment_on_gitea() -> None:
