@@ -134,7 +134,8 @@ def test_a_header_over_16_kb_is_431_and_a_line_in_the_log(server: Callable[..., 
     running = server(BASE)
     status, text = curl("-d", "revision=1", "-H", "X-Long: " + "x" * 17_000, f"{running.url}/base")
     assert (status, text) == (431, "the request line and headers are over 16384 bytes\n")
-    assert re.search(r"base - from 127.0.0.1: 431 ", running.log.read_text())
+    # The line is written after the answer.
+    eventually(lambda: re.search(r"base - from 127.0.0.1: 431 ", running.log.read_text()))
 
 
 def test_a_large_body_is_taken_in_chunks_and_with_an_upgrade(
