@@ -1,7 +1,7 @@
 """A forge's API as handlers see it.
 
 Strategy: a path is given in segments, so that nothing of a payload can lead a request elsewhere; each is
-checked. See :mod:`change_hooks.forges.rest`.
+checked. See :mod:`change_hooks.forges.segments`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from change_hooks.forges.rest import ANYTHING, Got, Query, Rest, Subject
+from change_hooks.forges.client import Rest
+from change_hooks.forges.rest import ANYTHING, Got, Query, Subject
 
 #: How many pages :meth:`Api.all` reads.
 PAGES = 30

@@ -12,10 +12,12 @@ from urllib.parse import unquote, urlsplit
 
 from change_hooks.core.events import Commit, PullRequest, RefUpdate, Repository
 from change_hooks.dialects.payloads.azuredevops import CommitShape, RepositoryShape
+from change_hooks.forges.client import listed
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
 from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text
 from change_hooks.forges.paging import by_next_skip, by_skip
-from change_hooks.forges.rest import Pager, RestError, Subject, Unsupported, listed, segment
+from change_hooks.forges.rest import Pager, RestError, Subject, Unsupported
+from change_hooks.forges.segments import segment
 from change_hooks.forges.tokens import basic_without_user
 
 VERSION = {"api-version": "7.1"}

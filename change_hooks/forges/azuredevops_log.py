@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 from change_hooks.core.recovering import Source
 from change_hooks.dialects.payloads.azuredevops import when
 from change_hooks.forges.azuredevops import VERSION
+from change_hooks.forges.client import Rest, listed
 from change_hooks.forges.forge import Forge, mapping, text
 from change_hooks.forges.logged import Logged, Sent
-from change_hooks.forges.rest import Rest, RestError, Subject, listed, names
+from change_hooks.forges.rest import RestError, Subject
+from change_hooks.forges.segments import names
 
 #: Notifications that are asked for at once, and how often at most.
 PAGE, PAGES = 100, 200

@@ -14,7 +14,8 @@ from change_hooks.dialects.payloads.bitbucketcloud import RepositoryShape
 from change_hooks.forges.completing import Paths
 from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
 from change_hooks.forges.paging import by_next
-from change_hooks.forges.rest import Quoted, RestError, Subject, names, segment
+from change_hooks.forges.rest import RestError, Subject
+from change_hooks.forges.segments import Quoted, names, segment
 from change_hooks.forges.tokens import basic_or_bearer
 
 PAGE, PAGES = 100, 30

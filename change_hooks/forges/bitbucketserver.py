@@ -15,7 +15,8 @@ from change_hooks.dialects.payloads.bitbucketserver import RepositoryShape
 from change_hooks.forges.completing import Paths
 from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text
 from change_hooks.forges.paging import by_start
-from change_hooks.forges.rest import RestError, Subject, names
+from change_hooks.forges.rest import RestError, Subject
+from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import basic_or_bearer
 
 PAGE, PAGES = 100, 30

@@ -20,8 +20,10 @@ from change_hooks.core.events import Comment, Commit, Event, Person, PullRequest
 from change_hooks.core.payload import convert
 from change_hooks.flow import reactor_unless
 from change_hooks.forges.api import Api
+from change_hooks.forges.client import Rest
 from change_hooks.forges.completing import Commits, Paths, completed_pull, completed_update
-from change_hooks.forges.rest import ANYTHING, Rest, RestError, Subject, Unsupported, names
+from change_hooks.forges.rest import RestError, Subject, Unsupported
+from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import authorization, bearer
 from change_hooks.http_answers import http_client
 
@@ -270,14 +272,11 @@ def texts(items: Sequence[Any], *fields: str) -> list[str]:
 Factory = Callable[[Any, Any, Any], Forge]
 
 __all__ = [
-    "ANYTHING",
     "LEVELS",
     "Factory",
     "Forge",
-    "Unsupported",
     "about",
     "mapping",
-    "names",
     "shaped_as",
     "text",
     "texts",

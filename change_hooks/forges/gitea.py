@@ -17,7 +17,8 @@ from change_hooks.dialects.payloads.gitea import PullEvent, RepositoryShape
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
 from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
 from change_hooks.forges.paging import until_empty
-from change_hooks.forges.rest import RestError, Subject, names
+from change_hooks.forges.rest import RestError, Subject
+from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import token_scheme
 
 #: A server gives 50 items a page, unless an administrator has changed that.

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 from change_hooks.core.payload import epoch
 from change_hooks.core.recovering import Source
+from change_hooks.forges.client import Rest
 from change_hooks.forges.forge import Forge, mapping, text
 from change_hooks.forges.logged import LastRead, Logged, Sent
 from change_hooks.forges.paging import by_link, by_number
-from change_hooks.forges.rest import Rest, RestError, Subject, names
+from change_hooks.forges.rest import RestError, Subject
+from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import AppToken
 
 #: How many pages of a hundred are read at most.

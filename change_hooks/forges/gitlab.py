@@ -12,10 +12,12 @@ from change_hooks.core.change import person
 from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository, Side
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.gitlab import Project, repository
+from change_hooks.forges.client import listed
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
 from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
 from change_hooks.forges.paging import by_number
-from change_hooks.forges.rest import RestError, Subject, listed, names
+from change_hooks.forges.rest import RestError, Subject
+from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import private_token
 
 PAGE, PAGES = 100, 30

@@ -19,7 +19,8 @@ from change_hooks.forges.github_log import the_one
 from change_hooks.forges.gitlab import project
 from change_hooks.forges.logged import Logged, Sent
 from change_hooks.forges.paging import by_number
-from change_hooks.forges.rest import RestError, Subject, names
+from change_hooks.forges.rest import RestError, Subject
+from change_hooks.forges.segments import names
 
 #: Events a page, which GitLab gives at most, and pages that are read at most.
 PAGE, PAGES = 20, 500

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from change_hooks.forges.rest import Got, Pager, Query, Rest, RestError
+from change_hooks.forges.client import Rest
+from change_hooks.forges.rest import Got, Pager, Query, RestError
 
 
 def by_number(size: int) -> Pager:

@@ -23,7 +23,8 @@ from change_hooks.forges.forge import Forge, mapping, text
 from change_hooks.forges.gitea import BY_FIFTIES
 from change_hooks.forges.logged import Happened, Logged
 from change_hooks.forges.paging import by_start, until_empty
-from change_hooks.forges.rest import Pager, RestError, Subject, names
+from change_hooks.forges.rest import Pager, RestError, Subject
+from change_hooks.forges.segments import names
 
 #: How many pages are read at most.
 PAGES = 200

@@ -19,7 +19,9 @@ from twisted.internet.defer import Deferred, succeed
 
 from change_hooks.core.payload import epoch
 from change_hooks.flow import as_deferred
-from change_hooks.forges.rest import Authorization, Rest, RestError, Subject, names
+from change_hooks.forges.client import Rest
+from change_hooks.forges.rest import Authorization, RestError, Subject
+from change_hooks.forges.segments import names
 
 #: How long a JSON Web Token holds, and how far back it begins, in seconds: clocks differ.
 JWT_LIFE, JWT_BACK = 540, 60

@@ -21,9 +21,9 @@ from msgspec.structs import replace
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.events import PullRequest, RefUpdate, Repository
 from change_hooks.forges.completing import completed
-from change_hooks.forges.forge import Forge, Unsupported
+from change_hooks.forges.forge import Forge
 from change_hooks.forges.logged import Happened
-from change_hooks.forges.rest import RateLimited, RestError
+from change_hooks.forges.rest import RateLimited, RestError, Unsupported
 from change_hooks.interfaces import IJournal
 from change_hooks.journal.hold import Hold
 from change_hooks.recovery.catch_up import GRACE, LEASE

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 
 from change_hooks.core.address import parse_address, without_password
 from change_hooks.core.events import Repository
-from change_hooks.forges.forge import Forge, Unsupported
-from change_hooks.forges.rest import RestError, Subject
+from change_hooks.forges.forge import Forge
+from change_hooks.forges.rest import RestError, Subject, Unsupported
 from change_hooks.vcs.git import Remote
 from change_hooks.vcs.tools import Interruption, ToolError, text
 

@@ -12,11 +12,11 @@ from twisted.internet.task import Clock
 
 from change_hooks.core.events import Commit, Repository
 from change_hooks.forges.azuredevops import AzureDevOps
-from change_hooks.forges.forge import Forge, Unsupported
+from change_hooks.forges.forge import Forge
 from change_hooks.forges.gerrit import Gerrit
 from change_hooks.forges.github import GitHub
 from change_hooks.forges.paging import by_skip
-from change_hooks.forges.rest import RestError
+from change_hooks.forges.rest import RestError, Unsupported
 from tests.support.fake_api import FakeApi, Say
 from tests.support.fake_azuredevops import FakeAzureDevOps
 from tests.support.fake_git_forges import sha

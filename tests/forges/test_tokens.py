@@ -15,7 +15,8 @@ from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from change_hooks.forges.rest import Rest, RestError, Subject
+from change_hooks.forges.client import Rest
+from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.tokens import (
     AppToken,
     authorization,

@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 
 from change_hooks.forges.azuredevops import VERSION
 from change_hooks.forges.azuredevops_log import status_in
+from change_hooks.forges.client import listed
 from change_hooks.forges.forge import mapping, text
-from change_hooks.forges.rest import RestError, listed, names
+from change_hooks.forges.rest import RestError
+from change_hooks.forges.segments import names
 from change_hooks.forges.webhooks.base import (
     Last,
     Tried,

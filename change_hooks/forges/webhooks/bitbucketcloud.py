@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from change_hooks.forges.forge import mapping, text
 from change_hooks.forges.paging import by_next
-from change_hooks.forges.rest import names
+from change_hooks.forges.segments import names
 from change_hooks.forges.webhooks.base import (
     Wanted,
     Webhook,

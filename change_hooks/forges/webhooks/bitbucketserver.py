@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from change_hooks.forges.bitbucketserver import repository_path
 from change_hooks.forges.forge import mapping, text
 from change_hooks.forges.paging import by_start
-from change_hooks.forges.rest import RestError, names
+from change_hooks.forges.rest import RestError
+from change_hooks.forges.segments import names
 from change_hooks.forges.webhooks.base import (
     Last,
     Tried,

@@ -13,7 +13,7 @@ from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.forges.forge import Forge, mapping, text
 from change_hooks.forges.gitea import BY_FIFTIES
 from change_hooks.forges.paging import until_empty
-from change_hooks.forges.rest import names
+from change_hooks.forges.segments import names
 from change_hooks.forges.webhooks.base import (
     Tried,
     Wanted,

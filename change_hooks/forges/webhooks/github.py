@@ -11,7 +11,7 @@ from typing import Any
 from change_hooks.core.payload import epoch
 from change_hooks.forges.forge import mapping, text
 from change_hooks.forges.paging import by_number
-from change_hooks.forges.rest import names
+from change_hooks.forges.segments import names
 from change_hooks.forges.webhooks.base import (
     Last,
     Tried,

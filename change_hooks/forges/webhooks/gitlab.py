@@ -12,7 +12,8 @@ from change_hooks.core.verification import SIGNING_KEY_PREFIX
 from change_hooks.forges.forge import mapping, text
 from change_hooks.forges.gitlab import project
 from change_hooks.forges.paging import by_number
-from change_hooks.forges.rest import RestError, names
+from change_hooks.forges.rest import RestError
+from change_hooks.forges.segments import names
 from change_hooks.forges.webhooks.base import (
     Last,
     Tried,

@@ -11,15 +11,11 @@ from treq.testing import StubTreq
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
+from change_hooks.forges.client import Rest
 from change_hooks.forges.limits import asked_to_wait, retry_after
 from change_hooks.forges.paging import by_number
-from change_hooks.forges.rest import (
-    RateLimited,
-    Rest,
-    RestError,
-    Subject,
-    names,
-)
+from change_hooks.forges.rest import RateLimited, RestError, Subject
+from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import GivenToken, bearer, private_token
 from change_hooks.http_answers import Answer
 from tests.conftest import has_fired, result_of
@@ -172,7 +168,7 @@ def test_a_list_in_an_envelope(name: str) -> None:
 
 
 def test_an_answer_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("change_hooks.forges.rest.LARGEST_ANSWER", 10)
+    monkeypatch.setattr("change_hooks.forges.client.LARGEST_ANSWER", 10)
     with pytest.raises(RestError, match="over 10 bytes"):
         run(rest(Items(100)).get("items", query={"per_page": "100"}))
 
@@ -225,7 +221,7 @@ def test_what_has_not_changed_is_given_again() -> None:
 
 
 def test_only_some_answers_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("change_hooks.forges.rest.REMEMBERED", 1)
+    monkeypatch.setattr("change_hooks.forges.client.REMEMBERED", 1)
     api = Items(3)
     client = rest(api)
     for path in ("tagged", "items", "tagged"):
