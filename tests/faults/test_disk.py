@@ -16,7 +16,8 @@ from .recorder import Recorder
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Disk]:
-    with Disk(tmp_path / "disk", "2m") as disk:
+    # With room for the log of SQLite: on a slow machine it grows to some MiB before it is written back.
+    with Disk(tmp_path / "disk", "16m") as disk:
         yield disk
 
 
