@@ -115,7 +115,7 @@ def _explained(hooks: HooksConfig, whole: Whole, reactor: Any) -> Any:
     routing = [
         routing
         for name, sink in hooks.sinks.items()
-        for routing in sink.verdicts(name, found, stored.dialect)
+        for routing in sink.verdicts(name, found, whole.delivery)
     ]
     return msgspec.structs.replace(
         begun, changes=len(found), reason=found.reason, tests=tests, routing=routing

@@ -13,7 +13,6 @@ from twisted.python.failure import Failure
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
-from change_hooks.core.fetched import is_sent
 from change_hooks.core.found import Found
 from change_hooks.flow import Steps, proceed, reactor_unless
 from change_hooks.incidents import report
@@ -85,7 +84,7 @@ class InlineIntake:
 
     def _items(self, delivery: Delivery, changes: list[Change]) -> Iterable[Any]:
         """What the sink is called with, one call after the other."""
-        if self._routed.per == "delivery" and not is_sent(delivery):
+        if not self._routed.can_have(delivery):
             return []
         units = self._routed.wanted("sink", changes, delivery.dialect)
         if self._routed.per == "delivery":

@@ -226,13 +226,22 @@ class RoutedSink:
             return False
         return not any(condition.holds(change, dialect) for condition in self.unless)
 
-    def verdicts(self, name: str, changes: Sequence[Change], dialect: str) -> list[Routing]:
+    def verdicts(self, name: str, changes: Sequence[Change], delivery: Delivery) -> list[Routing]:
         """Every test of each unit that a delivery gives this sink, and whether the unit is wanted.
 
         :param name: the sink's.
-        :param dialect: the endpoint's name.
         """
-        return [self._routing(name, indexes, changes, dialect) for indexes in self._units(changes)]
+        if not self.can_have(delivery):
+            came = Verdict("came with a request", ("yes",), ("no",), passed=False)
+            return [
+                Routing(name, tuple(indexes), wanted=False, group="", verdicts=[came])
+                for indexes in self._units(changes)
+            ]
+        return [self._routing(name, indexes, changes, delivery.dialect) for indexes in self._units(changes)]
+
+    def can_have(self, delivery: Delivery) -> bool:
+        """Whether it can be given a delivery: what did not come with a request cannot be sent on."""
+        return self.per != "delivery" or is_sent(delivery)
 
     def _routing(self, name: str, indexes: Sequence[int], changes: Sequence[Change], dialect: str) -> Routing:
         unit = [changes[index] for index in indexes]
@@ -262,9 +271,8 @@ def routes(sinks: Mapping[str, RoutedSink], changes: Sequence[Change], delivery:
     wanted: list[str] = []
     unwanted: list[str] = []
     for name, routed in sinks.items():
-        if routed.per == "delivery" and not is_sent(delivery):
-            wants: Sequence[object] = ()
-        else:
+        wants: Sequence[object] = ()
+        if routed.can_have(delivery):
             wants = changes if routed.wants_all else routed.wanted(name, changes, delivery.dialect)
         (wanted if wants else unwanted).append(name)
     return Routes(tuple(wanted), tuple(unwanted))

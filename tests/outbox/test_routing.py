@@ -162,6 +162,11 @@ def test_what_did_not_come_with_a_request_is_for_no_sink_of_deliveries(method: b
     found = delivery(dialect="git", method=method)
     assert routes(sinks, [Change()], found) == (("each",), ("whole",))
     assert routes(sinks, [Change()], delivery(dialect="git")) == (("whole", "each"), ())
+    (seen,) = sinks["whole"].verdicts("whole", [Change()], found)
+    assert not seen.wanted
+    assert seen.verdicts == [Verdict("came with a request", ("yes",), ("no",), passed=False)]
+    (other,) = sinks["each"].verdicts("each", [Change()], found)
+    assert other.wanted
 
 
 def test_a_sink_of_deliveries_gets_them_whole_when_one_change_is_wanted() -> None:
@@ -193,7 +198,7 @@ def test_a_repository_has_several_names(address: str, names: set[str]) -> None:
 def verdicts(changes: list[Change], written: dict[str, Any]) -> list[Routing]:
     read, problems = routed(print, written, 100)
     assert problems == []
-    return read.verdicts("s", changes, "github")
+    return read.verdicts("s", changes, delivery(dialect="github"))
 
 
 def test_each_test_of_a_sink_can_be_seen() -> None:
@@ -232,4 +237,6 @@ def test_what_is_seen_is_what_is_done(per: str) -> None:
     for written in ({}, {"only": {"branches": ["a"]}}, {"unless": {"files": ["b"]}}):
         read, _ = routed(print, {**written, "per": per}, 100)
         done = {unit.changes for unit in read.wanted("s", changes, "github")}
-        assert {each.changes for each in read.verdicts("s", changes, "github") if each.wanted} == done
+        assert {
+            each.changes for each in read.verdicts("s", changes, delivery(dialect="github")) if each.wanted
+        } == done

@@ -24,8 +24,22 @@ from change_hooks.sinks.forward import Forward, headers_to_forward
 from tests.conftest import delivery, result_of
 from tests.support.receiver import Receiver
 
-BODY = b'{"ref" :\n"refs/heads/\xc3\xa4"}'
+BODY = b'{"ref" :\n"refs/heads/\xc3\xa4", "config": {}}'
 NOW = 1_700_000_000
+CHANGE = {"change": {"branch": "ref"}}
+STRIPE = {
+    "header": "Stripe-Signature",
+    "prefix": "v1=",
+    "separator": ",",
+    "signed": "{timestamp}.{body}",
+    "timestamp": {"header": "Stripe-Signature", "prefix": "t=", "separator": ","},
+}
+SLACK = {
+    "header": "X-Slack-Signature",
+    "prefix": "v0=",
+    "signed": "v0:{timestamp}:{body}",
+    "timestamp": "X-Slack-Request-Timestamp",
+}
 
 
 def forward(received: Delivery, status: int = 204, **options: Any) -> Any:
@@ -138,6 +152,13 @@ def test_githubs_is_made_when_it_did_not_come() -> None:
         ("azuredevops", {"secret_header": "X-Secret"}, {}),
         ("gitlab", {}, {"X-Gitlab-Event": "Push Hook"}),
         ("github", {}, {"X-GitHub-Event": "push"}),
+        ("generic", {**CHANGE, "signature": {"header": "X-Sent", "algorithm": "sha512", "prefix": "v="}}, {}),
+        ("generic", {**CHANGE, "signature": STRIPE}, {}),
+        ("generic", {**CHANGE, "signature": SLACK}, {}),
+        ("generic", {**CHANGE, "signature": "standard-webhooks"}, {"webhook-id": "msg_1"}),
+        ("generic", {**CHANGE, "token_in": {"header": "X-Token"}}, {}),
+        ("generic", {**CHANGE, "token_in": "bearer"}, {}),
+        ("generic", {**CHANGE, "token_in": {"body": "config.secret"}}, {}),
     ],
 )
 def test_what_an_endpoint_verifies_is_made_anew_as_its_sender_makes_it(
