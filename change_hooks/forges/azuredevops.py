@@ -7,6 +7,7 @@ Source: Microsoft, "Azure DevOps Services REST API": "Git: Commits", "Git: Pull 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -55,15 +56,14 @@ class AzureDevOps(Forge):
             about=about(update),
         )
         page = update.repository.urls.get("html") or ""
-        return Commits([shaped_as(CommitShape, item).commit(page) for item in reversed(found)], whole)
+        commits = self.odd.without("commits", reversed(found), partial(_commit, page))
+        return Commits(commits, whole and len(commits) == len(found))
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""
         path = (*_place(repository), "commits", revision)
         got = await self.rest.get(*path, query=VERSION, about=Subject(repository.full_name or ""))
-        if text(got.value, "commitId") is None:
-            raise RestError("the answer holds no commit", 200)
-        return shaped_as(CommitShape, got.value).commit(repository.urls.get("html") or "")
+        return _commit(repository.urls.get("html") or "", got.value)
 
     async def commit_files(self, repository: Repository, revision: str) -> Paths:
         """See :meth:`Forge.commit_files`."""
@@ -105,16 +105,24 @@ class AzureDevOps(Forge):
             query={**VERSION, **query},
             about=subject,
         )
-        return Paths(list(dict.fromkeys(path for item in found for path in _paths(item))), whole)
+        return Paths.of((_paths(item) for item in found if not _is_folder(item)), whole=whole)
+
+
+def _commit(page: str, item: Any) -> Commit:
+    if not text(item, "commitId"):
+        raise RestError("the answer holds no commit", 200)
+    return shaped_as(CommitShape, item).commit(page)
 
 
 def _paths(item: Any) -> list[str]:
-    """The paths of a file, with the one that it had before; a folder has none."""
-    inner = mapping(mapping(item).get("item"))
-    if inner.get("isFolder") is True or inner.get("gitObjectType") == "tree":
-        return []
-    paths = (text(item, "sourceServerItem"), text(item, "originalPath"), text(inner, "path"))
+    """The paths of a file, with the one that it had before."""
+    paths = (text(item, "sourceServerItem"), text(item, "originalPath"), text(item, "item", "path"))
     return [path.removeprefix("/") for path in paths if path]
+
+
+def _is_folder(item: Any) -> bool:
+    inner = mapping(mapping(item).get("item"))
+    return inner.get("isFolder") is True or inner.get("gitObjectType") == "tree"
 
 
 def _place(repository: Repository) -> tuple[str, ...]:

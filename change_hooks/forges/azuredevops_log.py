@@ -11,13 +11,13 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from change_hooks.core.recovering import Source
 from change_hooks.dialects.payloads.azuredevops import when
 from change_hooks.forges.azuredevops import VERSION
 from change_hooks.forges.client import Rest, listed
 from change_hooks.forges.forge import Forge, mapping, text
+from change_hooks.forges.github_log import ends_in
 from change_hooks.forges.logged import Logged, Sent
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -36,13 +36,14 @@ class AzureDevOpsLog:
 
     way: ClassVar[str] = "api-replay"
     timed: ClassVar[bool] = True
+    in_list: ClassVar[bool] = True
 
     def __init__(self, forge: Forge, source: Source, path: str) -> None:
         self._forge = forge
         self._rest: Rest = forge.rest
         self._path = path
         self._repository = source.repository
-        self._organization = source.organization or names(source.repository, 3)[0]
+        self._organization = source.organization or names(source.repository.partition("/")[0], 1)[0]
         self._about = Subject(source.repository, organization=self._organization)
         self._subscriptions: list[str] | None = None
         self._read: dict[str, Mapping[str, Any]] = {}
@@ -59,14 +60,17 @@ class AzureDevOpsLog:
         for _ in range(PAGES if subscriptions else 0):
             items = await self._notifications(subscriptions, since, until)
             before = len(found)
-            for item in items:
-                entry = _logged(item)
+            logged = self._forge.odd.without("notifications", items, lambda item: (_logged(item), item))
+            for entry, item in logged:
                 found[entry.number] = entry
                 self._read[entry.number] = item
-            # The next are those as old as the oldest, or older.
-            until = min((text(item, "createdDate") or "" for item in items), default=None)
+            if items and not found:
+                raise RestError("no notification of the log has an id and a time", 200)
             if len(items) < PAGE:
                 return list(found.values())
+            # The next are those as old as the oldest, or older.
+            oldest = min(logged, key=lambda known: known[0].at, default=None)
+            until = until if oldest is None else text(oldest[1], "createdDate")
             if len(found) == before:
                 raise RestError("more notifications of one moment than the forge lists", 200)
         if subscriptions:
@@ -106,7 +110,7 @@ class AzureDevOpsLog:
             self._subscriptions = [
                 str(mapping(item).get("id"))
                 for item in listed(got.value)
-                if urlsplit(text(item, "consumerInputs", "url") or "").path.rstrip("/").endswith(self._path)
+                if ends_in(text(item, "consumerInputs", "url"), self._path)
                 and (not self._repository or text(item, "publisherInputs", "repository") in wanted)
             ]
             if not self._subscriptions:

@@ -12,7 +12,7 @@ from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Rep
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.bitbucketcloud import RepositoryShape
 from change_hooks.forges.completing import Paths
-from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
+from change_hooks.forges.forge import Forge, about, shaped_as, text
 from change_hooks.forges.paging import by_next
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import Quoted, names, segment
@@ -95,8 +95,8 @@ class BitbucketCloud(Forge):
             query={"pagelen": str(PAGE), **query},
             about=subject,
         )
-        sides = [mapping(item).get(side) for item in files for side in ("old", "new")]
-        return Paths(texts(sides, "path"), whole)
+        both = ((text(item, "old", "path"), text(item, "new", "path")) for item in files)
+        return Paths.of(both, whole=whole)
 
     async def repository(self, full_name: str) -> Repository:
         """See :meth:`Forge.repository`."""

@@ -95,8 +95,8 @@ class BitbucketServer(Forge):
             query={"limit": str(PAGE), **query},
             about=subject,
         )
-        paths = (text(item, side, "toString") for item in found for side in ("srcPath", "path"))
-        return Paths(list(dict.fromkeys(path for path in paths if path)), whole)
+        both = ((text(item, "srcPath", "toString"), text(item, "path", "toString")) for item in found)
+        return Paths.of(both, whole=whole)
 
     async def repository(self, full_name: str) -> Repository:
         """See :meth:`Forge.repository`."""

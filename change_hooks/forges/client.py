@@ -177,14 +177,17 @@ class Rest:
         :raises RestError: see :meth:`get`; or a page is not a list.
         """
         now: Query | None = query or {}
+        asked: list[Query] = []
+        before: list[Any] = []
         while now is not None:
+            asked.append(now)
             got = await self.get(*path, query=now, about=about, conditional=conditional)
             conditional = False
             items = listed(got.value)
-            following = pager(got, items, now)
-            if following == now:
-                raise RestError("the forge names the same page as the next one")
-            now = following
+            now = pager(got, items, now)
+            if now in asked or (items and items == before):
+                raise RestError("the forge gives a page again that it has given before", 200)
+            before = items
             yield Page(items, now, got.fresh)
 
     async def all(
@@ -253,7 +256,7 @@ class Rest:
         now: float = self._clock.seconds()
         until = self._until.get(who, 0.0)
         if until > now:
-            raise RateLimited(until - now)
+            raise RateLimited(until - now, sent=False)
         self._until.pop(who, None)
         headers = {"accept": self._accept, "user-agent": "change-hooks", **headers, **token}
         if "data" in more:

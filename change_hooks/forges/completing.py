@@ -7,7 +7,7 @@ without its files, or a push without all its commits, has a property for that.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
@@ -47,6 +47,15 @@ class Paths(msgspec.Struct, frozen=True):
 
     items: list[str]
     whole: bool = True
+
+    @classmethod
+    def of(cls, items: Iterable[Sequence[str | None]], *, whole: bool) -> Paths:
+        """The paths of the items of a list; one without any could not be read.
+
+        :param whole: these are all items.
+        """
+        found = [[path for path in paths if path] for paths in items]
+        return cls(list(dict.fromkeys(path for paths in found for path in paths)), whole and all(found))
 
 
 class Asking(Protocol):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -22,6 +23,7 @@ from change_hooks.flow import reactor_unless
 from change_hooks.forges.api import Api
 from change_hooks.forges.client import Rest
 from change_hooks.forges.completing import Commits, Paths, completed_pull, completed_update
+from change_hooks.forges.odd_items import OddItems
 from change_hooks.forges.rest import RestError, Subject, Unsupported
 from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import authorization, bearer
@@ -39,6 +41,17 @@ COMPLETE_LIMIT = 60.0
 LEVELS = ("none", "read", "write", "admin")
 
 T = TypeVar("T")
+
+
+class OpenPulls(msgspec.Struct, frozen=True):
+    """The pull requests of a repository that are open.
+
+    :param items: each as if it had just been opened.
+    :param whole: False: there are more, or some cannot be read.
+    """
+
+    items: list[PullRequest]
+    whole: bool = True
 
 
 class Forge:
@@ -87,6 +100,7 @@ class Forge:
         self.clock = clock
         self.http = http or http_client(clock, verify=verify, connect_timeout=time_limit)
         self.debug = bool(getattr(options, "debug", False))
+        self.odd = OddItems(self.name)
         self.base = (getattr(options, self.api_option, None) or self.api or "").rstrip("/")
         self.authorization = authorization(
             getattr(options, "token", None), self.scheme or bearer, self.base, self.http, clock
@@ -167,8 +181,8 @@ class Forge:
         """
         return f"{self.base.removesuffix('/api/v3')}/{'/'.join(names(full_name, None))}.git"
 
-    async def pull_requests(self, repository: Repository) -> list[PullRequest]:
-        """The pull requests that are open, each as if it had just been opened."""
+    async def pull_requests(self, repository: Repository) -> OpenPulls:
+        """The pull requests that are open."""
         raise Unsupported
 
     async def pull_request_files(self, pull: PullRequest) -> Paths:
@@ -275,6 +289,7 @@ __all__ = [
     "LEVELS",
     "Factory",
     "Forge",
+    "OpenPulls",
     "about",
     "mapping",
     "shaped_as",

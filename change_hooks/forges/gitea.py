@@ -6,16 +6,18 @@ Source: Gitea, API reference: "repository"; Forgejo, "API usage".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
 from change_hooks.core.change import person
+from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.gitea import PullEvent, RepositoryShape
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
-from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
+from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, shaped_as, text, texts
 from change_hooks.forges.paging import until_empty
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -62,15 +64,14 @@ class Gitea(Forge):
                 # A version that does not know the parameter "not" lists the whole history.
                 found, whole = found[:place], True
                 break
-        return Commits([_commit(item) for item in reversed(found) if text(item, "sha")], whole)
+        commits = self.odd.without("commits", reversed(found), _commit)
+        return Commits(commits, whole and len(commits) == len(found))
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""
         path = ("repos", *names(repository.full_name), "git", "commits", revision)
         query = {"stat": "false", "files": "true", "verification": "false"}
         got = await self.rest.get(*path, query=query, about=Subject(repository.full_name or ""))
-        if text(got.value, "sha") is None:
-            raise RestError("the answer holds no commit", 200)
         return _commit(got.value)
 
     async def commit_files(self, repository: Repository, revision: str) -> Paths:
@@ -88,16 +89,17 @@ class Gitea(Forge):
             query=BY_FIFTIES,
             about=about(pull),
         )
-        return Paths(texts(files, "previous_filename", "filename"), whole)
+        both = ((text(file, "previous_filename"), text(file, "filename")) for file in files)
+        return Paths.of(both, whole=whole)
 
     async def repository(self, full_name: str) -> Repository:
         """See :meth:`Forge.repository`."""
         got = await self.rest.get("repos", *names(full_name), about=Subject(full_name))
         return shaped_as(RepositoryShape, got.value).repository()
 
-    async def pull_requests(self, repository: Repository) -> list[PullRequest]:
+    async def pull_requests(self, repository: Repository) -> OpenPulls:
         """See :meth:`Forge.pull_requests`."""
-        found, _ = await self.rest.all(
+        found, whole = await self.rest.all(
             "repos",
             *names(repository.full_name),
             "pulls",
@@ -106,15 +108,13 @@ class Gitea(Forge):
             query={**BY_FIFTIES, "state": "open", "sort": "recentupdate"},
             about=Subject(repository.full_name or ""),
         )
-        pulls = [_pull(item) for item in found]
-        return [replace(pull, repository=repository) for pull in pulls if pull is not None]
+        pulls = self.odd.without("pull requests", found, partial(_pull, repository))
+        return OpenPulls(pulls, whole and len(pulls) == len(found))
 
     async def pull_request(self, repository: Repository, number: int, known: PullRequest) -> PullRequest:
         """See :meth:`Forge.pull_request`."""
         path = (*self.repository_path(repository.full_name or ""), "pulls", str(number))
-        pull = _pull((await self.rest.get(*path, about=about(known))).value)
-        if pull is None or pull.head.revision is None:
-            raise RestError("the answer holds no pull request", 200)
+        pull = _pull(repository, (await self.rest.get(*path, about=about(known))).value)
         properties = {**known.properties, **pull.properties}
         return replace(known, head=pull.head, base=pull.base, draft=pull.draft, properties=properties)
 
@@ -131,18 +131,26 @@ class Gitea(Forge):
         return "admin" if found == "owner" else found
 
 
-def _pull(item: Any) -> PullRequest | None:
+def _pull(repository: Repository, item: Any) -> PullRequest:
     """A pull request, as if it had just been opened."""
     sent = {
         "action": "opened",
         "pull_request": item,
         "sender": mapping(item).get("user"),
-        "repository": mapping(mapping(item).get("base")).get("repo"),
+        "repository": mapping(mapping(mapping(item).get("base")).get("repo")),
     }
-    return shaped_as(PullEvent, sent).neutral("pull_request")
+    try:
+        pull = shaped_as(PullEvent, sent).neutral("pull_request")
+    except BadPayload as error:
+        raise RestError(f"the answer holds no pull request: {error.message}", 200) from error
+    if pull is None or not pull.number or pull.head.revision is None:
+        raise RestError("the answer holds no pull request", 200)
+    return replace(pull, repository=repository)
 
 
 def _commit(item: Any) -> Commit:
+    if not text(item, "sha"):
+        raise RestError("the answer holds no commit", 200)
     author, committer = (
         mapping(item.get("commit")).get("author"),
         mapping(item.get("commit")).get("committer"),

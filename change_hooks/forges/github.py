@@ -6,6 +6,7 @@ Source: GitHub, REST API: "Commits", "Pull requests", "Collaborators".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.github import PullRequestEvent, RepositoryShape
 from change_hooks.forges.client import listed
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
-from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
+from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, shaped_as, text
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -53,7 +54,8 @@ class GitHub(Forge):
             found += items
             if len(items) < PAGE:
                 break
-        return Commits([_commit(item) for item in found if text(item, "sha")], len(items) < PAGE)
+        commits = self.odd.without("commits", found, _commit)
+        return Commits(commits, len(items) < PAGE and len(commits) == len(found))
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""
@@ -74,7 +76,7 @@ class GitHub(Forge):
             files += items
             if len(items) < PAGE:
                 break
-        return Paths(_paths(files), len(items) < PAGE)
+        return _paths(files, whole=len(items) < PAGE)
 
     async def pull_request_files(self, pull: PullRequest) -> Paths:
         """See :meth:`Forge.pull_request_files`."""
@@ -89,7 +91,7 @@ class GitHub(Forge):
             query=BY_HUNDREDS,
             about=about(pull),
         )
-        return Paths(_paths(files), whole)
+        return _paths(files, whole=whole)
 
     async def pull_request(self, repository: Repository, number: int, known: PullRequest) -> PullRequest:
         """See :meth:`Forge.pull_request`."""
@@ -120,9 +122,9 @@ class GitHub(Forge):
         """See :meth:`Forge.git_url`."""
         return super().git_url(full_name).replace("https://api.github.com/", "https://github.com/", 1)
 
-    async def pull_requests(self, repository: Repository) -> list[PullRequest]:
+    async def pull_requests(self, repository: Repository) -> OpenPulls:
         """See :meth:`Forge.pull_requests`."""
-        found, _ = await self.rest.all(
+        found, whole = await self.rest.all(
             "repos",
             *names(repository.full_name),
             "pulls",
@@ -131,11 +133,8 @@ class GitHub(Forge):
             query={**BY_HUNDREDS, "state": "open", "sort": "updated", "direction": "desc"},
             about=Subject(repository.full_name or ""),
         )
-        sent = (
-            {"action": "opened", "pull_request": item, "sender": mapping(item).get("user")} for item in found
-        )
-        pulls = [shaped_as(PullRequestEvent, each).neutral("pull_request") for each in sent]
-        return [replace(pull, repository=repository) for pull in pulls if pull is not None]
+        pulls = self.odd.without("pull requests", found, partial(_pull, repository))
+        return OpenPulls(pulls, whole and len(pulls) == len(found))
 
     async def level(self, repository: Repository, who: Person, about: Subject) -> str:
         """See :meth:`Forge.level`."""
@@ -149,11 +148,14 @@ class GitHub(Forge):
         return _LEVELS.get(text(got.value, "permission") or "", "none")
 
 
-def _paths(files: list[Any]) -> list[str]:
-    return texts(files, "filename", "previous_filename")
+def _paths(files: list[Any], *, whole: bool) -> Paths:
+    both = ((text(file, "filename"), text(file, "previous_filename")) for file in files)
+    return Paths.of(both, whole=whole)
 
 
 def _commit(item: Any) -> Commit:
+    if not text(item, "sha"):
+        raise RestError("the answer holds no commit", 200)
     inner = mapping(mapping(item).get("commit"))
     author, committer = inner.get("author"), inner.get("committer")
     return Commit(
@@ -164,6 +166,15 @@ def _commit(item: Any) -> Commit:
         when=epoch(text(committer, "date") or text(author, "date")),
         url=text(item, "html_url") or "",
     )
+
+
+def _pull(repository: Repository, item: Any) -> PullRequest:
+    """A pull request, as if it had just been opened."""
+    sent = {"action": "opened", "pull_request": item, "sender": mapping(item).get("user")}
+    pull = shaped_as(PullRequestEvent, sent).neutral("pull_request")
+    if pull is None or not pull.number:
+        raise RestError("it has no number", 200)
+    return replace(pull, repository=repository)
 
 
 def _side(value: Any) -> Side:

@@ -15,7 +15,7 @@ from change_hooks.core.payload import epoch
 from change_hooks.core.recovering import Source
 from change_hooks.forges.client import Rest
 from change_hooks.forges.forge import Forge, mapping, text
-from change_hooks.forges.logged import LastRead, Logged, Sent
+from change_hooks.forges.logged import LastRead, Logged, Sent, is_past
 from change_hooks.forges.paging import by_link, by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -34,9 +34,11 @@ class GitHubLog:
 
     way: ClassVar[str] = "api-replay"
     timed: ClassVar[bool] = True
+    in_list: ClassVar[bool] = False
 
     def __init__(self, forge: Forge, source: Source, path: str) -> None:
         self._rest = forge.rest
+        self._odd = forge.odd
         self._hook = None if source.hook is None else str(source.hook)
         self._path = path
         self._about = Subject(source.repository, organization=source.organization)
@@ -65,19 +67,22 @@ class GitHubLog:
             about=self._about,
             conditional=True,
         )
-        read = 0
+        read, there, readable = 0, 0, 0
         async for page in pages:
             known = None if page.fresh else self._last.again(since)
             if known is not None:
                 return known
             self._last = LastRead()
             read += 1
-            logged = [_logged(item) for item in page.items]
+            logged = self._odd.without("deliveries", page.items, _logged)
+            there, readable = there + len(page.items), readable + len(logged)
             found += [entry for entry in logged if since is None or entry.at >= since]
-            if since is not None and any(entry.at < since for entry in logged):
+            if is_past([entry.at for entry in logged], since):
                 break
             if read == PAGES and page.more is not None:
                 raise RestError(f"the log has more than {PAGES} pages; recover a shorter time (--since)")
+        if there and not readable:
+            raise RestError("no entry of the log has an id and a time", 200)
         self._last = LastRead(-inf if since is None else since, found)
         return found
 
@@ -123,13 +128,21 @@ def the_one(hooks: list[Any], path: str, place: tuple[str, ...]) -> str:
     :param place: where the URL stands in it.
     :raises RestError: there is none, or more than one.
     """
-    ours = [hook for hook in hooks if urlsplit(text(hook, *place) or "").path.rstrip("/").endswith(path)]
+    ours = [hook for hook in hooks if ends_in(text(hook, *place), path)]
     if len(ours) != 1:
         raise RestError(
             f"{len(ours)} webhooks have a URL that ends in {path}; name the one that is meant:"
             " {'repository': NAME, 'hook': NUMBER} (option 'recover')"
         )
     return str(ours[0].get("id"))
+
+
+def ends_in(url: str | None, path: str) -> bool:
+    """Whether the path of a URL does."""
+    try:
+        return urlsplit(url or "").path.rstrip("/").endswith(path)
+    except ValueError:
+        return False
 
 
 def _is_text(value: Any) -> bool:
@@ -145,4 +158,4 @@ def _logged(item: Any) -> Logged:
     return Logged(str(number), delivery, text(item, "event") or "", at, status if type(status) is int else 0)
 
 
-__all__ = ["PAGES", "GitHubLog", "the_one"]
+__all__ = ["PAGES", "GitHubLog", "ends_in", "the_one"]

@@ -5,7 +5,8 @@ Source: GitLab, "Commits API", "Projects API", "Merge requests API".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from change_hooks.core.change import person
@@ -14,7 +15,7 @@ from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.gitlab import Project, repository
 from change_hooks.forges.client import listed
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
-from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text, texts
+from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, shaped_as, text
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -24,8 +25,6 @@ PAGE, PAGES = 100, 30
 BY_HUNDREDS = {"per_page": str(PAGE), "page": "1"}
 #: What roles may do: those of maintainer, developer and guest, and above.
 _LEVELS = ((40, "admin"), (30, "write"), (10, "read"))
-#: A file in a difference: what it was called, and what it is called.
-BOTH_NAMES = ("old_path", "new_path")
 
 
 class GitLab(Forge):
@@ -54,14 +53,13 @@ class GitLab(Forge):
             query={**BY_HUNDREDS, "ref_name": f"{update.before}..{update.after}"},
             about=about(update),
         )
-        return Commits([_commit(item) for item in reversed(found) if text(item, "id")], whole)
+        commits = self.odd.without("commits", reversed(found), _commit)
+        return Commits(commits, whole and len(commits) == len(found))
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""
         path = (*project(repository.full_name), "repository", "commits", revision)
         got = await self.rest.get(*path, about=Subject(repository.full_name or ""))
-        if text(got.value, "id") is None:
-            raise RestError("the answer holds no commit", 200)
         return _commit(got.value)
 
     async def commit_files(self, repository: Repository, revision: str) -> Paths:
@@ -74,7 +72,7 @@ class GitLab(Forge):
             query=BY_HUNDREDS,
             about=Subject(repository.full_name or ""),
         )
-        return Paths(texts(files, *BOTH_NAMES), whole)
+        return _paths(files, whole=whole)
 
     async def pull_request_files(self, pull: PullRequest) -> Paths:
         """See :meth:`Forge.pull_request_files`. GitLab works them out after it has sent the event: an empty
@@ -88,7 +86,7 @@ class GitLab(Forge):
             query=BY_HUNDREDS,
             about=about(pull),
         )
-        return Paths(texts(files, *BOTH_NAMES), whole and bool(files))
+        return _paths(files, whole=whole and bool(files))
 
     async def repository(self, full_name: str) -> Repository:
         """See :meth:`Forge.repository`."""
@@ -102,9 +100,9 @@ class GitLab(Forge):
         found = shaped_as(Project, sent)
         return repository(found, found)
 
-    async def pull_requests(self, repository: Repository) -> list[PullRequest]:
+    async def pull_requests(self, repository: Repository) -> OpenPulls:
         """See :meth:`Forge.pull_requests`."""
-        found, _ = await self.rest.all(
+        found, whole = await self.rest.all(
             *project(repository.full_name),
             "merge_requests",
             pager=by_number(PAGE),
@@ -112,7 +110,8 @@ class GitLab(Forge):
             query={**BY_HUNDREDS, "state": "opened", "order_by": "updated_at"},
             about=Subject(repository.full_name or ""),
         )
-        return [_pull(item, repository) for item in found if type(mapping(item).get("iid")) is int]
+        pulls = self.odd.without("merge requests", found, partial(_pull, repository))
+        return OpenPulls(pulls, whole and len(pulls) == len(found))
 
     async def level(self, repository: Repository, who: Person, about: Subject) -> str:
         """See :meth:`Forge.level`: also what somebody inherits from a group, or is invited to."""
@@ -143,7 +142,13 @@ def project(full_name: str | None) -> tuple[str, str]:
     return "projects", "/".join(names(full_name, None))
 
 
+def _paths(files: list[Any], *, whole: bool) -> Paths:
+    return Paths.of(((text(file, "old_path"), text(file, "new_path")) for file in files), whole=whole)
+
+
 def _commit(item: Any) -> Commit:
+    if not text(item, "id"):
+        raise RestError("the answer holds no commit", 200)
     committer = person(text(item, "committer_name"), text(item, "committer_email"))
     author = person(text(item, "author_name"), text(item, "author_email"))
     return Commit(
@@ -156,7 +161,11 @@ def _commit(item: Any) -> Commit:
     )
 
 
-def _pull(item: Mapping[str, Any], repository: Repository) -> PullRequest:
+def _pull(repository: Repository, item: Any) -> PullRequest:
+    """A merge request, as if it had just been opened."""
+    item = mapping(item)
+    if type(item.get("iid")) is not int or not text(item, "sha"):
+        raise RestError("it has no number or no commit", 200)
     author = Person(text(item, "author", "name"), None, text(item, "author", "username"))
     labels = item.get("labels")
     return PullRequest(

@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 from change_hooks.core.events import Repository
 from change_hooks.core.payload import epoch
 from change_hooks.core.recovering import Source
+from change_hooks.forges.completing import GONE
 from change_hooks.forges.forge import Forge, mapping, text
 from change_hooks.forges.github_log import the_one
 from change_hooks.forges.gitlab import project
-from change_hooks.forges.logged import Logged, Sent
+from change_hooks.forges.logged import Logged, Sent, is_past
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -40,6 +41,7 @@ class GitLabLog:
 
     way: ClassVar[str] = "api-replay"
     timed: ClassVar[bool] = False
+    in_list: ClassVar[bool] = True
 
     def __init__(self, forge: Forge, source: Source, path: str) -> None:
         self._forge = forge
@@ -54,7 +56,8 @@ class GitLabLog:
         self._resent: list[float] = []
 
     async def attempts(self, since: float | None) -> list[Logged]:
-        """The attempts after that one, newest first.
+        """The attempts after that one, newest first; all of them, when even the newest stands before it: then
+        the forge has begun to count anew.
 
         :raises RestError: not all of them could be read.
         """
@@ -67,19 +70,25 @@ class GitLabLog:
             about=self._about,
             conditional=True,
         )
-        read = 0
+        read, there, readable = 0, 0, 0
         async for page in pages:
+            logged = self._forge.odd.without("events", page.items, lambda item: (_logged(item), item))
+            there, readable = there + len(page.items), readable + len(logged)
+            places = [entry.order for entry, _ in logged]
+            if not read and since is not None and places and max(places) < since:
+                since = None
             read += 1
-            for item in page.items:
-                entry = _logged(item)
+            for entry, item in logged:
                 # What came meanwhile moves everything to later pages, and the same is seen twice.
                 if since is None or entry.order > since:
                     found[entry.number] = entry
                     self._read[entry.number] = item
-            if since is not None and any(_number(item) <= since for item in page.items):
+            if is_past([place - 1 for place in places], since):
                 break
             if read == PAGES and page.more is not None:
                 raise RestError(f"the log has more than {PAGES} pages")
+        if there and not readable:
+            raise RestError("no entry of the log names its delivery; that needs GitLab 17.4", 200)
         return list(found.values())
 
     async def detail(self, number: str) -> Sent:
@@ -124,12 +133,14 @@ class GitLabLog:
         revision = text(commit, "id")
         if revision is None or text(commit, "author", "email") != REDACTED:
             return commit
-        found = await self._forge.rest.get(
-            *self._forge.repository_path(repository.full_name or ""),
-            *("repository", "commits", revision),
-            about=self._about,
-        )
-        author = {**mapping(commit.get("author")), "email": text(found.value, "author_email")}
+        path = (*self._forge.repository_path(repository.full_name or ""), "repository", "commits", revision)
+        try:
+            mail = text((await self._forge.rest.get(*path, about=self._about)).value, "author_email")
+        except RestError as error:
+            if error.status not in GONE:
+                raise
+            mail = None
+        author = {**mapping(commit.get("author")), "email": mail}
         return {**commit, "author": author}
 
     async def _events(self) -> tuple[str, ...]:
@@ -159,7 +170,7 @@ def _logged(item: Any) -> Logged:
     ids = [headers[name] for name in _IDS if isinstance(headers.get(name), str)]
     data = mapping(mapping(item).get("request_data"))
     if not ids:
-        raise RestError("the log does not name the deliveries; that needs GitLab 17.4", 200)
+        raise RestError("it does not name its delivery; that needs GitLab 17.4", 200)
     status = str(mapping(item).get("response_status") or "")
     return Logged(
         str(_number(item)),

@@ -32,6 +32,15 @@ class Logged(msgspec.Struct, frozen=True, omit_defaults=True):
     also: tuple[str, ...] = ()
 
 
+def is_past(places: Sequence[float], since: float | None) -> bool:
+    """Whether most of a page, newest first, is from before then: so is all that comes behind it. A single
+    entry says nothing, for a time may be wrong.
+
+    :param places: where its entries stand.
+    """
+    return since is not None and 2 * sum(place < since for place in places) > len(places)
+
+
 class LastRead(msgspec.Struct, frozen=True):
     """What was read the last time of a log by time, for when the forge says that nothing is new.
 
@@ -71,6 +80,8 @@ class Log(Protocol):
     way: ClassVar[str]
     #: It is read by time, and an entry may be there before its delivery has been answered.
     timed: ClassVar[bool]
+    #: The details of an entry stand in the list of them: they are known of those that were read last.
+    in_list: ClassVar[bool]
 
     async def attempts(self, since: float | None) -> list[Logged]:
         """All entries since then.
@@ -94,4 +105,4 @@ class Log(Protocol):
         """
 
 
-__all__ = ["Happened", "LastRead", "Log", "Logged", "Sent"]
+__all__ = ["Happened", "LastRead", "Log", "Logged", "Sent", "is_past"]

@@ -21,7 +21,7 @@ from change_hooks.forges.bitbucketserver import repository_path
 from change_hooks.forges.completing import completed
 from change_hooks.forges.forge import Forge, mapping, text
 from change_hooks.forges.gitea import BY_FIFTIES
-from change_hooks.forges.logged import Happened, Logged
+from change_hooks.forges.logged import Happened, Logged, is_past
 from change_hooks.forges.paging import by_start, until_empty
 from change_hooks.forges.rest import Pager, RestError, Subject
 from change_hooks.forges.segments import names
@@ -35,6 +35,7 @@ class PushLog:
 
     way: ClassVar[str] = "push-log"
     timed: ClassVar[bool] = True
+    in_list: ClassVar[bool] = True
 
     def __init__(self, forge: Forge, source: Source, path: str) -> None:
         self._forge = forge
@@ -53,23 +54,29 @@ class PushLog:
         """
         found: dict[str, Logged] = {}
         self._read = {}
-        read = 0
+        read, there, readable = 0, 0, 0
         async for page in self._forge.rest.pages(
             *self._path, pager=self._pager, query=self._query, about=self._about, conditional=True
         ):
             read += 1
-            times = [self._time(item) for item in page.items]
-            for item, at in zip(page.items, times, strict=True):
-                if since is None or at >= since:
-                    number = str(mapping(item)["id"])
-                    self._read[number] = item
-                    name = sha256(f"{self._full_name}|{number}".encode()).hexdigest()[:32]
-                    found[number] = Logged(number, name, self._event(item), at)
-            if since is not None and any(at < since for at in times):
+            logged = self._forge.odd.without("pushes", page.items, lambda item: (self._logged(item), item))
+            there, readable = there + len(page.items), readable + len(logged)
+            for entry, item in logged:
+                if since is None or entry.at >= since:
+                    self._read[entry.number] = item
+                    found[entry.number] = entry
+            if is_past([entry.at for entry, _ in logged], since):
                 break
             if read == PAGES and page.more is not None:
                 raise RestError(f"the log has more than {PAGES} pages; recover a shorter time (--since)")
+        if there and not readable:
+            raise RestError("no entry of the log has an id and a time", 200)
         return list(found.values())
+
+    def _logged(self, item: Any) -> Logged:
+        at, number = self._time(item), str(mapping(item)["id"])
+        name = sha256(f"{self._full_name}|{number}".encode()).hexdigest()[:32]
+        return Logged(number, name, self._event(item), at)
 
     async def detail(self, number: str) -> Happened:
         """What was new on a branch or tag; nothing, when it is gone.

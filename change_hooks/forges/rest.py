@@ -37,11 +37,13 @@ class RateLimited(RestError):
     """The forge wants no more requests for a while.
 
     :param wait: in seconds.
+    :param sent: False: it said so before, and so this request was not sent.
     """
 
-    def __init__(self, wait: float, status: int = 429) -> None:
+    def __init__(self, wait: float, status: int = 429, *, sent: bool = True) -> None:
         super().__init__(f"the forge's rate limit is reached; asking again in {wait:.0f} s", status)
         self.wait = wait
+        self.sent = sent
 
 
 class Subject(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ import msgspec
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.forges.logged import Log, Logged
-from change_hooks.forges.rest import RestError
+from change_hooks.forges.rest import RateLimited, RestError
 from change_hooks.interfaces import IJournal
 from change_hooks.journal.hold import Hold
 from change_hooks.recovery.progress import OVERLAP, Progress, place, read_progress
@@ -29,6 +29,10 @@ ACCEPTED = 202
 FIRST = 86400.0
 #: How long an entry is left alone that may be on its way still, in seconds.
 GRACE = 120.0
+#: A run ends when so many in a row could not be had.
+SILENT = 3
+#: What is said to be of a time so far ahead, in seconds, is of now: the forge's clock, or an entry, is wrong.
+AHEAD = 86400.0
 #: For how long one receiver keeps the others from recovering, in seconds, unless it renews that.
 LEASE = 60.0
 
@@ -89,15 +93,17 @@ class CatchUp:
         now = self._now()
         before = now - self._grace if self._log.timed else inf
         start = self._start(progress, since, now)
-        attempts = await self._log.attempts(start)
+        attempts = await self._attempts(progress, start, now)
+        if progress.mark is None and not self._log.timed:
+            start = None
+        there = [entry for entry in attempts if entry.at <= before or entry.at > now + AHEAD]
         try:
-            async for missing in self._missing(
-                progress, hold, attempts, before, again=since is not None, dry=dry
-            ):
+            async for missing in self._missing(progress, hold, there, again=since is not None, dry=dry):
                 yield missing
         except (RestError, Unavailable):
-            await self._keep(progress, dry)
+            await self._keep(progress, hold, dry)
             raise
+        progress.limited = ""
         # A shorter time that was asked for says nothing about what came before it.
         if start is None or progress.mark is None or start <= progress.mark:
             # By the forge's clock: ours may be wrong, and be put right.
@@ -105,10 +111,26 @@ class CatchUp:
             read = [place(entry) for entry in attempts if entry.at <= before]
             progress.mark = max([*read, min(known, before)])
             progress.looked = now
-        if any(entry.at > before for entry in attempts):
+        if len(there) < len(attempts):
             self._left = now + self._grace
         progress.forget(timed=self._log.timed)
-        await self._keep(progress, dry)
+        await self._keep(progress, hold, dry)
+
+    async def _attempts(self, progress: Progress, start: float | None, now: float) -> list[Logged]:
+        """What the log has since the *start*, and what is to be tried again."""
+        waiting = progress.waiting(now) if self._log.in_list else None
+        if start is None or waiting is None:
+            found = await self._log.attempts(start)
+        else:
+            found = await self._log.attempts(min(start, waiting if self._log.timed else waiting - 1))
+        if start is None or self._log.timed:
+            since = -inf if start is None else start
+            return [entry for entry in found if entry.at >= since or entry.delivery in progress.open]
+        if found and max(map(place, found)) < start:
+            # The forge has begun to count anew.
+            progress.mark = None
+            return await self._log.attempts(None)
+        return [entry for entry in found if place(entry) > start or entry.delivery in progress.open]
 
     def _start(self, progress: Progress, since: float | None, now: float) -> float | None:
         if not self._log.timed:
@@ -118,8 +140,9 @@ class CatchUp:
         newest = now - self._grace
         return newest - FIRST if progress.mark is None else min(progress.mark, newest) - OVERLAP
 
-    async def _keep(self, progress: Progress, dry: bool) -> None:
+    async def _keep(self, progress: Progress, hold: Hold, dry: bool) -> None:
         if not dry:
+            hold.check()
             await self._journal.remember(self._name, msgspec.json.encode(progress))
 
     async def _missing(
@@ -127,23 +150,25 @@ class CatchUp:
         progress: Progress,
         hold: Hold,
         attempts: Sequence[Logged],
-        before: float,
         *,
         again: bool,
         dry: bool,
     ) -> AsyncIterator[Missing]:
-        """Settle the first attempt of each delivery that is missing, oldest first."""
+        """Settle the first attempt of each delivery that is missing, oldest first. One about which the forge
+        says nothing costs itself.
+        """
         statuses: dict[str, set[int]] = defaultdict(set)
         first: dict[str, Logged] = {name: known.entry for name, known in progress.open.items()}
         for entry in sorted(attempts, key=lambda entry: (place(entry), entry.number)):
             statuses[entry.delivery].add(entry.status)
-            if entry.at <= before and (again or entry.delivery not in progress.settled):
+            if again or entry.delivery not in progress.settled:
                 first.setdefault(entry.delivery, entry)
         wanted = sorted(
             (e for e in first.values() if self._handles(e.event)), key=lambda e: (place(e), e.number)
         )
         names = [name for entry in wanted for name in (entry.delivery, *entry.also)]
         came = await self._journal.find(self.endpoint, names)
+        silent = 0
         for entry in wanted:
             answered = {came[name] for name in (entry.delivery, *entry.also) if name in came}
             if ACCEPTED in answered:
@@ -157,9 +182,32 @@ class CatchUp:
                 progress.settle(entry)
             elif again or progress.is_due(entry, self._now()):
                 hold.check()
-                missing = await self._settle(progress, entry, dry)
+                try:
+                    missing = await self._settle(progress, entry, dry)
+                except RestError as error:
+                    silent += 1
+                    if self._ends(progress, entry, error):
+                        raise
+                    yield self._about(entry, self._log.way, "failed", str(error))
+                    if silent == SILENT:
+                        raise
+                    continue
+                silent = 0
                 if missing is not None:
                     yield missing
+
+    def _ends(self, progress: Progress, entry: Logged, error: RestError) -> bool:
+        """Whether the run ends with an error: what the forge says of one need not hold for the others."""
+        if isinstance(error, RateLimited):
+            if not error.sent:
+                return True
+            first, progress.limited = progress.limited != entry.delivery, entry.delivery
+            if first:
+                return True
+        elif error.status == 401:
+            return True
+        progress.put_off(entry, self._now(), asked=self._redeliver, ever=True)
+        return isinstance(error, RateLimited)
 
     async def _settle(self, progress: Progress, entry: Logged, dry: bool) -> Missing | None:
         missing = self._about(entry, self._log.way, "missing")
@@ -170,7 +218,7 @@ class CatchUp:
         try:
             detail = await self._log.detail(entry.number)
         except RestError as error:
-            if error.transient or error.status not in (200, 404, 410, 422):
+            if error.status not in (200, 404, 410, 422):
                 raise
             settled: Missing | None = msgspec.structs.replace(missing, outcome="failed", reason=str(error))
         else:
@@ -200,8 +248,8 @@ class CatchUp:
             return False
         return progress.put_off(entry, self._now(), asked=True)
 
-    def _about(self, entry: Logged, way: str, outcome: str) -> Missing:
-        return Missing(self.endpoint, entry.delivery, entry.event, entry.at, way, outcome)
+    def _about(self, entry: Logged, way: str, outcome: str, reason: str = "") -> Missing:
+        return Missing(self.endpoint, entry.delivery, entry.event, entry.at, way, outcome, reason)
 
     def _now(self) -> float:
         now: float = self._clock.seconds()

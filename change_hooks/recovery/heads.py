@@ -5,12 +5,13 @@ is not seen: of a branch that moved twice, the last move is found, with all that
 The first look only sees where everything is. What has just been seen to have moved is left alone for a while,
 for its webhook may be on its way; and what a hook has brought meanwhile is the same, and is left out when it
 is stored. Where everything was is written after everything else, so a look that is killed is repeated under
-the same names.
+the same names. When the forge does not answer about one of them, that costs itself alone; when it does not
+about several in a row, or wants no more requests, the look ends, and the next one begins behind the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from hashlib import sha256
 from math import inf
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from msgspec.structs import replace
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.events import PullRequest, RefUpdate, Repository
 from change_hooks.forges.completing import completed
-from change_hooks.forges.forge import Forge
+from change_hooks.forges.forge import Forge, OpenPulls
 from change_hooks.forges.logged import Happened
 from change_hooks.forges.rest import RateLimited, RestError, Unsupported
 from change_hooks.interfaces import IJournal
@@ -29,11 +30,14 @@ from change_hooks.journal.hold import Hold
 from change_hooks.recovery.catch_up import GRACE, LEASE
 from change_hooks.recovery.progress import PAUSES
 from change_hooks.recovery.recovered import Acceptance, Busy, Missing
+from change_hooks.recovery.where import Where
 
 WAY = "heads"
 #: After how many looks in which a ref's changes could not be made it is left alone; or they are made without
 #: what the forge does not give.
 TRIES = len(PAUSES) + 1
+#: A look ends when the forge has not answered about so many in a row.
+SILENT = 3
 
 
 class Place(Protocol):
@@ -46,54 +50,18 @@ class Place(Protocol):
         """Its branches and tags, and the objects they point to."""
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """Where something was seen to have moved to, and since when, in seconds since the epoch."""
+class Move(msgspec.Struct, frozen=True):
+    """Something has moved.
 
-    tip: str
-    at: float
-
-
-class Where(msgspec.Struct, omit_defaults=True):
-    """Where everything was.
-
-    :param looks: how many there have been.
-    :param looked: when the last one was, in seconds since the epoch.
-    :param refs: the objects they point to.
-    :param pulls: the heads of the open pull requests, by their numbers; None: never looked at.
-    :param failed: in how many looks the changes of these could not be made.
-    :param moved: where these have moved since, oldest first, and are not settled yet: refs, and ``#7``.
+    :param what: a ref, or ``#7``.
+    :param tip: where to.
+    :param settled: where from; None: it was not there.
     """
 
-    looks: int = 0
-    looked: float = 0.0
-    refs: dict[str, str] = {}
-    pulls: dict[str, str] | None = None
-    failed: dict[str, int] = {}
-    moved: dict[str, list[Seen]] = {}
-
-    def see(self, what: str, settled: str | None, tip: str, now: float) -> None:
-        """Something is at *tip* now, and was settled at *settled*."""
-        seen = self.moved.get(what, [])
-        if tip == settled:
-            seen = []
-        elif not seen or seen[-1].tip != tip:
-            seen = [*seen, Seen(tip, now)]
-        self._put(what, seen)
-
-    def settle(self, what: str, tip: str) -> None:
-        """Up to there, nothing more is to be done."""
-        seen = self.moved.get(what, [])
-        places = [place for place, each in enumerate(seen) if each.tip == tip]
-        self._put(what, seen[places[-1] + 1 :])
-
-    def due(self, what: str, before: float) -> str | None:
-        """The last place where something was then or earlier; None: it was settled there."""
-        return next((each.tip for each in reversed(self.moved.get(what, [])) if each.at <= before), None)
-
-    def _put(self, what: str, seen: list[Seen]) -> None:
-        self.moved.pop(what, None)
-        if seen:
-            self.moved[what] = seen
+    what: str
+    tip: str
+    settled: str | None
+    event: RefUpdate | PullRequest
 
 
 class Heads:
@@ -137,106 +105,107 @@ class Heads:
         try:
             kept = await self._journal.recall(self._name)
             before = Where() if kept is None else msgspec.json.decode(kept, type=Where)
-            self._waits_from(before)
+            self.due = before.next(self._grace)
             if unless is None or not unless <= before.looked <= self._now():
                 async for missing in self._look(before, hold, until, dry):
                     yield missing
         finally:
             await hold.end()
 
-    def _waits_from(self, where: Where) -> None:
-        due = [seen[0].at + self._grace for what, seen in where.moved.items() if what not in where.failed]
-        if where.failed:
-            due.append(self._now() + PAUSES[max(where.failed.values()) - 1])
-        self.due = min(due, default=None)
-
     async def _look(self, before: Where, hold: Hold, until: float, dry: bool) -> AsyncIterator[Missing]:
         """Look where everything is, and settle what was there *until* then."""
         refs = await self._place.refs()
+        if before.refs and not refs:
+            raise RestError("the repository had branches, and the forge lists none; nothing is settled")
         repository = await self._place.repository()
-        pulls = await self._pulls(repository)
-        after = self._seen(before, refs, _heads_of(pulls or []))
+        pulls, error = await self._pulls(repository)
+        after = before.looked_again(refs, pulls, self._now())
+        moves = [*self._moves_of_refs(after, repository, until), *self._moves_of_pulls(after, pulls, until)]
         try:
-            for ref in sorted(refs):
-                tip = after.due(ref, until)
-                if tip is None:
-                    continue
-                hold.check()
-                update = self._moved(repository, ref, before.refs.get(ref), tip)
-                missing = await self._settle(after, ref, f"{before.refs.get(ref)}|{tip}", update, dry)
-                if missing is not None:
-                    yield missing
-                if ref not in after.failed:
-                    after.refs[ref] = tip
-                    after.settle(ref, tip)
-            async for missing in self._look_at_pulls(before, after, pulls, hold, until=until, dry=dry):
+            async for missing in self._settle_all(after, moves, hold, dry=dry, heard=pulls is not None):
                 yield missing
+            if error is not None:
+                raise error
         except (RestError, Unavailable):
             # What was settled is kept; what was not, the next look finds again under the same name.
             after.looks, after.looked = before.looks, before.looked
-            await self._keep(after, dry)
+            await self._keep(after, hold, dry)
             raise
-        await self._keep(after, dry)
-        self._waits_from(after)
+        after.behind = ""
+        await self._keep(after, hold, dry)
+        self.due = after.next(self._grace)
 
-    def _seen(self, before: Where, refs: dict[str, str], heads: dict[str, str]) -> Where:
-        """What is known now; nothing of it is settled that was not settled before, but at the first look."""
-        now = self._now()
-        after = Where(before.looks + 1, now, dict(before.refs), before.pulls, dict(before.failed))
-        after.refs = {ref: tip for ref, tip in before.refs.items() if ref in refs} if before.looks else refs
-        # A clock that was ahead when something was seen keeps nothing waiting.
-        after.moved = {
-            what: [Seen(each.tip, min(each.at, now)) for each in seen]
-            for what, seen in before.moved.items()
-            if what in refs or what in heads
-        }
-        for ref, tip in refs.items():
-            after.see(ref, after.refs.get(ref), tip, now)
-        if before.pulls is not None:
-            for what, head in heads.items():
-                after.see(what, before.pulls.get(what.removeprefix("#")), head, now)
-        return after
-
-    async def _look_at_pulls(
-        self,
-        before: Where,
-        after: Where,
-        pulls: list[PullRequest] | None,
-        hold: Hold,
-        *,
-        until: float,
-        dry: bool,
-    ) -> AsyncIterator[Missing]:
-        if pulls is None:
-            return
-        heads, known = _heads_of(pulls), before.pulls
-        if known is None:
-            after.pulls = {what.removeprefix("#"): head for what, head in heads.items()}
-            return
-        after.pulls = settled = {number: head for number, head in known.items() if f"#{number}" in heads}
-        for pull in sorted(pulls, key=lambda pull: pull.number):
-            number, what = str(pull.number), f"#{pull.number}"
-            head = after.due(what, until)
-            if head is None:
-                continue
-            hold.check()
-            found = replace(pull, head=replace(pull.head, revision=head))
-            if number in known:
-                found = replace(found, action="updated", forge_action="")
-            missing = await self._settle(after, what, f"{known.get(number)}|{head}", found, dry)
-            if missing is not None:
-                yield missing
-            if what not in after.failed:
-                settled[number] = head
-                after.settle(what, head)
-
-    async def _pulls(self, repository: Repository) -> list[PullRequest] | None:
+    async def _pulls(self, repository: Repository) -> tuple[OpenPulls | None, RestError | None]:
+        """The open pull requests; None: there is nobody to ask, or they cannot be had, and why."""
         if self._forge is None or repository.full_name is None:
-            return None
+            return None, None
         try:
-            return await self._forge.pull_requests(repository)
+            return await self._forge.pull_requests(repository), None
         except Unsupported:
-            return None
+            return None, None
+        except RestError as error:
+            return None, error
+
+    def _moves_of_refs(self, after: Where, repository: Repository, until: float) -> Iterator[Move]:
+        for ref in sorted(after.moved):
+            tip = None if ref.startswith("#") else self._due(after, ref, until)
+            if tip is not None:
+                settled = after.refs.get(ref)
+                yield Move(ref, tip, settled, self._moved(repository, ref, settled, tip))
+
+    def _moves_of_pulls(self, after: Where, pulls: OpenPulls | None, until: float) -> Iterator[Move]:
+        for pull in sorted(pulls.items if pulls is not None else (), key=lambda pull: pull.number):
+            what, settled = f"#{pull.number}", (after.pulls or {}).get(str(pull.number))
+            tip = self._due(after, what, until)
+            if tip is not None:
+                found = replace(pull, head=replace(pull.head, revision=tip))
+                if settled is not None:
+                    found = replace(found, action="updated", forge_action="")
+                yield Move(what, tip, settled, found)
+
+    def _due(self, after: Where, what: str, until: float) -> str | None:
+        """Where something is that is to be settled now."""
+        return None if until < inf and after.waits(what, self._now()) else after.due(what, until)
+
+    async def _settle_all(
+        self, after: Where, moves: Sequence[Move], hold: Hold, *, dry: bool, heard: bool
+    ) -> AsyncIterator[Missing]:
+        """Settle what has moved.
+
+        :param heard: the forge has answered in this look.
+        """
+        silent: dict[str, Missing] = {}
+        for move in from_behind(moves, after.behind):
+            hold.check()
+            missing = self._about(after, move)
+            try:
+                settled = await self._settle(after, move, missing, dry)
+            except RestError as error:
+                limited = isinstance(error, RateLimited)
+                if isinstance(error, RateLimited) and not error.sent:
+                    raise
+                after.behind = move.what
+                silent[move.what] = replace(missing, outcome="failed", reason=f"{move.what!r}: {error}")
+                if not limited and len(silent) < SILENT:
+                    continue
+                if limited or heard:
+                    for failed in self._costs(after, silent):
+                        yield failed
+                raise
+            heard = True
+            for failed in self._costs(after, silent):
+                yield failed
+            if settled is not None:
+                yield settled
+        for failed in self._costs(after, silent):
+            yield failed
+
+    def _costs(self, after: Where, silent: dict[str, Missing]) -> Iterator[Missing]:
+        """It is not the forge: let those be failures of their own."""
+        while silent:
+            what = next(iter(silent))
+            after.fail(what, self._now())
+            yield silent.pop(what)
 
     def _moved(self, repository: Repository, ref: str, before: str | None, after: str) -> RefUpdate:
         forge = self._forge
@@ -252,36 +221,41 @@ class Heads:
             name=event,
         )
 
-    async def _settle(
-        self, after: Where, what: str, moved: str, event: RefUpdate | PullRequest, dry: bool
-    ) -> Missing | None:
-        told = f"{self.source}|{what}|{moved}|{after.looks}"
+    def _about(self, after: Where, move: Move) -> Missing:
+        told = f"{self.source}|{move.what}|{move.settled}|{move.tip}|{after.looks}"
         name = sha256(told.encode("utf-8", "replace")).hexdigest()[:32]
-        missing = Missing(self.endpoint, name, event.name, self._now(), WAY, "missing")
+        return Missing(self.endpoint, name, move.event.name, self._now(), WAY, "missing")
+
+    async def _settle(self, after: Where, move: Move, missing: Missing, dry: bool) -> Missing | None:
+        """Settle one.
+
+        :raises RestError: the forge does not answer, or wants no more requests.
+        """
         if dry:
             return missing
-        tries = after.failed.get(what, 0) + 1
+        what, event = move.what, move.event
+        last = after.failed.get(what, 0) + 1 >= TRIES
         try:
             if self._forge is not None:
-                event = await completed(self._forge, event, anyway=tries >= TRIES)
+                event = await completed(self._forge, event, anyway=last)
         except RestError as error:
             if isinstance(error, RateLimited) or not error.status:
                 raise
             # What the forge says of this one need not hold for the others.
-            after.failed[what] = tries
-            return replace(missing, outcome="failed", reason=str(error))
+            after.fail(what, self._now())
+            return replace(missing, outcome="failed", reason=f"{what!r}: {error}")
         settled = await self._acceptance.settle(missing, Happened([event]), self._now())
-        if settled is None or settled.outcome != "failed":
-            after.failed.pop(what, None)
-            return settled
-        if tries >= TRIES:
-            after.failed.pop(what, None)
-            return replace(settled, reason=f"{settled.reason} (given up)")
-        after.failed[what] = tries
+        if settled is not None and settled.outcome == "failed":
+            if not last:
+                after.fail(what, self._now())
+                return settled
+            settled = replace(settled, reason=f"{settled.reason} (given up)")
+        after.settle(what, move.tip)
         return settled
 
-    async def _keep(self, where: Where, dry: bool) -> None:
+    async def _keep(self, where: Where, hold: Hold, dry: bool) -> None:
         if not dry:
+            hold.check()
             await self._journal.remember(self._name, msgspec.json.encode(where))
 
     def _now(self) -> float:
@@ -289,9 +263,16 @@ class Heads:
         return now
 
 
-def _heads_of(pulls: list[PullRequest]) -> dict[str, str]:
-    """The commits that pull requests are on, by ``#7``."""
-    return {f"#{pull.number}": pull.head.revision or "" for pull in pulls}
+def from_behind(moves: Sequence[Move], last: str) -> list[Move]:
+    """*moves*, which are in order, all round from behind the *last* one; empty: from the first."""
+    later = (place for place, move in enumerate(moves) if _order(move.what) > _order(last))
+    start = next(later, 0) if last else 0
+    return [*moves[start:], *moves[:start]]
 
 
-__all__ = ["WAY", "Heads", "Where"]
+def _order(what: str) -> tuple[int, str]:
+    """Refs by their names, then pull requests by their numbers."""
+    return (int(what[1:]), "") if what.startswith("#") else (-1, what)
+
+
+__all__ = ["SILENT", "WAY", "Heads"]

@@ -40,28 +40,32 @@ class Progress(msgspec.Struct, omit_defaults=True):
     :param looked: when it was read last, in seconds since the epoch.
     :param settled: the ids of deliveries near the watermark that need nothing, and where they stand.
     :param open: by their ids.
+    :param limited: the one at which the last run met a limit of the forge; empty: it did not.
     """
 
     mark: float | None = None
     looked: float = 0.0
     settled: dict[str, float] = {}
     open: dict[str, Open] = {}
+    limited: str = ""
 
     def settle(self, entry: Logged) -> None:
         """Nothing more is to be done about an entry."""
         self.open.pop(entry.delivery, None)
         self.settled[entry.delivery] = place(entry)
 
-    def put_off(self, entry: Logged, now: float, *, asked: bool = False) -> bool:
+    def put_off(self, entry: Logged, now: float, *, asked: bool = False, ever: bool = False) -> bool:
         """Try again later.
 
+        :param ever: however often it has been tried.
         :returns: False: it has been tried often enough, and is given up.
         """
         known = self.open.get(entry.delivery)
         tries = 0 if known is None else known.tries
-        if tries >= len(PAUSES):
+        if tries >= len(PAUSES) and not ever:
             self.settle(entry)
             return False
+        tries = min(tries, len(PAUSES) - 1)
         self.open[entry.delivery] = Open(entry, tries + 1, now + PAUSES[tries], asked)
         return True
 
@@ -85,6 +89,11 @@ class Progress(msgspec.Struct, omit_defaults=True):
         elif self.mark is not None:
             since = self.mark - OVERLAP
             self.settled = {name: at for name, at in self.settled.items() if at >= since}
+
+    def waiting(self, now: float) -> float | None:
+        """Where the first of what is open and due stands; None: nothing is."""
+        due = (known.entry for known in self.open.values() if self.is_due(known.entry, now))
+        return min(map(place, due), default=None)
 
     @property
     def due(self) -> float | None:

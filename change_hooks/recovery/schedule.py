@@ -164,6 +164,10 @@ class Recovery(Observer):
                 log.warn("{endpoint}, {source}: could not recover: {error}", error=str(error), **named)
                 wait = source.every or FAILED
                 source.next(now, max(wait, error.wait) if isinstance(error, RateLimited) else wait)
+                if isinstance(error, RateLimited) and error.sent and source in self._sources:
+                    # The limit may be its own: the next time, the others are first.
+                    self._sources.remove(source)
+                    self._sources.append(source)
             except Exception:
                 source.next(now, source.every or FAILED)
                 log.failure(

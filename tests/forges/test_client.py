@@ -103,8 +103,28 @@ def test_a_link_to_another_host_is_not_followed(host: str) -> None:
 
 def test_a_page_that_names_itself_as_the_next_one_ends_the_list() -> None:
     client = rest(Items())
-    with pytest.raises(RestError, match="same page"):
+    with pytest.raises(RestError, match="page again"):
         run(client.all("items", pager=lambda got, items, query: query, most=9))
+
+
+def test_pages_that_go_round_end_the_list() -> None:
+    api = Items(99)
+    turns = {"1": "2", "2": "3", "3": "2"}
+
+    def following(_: Any, _items: Any, query: Any) -> Any:
+        return {"per_page": "2", "page": turns[query.get("page", "1")]}
+
+    with pytest.raises(RestError, match="page again"):
+        run(rest(api).all("items", pager=following, most=99))
+    assert len(api.asked) == 3
+
+
+def test_a_forge_that_gives_the_same_page_under_every_number_ends_the_list() -> None:
+    api = Items(99)
+    api.route("GET", "/api/same", lambda asked: [1, 2])
+    with pytest.raises(RestError, match="page again"):
+        run(rest(api).all("same", pager=by_number(2), most=99, query={"per_page": "2"}))
+    assert len(api.asked) == 2
 
 
 def test_a_redirection_is_not_followed() -> None:

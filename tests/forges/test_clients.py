@@ -124,7 +124,7 @@ def test_the_open_pull_requests_of_gitea() -> None:
     forge, api = client("gitea")
     api.pulls = [api.pull(3, sha(9)), api.pull(4, sha(8))]  # type: ignore[attr-defined]
     repository = run(forge.repository("o/r"))
-    pulls = run(forge.pull_requests(repository))
+    pulls = run(forge.pull_requests(repository)).items
     assert [(pull.number, pull.head.revision, pull.action) for pull in pulls] == [
         (3, sha(9), "opened"),
         (4, sha(8), "opened"),
@@ -150,7 +150,7 @@ def test_the_open_merge_requests_of_gitlab() -> None:
         {"title": "no number"},
         {"iid": 4, "source_branch": "other", "target_branch": "main", "sha": sha(8), "labels": 5},
     ]
-    pull, odd = run(forge.pull_requests(run(forge.repository("g/sub/p"))))
+    pull, odd = run(forge.pull_requests(run(forge.repository("g/sub/p")))).items
     assert (odd.number, list(odd.labels)) == (4, [])
     assert (pull.number, pull.head.branch, pull.head.revision, pull.base.branch) == (
         3,
@@ -168,7 +168,7 @@ def test_the_open_pull_requests_and_the_repository_of_github() -> None:
     forge = GitHub(SimpleNamespace(token="T", github_api_endpoint=None), StubTreq(api), Clock())
     repository = run(forge.repository("o/r"))
     assert repository.urls["html"] == "https://github.example/o/r"
-    (pull,) = run(forge.pull_requests(repository))
+    (pull,) = run(forge.pull_requests(repository)).items
     assert (pull.number, pull.head.branch, pull.action) == (7, "topic", "opened")
 
 

@@ -94,8 +94,10 @@ def test_a_notification_without_a_name_or_time_is_said(missing: str) -> None:
     azure.api.query = lambda asked: {"results": azure.api.log}
     del azure.api.log[0][missing]
     azure.api.routes[1] = (*azure.api.routes[1][:2], azure.api.query)
-    with pytest.raises(RestError, match="no id or no time"):
+    with pytest.raises(RestError, match="an id and a time"):
         azure.run()
+    azure.api.notification(2, NOW - 900)
+    assert azure.outcomes() == {"s1:2": "recovered"}
 
 
 def test_a_notification_without_its_event_costs_itself_alone() -> None:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import ensureDeferred, succeed
 
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.recovering import Source
 from change_hooks.forges.github_log import PAGES
-from change_hooks.forges.rest import RestError
+from change_hooks.forges.rest import RateLimited, RestError
 from change_hooks.journal.in_memory import MemoryJournal
-from change_hooks.recovery.catch_up import GRACE
+from change_hooks.recovery.catch_up import GRACE, SILENT
 from change_hooks.recovery.progress import PAUSES
 from change_hooks.recovery.recovered import Busy
 from tests.conftest import result_of
@@ -151,7 +151,6 @@ def test_one_that_fails_again_and_again_is_given_up() -> None:
         [None, Say(status=502)],
         [None, Say(status=429, headers={"Retry-After": "30"})],
         [None, Say([{"id": 1}])],
-        [None, None, Say(status=500)],
         [None, None, Say(status=401)],
         [Say([])],
         [Say(status=401)],
@@ -177,6 +176,132 @@ def test_an_entry_without_details_costs_itself_alone(said: Say) -> None:
     assert rig.outcomes() == {"gone": "failed", "there": "recovered"}
     rig.clock.advance(PAUSES[0])
     assert rig.outcomes() == {"gone": "recovered"}
+
+
+def broken(rig: Recovering, *entries: int, say: Say) -> None:
+    """Of these entries the forge says this."""
+    true = rig.api.delivery
+    rig.api.routes = [
+        (
+            m,
+            p,
+            (lambda asked, number: say if int(number) in entries else true(asked, number))
+            if a == true
+            else a,
+        )
+        for m, p, a in rig.api.routes
+    ]
+
+
+def test_one_that_always_fails_keeps_no_other_waiting_and_is_never_given_up() -> None:
+    rig = Recovering()
+    for number in range(1, 5):
+        rig.api.attempt(f"g{number}", NOW - 3000 + number)
+    broken(rig, 1, say=Say(status=500))
+    assert rig.outcomes() == {"g1": "failed", "g2": "recovered", "g3": "recovered", "g4": "recovered"}
+    for pause in (*PAUSES, *PAUSES[-1:] * 3):
+        rig.clock.advance(pause)
+        assert rig.outcomes() == {"g1": "failed"}
+    rig.api.routes = [
+        (m, p, rig.api.delivery if "attempts" not in p.pattern and p.groups else a)
+        for m, p, a in rig.api.routes
+    ]
+    rig.clock.advance(PAUSES[-1])
+    assert rig.outcomes() == {"g1": "recovered"}
+
+
+def test_a_forge_that_says_nothing_of_several_in_a_row_is_left_alone() -> None:
+    rig = Recovering()
+    for number in range(1, 10):
+        rig.api.attempt(f"g{number}", NOW - 3000 + number)
+    broken(rig, *range(1, 10), say=Say(status=500))
+    for _ in range(2):
+        rig.api.asked.clear()
+        with pytest.raises(RestError):
+            rig.run()
+        assert sum("/deliveries/" in path for path in rig.api.paths()) == SILENT
+    rig.clock.advance(PAUSES[0])
+    rig.made = None
+    rig.api.routes = [
+        (m, p, rig.api.delivery if "attempts" not in p.pattern and p.groups else a)
+        for m, p, a in rig.api.routes
+    ]
+    assert list(rig.outcomes()) == [f"g{number}" for number in range(1, 10)]
+
+
+def test_one_that_always_meets_a_limit_keeps_no_other_waiting() -> None:
+    rig = Recovering()
+    for number in range(1, 4):
+        rig.api.attempt(f"g{number}", NOW - 3000 + number)
+    broken(rig, 2, say=Say(status=429, headers={"Retry-After": "30"}))
+    for _ in range(2):
+        with pytest.raises(RateLimited):
+            rig.run()
+        assert rig.ids() == ["g1"]
+        # Until then nothing is sent, and nobody is to blame.
+        with pytest.raises(RateLimited):
+            rig.run()
+        rig.clock.advance(31)
+    assert rig.outcomes() == {"g3": "recovered"}
+
+
+@pytest.mark.parametrize("odd", [None, 7, {"id": 1}, {"id": 1, "guid": "x", "delivered_at": "yesterday"}])
+def test_an_odd_entry_of_the_log_costs_itself(odd: Any) -> None:
+    rig = Recovering()
+    rig.api.attempt("a", NOW - 3000)
+    rig.api.log.append(odd)
+    rig.api.attempt("b", NOW - 2000)
+    assert rig.outcomes() == {"a": "recovered", "b": "recovered"}
+
+
+def test_a_time_that_is_wrong_ends_no_reading() -> None:
+    rig = Recovering()
+    rig.run()
+    rig.clock.advance(10_000)
+    for number in range(250):
+        rig.api.attempt(f"g{number}", NOW + 1000 + number)
+    rig.api.log[-1]["delivered_at"] = "1970-01-01T00:00:00Z"
+    assert len(rig.run()) == 249
+
+
+def test_what_is_said_to_be_of_next_year_is_not_left_until_then() -> None:
+    rig = Recovering()
+    rig.api.attempt("far", NOW + 4e7)
+    rig.api.attempt("near", NOW + 60)
+    assert rig.outcomes() == {"far": "recovered"}
+    rig.clock.advance(500)
+    assert rig.outcomes() == {"near": "recovered"}
+    assert rig.run() == []
+
+
+def test_two_webhooks_one_of_which_has_an_odd_url() -> None:
+    rig = Recovering()
+    rig.api.hooks[:0] = [None, {"id": 4, "config": {"url": "https://[/change_hook/github"}}]
+    rig.api.attempt("g", NOW - 1000)
+    assert rig.outcomes() == {"g": "recovered"}
+
+
+def test_one_who_has_lost_the_hold_writes_nothing_over_what_another_has_written() -> None:
+    rig = Recovering()
+    for number in range(2):
+        rig.api.attempt(f"g{number}", NOW - 3000 + number)
+    true = rig.found
+
+    async def slow(delivery: Any) -> Any:
+        # It is suspended, and another one takes over and ends.
+        rig.journal.lease = lambda *_: succeed(False)  # type: ignore[method-assign,assignment]
+        rig.clock.advance(1000)
+        result_of(rig.journal.remember("recovery github o/r", b'{"mark": 5.0}'))
+        return await true(delivery)
+
+    rig.found = slow  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="another process"):
+        result_of(ensureDeferred(collected(rig)))
+    assert result_of(rig.journal.recall("recovery github o/r")) == b'{"mark": 5.0}'
+
+
+async def collected(rig: Recovering) -> list[Any]:
+    return [missing async for missing in rig.catch_up.run()]
 
 
 def test_an_error_in_the_middle_of_paging_moves_nothing() -> None:
@@ -209,10 +334,10 @@ def test_an_error_in_the_middle_of_the_details_costs_none_of_those_before() -> N
     rig.api.attempt("a", NOW - 1000)
     rig.api.attempt("b", NOW - 900)
     rig.api.instead = [None, None, None, Say(status=503)]
-    with pytest.raises(RestError):
-        rig.run()
+    assert rig.outcomes() == {"nothing": "ignored", "a": "recovered", "b": "failed"}
     assert rig.ids() == ["a"]
     rig.api.asked.clear()
+    rig.clock.advance(PAUSES[0])
     assert rig.outcomes() == {"b": "recovered"}
     assert [path.rpartition("/")[2] for path in rig.api.paths()] == ["deliveries", "3"]
 

@@ -24,11 +24,11 @@ from change_hooks.forges.rest import RateLimited, RestError
 from change_hooks.journal.in_memory import MemoryJournal, MemoryStore
 from change_hooks.recovery import sources
 from change_hooks.recovery.catch_up import GRACE
-from change_hooks.recovery.heads import TRIES, Heads
+from change_hooks.recovery.heads import SILENT, TRIES, Heads
 from change_hooks.recovery.progress import PAUSES
 from change_hooks.recovery.recovered import Acceptance, Busy, Missing
 from tests.conftest import delivery, result_of
-from tests.support.fake_api import Say
+from tests.support.fake_api import Fault, Say
 from tests.support.fake_git_forges import FakeGitea, sha
 
 NOW = 1_800_000_000.0
@@ -89,9 +89,25 @@ class Rig:
         return [(event.ref, event.before, event.after) for event in self.events]
 
 
+class Line:
+    """The way to a forge; it breaks when one of these commits is asked for."""
+
+    def __init__(self, api: FakeGitea) -> None:
+        self.http = StubTreq(api)
+        self.breaks: tuple[int, ...] = ()
+        self.broke: list[int] = []
+
+    def request(self, method: str, url: str, **more: Any) -> Any:
+        broken = [number for number in self.breaks if sha(number) in f"{url}{more}"]
+        self.broke += broken
+        if broken:
+            raise ConnectionError
+        return self.http.request(method, url, **more)
+
+
 def with_gitea() -> tuple[Rig, FakeGitea]:
     api = FakeGitea()
-    return Rig(Gitea(SimpleNamespace(api="https://gitea.example"), StubTreq(api), Clock())), api
+    return Rig(Gitea(SimpleNamespace(api="https://gitea.example"), Line(api), Clock())), api
 
 
 def test_the_first_look_only_sees_where_everything_is() -> None:
@@ -115,6 +131,7 @@ def test_what_was_found_says_how_it_came() -> None:
 
 def test_a_branch_that_vanished_is_nothing_and_one_that_comes_back_is_news() -> None:
     rig = Rig()
+    rig.now["refs/heads/other"] = sha(9)
     rig.run()
     del rig.now["refs/heads/main"]
     assert rig.moved() == []
@@ -236,16 +253,133 @@ def test_also_where_the_forge_has_no_way_to_say_it() -> None:
     assert said == [["failed"] * 2] * (TRIES - 1) + [["recovered"] * 2]
 
 
-def test_a_limit_ends_the_look() -> None:
+def says(api: FakeGitea, said: Say, *revisions: int) -> None:
+    """Of these commits the forge says this."""
+    true = FakeGitea.true_answer.__get__(api)
+    api.true_answer = lambda asked: (  # type: ignore[method-assign]
+        said if any(sha(number) in str(asked) for number in revisions) else true(asked)
+    )
+
+
+def after_error(rig: Rig, error: type[Exception]) -> list[Missing]:
+    """What a look says that ends with an error."""
+    found: list[Missing] = []
+
+    async def collect() -> None:
+        async for missing in rig.heads.run():
+            found.append(missing)
+
+    with pytest.raises(error):
+        result_of(ensureDeferred(collect()))
+    return found
+
+
+LIMIT = Say(status=429, headers={"Retry-After": "60"})
+
+
+def test_a_limit_ends_the_look_and_the_next_one_begins_behind_it() -> None:
     rig, api = with_gitea()
     rig.run()
-    rig.now.update({"refs/heads/a": sha(2)})
-    true = api.true_answer
-    api.true_answer = lambda asked: (  # type: ignore[method-assign]
-        Say(status=429, headers={"Retry-After": "60"}) if sha(2) in str(asked) else true(asked)
-    )
-    with pytest.raises(RateLimited):
+    rig.now.update({f"refs/heads/{name}": sha(number) for name, number in zip("abc", (2, 3, 4), strict=True)})
+    says(api, LIMIT, 3)
+    (done, limited) = after_error(rig, RateLimited)
+    assert (done.outcome, limited.outcome) == ("recovered", "failed")
+    assert "'refs/heads/b'" in limited.reason
+    # Nothing is sent before the limit is over, and nobody is to blame.
+    assert after_error(rig, RateLimited) == []
+    for _ in range(TRIES - 2):
+        rig.forge.clock.advance(61)  # type: ignore[union-attr]
+        assert "failed" in [missing.outcome for missing in after_error(rig, RateLimited)]
+    rig.forge.clock.advance(61)  # type: ignore[union-attr]
+    assert [missing.outcome for missing in rig.run()] == ["recovered"]
+    assert [event.after for event in rig.events] == [sha(2), sha(4), sha(3)]
+
+
+def test_one_that_gets_no_answer_costs_itself_and_is_said() -> None:
+    rig, _ = with_gitea()
+    rig.run()
+    rig.now.update({f"refs/heads/{name}": sha(number) for name, number in zip("abc", (2, 3, 4), strict=True)})
+    rig.forge.http.breaks = (2,)  # type: ignore[union-attr]
+    said = rig.run()
+    assert [missing.outcome for missing in said] == ["failed", "recovered", "recovered"]
+    assert "'refs/heads/a'" in said[0].reason
+    assert rig.heads.due == rig.clock.seconds() + PAUSES[0]
+    assert by_itself(rig) == []
+    for pause in PAUSES:
+        rig.clock.advance(pause)
+        by_itself(rig)
+    # In the end it is made without what the forge does not give.
+    assert [event.after for event in rig.events] == [sha(2)] and rig.heads.due is None
+
+
+def test_a_forge_that_does_not_answer_ends_the_look_and_starves_none() -> None:
+    rig, api = with_gitea()
+    rig.run()
+    rig.now.update({f"refs/heads/{name}": sha(2 + place) for place, name in enumerate("abcdefg")})
+    api.routes = [route for route in api.routes if "pulls" not in route[1].pattern]
+    line: Any = rig.forge.http  # type: ignore[union-attr]
+    line.breaks = tuple(range(2, 9))
+    assert after_error(rig, RestError) == after_error(rig, RestError) == []
+    assert len(line.broke) == 2 * SILENT and line.broke == [2, 3, 4, 5, 6, 7]
+    # It was down, and none of them is to blame: all are made when it is back, from where the last look ended.
+    line.breaks = ()
+    assert [missing.outcome for missing in after_error(rig, RestError)] == ["recovered"] * 7
+    assert [event.after for event in rig.events][:2] == [sha(8), sha(2)]
+
+
+def test_three_in_a_row_of_which_a_forge_that_is_there_says_nothing_starve_no_other() -> None:
+    rig, _ = with_gitea()
+    rig.run()
+    rig.now.update({f"refs/heads/{name}": sha(2 + place) for place, name in enumerate("abcde")})
+    rig.forge.http.breaks = (2, 3, 4)  # type: ignore[union-attr]
+    assert [missing.outcome for missing in after_error(rig, RestError)] == ["failed"] * 3
+    rig.clock.advance(GRACE)
+    assert len(by_itself(rig)) == 2
+
+
+def test_pull_requests_that_cannot_be_listed_keep_no_branch_waiting() -> None:
+    rig, api = with_gitea()
+    api.pulls = [api.pull(1, sha(7))]
+    rig.run()
+    rig.now["refs/heads/a"] = sha(2)
+    api.pulls = [api.pull(1, sha(8))]
+    api.faults = [Fault("/pulls", Say(status=403), times=1)]
+    assert [missing.outcome for missing in after_error(rig, RestError)] == ["recovered"]
+    rig.run()
+    assert [event.head.revision for event in rig.events if isinstance(event, PullRequest)] == [sha(8)]
+
+
+def test_a_pull_request_that_cannot_be_read_for_a_while_is_no_news() -> None:
+    rig, api = with_gitea()
+    api.pulls = [api.pull(1, sha(7)), api.pull(2, sha(8))]
+    rig.run()
+    whole = api.pulls[1]
+    api.pulls = [api.pull(1, sha(9)), {**whole, "head": None}]
+    assert [missing.event for missing in rig.run()] == ["pull_request"]
+    api.pulls = [api.pull(1, sha(9)), whole]
+    assert rig.run() == []
+
+
+def test_a_failure_of_a_branch_that_is_gone_is_forgotten() -> None:
+    rig, api = with_gitea()
+    rig.run()
+    rig.now["refs/heads/a"] = sha(2)
+    says(api, Say(status=500), 2)
+    rig.run()
+    assert rig.heads.due is not None
+    del rig.now["refs/heads/a"]
+    rig.run()
+    assert rig.heads.due is None
+
+
+def test_a_list_without_any_branch_settles_nothing() -> None:
+    rig = Rig()
+    rig.run()
+    rig.now, now = {}, rig.now
+    with pytest.raises(RestError, match="lists none"):
         rig.run()
+    rig.now = now
+    assert rig.run() == []
 
 
 def test_what_was_seen_by_a_clock_that_was_ahead_does_not_wait_for_it() -> None:

@@ -12,7 +12,7 @@ from change_hooks.core.change import Change
 from change_hooks.outbox.replays import LOOK
 from change_hooks.recovery.schedule import SOON
 from change_hooks.testing import Receiver
-from tests.support.fake_api import FakeApi, Say
+from tests.support.fake_api import FakeApi, Fault, Say
 from tests.support.fake_git_forges import FakeBitbucketServer, FakeGitea, sha
 
 SECRET = "a long enough secret"
@@ -114,13 +114,38 @@ def test_the_options_of_the_endpoint_decide() -> None:
         assert changes(hooks) == []
 
 
-def test_an_entry_without_a_time_stops_the_run_and_is_said() -> None:
+def test_an_entry_without_a_time_costs_itself_and_is_said() -> None:
+    api = FakeGitea("token T")
+    api.activity(START - 3000, "commit_repo", "refs/heads/main", 1, 2)
+    api.activity(START - 2000, "commit_repo", "refs/heads/main", 2, 3)
+    del api.feed[0]["created"]
+    with capturedLogs() as events, gitea(api) as hooks:
+        assert [change.revision for change in changes(hooks)] == [sha(3)]
+    assert any("no id or no time" in str(event.get("reason")) for event in events)
+
+
+def test_what_fails_for_hours_is_found_in_the_log_again() -> None:
+    api = FakeGitea("token T")
+    api.activity(START - 3000, "commit_repo", "refs/heads/main", 1, 2)
+    fault = Fault(r"/commits", Say(status=500), times=1000)
+    api.faults = [fault]
+    with gitea(api) as hooks:
+        assert changes(hooks) == []
+        for number in range(36):
+            api.activity(hooks.clock.seconds(), "commit_repo", "refs/heads/other", 100 + number, 101 + number)
+            fault.times = 0 if number > 12 else 1000
+            for _ in range(30):
+                hooks.advance(10)
+        assert sha(2) in [change.revision for change in changes(hooks)]
+
+
+def test_a_log_of_which_no_entry_can_be_read_stops_the_run() -> None:
     api = FakeGitea("token T")
     api.activity(START - 3000, "commit_repo", "refs/heads/main", 1, 2)
     del api.feed[0]["created"]
     with capturedLogs() as events, gitea(api) as hooks:
         assert changes(hooks) == []
-    assert any("no id or no time" in str(event.get("error")) for event in events)
+    assert any("an id and a time" in str(event.get("error")) for event in events)
 
 
 def test_when_the_commits_cannot_be_had_now_it_is_tried_again() -> None:
@@ -180,7 +205,8 @@ def test_bitbucket_data_center() -> None:
 def test_an_entry_of_bitbucket_without_id_or_time_is_said(missing: str) -> None:
     api = FakeBitbucketServer("Bearer T")
     api.activity(START - 900, "UPDATE", 1, 2)
+    api.activity(START - 800, "UPDATE", 2, 3)
     del api.log[0][missing]
     with capturedLogs() as events, receiver("bitbucketserver", api, "PRJ/r") as hooks:
-        assert changes(hooks) == []
-    assert any("no id or no time" in str(event.get("error")) for event in events)
+        assert [change.revision for change in changes(hooks)] == [sha(3)]
+    assert any("no id or no time" in str(event.get("reason")) for event in events)

@@ -105,6 +105,36 @@ def test_after_deliveries_were_refused_for_want_of_a_journal() -> None:
     assert rig.run.unless[-1] == 2002
 
 
+def test_one_source_that_always_meets_a_limit_keeps_no_other_waiting() -> None:
+    clock = Clock()
+    clock.advance(1000)
+    recovery = Recovery(clock, Told())
+    first, second = Run(clock), Run(clock)
+    read: list[Run] = []
+
+    class Shared(Run):
+        """One of two with the same token: a limit that one meets holds for the other."""
+
+        limited_until = 0.0
+
+        async def run(self, *args: Any, **how: Any) -> AsyncIterator[Missing]:
+            if Shared.limited_until > clock.seconds():
+                raise RateLimited(Shared.limited_until - clock.seconds(), sent=False)
+            read.append(self)
+            if self is first:
+                Shared.limited_until = clock.seconds() + 60
+                raise RateLimited(60)
+            for missing in self.missing:
+                yield missing
+
+    first, second = Shared(clock), Shared(clock)
+    recovery.use([(first, 30), (second, 30)])
+    recovery.start()
+    with capturedLogs():
+        clock.pump([SOON, 61])
+    assert read == [first, second, first]
+
+
 def test_what_is_refused_all_the_time_does_not_use_up_the_forges_limit() -> None:
     rig = Rig()
     rig.advance(SOON, 98)

@@ -80,7 +80,8 @@ class FakeGitHubHooks(FakeApi):
         size = min(int(asked.query.get("per_page", "30")), 100)
         newest = self.log[::-1]
         cursor = asked.query.get("cursor", "")
-        start = next((i + 1 for i, item in enumerate(newest) if f"v1_{item['id']}" == cursor), 0)
+        names = [f"v1_{item['id']}" if isinstance(item, dict) else "" for item in newest]
+        start = names.index(cursor) + 1 if cursor else 0
         page = newest[start : start + size]
         headers = {}
         if start + size < len(newest):

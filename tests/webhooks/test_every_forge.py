@@ -106,6 +106,39 @@ def test_one_is_made_and_found_again(name: str) -> None:
 
 
 @every_forge
+@pytest.mark.parametrize("odd", [None, 7, {}, {"id": None}])
+def test_one_that_cannot_be_read_costs_itself(name: str, odd: Any) -> None:
+    kept = keeping(name)
+    _, number = kept.ensure()
+    true = kept.api.true_answer
+
+    def with_odd(asked: Any) -> Any:
+        answer = true(asked)
+        held = (
+            answer.value.get("values", answer.value.get("value"))
+            if isinstance(answer.value, dict)
+            else answer.value
+        )
+        if (
+            asked.method == "GET"
+            and isinstance(held, list)
+            and held
+            and asked.path.endswith(("hooks", "subscriptions"))
+        ):
+            held = [odd, *held]
+            answer.value = (
+                {**answer.value, "values" if "values" in answer.value else "value": held}
+                if isinstance(answer.value, dict)
+                else held
+            )
+        return answer
+
+    kept.api.true_answer = with_odd
+    judged = kept.judge(last=False)
+    assert (judged.hook.number, judged.problems) == (number, ())
+
+
+@every_forge
 def test_with_commands_comments_come_too(name: str) -> None:
     kept = keeping(name, commands={"regex": "!go"})
     kept.ensure()

@@ -44,7 +44,7 @@ class AzureDevOpsWebhooks(Webhooks):
 
     @property
     def _path(self) -> Sequence[str]:
-        return names(self._source.repository, 3)[0], "_apis", "hooks"
+        return names(self._source.repository.partition("/")[0], 1)[0], "_apis", "hooks"
 
     async def all(self) -> list[Webhook]:
         """See :meth:`Webhooks.all`."""
@@ -52,7 +52,7 @@ class AzureDevOpsWebhooks(Webhooks):
         got = await self._rest.get(*self._path, "subscriptions", query=query, about=self._about)
         where = await self._where()
         found: list[list[Mapping[str, Any]]] = []
-        for read in map(mapping, listed(got.value)):
+        for read in self._forge.odd.without("subscriptions", listed(got.value), _numbered):
             inputs = mapping(read.get("publisherInputs"))
             if any((text(inputs, name) or value) != value for name, value in where.items()):
                 continue
@@ -155,6 +155,11 @@ class AzureDevOpsWebhooks(Webhooks):
         path = (*self._path, "testnotifications")
         await self._rest.post(*path, json={"details": details}, query=VERSION, about=self._about)
         return Tried((COMMENT,))
+
+
+def _numbered(read: Any) -> Mapping[str, Any]:
+    number_of(read)
+    return mapping(read)
 
 
 def _url(read: Mapping[str, Any]) -> str:

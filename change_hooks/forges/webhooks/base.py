@@ -7,7 +7,7 @@ back, so it is written whenever a webhook is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -139,15 +139,17 @@ class Webhooks:
         """
         raise NotImplementedError
 
-    async def _listed(self, path: Sequence[str], pager: Pager, query: Query) -> list[Any]:
-        """The items of all pages of a list.
+    async def _listed(
+        self, path: Sequence[str], pager: Pager, query: Query, read: Callable[[Any], Webhook]
+    ) -> list[Webhook]:
+        """The webhooks on all pages of a list.
 
         :raises RestError: they cannot be read, or there are too many: what is not seen would be made again.
         """
         items, complete = await self._rest.all(*path, pager=pager, most=PAGES, query=query, about=self._about)
         if not complete:
             raise RestError(f"there are more than {len(items)} webhooks; delete those that nobody needs", 200)
-        return items
+        return self._forge.odd.without("webhooks", items, read)
 
     async def create(self, wanted: Wanted) -> str:
         """Make one, and return its number.

@@ -48,8 +48,7 @@ class BitbucketServerWebhooks(Webhooks):
 
     async def all(self) -> list[Webhook]:
         """See :meth:`Webhooks.all`."""
-        hooks = await self._listed(self._path, by_start, {"limit": "100"})
-        return [_webhook(hook) for hook in hooks]
+        return await self._listed(self._path, by_start, {"limit": "100"}, _webhook)
 
     async def create(self, wanted: Wanted) -> str:
         """See :meth:`Webhooks.create`."""

@@ -74,8 +74,7 @@ class GiteaWebhooks(Webhooks):
 
     async def all(self) -> list[Webhook]:
         """See :meth:`Webhooks.all`."""
-        hooks = await self._listed(self._path, until_empty, BY_FIFTIES)
-        return [_webhook(hook) for hook in hooks]
+        return await self._listed(self._path, until_empty, BY_FIFTIES, _webhook)
 
     async def create(self, wanted: Wanted) -> str:
         """See :meth:`Webhooks.create`."""

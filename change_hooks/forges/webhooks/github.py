@@ -50,8 +50,7 @@ class GitHubWebhooks(Webhooks):
 
     async def all(self) -> list[Webhook]:
         """See :meth:`Webhooks.all`."""
-        hooks = await self._listed(self._path, by_number(PAGE), {"per_page": str(PAGE), "page": "1"})
-        return [_webhook(hook) for hook in hooks]
+        return await self._listed(self._path, by_number(PAGE), {"per_page": str(PAGE), "page": "1"}, _webhook)
 
     async def create(self, wanted: Wanted) -> str:
         """See :meth:`Webhooks.create`."""

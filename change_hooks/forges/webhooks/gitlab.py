@@ -55,8 +55,9 @@ class GitLabWebhooks(Webhooks):
 
     async def all(self) -> list[Webhook]:
         """See :meth:`Webhooks.all`."""
-        hooks = await self._listed(self._path, by_number(PAGE), {"per_page": str(PAGE), "page": "1"})
-        return [self._webhook(hook) for hook in hooks]
+        return await self._listed(
+            self._path, by_number(PAGE), {"per_page": str(PAGE), "page": "1"}, self._webhook
+        )
 
     def _webhook(self, read: Any) -> Webhook:
         fields = mapping(read)

@@ -1,0 +1,135 @@
+"""Where branches, tags and pull requests were at the last look: what the journal keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from change_hooks.forges.forge import OpenPulls
+from change_hooks.recovery.progress import PAUSES
+
+#: How many pull requests are remembered that a list which is not whole does not have: those opened last.
+UNLISTED = 10_000
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """Where something was seen to have moved to, and since when, in seconds since the epoch."""
+
+    tip: str
+    at: float
+
+
+class Where(msgspec.Struct, omit_defaults=True):
+    """Where everything was.
+
+    :param looks: how many there have been.
+    :param looked: when the last one was, in seconds since the epoch.
+    :param refs: the objects they point to.
+    :param pulls: the heads of the open pull requests, by their numbers; None: never looked at.
+    :param failed: in how many looks the changes of these could not be made.
+    :param moved: where these have moved since, oldest first, and are not settled yet: refs, and ``#7``.
+    :param again: when to try those again that *failed*, in seconds since the epoch.
+    :param behind: behind which of them the next look begins; empty: with the first.
+    """
+
+    looks: int = 0
+    looked: float = 0.0
+    refs: dict[str, str] = {}
+    pulls: dict[str, str] | None = None
+    failed: dict[str, int] = {}
+    moved: dict[str, list[Seen]] = {}
+    again: dict[str, float] = {}
+    behind: str = ""
+
+    def looked_again(self, refs: Mapping[str, str], pulls: OpenPulls | None, now: float) -> Where:
+        """What is known after another look; nothing of it is settled that was not settled before, but at the
+        first one.
+
+        :param pulls: None: they could not be looked at.
+        """
+        after = Where(self.looks + 1, now, pulls=self._pulls_before(pulls), behind=self.behind)
+        after.refs = {ref: tip for ref, tip in self.refs.items() if ref in refs} if self.looks else {**refs}
+        heads = heads_of(pulls)
+        listed = pulls is not None and pulls.whole
+        # A clock that was ahead when something was seen keeps nothing waiting.
+        after.moved = {
+            what: [Seen(each.tip, min(each.at, now)) for each in seen]
+            for what, seen in self.moved.items()
+            if what in refs or what in heads or (what.startswith("#") and not listed)
+        }
+        for ref, tip in refs.items():
+            after.see(ref, after.refs.get(ref), tip, now)
+        if self.pulls is not None:
+            for what, head in heads.items():
+                after.see(what, self.pulls.get(what[1:]), head, now)
+        after.failed = {what: tries for what, tries in self.failed.items() if what in after.moved}
+        after.again = {what: at for what, at in self.again.items() if what in after.failed}
+        return after
+
+    def _pulls_before(self, pulls: OpenPulls | None) -> dict[str, str] | None:
+        heads = {what[1:]: head for what, head in heads_of(pulls).items()}
+        if pulls is None:
+            return self.pulls
+        if self.pulls is None:
+            return heads
+        unlisted = sorted((number for number in self.pulls if number not in heads), key=int)
+        kept = set() if pulls.whole else set(unlisted[-UNLISTED:])
+        return {number: head for number, head in self.pulls.items() if number in heads or number in kept}
+
+    def see(self, what: str, settled: str | None, tip: str, now: float) -> None:
+        """Something is at *tip* now, and was settled at *settled*."""
+        seen = self.moved.get(what, [])
+        if tip == settled:
+            seen = []
+        elif not seen or seen[-1].tip != tip:
+            seen = [*seen, Seen(tip, now)]
+        self._put(what, seen)
+
+    def settle(self, what: str, tip: str) -> None:
+        """Up to there, nothing more is to be done."""
+        self.failed.pop(what, None)
+        self.again.pop(what, None)
+        if not what.startswith("#"):
+            self.refs[what] = tip
+        elif self.pulls is not None:
+            self.pulls[what[1:]] = tip
+        seen = self.moved.get(what, [])
+        places = [place for place, each in enumerate(seen) if each.tip == tip]
+        self._put(what, seen[places[-1] + 1 :])
+
+    def fail(self, what: str, now: float) -> None:
+        """The changes of one could not be made in this look."""
+        tries = self.failed.get(what, 0) + 1
+        self.failed[what] = tries
+        self.again[what] = now + PAUSES[min(tries, len(PAUSES)) - 1]
+
+    def waits(self, what: str, now: float) -> bool:
+        """Whether one that failed is to be left alone still."""
+        return now < self.again.get(what, 0.0) <= now + PAUSES[-1]
+
+    def due(self, what: str, before: float) -> str | None:
+        """The last place where something was then or earlier; None: it was settled there."""
+        return next((each.tip for each in reversed(self.moved.get(what, [])) if each.at <= before), None)
+
+    def next(self, grace: float) -> float | None:
+        """When there is something to settle, in seconds since the epoch; None: not known.
+
+        :param grace: how long what has moved is left alone, in seconds.
+        """
+        due = [self.again.get(what, seen[0].at + grace) for what, seen in self.moved.items()]
+        return min(due, default=None)
+
+    def _put(self, what: str, seen: list[Seen]) -> None:
+        self.moved.pop(what, None)
+        if seen:
+            self.moved[what] = seen
+
+
+def heads_of(pulls: OpenPulls | None) -> dict[str, str]:
+    """The commits that pull requests are on, by ``#7``."""
+    items = pulls.items if pulls is not None else ()
+    return {f"#{pull.number}": pull.head.revision or "" for pull in items}
+
+
+__all__ = ["UNLISTED", "Seen", "Where", "heads_of"]
