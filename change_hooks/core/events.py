@@ -120,6 +120,7 @@ class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     :param unwanted: why whoever pushed wants no build (a push option); otherwise None.
     :param push: the forge's own key for the push, where its API lists the commits of a push by it, and no
         other ref moved with it.
+    :param since: of a new branch: the branch whose commits are not new on it, where the forge counts so.
     :param properties: facts that the dialect's page documents.
     """
 
@@ -138,6 +139,7 @@ class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str = "push"
     unwanted: str | None = None
     push: str | None = None
+    since: str | None = None
     properties: Mapping[str, Any] = NOTHING
 
     @property
@@ -153,11 +155,10 @@ class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def lacks_commits(self) -> bool:
         """True when the forge counts more commits than it lists, or lists none of a branch that moved."""
+        more = self.total is not None and self.total is not True and self.total > len(self.commits)
         if is_zeros(self.before):
-            return False
-        if self.total is True or (self.total is not None and self.total > len(self.commits)):
-            return True
-        return not self.commits and not self.is_tag
+            return more and self.since is not None
+        return more or self.total is True or (not self.commits and not self.is_tag)
 
     @property
     def is_complete(self) -> bool:

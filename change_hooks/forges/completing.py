@@ -7,14 +7,14 @@ without its files, or a push without all its commits, has a property for that.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, FirstError, gatherResults, succeed
 
-from change_hooks.core.events import Commit, PullRequest, RefUpdate, Repository, is_zeros
+from change_hooks.core.events import Commit, PullRequest, RefUpdate, Repository, is_zeros, revision_or_none
 from change_hooks.forges.rest import RestError, Unsupported
 
 if TYPE_CHECKING:
@@ -29,14 +29,16 @@ T = TypeVar("T")
 
 
 class Commits(msgspec.Struct, frozen=True):
-    """The commits of a push.
+    """The commits of a push, as a forge says.
 
     :param items: oldest first.
     :param whole: False: there are more.
+    :param parents: of these, as far as the forge says.
     """
 
     items: list[Commit]
     whole: bool = True
+    parents: Mapping[str, Sequence[str]] = {}
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -164,18 +166,55 @@ async def _there(_: str, asked: Coroutine[Any, Any, T]) -> T | None:
 
 
 def with_commits(update: RefUpdate, found: Commits) -> RefUpdate:
-    """*update* with the commits that the API gave; what the payload said of one stays."""
+    """*update* with the commits that the API gave; what the payload said of one stays.
+
+    What cannot be the commits of this update is not believed: when those that the payload lists are not among
+    them, or the one that the ref is on now, or when they are more than the payload counts.
+    """
+    listed, whole = pushed(update, found)
     known = {commit.id: commit for commit in update.commits}
-    commits = [known.pop(commit.id, commit) for commit in found.items]
-    if not found.whole:
+    commits = [known.pop(commit.id, commit) for commit in listed]
+    if not whole:
         # What is cut may be the newest ones.
         commits += known.values()
-    elif known:
+    elif known or not (update.is_tag or any(commit.id == update.after for commit in commits)):
         return replace(update, total=update.total or True)
-    counted = update.total if type(update.total) is int else 0
-    if not found.whole and counted <= len(commits):
-        return replace(update, commits=tuple(commits), total=True)
-    return replace(update, commits=tuple(commits), total=max(counted, len(commits)))
+    if type(update.total) is not int:
+        return replace(update, commits=tuple(commits), total=len(commits) if whole else True)
+    if len(commits) > update.total:
+        return update
+    more = update.total if whole or len(commits) < update.total else True
+    return replace(update, commits=tuple(commits), total=more)
+
+
+def pushed(update: RefUpdate, found: Commits) -> tuple[list[Commit], bool]:
+    """Of what the API gave, what the new commit has and the old one has not; and whether that is all of it.
+    An API that does not know how to leave out the old one lists the whole history.
+    """
+    items = list({commit.id: commit for commit in found.items}.values())
+    named = {commit.id for commit in items}
+    before, after = revision_or_none(update.before) or "", update.after or ""
+    old = _reachable(before, named, found.parents)
+    if not named <= found.parents.keys():
+        # Their order is all that can be known.
+        places = [place + 1 for place, commit in enumerate(items) if commit.id == before]
+        items = items[max(places, default=0) :]
+    elif found.whole and after in named:
+        new = _reachable(after, named, found.parents)
+        items = [commit for commit in items if commit.id in new]
+    return [commit for commit in items if commit.id not in old], found.whole or before in named
+
+
+def _reachable(revision: str, named: Collection[str], parents: Mapping[str, Sequence[str]]) -> set[str]:
+    """The commits among those *named* that one has in its history, and itself."""
+    found: set[str] = set()
+    left = [revision]
+    while left:
+        each = left.pop()
+        if each in named and each not in found:
+            found.add(each)
+            left += parents.get(each, ())
+    return found
 
 
 __all__ = [

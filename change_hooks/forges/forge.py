@@ -277,6 +277,24 @@ def text(value: Any, *path: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def parents_of(
+    items: Sequence[Any], name: str, parents: str, parent: str | None = None
+) -> dict[str, list[str]]:
+    """The parents of commits, of those that are said to have any.
+
+    :param name: the field with what a commit is called.
+    :param parents: that with its parents.
+    :param parent: that with what each of them is called; None: they are their names.
+    """
+    found: dict[str, list[str]] = {}
+    for item in items:
+        listed = mapping(item).get(parents)
+        if isinstance(listed, list):
+            named = [each if parent is None else text(each, parent) for each in listed]
+            found[text(item, name) or ""] = [each for each in named if isinstance(each, str)]
+    return {commit: each for commit, each in found.items() if each}
+
+
 def texts(items: Sequence[Any], *fields: str) -> list[str]:
     """The texts in these fields of JSON objects: each one once, in order."""
     found = (text(item, field) for item in items for field in fields)
@@ -292,6 +310,7 @@ __all__ = [
     "OpenPulls",
     "about",
     "mapping",
+    "parents_of",
     "shaped_as",
     "text",
     "texts",

@@ -17,7 +17,7 @@ from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Rep
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.gitea import PullEvent, RepositoryShape
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
-from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, shaped_as, text, texts
+from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, parents_of, shaped_as, text, texts
 from change_hooks.forges.paging import until_empty
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -59,13 +59,10 @@ class Gitea(Forge):
             },
             about=about(update),
         )
-        for place, item in enumerate(found):
-            if text(item, "sha") == update.before:
-                # A version that does not know the parameter "not" lists the whole history.
-                found, whole = found[:place], True
-                break
         commits = self.odd.without("commits", reversed(found), _commit)
-        return Commits(commits, whole and len(commits) == len(found))
+        return Commits(
+            commits, whole and len(commits) == len(found), parents_of(found, "sha", "parents", "sha")
+        )
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""

@@ -17,7 +17,7 @@ from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.github import PullRequestEvent, RepositoryShape
 from change_hooks.forges.client import listed
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
-from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, shaped_as, text
+from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, parents_of, shaped_as, text
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -55,7 +55,11 @@ class GitHub(Forge):
             if len(items) < PAGE:
                 break
         commits = self.odd.without("commits", found, _commit)
-        return Commits(commits, len(items) < PAGE and len(commits) == len(found))
+        return Commits(
+            commits,
+            len(items) < PAGE and len(commits) == len(found),
+            parents_of(found, "sha", "parents", "sha"),
+        )
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""

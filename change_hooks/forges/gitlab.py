@@ -10,14 +10,22 @@ from functools import partial
 from typing import Any
 
 from change_hooks.core.change import person
-from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository, Side
+from change_hooks.core.events import (
+    Commit,
+    Person,
+    PullRequest,
+    RefUpdate,
+    Repository,
+    Side,
+    revision_or_none,
+)
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.gitlab import Project, repository
 from change_hooks.forges.client import listed
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
-from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, shaped_as, text
+from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, parents_of, shaped_as, text
 from change_hooks.forges.paging import by_number
-from change_hooks.forges.rest import RestError, Subject
+from change_hooks.forges.rest import RestError, Subject, Unsupported
 from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import private_token
 
@@ -43,18 +51,24 @@ class GitLab(Forge):
         return project(full_name)
 
     async def commits(self, update: RefUpdate) -> Commits:
-        """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one."""
+        """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one; of a new
+        branch, what is not on the default branch, which is what GitLab counts.
+        """
+        since = revision_or_none(update.before) or update.since
+        if since is None:
+            raise Unsupported
+        counted = update.total if type(update.total) is int else MOST_COMMITS
         found, whole = await self.rest.all(
             *project(update.repository.full_name),
             "repository",
             "commits",
             pager=by_number(PAGE),
-            most=MOST_COMMITS // PAGE,
-            query={**BY_HUNDREDS, "ref_name": f"{update.before}..{update.after}"},
+            most=min(MOST_COMMITS // PAGE, counted // PAGE + 1),
+            query={**BY_HUNDREDS, "ref_name": f"{since}..{update.after}"},
             about=about(update),
         )
         commits = self.odd.without("commits", reversed(found), _commit)
-        return Commits(commits, whole and len(commits) == len(found))
+        return Commits(commits, whole and len(commits) == len(found), parents_of(found, "id", "parent_ids"))
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
         """See :meth:`Forge.commit`."""

@@ -174,6 +174,18 @@ def test_a_push_is_a_change_for_each_of_its_commits(name: str) -> None:
     assert changes[-1].comments.startswith("commit 123" if name == "azuredevops" else "sent 123")
 
 
+@pytest.mark.parametrize(("default", "there"), [("main", 23), ("topic", 5), (None, 5)])
+def test_a_new_branch_on_gitlab_has_all_that_gitlab_counts(default: str | None, there: int) -> None:
+    """Of the default branch itself, and where that is not known, there is nothing to count from."""
+    make, name, fields = PUSHES["gitlab"]
+    new = {"before": "0" * 40, "ref": "refs/heads/topic", "project.default_branch": default}
+    changes, _ = changes_of((make, name, {**fields, **new}), complete=True)
+    assert [change.revision for change in changes] == [sha(number) for number in range(124 - there, 124)]
+    assert {change.properties.get("change_hook_truncated") for change in changes} == {
+        None if there == 23 else 23
+    }
+
+
 @pytest.mark.parametrize("name", ["bitbucketcloud", "bitbucketserver"])
 def test_a_push_that_is_one_change_has_all_its_files(name: str) -> None:
     (change,), _ = changes_of(PUSHES[name], complete=True)

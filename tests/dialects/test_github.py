@@ -50,6 +50,14 @@ def test_a_tag_has_a_category() -> None:
     assert (change.branch, change.category) == ("feature/x", None)
 
 
+def test_a_push_of_as_many_commits_as_github_lists_may_have_more() -> None:
+    commits = [commit(id=f"{number:040x}") for number in range(2048)]
+    changes = push(commits=commits, after=commits[-1]["id"])
+    assert {change.properties["change_hook_truncated"] for change in changes} == {True}
+    changes = push(commits=commits[1:], after=commits[-1]["id"])
+    assert not any("change_hook_truncated" in change.properties for change in changes)
+
+
 def test_a_ref_that_is_neither_gives_no_change() -> None:
     assert none_for(push(ref="refs/notes/commits"))
 

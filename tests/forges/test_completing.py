@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository, Side
 from change_hooks.forges import completing
 from change_hooks.forges.completing import Commits, completed, with_commits
-from change_hooks.forges.rest import RestError
+from change_hooks.forges.rest import RestError, Unsupported
 from tests.conftest import has_fired, result_of
-from tests.support import fake_git_forges
+from tests.support import fake_git_forges, fake_gitlab
 from tests.support.fake_api import HANG, NOT_FOUND, Say
 from tests.support.fake_git_forges import sha
 from tests.support.forge_clients import CLIENTS, WITH_COMMITS, client, pushed, run
@@ -234,6 +234,136 @@ def test_commits_of_which_the_payload_knows_more_are_another_comparison() -> Non
     assert ([commit.id for commit in both.commits], both.total) == ([sha(0), sha(1), sha(2)], 9)
     assert both.commits[1].files == []
     assert with_commits(replace(update, total=3), Commits([Commit(sha(0))], whole=False)).total is True
+
+
+def test_a_new_branch_on_gitlab_has_what_is_not_on_the_default_branch() -> None:
+    forge, api = client("gitlab")
+    event = replace(listed("gitlab"), before=None, created=True, since="main")
+    update = enriched(forge, event)
+    assert ids(update) == list(range(101, 124)) and update.total == 23
+    assert api.asked[0].query["ref_name"] == f"main..{sha(123)}"
+
+
+@pytest.mark.parametrize("default", [121, 123, 90, 0])
+def test_a_new_branch_on_gitlab_of_which_the_default_branch_has_some_or_has_lost_some(default: int) -> None:
+    """It was merged meanwhile, or the default branch was moved back: what is missing is said."""
+    forge, api = client("gitlab")
+    api.default = default  # type: ignore[attr-defined]
+    event = replace(listed("gitlab"), before=None, created=True, since="main")
+    update = enriched(forge, event)
+    assert (update.commits, update.total) == (event.commits, 23)
+    assert sum(path.endswith("/commits") for path in api.paths()) == 1
+
+
+def test_a_new_branch_on_gitlab_of_which_the_default_branch_has_the_oldest_commits_has_the_others() -> None:
+    forge, api = client("gitlab")
+    api.default = 110  # type: ignore[attr-defined]
+    update = enriched(forge, replace(listed("gitlab"), before=None, created=True, since="main"))
+    assert (ids(update), update.total) == (list(range(111, 124)), 23)
+
+
+def test_a_new_branch_on_gitlab_that_is_the_first_one() -> None:
+    forge, api = client("gitlab")
+    event = replace(listed("gitlab"), before=None, created=True)
+    assert enriched(forge, event) == event
+    assert api.asked == []
+    with pytest.raises(Unsupported):
+        run(forge.commits(event))
+
+
+def held(*numbers: int, whole: bool = True, **parents: Any) -> Commits:
+    """An answer of the API; ``_5=(4, 3)`` are the parents of one."""
+    named = {sha(int(name[1:])): [sha(number) for number in each] for name, each in parents.items()}
+    return Commits([Commit(sha(number)) for number in numbers], whole, named)
+
+
+def ids(update: RefUpdate) -> list[int]:
+    return [int(commit.id, 16) for commit in update.commits]
+
+
+def moved(before: int, after: int, total: Any = None, *listed: int) -> RefUpdate:
+    commits = [Commit(sha(number), "as sent") for number in listed]
+    return replace(pushed("gitlab", before, after), commits=commits, total=total)
+
+
+def test_more_commits_than_the_payload_counts_are_not_believed() -> None:
+    event = moved(10, 20, 3, 20)
+    for whole in (True, False):
+        assert with_commits(event, held(16, 17, 18, 19, 20, whole=whole)) == event
+    assert ids(with_commits(event, held(18, 19, 20))) == [18, 19, 20]
+    fewer = with_commits(event, held(19, 20))
+    assert (ids(fewer), fewer.total) == ([19, 20], 3)
+    # Where it does not count them, there is nothing to compare with.
+    assert ids(with_commits(moved(10, 20, True, 20), held(16, 17, 18, 19, 20))) == [16, 17, 18, 19, 20]
+
+
+def test_commits_without_the_one_that_the_ref_is_on_now_are_those_of_something_else() -> None:
+    assert with_commits(moved(10, 20), held(11, 12)) == replace(moved(10, 20), total=True)
+    assert ids(with_commits(moved(10, 20), held(11, 12, whole=False))) == [11, 12]
+    # A tag may be an object of its own.
+    assert ids(with_commits(replace(moved(10, 20), ref="refs/tags/v1"), held(11, 12))) == [11, 12]
+
+
+def test_one_that_is_listed_twice_is_there_once() -> None:
+    assert ids(with_commits(moved(10, 13), held(11, 12, 11, 13, 13))) == [11, 12, 13]
+
+
+def test_of_a_whole_history_only_what_the_old_commit_has_not() -> None:
+    """10 is where it was. 12 was made beside it, earlier than it, and is merged by 13: it is new. 8 is old,
+    though it is listed behind it.
+    """
+    parents = {"_8": (7,), "_9": (8,), "_10": (9, 8), "_12": (7,), "_13": (10, 12), "_14": (13,)}
+    whole = held(12, 9, 10, 8, 13, 14, **parents)
+    found = with_commits(moved(10, 14, 3, 14), whole)
+    assert (ids(found), found.total) == ([12, 13, 14], 3)
+    cut = held(9, 10, 12, 13, 14, whole=False, **parents)
+    assert (ids(with_commits(moved(10, 14), cut)), with_commits(moved(10, 14), cut).total) == (
+        [12, 13, 14],
+        3,
+    )
+
+
+def test_of_a_whole_history_without_parents_what_comes_behind_the_old_commit() -> None:
+    assert ids(with_commits(moved(10, 14, 2, 14), held(8, 9, 10, 13, 14))) == [13, 14]
+    assert ids(with_commits(moved(10, 14, 2, 14), held(8, 9, 10, 13, 14, _14=(13,)))) == [13, 14]
+
+
+def test_what_the_new_commit_does_not_have_is_not_there() -> None:
+    parents = {"_11": (10,), "_12": (11,), "_31": (10,), "_14": (12,)}
+    assert ids(with_commits(moved(10, 14), held(11, 31, 12, 14, **parents))) == [11, 12, 14]
+
+
+def test_a_forced_push_has_the_commits_since_both_were_the_same() -> None:
+    parents = {"_21": (5,), "_22": (21,)}
+    forced = replace(moved(10, 22, 2, 22), forced=True)
+    assert ids(with_commits(forced, held(21, 22, **parents))) == [21, 22]
+    # The whole history: what both have is old, too, as far as it can be seen.
+    history = {"_4": (3,), "_5": (4,), **parents}
+    assert with_commits(forced, held(4, 5, 21, 22, **history)) == forced
+
+
+@pytest.mark.parametrize("name", ["gitlab", "gitea"])
+def test_the_parents_that_an_api_gives_are_used(name: str) -> None:
+    forge, api = client(name)
+    true = api.true_answer
+    parents: dict[int, Any] = {102: [100], 101: [100], 99: [98], 103: [102, 101]}
+
+    def with_history(asked: Any) -> Any:
+        """It knows no ranges."""
+        answer = true(asked)
+        if isinstance(answer.value, list) and answer.value and asked.path.endswith("/commits"):
+            rows = []
+            for number in (103, 99, 102, 100, 101):
+                row = dict(api.commit(number)) if name == "gitea" else fake_gitlab.commit(number)  # type: ignore[attr-defined]
+                before = [sha(each) for each in parents.get(number, [99])]
+                row |= {"parents": [{"sha": each} for each in before], "parent_ids": before}
+                rows.append(row)
+            answer.value = rows if asked.query["page"] == "1" else []
+        return answer
+
+    api.true_answer = with_history  # type: ignore[method-assign]
+    found = with_commits(moved(100, 103), run(forge.commits(pushed(name, 100, 103))))
+    assert (ids(found), found.total) == ([101, 102, 103], 3)
 
 
 # Pull requests ------------------------------------------------------------------------------------

@@ -153,12 +153,12 @@ def test_the_commits_over_the_limit_of_a_payload() -> None:
     api = FakeGitHub()
     api.commits = [commit(number) for number in range(250)]
     known = Commit(sha(249), "as sent", files=["x.c"], properties={"github_distinct": True})
-    event = replace(PUSH, commits=(known,), total=250)
+    event = replace(PUSH, after=sha(249), commits=(known,), total=250)
     update = enriched(api, event, complete=True)
     assert [one.id for one in update.commits] == [sha(number) for number in range(250)]
     assert update.commits[-1] == known
     assert update.commits[0].message == "commit 0"
-    assert api.paths().count(f"/repos/o/r/compare/{OLD}...{SHA}") == 3
+    assert api.paths().count(f"/repos/o/r/compare/{OLD}...{sha(249)}") == 3
     # The files of the newest hundred only; of the others they are not known.
     assert sum(one.files is not None for one in update.commits) == 101
 

@@ -74,6 +74,8 @@ class FakeGitLab(FakeApi):
         self.hooks = [{"id": 5, "url": "https://ci.example/change_hook/gitlab"}]
         self.log: list[dict[str, Any]] = []
         self.commits = [commit(number) for number in range(1, 301)]
+        #: The commit that the default branch is on.
+        self.default = 100
         self.again: Callable[[dict[str, Any]], object] = lambda item: None
         self.merge_requests: list[dict[str, Any]] = []
         hooks, project = rf".*/api/v4/{owner}/hooks", r".*/api/v4/projects/g%2Fsub%2Fp"
@@ -145,7 +147,8 @@ class FakeGitLab(FakeApi):
 
     def list_commits(self, asked: Asked) -> Any:
         before, _, after = asked.query["ref_name"].partition("..")
-        numbers = range(int(after, 16), int(before, 16), -1)
+        first = self.default if before == "main" else int(before, 16)
+        numbers = range(int(after, 16), first, -1)
         return page_of([commit(number) for number in numbers], asked)
 
     def one_commit(self, asked: Asked, revision: str) -> Any:

@@ -22,6 +22,9 @@ from change_hooks.core.events import (
 from change_hooks.core.payload import Shape, epoch, when
 from change_hooks.dialects.payloads.alike import Label, PushedCommit, moved_to, names, short
 
+#: How many commits of a push are listed.
+LISTED = 2_048
+
 
 class User(Shape):
     name: str | None = None
@@ -114,6 +117,7 @@ class Push(Sent, kw_only=True):
             after=self._after(),
             commits=[commit.commit() for commit in self.commits or ([head] if head else ())],
             head=head.commit() if head else None,
+            total=True if len(self.commits or ()) >= LISTED else None,
             created=self.created,
             forced=self.forced,
             sender=Person(pusher.name or pusher.login, pusher.email, (self.sender or NOBODY).login),

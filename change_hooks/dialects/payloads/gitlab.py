@@ -47,6 +47,7 @@ class Project(Shape):
     id: int | str | None = None
     name: str | None = None
     path_with_namespace: str | None = None
+    default_branch: str | None = None
     web_url: str | None = None
     homepage: str | None = None
     git_http_url: str | None = None
@@ -111,8 +112,14 @@ class Push(Shape):
             sender=Person(self.user_name or self.user_username, self.user_email, self.user_username),
             url=project.page(after),
             name=event,
+            since=self._since(project.default_branch),
             unwanted="the push option ci.skip is set" if ci is not None and ci.skip else None,
         )
+
+    def _since(self, default: str | None) -> str | None:
+        """The branch without whose commits those of a new one are counted: the default one, of any other."""
+        new = was_created(self.before) and self.ref.startswith("refs/heads/")
+        return default if new and default and self.ref != f"refs/heads/{default}" else None
 
     def _after(self) -> str | None:
         if self.after and revision_or_none(self.after) is None:
