@@ -355,15 +355,13 @@ def _notify(told: git.Told, path: str, options: dict[str, Any]) -> None:
     about["repository"] = options["repository"] or path
     fields_of_all = [{**_fields(change), **about} for change in told.changes]
     for url in options["urls"]:
-        sent = 0
         try:
             poster = Poster(url, **login)
-            for fields in fields_of_all:
-                poster.post(fields)
-                sent += 1
-            poster.close()
+            sent, problems = poster.post_all(fields_of_all)
         except Refused as error:
-            _warn(f"{sent} of {len(fields_of_all)} changes sent: {error}")
+            sent, problems = 0, [str(error)]
+        if problems:
+            _warn(f"{sent} of {len(fields_of_all)} changes sent: {'; '.join(problems)}")
         else:
             _say(f"{sent} changes sent to {poster.url}")
 

@@ -42,7 +42,7 @@ import hmac
 import http.client
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -54,8 +54,19 @@ MOST_OF_AN_ANSWER = 65_536
 NO_NEWS = ("strip", "histedit", "rebase", "narrow", "widen", "amend", "shelve", "unshelve")
 
 
+#: The answers that say that this body is wrong, and nothing about the next one.
+WRONG_BODY = (400, 413, 415, 422)
+
+
 class Refused(Exception):
-    """A receiver did not take a change; the message says which receiver, and why."""
+    """A receiver did not take a change; the message says which receiver, and why.
+
+    :param status: of the answer; None when there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Poster:
@@ -120,8 +131,27 @@ class Poster:
             self.close()
             raise Refused(cleaned(f"{self.url}: {error or type(error).__name__}")) from None
         if not 200 <= status < 300:
-            raise Refused(f"{self.url}: {status} {' '.join(answer[:200].split())}")
+            raise Refused(f"{self.url}: {status} {' '.join(answer[:200].split())}", status)
         return answer
+
+    def post_all(self, changes: Iterable[dict[str, str]]) -> tuple[int, list[str]]:
+        """Send changes, in their order. One that is wrong costs only itself; after anything else that goes
+        wrong, no more are sent.
+
+        :returns: how many were taken; and why the others were not.
+        """
+        sent, problems = 0, []
+        for change in changes:
+            try:
+                self.post(change)
+            except Refused as error:
+                problems.append(str(error))
+                if error.status not in WRONG_BODY:
+                    break
+            else:
+                sent += 1
+        self.close()
+        return sent, problems
 
     def _exchange(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
         kept = self._connection is not None
@@ -189,15 +219,14 @@ def _notify(ui: Any, repo: Any, first: Any, last: Any) -> None:
     changes = list(_changes(ui, repo, repo.revs(b"%d:%d", repo[first].rev(), end)))
     user, password = _config(ui, "user"), _config(ui, "passwd")
     for master in masters:
-        sent = 0
         try:
             poster = Poster(master, user or None, password, _config(ui, "secret") or None)
-            for change in changes:
-                poster.post(change)
-                sent += 1
-            poster.close()
+            sent, problems = poster.post_all(changes)
         except Refused as error:
-            ui.warn(f"change_hooks: {sent} of {len(changes)} changes sent: {error}\n".encode())
+            sent, problems = 0, [str(error)]
+        if problems:
+            why = "; ".join(problems)
+            ui.warn(f"change_hooks: {sent} of {len(changes)} changes sent: {why}\n".encode())
         else:
             ui.status(f"change_hooks: {sent} changes sent to {poster.url}\n".encode())
 

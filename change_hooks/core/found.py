@@ -69,10 +69,17 @@ def normal_changes(result: Any) -> Found:
     )
 
 
-def normal_change(found: object, src: str | None) -> Change:
-    """A change of what a handler returned, with its *src*.
+def is_pair(result: object) -> bool:
+    """Whether a method returned ``(changes, src)``, and not events: a tuple, or a list like one."""
+    return isinstance(result, tuple) or (
+        isinstance(result, list) and len(result) == 2 and isinstance(result[0], (list, tuple))
+    )
 
-    :raises InvalidChange: it is none.
+
+def normal_change(found: object, src: object) -> Change:
+    """A change of what a handler returned, with its *src*: a str, bytes or None.
+
+    :raises InvalidChange: it is none, or its *src* is something else.
     """
     if isinstance(found, Change):
         change = found
@@ -80,7 +87,12 @@ def normal_change(found: object, src: str | None) -> Change:
         change = Change.from_mapping(found)
     else:
         raise InvalidChange("-", f"expected a mapping or a Change, got {type(found).__name__}")
-    return change.with_src(src) if src is not None and change.src is None else change
+    if src is None or change.src is not None:
+        return change
+    name = src.decode("utf-8", "replace") if isinstance(src, bytes) else src
+    if not isinstance(name, str):
+        raise InvalidChange("src", f"expected str or None, got {type(name).__name__}")
+    return change.with_src(name)
 
 
-__all__ = ["NOTHING_KNOWN", "About", "Found", "about_change", "normal_change", "normal_changes"]
+__all__ = ["NOTHING_KNOWN", "About", "Found", "about_change", "is_pair", "normal_change", "normal_changes"]

@@ -124,8 +124,15 @@ def regular_expression(value: object) -> re.Pattern[str]:
 
 
 def skips(value: object) -> tuple[re.Pattern[str], ...]:
-    """Take a list of regular expressions."""
+    """Take a list of regular expressions, each a str or compiled."""
+    if isinstance(value, (list, tuple)) and all(_is_skip(each) for each in value):
+        return compile_skips(value)
     return compile_skips(texts(value))
+
+
+def _is_skip(value: object) -> bool:
+    pattern = getattr(value, "pattern", value) if isinstance(value, re.Pattern) else value
+    return isinstance(pattern, str)
 
 
 def url_kind(value: object) -> Any:

@@ -22,8 +22,8 @@ LEFT_OUT = "change_hook_left_out"
 MOST_NAMED = 50
 
 
-def compile_skips(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
-    """Compile regular expressions.
+def compile_skips(patterns: Iterable[str | re.Pattern[str]]) -> tuple[re.Pattern[str], ...]:
+    """Compile regular expressions; those that are compiled stay as they are.
 
     :raises ValueError: one is not a valid regular expression; it is named.
     """

@@ -105,7 +105,7 @@ def _when(value: Any, field: str) -> int:
             # In a form, the plus of an offset arrives as a space, unless it was quoted.
             seconds = epoch(_SPACED_OFFSET.sub(r"+\1", value.strip()))
     known = None if seconds is None else moment(seconds)
-    if known is None or known < 0:
+    if known is None:
         raise BadPayload("must be seconds since the epoch, or an ISO 8601 time", field)
     return known
 

@@ -22,7 +22,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, ConfigurationError
 from change_hooks.core.events import Action, Comment, Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.fetched import events_in, is_fetched
-from change_hooks.core.found import About, Found, normal_changes
+from change_hooks.core.found import About, Found, is_pair, normal_changes
 from change_hooks.core.options import Command, ForgeOptions, Options
 from change_hooks.core.payload import decode, expect_mapping, json_text
 from change_hooks.core.policy import MAX_CHANGES, Policy
@@ -258,7 +258,7 @@ class EventHandler(HookHandler[Forge]):
         # What a user has written may touch what belongs to the reactor's thread.
         result = yield (apart(delivery, method.call, *arguments) if self._own else method.call(*arguments))
         source = DeliverySource(delivery, document, name, self._whitelist, unread)
-        if result.__class__ is tuple:
+        if is_pair(result):
             changes = normal_changes(result)
             if self.context.judged is not None:
                 for verdicts in self._policy.verdicts_of_changes(changes):

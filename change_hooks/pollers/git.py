@@ -74,7 +74,7 @@ class GitPoller(Poller):
         refs = self._refs(remote)
         if before is not None and _tips(before) == {_key(name): tip for name, tip in refs.items()}:
             return Looked([], state)
-        repository = self._repository(folder)
+        repository = self._repository(folder, next(iter(refs.values()), ""))
         wanted = [name for name in refs if self._wanted(name)]
         problems = self._fetch(repository, remote, wanted)
         if problems:
@@ -103,11 +103,15 @@ class GitPoller(Poller):
         patterns = self._branches
         return patterns is None or any(fnmatchcase(text(name), pattern) for pattern in patterns)
 
-    def _repository(self, folder: Path) -> Repository:
-        repository = Repository(self.work_folder(folder))
+    def _repository(self, folder: Path, name: str) -> Repository:
+        """A repository of our own, for objects with names like *name*."""
+        path, options = str(self.work_folder(folder)), []
+        if len(name) == len(_SHA256):
+            path, options = f"{path}-sha256", ["--object-format=sha256"]
+        repository = Repository(path)
         if not (Path(repository.path) / "HEAD").exists():
             Path(repository.path).mkdir(parents=True, exist_ok=True, mode=0o700)
-            repository.git("init", "--quiet", "--bare")
+            repository.git("init", "--quiet", "--bare", *options)
         return repository
 
     def _fetch(self, repository: Repository, remote: Remote, wanted: list[bytes]) -> dict[bytes, str]:
@@ -213,6 +217,7 @@ class _News:
 
 
 _OURS = b"refs/polled/"
+_SHA256 = sha256().hexdigest()
 
 
 def _ours(name: bytes) -> bytes:

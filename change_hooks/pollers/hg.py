@@ -35,8 +35,8 @@ class HgPoller(Poller):
         heads = sorted(repository.ids("head()"))
         if state is None or state == heads:
             return Looked([], heads)
-        revisions, notes = _unknown(repository, state)
-        commits, problems = repository.readable_log(revisions)
+        revisions, known, notes = _unknown(repository, state)
+        commits, problems = repository.readable_log(revisions, known)
         wanted = [commit for commit in commits if self._is_wanted(commit)]
         closed = sorted({commit.branch or "" for commit in wanted if commit.closes})
         if closed:
@@ -55,13 +55,22 @@ class HgPoller(Poller):
         return Repository(path)
 
 
-def _unknown(repository: Repository, heads: list[str]) -> tuple[str, list[str]]:
-    """The revset of what is not in the history of *heads*, as far as that is still here; and what to say."""
-    present = repository.present(heads)
-    if heads and not present:
-        return "head() and not closed()", ["the history before is not known; only the heads are sent"]
-    known = " + ".join(sorted(present)) or "none()"
-    return f"sort(all() - ancestors({known}), rev)", []
+_NEW = "all() - ancestors(known)"
+_RELATED = "descendants(roots(ancestors(known)))"
+_APART = f"heads(all()) - {_RELATED}"
+
+
+def _unknown(repository: Repository, heads: list[str]) -> tuple[str, list[str], list[str]]:
+    """The revset of what is not in the history of *heads*, as far as that is still here; what ``known`` is in
+    it; and what to say. Of a history that shares nothing with what is known, it is the heads alone.
+    """
+    known = sorted(repository.present(heads))
+    if heads and not known:
+        return "head() and not closed()", known, ["the history before is not known; only the heads are sent"]
+    if known and repository.ids(_APART, known):
+        some = f"sort(({_NEW}) and ({_RELATED} + ({_APART})), rev)"
+        return some, known, ["a history shares nothing with the one before; only its heads are sent"]
+    return f"sort({_NEW}, rev)", known, []
 
 
 __all__ = ["HgPoller"]

@@ -85,7 +85,8 @@ class SVNPoller(Poller):
             for on in layout.branches
         ]
         if changes:
-            looked.found.append(Found(commit.id, changes))
+            # A repository that was restored from a backup gives its numbers again, to other revisions.
+            looked.found.append(Found(f"{commit.id} {commit.when}", changes))
         looked.problems.extend(f"revision {commit.id}: {problem}" for problem in layout.problems)
         looked.notes.extend(f"revision {commit.id} deleted {name}" for name in layout.deleted)
         if not (changes or layout.problems or layout.deleted):

@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.found import is_pair
 from change_hooks.core.options import ForgeOptions
 from change_hooks.core.payload import decode, expect_mapping
 from change_hooks.core.select import listed_properties
@@ -202,11 +203,7 @@ class Upstream(EventHandler[Forge]):
             return Listed((), f"the event {printable(name)!r} is not handled"), self.src
         arguments = (payload, name) if method.takes_event else (payload,)
         result = yield within(delivery, method.call, *arguments)
-        return (
-            result
-            if result.__class__ is tuple
-            else (yield within(delivery, self._listed, result, payload, name))
-        )
+        return result if is_pair(result) else (yield within(delivery, self._listed, result, payload, name))
 
     def _listed(self, events: Any, payload: Mapping[str, Any], name: str) -> tuple[Listed, str | None]:
         listed = self.extractProperties(self.property_source(name, payload))

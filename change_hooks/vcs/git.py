@@ -83,8 +83,8 @@ class Repository:
         """The commits that came to a branch.
 
         When the history that was known is not here any more (it was rewritten, and nobody has it; or this
-        copy is younger), what it shares with the rest is the bound; and where it shares nothing, only the
-        head is told, instead of all commits ever made.
+        copy is younger), what it shares with the rest is the bound; and where it shares nothing, also with a
+        history that is here, only the head is told, instead of all commits ever made.
 
         :param tip: the commit it is on.
         :param old: the one that it was on; None for a new branch.
@@ -94,11 +94,21 @@ class Repository:
         present = self.present(expected)
         ids = self.between(tip, present)
         lost = expected - present if old is None else {old} - present
-        if not lost or not ids:
-            return News(ids)
-        if self._all_there_is(tip, ids):
+        if lost and self._all_there_is(tip, ids):
             return News([tip], "the history before is not known; only its head is sent")
-        return News(ids, "the commit before is not known; sent is what no other branch has")
+        if lost and ids:
+            return News(ids, "the commit before is not known; sent is what no other branch has")
+        if old is not None and self._begins_again(tip, ids, present):
+            return News([tip], "it shares nothing with the history before; only its head is sent")
+        return News(ids)
+
+    def _begins_again(self, tip: str, ids: Sequence[str], known: Iterable[str]) -> bool:
+        """Whether all commits of a history are new. Only where one of them has no parent, all are counted."""
+        if len(ids) < 2:
+            return False
+        asked = _listed([tip, *(f"^{name}" for name in known)])
+        roots = self.git("rev-list", "--max-parents=0", "--ignore-missing", "--stdin", stdin=asked)
+        return bool(roots) and self._all_there_is(tip, ids)
 
     def _all_there_is(self, tip: str, ids: Sequence[str]) -> bool:
         return int(self.git("rev-list", "--count", "--end-of-options", tip)) == len(ids)

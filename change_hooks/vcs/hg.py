@@ -5,7 +5,7 @@ Source: hg help log, hg help templates, hg help revsets, hg help config.auth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -38,35 +38,47 @@ class Repository:
         """
         return run(["hg", "--encoding", "utf-8", "--encodingmode", "replace", "-R", self.path, *arguments])
 
-    def ids(self, revisions: str) -> list[str]:
-        """The names of the changesets of a revset, in its order."""
-        return [text(line) for line in lines_of(self.hg("log", "-r", revisions, "-T", "{node}\\n"))]
+    def ids(self, revisions: str, known: Sequence[str] = ()) -> list[str]:
+        """The names of the changesets of a revset, in its order.
 
-    def log(self, revisions: str) -> list[Commit]:
+        :param known: the changesets that ``known`` stands for in it.
+        """
+        return [text(line) for line in self._log(revisions, known, "{node}\\n")]
+
+    def log(self, revisions: str, known: Sequence[str] = ()) -> list[Commit]:
         """The changesets of a revset, in its order.
 
+        :param known: see :meth:`ids`.
         :raises ToolError: one of them cannot be read.
         """
-        return [_commit(line) for line in lines_of(self.hg("log", "-r", revisions, "-T", _TEMPLATE))]
+        return [_commit(line) for line in self._log(revisions, known, _TEMPLATE)]
 
-    def readable_log(self, revisions: str) -> tuple[list[Commit], list[str]]:
+    def _log(self, revisions: str, known: Sequence[str], template: str) -> list[bytes]:
+        # One argument has room for 3000 names, all together for some ten thousands.
+        aliases = {f"known{place}": part for place, part in enumerate(_parts(known))}
+        settings = [f"revsetalias.{name}={' + '.join(part)}" for name, part in aliases.items()]
+        settings.append(f"revsetalias.known={' + '.join(aliases) or 'none()'}")
+        options = [option for setting in settings for option in ("--config", setting)]
+        return lines_of(self.hg(*options, "log", "-r", revisions, "-T", template))
+
+    def readable_log(self, revisions: str, known: Sequence[str] = ()) -> tuple[list[Commit], list[str]]:
         """The same without what cannot be read.
 
         :returns: the changesets; and what is wrong with the others.
         """
         try:
-            return self.log(revisions), []
+            return self.log(revisions, known), []
         except ToolError:
-            commits, failed = each(self.ids(revisions), lambda ids: self.log(" + ".join(ids)))
+            commits, failed = each(self.ids(revisions, known), lambda ids: self.log(" + ".join(ids)))
             return commits, [f"the changeset {name} cannot be read: {error}" for name, error in failed]
 
     def present(self, ids: Iterable[str]) -> set[str]:
         """Those of these changesets that are here."""
-        asked = " + ".join(f"present({name})" for name in ids)
-        return set(self.ids(asked)) if asked else set()
+        asked = [f"present({name})" for name in ids]
+        return {name for part in _parts(asked) for name in self.ids(" + ".join(part))}
 
     def pull(self, url: str) -> None:
-        """Get what another repository has.
+        """Get what another repository has, also when it shares nothing with this one (any more).
 
         :param url: its address; the password in it is in a file of this repository meanwhile, which only
             its owner can read, and never among the arguments.
@@ -74,7 +86,7 @@ class Repository:
         """
         address, settings = parse_address(url), Path(self.path) / ".hg" / "hgrc"
         if address.scheme not in ("http", "https") or address.user is None:
-            self.hg("pull", "--quiet", "--", without_password(url))
+            self._pull(without_password(url))
             return
         place = f"{address.authority}/{address.path.lstrip('/')}"
         lines = [
@@ -87,9 +99,21 @@ class Repository:
         settings.touch(0o600)
         settings.write_text("\n".join(lines) + "\n")
         try:
-            self.hg("pull", "--quiet", "--", without_password(url))
+            self._pull(without_password(url))
         finally:
             settings.unlink()
+
+    def _pull(self, url: str) -> None:
+        try:
+            self.hg("pull", "--quiet", "--", url)
+        except ToolError as error:
+            if not str(error).endswith("repository is unrelated"):
+                raise
+            self.hg("pull", "--quiet", "--force", "--", url)
+
+
+def _parts(names: Sequence[str]) -> list[Sequence[str]]:
+    return [names[first : first + 1000] for first in range(0, len(names), 1000)]
 
 
 def _on_one_line(value: str) -> str:

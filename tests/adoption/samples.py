@@ -250,6 +250,65 @@ class Mine(GitHubEventHandler):
 """,
     ),
     github_sample(
+        "a-list-and-bytes",
+        """
+from collections import namedtuple
+Result = namedtuple("Result", "changes src")
+class Mine(GitHubEventHandler):
+    def handle_push(self, payload, event):
+        return [self._process_change(payload, None, "app", "ssh://x", "p", event, {}), b"git"]
+
+    @defer.inlineCallbacks
+    def handle_pull_request(self, payload, event):
+        changes, src = yield super().handle_pull_request(payload, event)
+        return Result(changes, src)
+""",
+    ),
+    github_sample(
+        "a-mixin-and-compiled-skips",
+        """
+import re
+class Loud:
+    def __init__(self, *args, **kwargs):
+        kwargs["skips"] = [re.compile("ANOTHER", re.I)]
+        kwargs.setdefault("pullrequest_ref", "head")
+        super().__init__(*args, **kwargs)
+
+    def process(self, request):
+        return super().process(request).addCallback(self.louder)
+
+    def louder(self, result):
+        changes, src = result
+        for change in changes:
+            change["project"] += "!"
+        return changes, src
+
+class Mine(Loud, GitHubEventHandler):
+    pass
+""",
+    ),
+    github_sample(
+        "coroutines",
+        """
+class Mine(GitHubEventHandler):
+    async def process(self, request):
+        changes, src = await super().process(request)
+        return changes, src
+
+    def handle_pull_request(self, payload, event):
+        return defer.ensureDeferred(self._pull(payload, event))
+
+    async def _pull(self, payload, event):
+        changes, src = await super().handle_pull_request(payload, event)
+        for change in changes:
+            change["files"] = sorted(await self._get_pr_files("acme/app", 7))
+        return changes, src
+
+    async def _get_commit_msg(self, repo, sha):
+        return "A message"
+""",
+    ),
+    github_sample(
         "an-ignored-ping",
         "class Mine(GitHubEventHandler):\n    def handle_ping(self, payload, event): return [{'revision': '1', "
         "'author': payload['zen'], 'comments': '', 'files': []}], 'git'\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -125,6 +126,11 @@ CONFIGURATIONS: dict[str, tuple[Mapping[str, Any], tuple[Sent, ...], tuple[str, 
     ),
     "github, its head": ({"github": {"secret": SECRET, "pullrequest_ref": "head"}}, PULLS, ()),
     "github, own skips": ({"github": {"secret": SECRET, "skips": ["Another"]}}, (*PUSHES, *PULLS), ()),
+    "github, compiled skips": (
+        {"github": {"secret": SECRET, "skips": [re.compile("ANOTHER", re.IGNORECASE)]}},
+        (*PUSHES, *PULLS),
+        (),
+    ),
     "github, no skips": ({"github": {"secret": SECRET, "skips": []}}, (*PUSHES, *PULLS), ()),
     "github, a new branch": (
         {"github": {"secret": SECRET, "new_branch": "head"}},

@@ -39,6 +39,36 @@ def test_user_and_password_may_stand_in_the_address() -> None:
     assert written == Poster("https://build.example.com/x", "a@b", "c:d").headers["Authorization"]
 
 
+class Answering(Poster):
+    """A poster to a receiver that answers so."""
+
+    answers: dict[str, int]
+
+    def post(self, fields: dict[str, str]) -> str:
+        status = self.answers.get(fields["revision"], 202)
+        if status >= 300:
+            raise Refused(f"{fields['revision']}: {status}", status)
+        return "1 change found"
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent", "problems"),
+    [
+        ({}, 3, []),
+        ({"1": 400}, 2, ["1: 400"]),
+        ({"1": 413, "3": 422}, 1, ["1: 413", "3: 422"]),
+        ({"1": 503}, 0, ["1: 503"]),
+        ({"2": 403}, 1, ["2: 403"]),
+    ],
+)
+def test_a_change_that_is_wrong_costs_only_itself(
+    answers: dict[str, int], sent: int, problems: list[str]
+) -> None:
+    poster = Answering("https://build.example.com/x")
+    poster.answers = answers
+    assert poster.post_all({"revision": number} for number in "123") == (sent, problems)
+
+
 def test_nothing_that_a_terminal_acts_on_is_printed() -> None:
     assert cleaned("a\x1b[2J\x9b1m\u202eb\nc\u2028\r") == "a\ufffd[2J\ufffd1m\ufffdb\nc\ufffd\ufffd"
 

@@ -4,7 +4,7 @@ import pytest
 
 from change_hooks.core.change import Change, InvalidChange
 from change_hooks.core.events import Ignored
-from change_hooks.core.found import About, Found, normal_change, normal_changes
+from change_hooks.core.found import About, Found, is_pair, normal_change, normal_changes
 
 
 def test_no_change_is_an_empty_list_that_says_why() -> None:
@@ -25,6 +25,17 @@ def test_what_a_method_may_return() -> None:
     assert found.about == About("", "", "n", "")
 
 
+def test_a_pair_may_be_a_list_and_its_src_bytes() -> None:
+    assert is_pair(([], "git"))
+    assert is_pair([[], None])
+    assert not is_pair([Ignored("x"), Ignored("y")])
+    assert not is_pair([[]])
+    assert not is_pair({"changes": []})
+    assert normal_changes([[{"branch": "m"}], b"git"])[0].src == "git"
+
+
 def test_what_is_not_a_change_is_refused() -> None:
+    with pytest.raises(InvalidChange, match="'src': expected str or None, got int"):
+        normal_change(Change(), 5)
     with pytest.raises(InvalidChange, match="expected a mapping or a Change, got int"):
         normal_change(5, "git")

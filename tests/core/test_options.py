@@ -38,6 +38,9 @@ def read(**written: Any) -> Any:
         ("repository_url", "ssh", "ssh"),
         ("repository_url", len, len),
         ("new_branch", "head", "head"),
+        ("skips", "a", (re.compile("a"),)),
+        ("skips", ["a", re.compile("b", re.IGNORECASE)], (re.compile("a"), re.compile("b", re.IGNORECASE))),
+        ("skips", {"a"}, (re.compile("a"),)),
         ("commands", {"regex": "^/b"}, (Command(re.compile("^/b"), "write"),)),
         ("commands", [{"regex": "b", "permission": "read"}], (Command(re.compile("b"), "read"),)),
         ("commands", {"a": "read", "b": "admin"}, None),
@@ -55,6 +58,8 @@ def test_what_is_written_and_what_is_read(name: str, value: Any, read_as: Any) -
     [
         ("project", 5, "must be a str, not int"),
         ("strict", 1, "must be True or False, not int"),
+        ("skips", [re.compile(b"a")], "must be a list of str"),
+        ("skips", ["["], "not a valid regular expression"),
         ("branches", 5, "must be a list of str"),
         ("branches", ["x", 5], "must be a list of str"),
         ("actions", "openend", "has 'openend'; did you mean 'opened'?"),

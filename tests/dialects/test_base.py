@@ -94,7 +94,13 @@ def test_when_is_an_epoch_or_iso_8601(when: str) -> None:
     assert one(delivery(json.dumps({"when": when}).encode())).when_timestamp == 1338350336
 
 
-@pytest.mark.parametrize("when", ["soon", "nan", "inf", "-1", "1e30", True, [], {"a": 1}])
+def test_a_date_before_1970_is_one() -> None:
+    """Mercurial and Subversion have them."""
+    assert one(delivery(form({"when": "-86400"}), content_type=FORM)).when_timestamp == -86400
+    assert one(delivery(json.dumps({"when": "1969-12-31"}).encode())).when_timestamp == -86400
+
+
+@pytest.mark.parametrize("when", ["soon", "nan", "inf", "-1e30", "1e30", True, [], {"a": 1}])
 def test_another_when_is_a_400_that_names_it(when: Any) -> None:
     with pytest.raises(BadPayload, match=r"^when: "):
         one(delivery(json.dumps({"when": when}).encode()))

@@ -194,6 +194,38 @@ def test_a_history_that_was_rewritten_gives_its_head(tmp_path: Path) -> None:
     assert "only its head is sent" in look.notes[0]
 
 
+def test_of_another_history_only_the_head_is_news(tmp_path: Path) -> None:
+    git = Git(tmp_path, "--to", "x")
+    (git.there / "hooks/post-receive").unlink()
+    git.commit("a", "one")
+    git.git("push", "-q", "origin", "main")
+    poller = GitPoller(str(git.there))
+    state = looked(poller, tmp_path).state
+    git.git("checkout", "-q", "--orphan", "again")
+    for number in range(3):
+        git.commit("b", f"again {number}")
+    git.git("push", "-q", "--force", "origin", "again:main")
+    look = looked(poller, tmp_path, state)
+    assert found(look) == [("main", "again 2")]
+    assert look.notes == ["main: it shares nothing with the history before; only its head is sent"]
+    git.git("checkout", "-q", "--orphan", "pages")
+    for number in range(2):
+        git.commit("c", f"page {number}")
+    git.git("push", "-q", "origin", "pages")
+    assert found(looked(poller, tmp_path, look.state)) == [("pages", "page 0"), ("pages", "page 1")]
+
+
+def test_names_of_64_digits(tmp_path: Path) -> None:
+    run("git", "init", "-q", "-b", "main", "--object-format=sha256", "there", cwd=tmp_path)
+    there = tmp_path / "there"
+    run("git", "commit", "-q", "--allow-empty", "-m", "one", cwd=there)
+    poller = GitPoller(str(there))
+    state = looked(poller, tmp_path).state
+    run("git", "commit", "-q", "--allow-empty", "-m", "two", cwd=there)
+    look = looked(poller, tmp_path, state)
+    assert (found(look), look.problems) == ([("main", "two")], [])
+
+
 def test_a_branch_that_is_wanted_later_is_not_news(tmp_path: Path) -> None:
     git = bare(tmp_path)
     git.commit("a", "one")
@@ -285,6 +317,38 @@ def test_a_file_name_of_mercurial_that_is_not_text(tmp_path: Path) -> None:
     assert look.notes == ["closed, which gives no change: default"]
 
 
+def test_another_mercurial_repository_in_the_place_of_one(tmp_path: Path) -> None:
+    hg = Hg(tmp_path, "")
+    hg.commit("a", "one")
+    hg.push()
+    poller = HgPoller(str(tmp_path / "there"))
+    state = looked(poller, tmp_path).state
+    shutil.rmtree(tmp_path / "there")
+    shutil.rmtree(hg.work)
+    other = Hg(tmp_path, "")
+    for number in range(3):
+        other.commit("b", f"another {number}")
+    other.push()
+    look = looked(poller, tmp_path, state)
+    assert found(look) == [("default", "another 2")]
+    assert look.notes == ["a history shares nothing with the one before; only its heads are sent"]
+    other.commit("b", "more")
+    other.push()
+    assert found(looked(poller, tmp_path, look.state)) == [("default", "more")]
+
+
+def test_more_heads_than_an_argument_has_room_for(tmp_path: Path) -> None:
+    hg = Hg(tmp_path, "")
+    hg.commit("a", "one")
+    hg.push()
+    poller = HgPoller(str(tmp_path / "there"))
+    (known,) = looked(poller, tmp_path).state
+    hg.commit("a", "two")
+    hg.push()
+    heads = [known, *(f"{number:040x}" for number in range(1, 4000))]
+    assert found(looked(poller, tmp_path, heads)) == [("default", "two")]
+
+
 @pytest.mark.parametrize(
     "spelled", ["My%20Project/caf%c3%a9", "My%20Project//caf%C3%A9", "My%20Project/caf\u00e9/"]
 )
@@ -309,9 +373,23 @@ def test_an_address_as_subversion_spells_it(spelled: str, tmp_path: Path) -> Non
 
 
 def test_a_subversion_repository_that_went_back(tmp_path: Path) -> None:
-    run("svnadmin", "create", "there", cwd=tmp_path)
-    look = looked(SVNPoller(f"file://{tmp_path}/there"), tmp_path, 7)
-    assert (look.state, look.problems) == (0, ["the newest revision is 0, and was 7 before"])
+    poller = SVNPoller(f"file://{tmp_path}/there")
+    ids = []
+    for date in ("2026-01-02", "2026-01-03"):
+        shutil.rmtree(tmp_path / "there", ignore_errors=True)
+        run("svnadmin", "create", "there", cwd=tmp_path)
+        look = looked(poller, tmp_path, 7)
+        assert (look.state, look.problems) == (0, ["the newest revision is 0, and was 7 before"])
+        allowed = tmp_path / "there/hooks/pre-revprop-change"
+        allowed.write_text("#!/bin/sh\n")
+        allowed.chmod(0o755)
+        run("svn", "mkdir", "-q", "-m", date, f"{poller.address}/a", cwd=tmp_path)
+        dated = ("propset", "-q", "--revprop", "-r", "1", "svn:date", f"{date}T00:00:00.000000Z")
+        run("svn", *dated, poller.address, cwd=tmp_path)
+        (of_one,) = looked(poller, tmp_path, 0).found
+        assert of_one.changes[0].revision == "1"
+        ids.append(poller.delivery(of_one, 0.0).id)
+    assert ids[0] != ids[1]
 
 
 def test_tags_of_a_git_repository(server: Callable[..., Server], tmp_path: Path) -> None:
