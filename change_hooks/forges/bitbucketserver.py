@@ -13,7 +13,7 @@ from change_hooks.core.change import person
 from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository
 from change_hooks.dialects.payloads.bitbucketserver import RepositoryShape
 from change_hooks.forges.completing import Paths
-from change_hooks.forges.forge import Forge, about, mapping, shaped_as, text
+from change_hooks.forges.forge import Forge, about, is_account_of, mapping, shaped_as, text
 from change_hooks.forges.paging import by_start
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -82,7 +82,8 @@ class BitbucketServer(Forge):
                 "limit": str(PAGE),
             }
             found, _ = await self.rest.all("users", pager=by_start, most=PAGES, query=query, about=about)
-            if login in [(text(item, "name") or "").lower() for item in found]:
+            named = [item for item in found if (text(item, "name") or "").lower() == login]
+            if any(is_account_of(item, who) for item in named):
                 return level
         return "none"
 

@@ -259,6 +259,14 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def is_account_of(account: Any, who: Person) -> bool:
+    """Whether an account that was found by its login is somebody's: a login that was given up may be that of
+    another one by now. Where one of both has no key, the login alone decides.
+    """
+    key = mapping(account).get("id")
+    return who.id is None or type(key) not in (int, str) or str(key) == who.id
+
+
 def shaped_as(shape: type[T], value: Any) -> T:
     """What is in an answer, in the shape in which it stands in payloads too.
 
@@ -309,6 +317,7 @@ __all__ = [
     "Forge",
     "OpenPulls",
     "about",
+    "is_account_of",
     "mapping",
     "parents_of",
     "shaped_as",

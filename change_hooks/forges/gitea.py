@@ -17,7 +17,17 @@ from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Rep
 from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.gitea import PullEvent, RepositoryShape
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
-from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, parents_of, shaped_as, text, texts
+from change_hooks.forges.forge import (
+    Forge,
+    OpenPulls,
+    about,
+    is_account_of,
+    mapping,
+    parents_of,
+    shaped_as,
+    text,
+    texts,
+)
 from change_hooks.forges.paging import until_empty
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -124,6 +134,8 @@ class Gitea(Forge):
             if error.status == 404:
                 return "none"
             raise
+        if not is_account_of(mapping(got.value).get("user"), who):
+            return "none"
         found = text(got.value, "permission") or ""
         return "admin" if found == "owner" else found
 

@@ -17,7 +17,16 @@ from change_hooks.core.payload import epoch
 from change_hooks.dialects.payloads.github import PullRequestEvent, RepositoryShape
 from change_hooks.forges.client import listed
 from change_hooks.forges.completing import MOST_COMMITS, Commits, Paths
-from change_hooks.forges.forge import Forge, OpenPulls, about, mapping, parents_of, shaped_as, text
+from change_hooks.forges.forge import (
+    Forge,
+    OpenPulls,
+    about,
+    is_account_of,
+    mapping,
+    parents_of,
+    shaped_as,
+    text,
+)
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -149,6 +158,8 @@ class GitHub(Forge):
             if error.status == 404:
                 return "none"
             raise
+        if not is_account_of(mapping(got.value).get("user"), who):
+            return "none"
         return _LEVELS.get(text(got.value, "permission") or "", "none")
 
 

@@ -129,13 +129,10 @@ class GitLab(Forge):
 
     async def level(self, repository: Repository, who: Person, about: Subject) -> str:
         """See :meth:`Forge.level`: also what somebody inherits from a group, or is invited to."""
-        login = (who.login or "").lower()
-        found = await self.rest.get("users", query={"username": login}, about=about)
-        users = [item for item in listed(found.value) if (text(item, "username") or "").lower() == login]
-        number = mapping(users[0]).get("id") if users else None
-        if type(number) is not int:
+        number = who.id or await self._number_of(who.login or "", about)
+        if number is None:
             return "none"
-        path = (*project(repository.full_name), "members", "all", str(number))
+        path = (*project(repository.full_name), "members", "all", number)
         try:
             member = mapping((await self.rest.get(*path, about=about)).value)
         except RestError as error:
@@ -143,9 +140,21 @@ class GitLab(Forge):
                 return "none"
             raise
         access = member.get("access_level")
-        if type(access) is not int or member.get("state", "active") != "active":
+        if (
+            str(member.get("id")) != number
+            or type(access) is not int
+            or member.get("state", "active") != "active"
+        ):
             return "none"
         return next((level for least, level in _LEVELS if access >= least), "none")
+
+    async def _number_of(self, login: str, about: Subject) -> str | None:
+        """The key of the one who has a login now."""
+        login = login.lower()
+        found = await self.rest.get("users", query={"username": login}, about=about)
+        users = [item for item in listed(found.value) if (text(item, "username") or "").lower() == login]
+        number = mapping(users[0]).get("id") if users else None
+        return str(number) if type(number) is int else None
 
 
 def project(full_name: str | None) -> tuple[str, str]:

@@ -106,9 +106,11 @@ class Forge:
     def __init__(self, allows: bool) -> None:
         self.allows = allows
         self.asked: list[tuple[str | None, str | None, str]] = []
+        self.keys: list[str | None] = []
 
     def permission(self, repository: Repository, who: Person, wanted: str) -> Deferred[bool]:
         self.asked.append((repository.full_name, who.login, wanted))
+        self.keys.append(who.id)
         return succeed(self.allows)
 
     def enrich(self, event: Any, *, complete: bool) -> Deferred[Any]:
@@ -160,6 +162,29 @@ def test_a_command_of_somebody_who_may_give_it_builds_what_the_pull_request_is_o
     assert change.properties["command"] in text
     ((repository, login, wanted),) = forge.asked
     assert (bool(repository), bool(login), wanted) == (True, True, "admin")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "field"),
+    [
+        ("github", "comment.user.id"),
+        ("gitlab", "user.id"),
+        ("gitea", "comment.user.id"),
+        ("forgejo", "comment.user.id"),
+        ("bitbucketcloud", "comment.user.uuid"),
+        ("bitbucketserver", "comment.author.id"),
+    ],
+)
+@pytest.mark.parametrize(("key", "known"), [(7, "7"), ("{7}", "{7}"), ("", None), (None, None)])
+def test_a_comments_author_is_known_by_the_forges_own_key(
+    dialect: str, field: str, key: Any, known: str | None
+) -> None:
+    if dialect == "bitbucketcloud" and not key:
+        return
+    forge = Forge(True)
+    options = {"commands": {"regex": ".", "permission": "write"}}
+    handle(COMMENTED[dialect][0], options, forge, **{field: str(key) if "uuid" in field else key})
+    assert forge.keys == [known]
 
 
 @pytest.mark.parametrize("dialect", COMMENTED)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from treq.testing import StubTreq
+from twisted.internet.task import Clock
 
 from change_hooks.core.events import Commit, Person, PullRequest, RefUpdate, Repository, Side
 from change_hooks.forges import completing
 from change_hooks.forges.completing import Commits, completed, with_commits
+from change_hooks.forges.github import GitHub
 from change_hooks.forges.rest import RestError, Unsupported
 from tests.conftest import has_fired, result_of
 from tests.support import fake_git_forges, fake_gitlab
 from tests.support.fake_api import HANG, NOT_FOUND, Say
 from tests.support.fake_git_forges import sha
+from tests.support.fake_github import FakeGitHub
 from tests.support.forge_clients import CLIENTS, WITH_COMMITS, client, pushed, run
 
 BY_PUSH = ("bitbucketcloud", "bitbucketserver")
@@ -500,6 +505,52 @@ def test_nobody_has_no_permission(name: str) -> None:
     forge, api = client(name)
     assert result_of(forge.permission(Repository(full_name=CLIENTS[name][2]), Person(), "read")) is False
     assert api.asked == []
+
+
+KEYED = ("github", "gitlab", "gitea", "bitbucketserver")
+
+
+def asked_about(name: str, who: Person, wanted: str = "write") -> tuple[bool, Any]:
+    if name != "github":
+        forge, api = client(name)
+        repository = Repository(full_name=CLIENTS[name][2])
+    else:
+        api = FakeGitHub("token T")
+        forge = GitHub(SimpleNamespace(token="T", github_api_endpoint=None), StubTreq(api), Clock())
+        repository = Repository(full_name="o/r")
+    return result_of(forge.permission(repository, who, wanted)), api
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_a_login_that_is_anothers_now_gives_no_permission(name: str) -> None:
+    assert asked_about(name, Person(login="ann", id="11"))[0]
+    # She wrote the comment as one who has been renamed, or somebody else was called so then.
+    assert not asked_about(name, Person(login="ann", id="77"))[0]
+    assert not asked_about(name, Person(login="root", id="12"))[0]
+    # Without a key in the payload there is nothing but the login.
+    assert asked_about(name, Person(login="ann"))[0]
+
+
+@pytest.mark.parametrize("name", ["github", "gitea", "bitbucketserver"])
+@pytest.mark.parametrize("key", [None, [], True, {}])
+def test_where_the_forge_gives_no_key_the_login_decides(
+    name: str, key: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for fake in (FakeGitHub, fake_git_forges.FakeGitea, fake_git_forges.FakeBitbucketServer):
+        monkeypatch.setattr(fake, "keys", property(lambda _: {"ann": key}, lambda *_: None), raising=False)
+    assert asked_about(name, Person(login="ann", id="11"))[0]
+
+
+def test_a_member_of_gitlab_is_asked_for_by_the_key() -> None:
+    allowed, api = asked_about("gitlab", Person(login="renamed", id="11"))
+    assert allowed and [path.rpartition("/")[2] for path in api.paths()] == ["11"]
+    assert not asked_about("gitlab", Person(login="ann", id="../11"))[0]
+
+
+def test_an_answer_about_another_member_is_none() -> None:
+    forge, api = client("gitlab")
+    api.members["11"]["id"] = 14  # type: ignore[attr-defined]
+    assert result_of(forge.permission(Repository(full_name="g/sub/p"), PEOPLE["ann"], "read")) is False
 
 
 def test_a_nickname_on_bitbucket_is_anybodys() -> None:

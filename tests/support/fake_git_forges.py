@@ -46,6 +46,7 @@ class FakeGitea(FakeApi):
         #: The files of the pull request 3; and what each may do here.
         self.files = [{"filename": "b.c", "previous_filename": "a.c", "status": "renamed"}]
         self.permissions = {"ann": "write", "root": "owner", "eve": "read"}
+        self.keys = {"ann": 11, "root": 14, "eve": 12}
         self.route("GET", rf"{repo}/pulls/3", lambda asked: self.pull(3, sha(9)))
         self.route(
             "GET",
@@ -115,7 +116,8 @@ class FakeGitea(FakeApi):
 
     def permission(self, asked: Asked, login: str) -> Any:
         known = self.permissions.get(login)
-        return NOT_FOUND if known is None else {"permission": known, "role_name": known}
+        user = {"login": login, "id": self.keys.get(login)}
+        return NOT_FOUND if known is None else {"permission": known, "role_name": known, "user": user}
 
     def pull(self, number: int, revision: str) -> dict[str, Any]:
         repository = self.repository()
@@ -196,6 +198,7 @@ class FakeBitbucketServer(FakeApi):
             {"path": {"toString": "b.c"}},
         ]
         self.permissions = {"ann": "REPO_WRITE", "root": "REPO_ADMIN", "eve": "REPO_READ"}
+        self.keys = {"ann": 11, "root": 14, "eve": 12}
         for what in (r"compare/changes", r"pull-requests/3/changes", r"commits/[0-9a-f]+/changes"):
             self.route("GET", rf"{repo}/{what}", lambda asked: self.page(self.files, asked))
         self.route("GET", r".*/rest/api/latest/users", self.users)
@@ -242,7 +245,7 @@ class FakeBitbucketServer(FakeApi):
         least = order.index(asked.query["permission.1"])
         # The filter finds parts of names, too.
         found = [
-            {"name": f"{name}{more}"}
+            {"name": f"{name}{more}", "id": 99 if more else self.keys.get(name)}
             for name, permission in self.permissions.items()
             for more in ("", "abel")
             if asked.query["filter"] in name and order.index(permission) >= least

@@ -35,6 +35,7 @@ class FakeGitHub(FakeApi):
         self.commits = [commit(1, "a.c")]
         self.files: list[dict[str, Any]] = [{"filename": "a.c", "status": "modified"}]
         self.permissions = {"ann": "write", "root": "admin", "eve": "read"}
+        self.keys = {"ann": 11, "root": 14, "eve": 12}
         repository = {"full_name": "o/r", "name": "r", "html_url": "https://github.example/o/r"}
         self.pull: dict[str, Any] = {
             "number": 7,
@@ -66,7 +67,8 @@ class FakeGitHub(FakeApi):
 
     def permission(self, asked: Asked, login: str) -> Any:
         known = self.permissions.get(login)
-        return NOT_FOUND if known is None else {"permission": known, "role_name": known}
+        user = {"login": login, "id": self.keys.get(login)}
+        return NOT_FOUND if known is None else {"permission": known, "role_name": known, "user": user}
 
 
 class FakeApps(FakeApi):

@@ -49,6 +49,11 @@ def names(labels: Sequence[Label] | None) -> list[str] | None:
     return None if labels is None else [label.name for label in labels]
 
 
+def key_of(id: int | str | None) -> str | None:
+    """What a forge calls somebody or something for good; None: it does not say."""
+    return None if id is None or id == "" else str(id)
+
+
 def short(ref: str | None) -> str | None:
     """A branch's name without what stands before it."""
     return ref.removeprefix("refs/heads/") if ref else None
@@ -88,4 +93,4 @@ def moved_to(after: str | None, field: str) -> str | None:
     return revision_or_none(after)
 
 
-__all__ = ["Label", "PushedCommit", "moved_to", "names", "pull_properties", "short", "whole_ref"]
+__all__ = ["Label", "PushedCommit", "key_of", "moved_to", "names", "pull_properties", "short", "whole_ref"]

@@ -20,7 +20,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, when
-from change_hooks.dialects.payloads.alike import moved_to, whole_ref
+from change_hooks.dialects.payloads.alike import key_of, moved_to, whole_ref
 
 
 class User(Shape):
@@ -28,11 +28,12 @@ class User(Shape):
     username: str | None = None
     emailAddress: str | None = None
     displayName: str | None = None
+    id: int | str | None = None
 
     def person(self) -> Person:
         """The same, in neutral terms."""
         mail = self.emailAddress or self.username or self.name
-        return Person(self.displayName or self.name, mail, self.name)
+        return Person(self.displayName or self.name, mail, self.name, key_of(self.id))
 
 
 class Link(Shape):

@@ -22,7 +22,7 @@ from change_hooks.core.events import (
     was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import Label, PushedCommit, moved_to, names, whole_ref
+from change_hooks.dialects.payloads.alike import Label, PushedCommit, key_of, moved_to, names, whole_ref
 
 #: How many commits of a push are listed, unless an administrator has changed that: the newest.
 LISTED = 5
@@ -36,11 +36,12 @@ class User(Shape):
     full_name: str | None = None
     name: str | None = None
     email: str | None = None
+    id: int | str | None = None
 
     def person(self) -> Person:
         """The same, in neutral terms."""
         login = self.login or self.username
-        return Person(self.full_name or self.name or login, self.email, login)
+        return Person(self.full_name or self.name or login, self.email, login, key_of(self.id))
 
 
 class CommitShape(PushedCommit):

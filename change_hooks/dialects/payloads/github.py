@@ -20,7 +20,7 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, epoch, when
-from change_hooks.dialects.payloads.alike import Label, PushedCommit, moved_to, names, short
+from change_hooks.dialects.payloads.alike import Label, PushedCommit, key_of, moved_to, names, short
 
 #: How many commits of a push are listed.
 LISTED = 2_048
@@ -30,10 +30,11 @@ class User(Shape):
     name: str | None = None
     email: str | None = None
     login: str | None = None
+    id: int | str | None = None
 
     def person(self) -> Person:
         """The same, in neutral terms."""
-        return Person(self.name, self.email, self.login)
+        return Person(self.name, self.email, self.login, key_of(self.id))
 
 
 class CommitShape(PushedCommit):

@@ -23,7 +23,7 @@ from change_hooks.core.events import (
 )
 from change_hooks.core.payload import Shape, epoch
 from change_hooks.dialects.payloads import alike
-from change_hooks.dialects.payloads.alike import PushedCommit, moved_to, names
+from change_hooks.dialects.payloads.alike import PushedCommit, key_of, moved_to, names
 
 
 class Author(Shape):
@@ -172,10 +172,11 @@ class User(Shape):
     name: str | None = None
     username: str | None = None
     email: str | None = None
+    id: int | str | None = None
 
     def person(self) -> Person:
         """The same, in neutral terms."""
-        return Person(self.name, self.email, self.username)
+        return Person(self.name, self.email, self.username, key_of(self.id))
 
 
 class MergeRequestAttributes(Shape):
