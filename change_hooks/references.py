@@ -21,8 +21,8 @@ from change_hooks.core.verification import ChangingSecrets, as_secrets
 
 log = Logger()
 
-#: After how long a file that was written is taken as it is, in seconds.
-SETTLED = 1.0
+#: After how long a file without an end of its last line is taken as it is, in seconds.
+SETTLED = 5.0
 
 KINDS = ("env", "file", "credential")
 
@@ -121,12 +121,15 @@ class FileSecrets(ChangingSecrets):
         return self._secrets
 
     def _is_being_written(self, state: list[State | None]) -> bool:
-        """Whether a file has just been written, and its last line has no end: more of it may come."""
+        """Whether a file has just been written in its place, and its last line has no end: more may come. One
+        that another file was put in the place of is whole.
+        """
         return any(
             now is not None
+            and (before is None or now.inode == before.inode)
             and abs(time() - now.written / 1e9) < SETTLED
             and not _held_by(path).endswith(b"\n")
-            for path, now in zip(self._files, state, strict=True)
+            for path, before, now in zip(self._files, self._state, state, strict=True)
         )
 
     def _read(self) -> list[bytes]:
@@ -177,4 +180,4 @@ def _read(kind: str, name: object, base: Path) -> str:
     return found
 
 
-__all__ = ["FileSecrets", "files_in", "is_reference", "resolved", "resolved_secrets"]
+__all__ = ["SETTLED", "FileSecrets", "files_in", "is_reference", "resolved", "resolved_secrets"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from change_hooks.config import read_www
 from change_hooks.core.verification import ChangingSecrets, as_secrets
 from change_hooks.dialects.github import GitHubEventHandler
 from change_hooks.plugins import webhooks
-from change_hooks.references import FileSecrets, files_in, resolved, resolved_secrets
+from change_hooks.references import SETTLED, FileSecrets, files_in, resolved, resolved_secrets
 from change_hooks.testing import Receiver
 
 from .support.logs import logged
@@ -139,8 +140,16 @@ def test_one_that_is_being_written_counts_when_all_of_it_is_there(tmp_path: Path
     assert secrets.now() == [NEW.encode()]
     (tmp_path / "secret").write_text(OLD)
     assert secrets.now() == [NEW.encode()]
-    os.utime(tmp_path / "secret", (1, 1))
+    os.utime(tmp_path / "secret", (time() - SETTLED + 1,) * 2)
+    assert secrets.now() == [NEW.encode()]
+    os.utime(tmp_path / "secret", (time() - SETTLED - 1,) * 2)
     assert secrets.now() == [OLD.encode()]
+
+
+def test_a_file_that_was_put_in_its_place_is_whole(tmp_path: Path) -> None:
+    secrets = secrets_in(tmp_path)
+    exchange(tmp_path, NEW)
+    assert secrets.now() == [NEW.encode()]
 
 
 def test_others_stand_beside_those_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,18 +70,24 @@ def _here(settings: Settings, hooks: HooksConfig, reactor: Any) -> list[Finding]
 
 async def _outside(hooks: HooksConfig, url: str, reactor: Any) -> Sequence[Finding]:
     tree = idle_tree(hooks, reactor)
+    findings = list[Finding]()
+
+    def left_out(_: str, error: ConfigurationError) -> None:
+        findings.extend(Finding("webhook", "problem", problem) for problem in error.problems)
+
     try:
-        found = list(places(tree.handlers, Asked(url=url, secret=""), http=None, clock=reactor))
+        asked = Asked(url=url, secret="")
+        found = list(places(tree.handlers, asked, http=None, clock=reactor, left_out=left_out))
     except ConfigurationError as error:
         return [Finding("webhook", "problem", problem) for problem in error.problems]
     finally:
         tree.stop()
-    if not found:
+    if not found and not findings:
         nothing = (
             "no repositories are known, so no webhook was looked at (options 'repositories' and 'recover')"
         )
         return [Finding("webhook", "warning", nothing)]
-    findings = await look_at_certificate(url, time())
+    findings += await look_at_certificate(url, time())
     http = http_client(reactor, verify=True, connect_timeout=10.0)
     for place in {place.endpoint: place for place in found}.values():
         findings += await look_at_receiver(place, http, reactor)

@@ -22,7 +22,7 @@ from change_hooks.references import files_in
 from change_hooks.standalone import standalone_settings
 from change_hooks.tree import idle_tree
 from change_hooks.webhooks.keeping import Judged, Keeper, shown_last
-from change_hooks.webhooks.places import PATH, Asked, Place, places
+from change_hooks.webhooks.places import PATH, Asked, Place, not_among, places
 from change_hooks.webhooks.probing import accepts
 from change_hooks.webhooks.rotation import Rotation, Turn
 from change_hooks.webhooks.secret_file import SecretFile, file_of
@@ -164,10 +164,12 @@ def rotate(
     The option 'secret' must be {'file': PATH}. A running server reads that file when it changes. The new
     secret is written there before the old one, then to the forge, and then the old one is taken away.
     """
-    run = Run(config, Asked(endpoints, repositories, url), as_json=as_json)
+    run = Run(config, Asked(endpoints, repositories, url, ""), as_json=as_json)
     settings = standalone_settings(config)
 
     async def all_of_them(found: Sequence[Place], clock: Any) -> None:
+        for said in refuse_a_part(found):
+            run.say(said)
         http = http_client(clock, verify=True, connect_timeout=10.0)
 
         async def probe(place: Place, new: str) -> str | None:
@@ -218,7 +220,7 @@ class Run:
                 try:
                     self._good &= await work(place, clock)
                 except RestError as error:
-                    self._fail(place, str(error))
+                    self._fail(place.endpoint, place.source.name, str(error))
 
         self.together(one_by_one, needs_url=needs_url)
 
@@ -232,8 +234,9 @@ class Run:
         async def run(clock: Any) -> None:
             tree = idle_tree(self.hooks, clock)
             try:
-                found = list(places(tree.handlers, self._asked, http=None, clock=clock))
-                if not found:
+                asked = self._asked
+                found = list(places(tree.handlers, asked, http=None, clock=clock, left_out=self._left_out))
+                if not found and self._good:
                     nothing = "no repositories are known: give an ENDPOINT, and --repository OWNER/NAME"
                     raise ConfigurationError([nothing])
                 await work(found, clock)
@@ -256,19 +259,17 @@ class Run:
         else:
             click.echo(printable(step))
 
-    def _fail(self, place: Place, message: str) -> None:
+    def _left_out(self, endpoint: str, error: ConfigurationError) -> None:
+        for problem in error.problems:
+            self._fail(endpoint, "", problem.removeprefix(f"{endpoint}: "))
+
+    def _fail(self, endpoint: str, source: str, message: str) -> None:
         self._good = False
         if self._as_json:
-            print_json(
-                {
-                    "endpoint": place.endpoint,
-                    "source": place.source.name,
-                    "outcome": "failed",
-                    "reason": message,
-                }
-            )
+            print_json({"endpoint": endpoint, "source": source, "outcome": "failed", "reason": message})
         else:
-            click.echo(printable(f"error: {place.endpoint}, {place.source.name}: {message}"), err=True)
+            name = f"{endpoint}, {source}" if source else endpoint
+            click.echo(printable(f"error: {name}: {message}"), err=True)
 
     def tell(self, place: Place, outcome: str, judged: Judged, trial: Trial | None = None) -> None:
         """Print what was done for a webhook, and how it is now."""
@@ -304,28 +305,54 @@ class Run:
             click.echo(printable(line))
 
 
+def refuse_a_part(found: Sequence[Place]) -> Iterator[str]:
+    """What else may have the secret that these webhooks have, in words.
+
+    :raises ConfigurationError: others have it, and would be refused in the end.
+    """
+    others, open_ended = not_among(found)
+    if others:
+        raise ConfigurationError(
+            [
+                f"these have the same secret, and would be refused in the end: {'; '.join(others)}. Name them"
+                " with --repository, too, or leave --repository out"
+            ]
+        )
+    for name in open_ended:
+        yield (
+            f"warning: {name}: other repositories may send to it, too, which the configuration does not name;"
+            " they are refused once the old secret is gone"
+        )
+
+
 def turns(found: Sequence[Place], www: Mapping[str, Any], base: Path) -> Iterator[Turn]:
     """The files that hold the secrets of these webhooks, each with all that have its secret.
 
     :raises ConfigurationError: a secret is not in a file, or is that of an endpoint that is not meant, too.
     """
-    written = www.get("change_hook_dialects", {})
-    files: dict[str, Path] = {}
-    for name, options in written.items():
-        if isinstance(options, Mapping) and files_in(options.get("secret"), base):
-            files[name] = file_of(name, options["secret"], base).path
+    secrets = {name: _secret_in(options) for name, options in www.get("change_hook_dialects", {}).items()}
     by_file: dict[Path, list[Place]] = {}
     for place in found:
-        file = file_of(place.endpoint, written[place.endpoint].get("secret"), base)
+        file = file_of(place.endpoint, secrets[place.endpoint], base)
         by_file.setdefault(file.path, []).append(place)
     for path, those in by_file.items():
-        others = {name for name, file in files.items() if file == path} - {place.endpoint for place in those}
+        meant = {place.endpoint for place in those}
+        others = {
+            name
+            for name, secret in secrets.items()
+            if name not in meant and path in [file.resolve() for file in files_in(secret, base)]
+        }
         if others:
             names = ", ".join(sorted(others))
             raise ConfigurationError(
                 [f"{path} holds the secret of {names}, too; name these endpoints as well"]
             )
         yield Turn(SecretFile(path), those)
+
+
+def _secret_in(options: Any) -> Any:
+    """What a user wrote for the option ``secret`` of an endpoint; None: nothing."""
+    return options.get("secret") if isinstance(options, Mapping) else None
 
 
 def local_urls(port: str, endpoint: str) -> Sequence[str]:
@@ -348,4 +375,4 @@ def reader_or_none(hooks: HooksConfig) -> Reader | None:
         raise
 
 
-__all__ = ["Run", "hook", "reader_or_none"]
+__all__ = ["Run", "hook", "reader_or_none", "refuse_a_part", "turns"]

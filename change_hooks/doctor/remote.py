@@ -73,9 +73,17 @@ async def look_at_receiver(place: Place, http: Any, clock: Any) -> list[Finding]
     url = place.wanted.url
     if not url or place.wanted.secret is None:
         return []
+    if not place.wanted.secret:
+        unknown = (
+            f"{shown_url(url)} was not tried, since the option 'secret' of {place.endpoint} is a callable"
+        )
+        return [Finding("reach", "warning", unknown)]
     said = await accepts(http, clock, place.handler, url, place.wanted.secret)
     if said is None:
-        lost = f"{shown_url(url)} cannot be reached from here, which need not mean that the forge cannot"
+        lost = (
+            f"{shown_url(url)} cannot be reached from here, which need not mean that the forge cannot (a"
+            " firewall, the option 'allow')"
+        )
         return [Finding("reach", "warning", lost)]
     if said:
         return [Finding("reach", "problem", f"{shown_url(url)} does not take a signed delivery: {said}")]
@@ -98,7 +106,7 @@ async def look_at_certificate(url: str, now: float, fetch: Certificates | None =
         return [
             Finding("certificate", "problem", f"{name}: {error.verify_message}; forges do not send there")
         ]
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return [Finding("certificate", "warning", f"{name} cannot be reached from here: {error}")]
     return [of_certificate(name, x509.load_der_x509_certificate(der), now)]
 

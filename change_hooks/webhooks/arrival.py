@@ -31,9 +31,10 @@ class Arrivals:
         self.refused: list[StoredDelivery] = []
 
     async def wait(self, endpoint: str, events: Collection[str], limit: float) -> StoredDelivery | None:
-        """The first delivery of one of these events; None: none came in time.
+        """The first delivery of one of these events; None: none came in time, or something was refused at the
+        endpoint a while ago, so that the forge may be asked whether that was it.
 
-        :param limit: in seconds; a while after something was refused at the endpoint is enough.
+        :param limit: in seconds.
         """
         until = self._clock.seconds() + limit
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,7 +46,7 @@ class Asked(msgspec.Struct, frozen=True):
     :param endpoints: only these.
     :param repositories: instead of those that the configuration names: ``owner/name``, ``org:acme``.
     :param url: the address that forges are told: of the server, of ``/change_hook``, or of an endpoint.
-    :param secret: for endpoints whose secret is a callable.
+    :param secret: for endpoints whose secret is a callable; empty: none will be written.
     """
 
     endpoints: Sequence[str] = ()
@@ -55,13 +55,24 @@ class Asked(msgspec.Struct, frozen=True):
     secret: str | None = None
 
 
-def places(handlers: Mapping[str, Any], asked: Asked, *, http: Any, clock: Any) -> Iterator[Place]:
+def places(
+    handlers: Mapping[str, Any],
+    asked: Asked,
+    *,
+    http: Any,
+    clock: Any,
+    left_out: Callable[[str, ConfigurationError], None],
+) -> Iterator[Place]:
     """The webhooks that are meant.
 
     :param handlers: of the endpoints, by the endpoints' names.
     :param http: a treq ``HTTPClient``; None: one is made.
+    :param left_out: is told of an endpoint that nobody has named, and why its webhooks cannot be managed;
+        that stops no other.
     :raises ConfigurationError: it is not said well enough which these are.
     """
+    if asked.url:
+        _checked(asked.url)
     chosen = asked.endpoints or [name for name in handlers if _can(handlers[name])]
     if asked.repositories and len(chosen) > 1:
         raise ConfigurationError([f"name the endpoint of --repository: one of {', '.join(chosen)}"])
@@ -69,9 +80,15 @@ def places(handlers: Mapping[str, Any], asked: Asked, *, http: Any, clock: Any) 
         if name not in handlers:
             valid = ", ".join(sorted(handlers))
             raise ConfigurationError([f"no endpoint {name!r}; valid names are {valid}"])
-        yield from _places_of(
-            name, handlers[name], asked, alone=name in asked.endpoints, http=http, clock=clock
-        )
+        alone = name in asked.endpoints
+        try:
+            found = list(_places_of(name, handlers[name], asked, alone=alone, http=http, clock=clock))
+        except ConfigurationError as error:
+            if alone or asked.repositories:
+                raise
+            left_out(name, error)
+        else:
+            yield from found
 
 
 def _places_of(
@@ -80,22 +97,51 @@ def _places_of(
     if not _can(handler):
         valid = ", ".join(sorted(WEBHOOKS))
         raise ConfigurationError([f"{name}: webhooks can be managed at {valid}, and not at its forge"])
-    forge = forge_of(handler, http, clock)
-    if forge is None or not forge.base:
-        raise ConfigurationError([f"{name}: set the option 'api' to the address of the forge's API"])
     kind = WEBHOOKS[handler.forge]
     sources = list(_sources(name, handler, asked.repositories, kind.kinds))
-    if not sources and (alone or asked.repositories):
+    if not sources:
+        if not (alone or asked.repositories):
+            return
         raise ConfigurationError(
             [
                 f"{name}: name the repositories: --repository OWNER/NAME (or org:NAME), or the option"
                 " 'repositories' or 'recover'"
             ]
         )
+    forge = forge_of(handler, http, clock)
+    if forge is None or not forge.base:
+        raise ConfigurationError([f"{name}: set the option 'api' to the address of the forge's API"])
     secret = secret_of(name, handler, asked.secret)
     for source in sources:
         api = kind(forge, source, handler)
         yield Place(name, source, api, Wanted(hook_url(asked.url, name), api.events, secret), handler)
+
+
+def not_among(found: Sequence[Place]) -> tuple[list[str], list[str]]:
+    """What else may have the secrets of some webhooks' endpoints.
+
+    :returns: the webhooks that the configuration names and that are not among *found*; and the endpoints that
+        accept deliveries of repositories that nothing names.
+    """
+    those: dict[str, list[Place]] = {}
+    for place in found:
+        those.setdefault(place.endpoint, []).append(place)
+    others, open_ended = list[str](), list[str]()
+    for name, meant in those.items():
+        handler = meant[0].handler
+        named = {_whose(place.source) for place in meant}
+        configured = _sources(name, handler, (), WEBHOOKS[handler.forge].kinds)
+        others += [f"{name}, {each.name}" for each in configured if _whose(each) not in named]
+        listed = getattr(handler.settings, "repositories", None)
+        if all(place.source.kind == "repository" for place in meant) and not (
+            listed and all(_is_name(each, None) for each in listed)
+        ):
+            open_ended.append(name)
+    return others, open_ended
+
+
+def _whose(source: Source) -> tuple[str, str]:
+    return source.repository, source.organization
 
 
 def _can(handler: Any) -> bool:
@@ -156,6 +202,13 @@ def secret_of(name: str, handler: Any, given: str | None) -> str | None:
         raise ConfigurationError([f"{name}: the secret is not text; no forge can be told it"]) from None
 
 
+def _checked(url: str) -> str:
+    try:
+        return server_url(url, "http", "https")
+    except ValueError as error:
+        raise ConfigurationError([f"--url: {error}"]) from None
+
+
 def hook_url(url: str, endpoint: str) -> str:
     """The URL of an endpoint.
 
@@ -164,15 +217,19 @@ def hook_url(url: str, endpoint: str) -> str:
     """
     if not url:
         return ""
-    try:
-        server_url(url, "http", "https")
-    except ValueError as error:
-        raise ConfigurationError([f"--url: {error}"]) from None
-    parts = urlsplit(url)
+    parts = urlsplit(_checked(url))
     path = parts.path.rstrip("/")
-    if not path.endswith(f"{PATH}/{endpoint}"):
+    _, there, other = path.rpartition(f"{PATH}/")
+    if there and other != endpoint:
+        raise ConfigurationError(
+            [
+                f"--url: leads to {PATH}/{other}, and not to the endpoint {endpoint!r}; give the address that"
+                f" stands before {PATH}"
+            ]
+        )
+    if not there:
         path = f"{path}/{endpoint}" if path.endswith(PATH) else f"{path}{PATH}/{endpoint}"
     return parts._replace(path=path, fragment="").geturl()
 
 
-__all__ = ["PATH", "Asked", "Place", "hook_url", "places", "secret_of"]
+__all__ = ["PATH", "Asked", "Place", "hook_url", "not_among", "places", "secret_of"]

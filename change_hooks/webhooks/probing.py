@@ -11,6 +11,7 @@ import msgspec
 from twisted.web.http_headers import Headers
 
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import AddressNotAllowed
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.http_answers import NoAnswer, ask
 
@@ -24,7 +25,8 @@ async def accepts(http: Any, clock: Any, handler: EventHandler[Any], url: str, s
 
     :param http: a treq ``HTTPClient``.
     :param url: of the endpoint; it may have a user and a password.
-    :returns: empty: it does; why it does not; None: it cannot be reached from here.
+    :returns: empty: it does; why it does not; None: it cannot be reached from here, or accepts nothing from
+        here (option ``allow``).
     """
     parts = urlsplit(url)
     place = parts._replace(netloc=parts.netloc.rpartition("@")[2])
@@ -59,6 +61,8 @@ async def accepts(http: Any, clock: Any, handler: EventHandler[Any], url: str, s
         return None
     if answer.status == 202:
         return ""
+    if answer.status == 403 and AddressNotAllowed().message.encode() in answer.body:
+        return None
     return f"it answers {answer.status}"
 
 

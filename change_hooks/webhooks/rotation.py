@@ -109,6 +109,7 @@ class Rotation:
                 file.exchange(both, old)
             raise
         for place in self._turn.places:
+            file.expect(both)
             await self._change(place, new)
         if self._grace:
             self._tell(f"waiting {self._grace:g} s for what is on its way")

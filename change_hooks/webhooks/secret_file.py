@@ -68,9 +68,16 @@ class SecretFile:
 
         :raises ConfigurationError: something else is there by now, or it cannot be written.
         """
+        self.expect(was)
+        self._write(secrets)
+
+    def expect(self, was: list[str]) -> None:
+        """See that these are still there.
+
+        :raises ConfigurationError: something else is.
+        """
         if self.read() != was:
             raise ConfigurationError([f"{self.path} has been changed meanwhile; look at what it holds"])
-        self._write(secrets)
 
     def _write(self, secrets: list[str]) -> None:
         text = "".join(f"{secret}\n" for secret in secrets)

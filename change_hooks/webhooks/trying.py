@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from change_hooks.core.shown import printable
 from change_hooks.forges.webhooks.base import Last, Tried
+from change_hooks.journal import StoredDelivery
 from change_hooks.journal.reader import Reader
 from change_hooks.webhooks.arrival import Arrivals
 from change_hooks.webhooks.keeping import Keeper, shown_last
@@ -54,32 +56,60 @@ async def tried(
         return Trial("unsent", "no test was sent, since this forge's test gives a change; --test sends it")
     arrivals = None if reader is None else Arrivals(reader, clock)
     keeper = Keeper(place, clock)
+
+    async def ask_last() -> Last | None:
+        return await keeper.asked(lambda: api.last(number))
+
+    before = None if arrivals is None else await ask_last()
     sent = await keeper.asked(lambda: api.test(number, place.wanted))
     if arrivals is None:
         said = f"; the forge says: {shown_last(sent.last)}" if sent.last is not None else ""
         return Trial("unseen", f"the test was sent; there is no journal that could say that it came{said}")
     start = clock.seconds()
-    line = await arrivals.wait(place.endpoint, sent.events, wait)
-    if line is not None:
-        after = f"{max(0.0, clock.seconds() - start):.1f} s"
-        return Trial("arrived", f"the test arrived after {after}: {line.event}, {line.reason or line.state}")
-    last = sent.last or await keeper.asked(lambda: api.last(number))
-    return _not_arrived(sent, last, arrivals, wait)
+    while True:
+        line = await arrivals.wait(place.endpoint, sent.events, start + wait - clock.seconds())
+        took = max(0.0, clock.seconds() - start)
+        if line is not None:
+            said = f"the test arrived after {took:.1f} s: {line.event}, {line.reason or line.state}"
+            return Trial("arrived", said)
+        last = sent.last or await ask_last()
+        refused = None if last is None or last == before else _refused(last, arrivals.refused)
+        if refused is not None:
+            return _judged(sent, last, refused)
+        if took >= wait:
+            return _missing(last, wait, arrivals.refused)
 
 
-def _not_arrived(sent: Tried, last: Last | None, arrivals: Arrivals, wait: float) -> Trial:
-    forge = f"; the forge says: {shown_last(last)}" if last is not None else ""
-    if not arrivals.refused:
-        return Trial(
-            "missing",
-            f"the test did not arrive within {wait:g} s{forge}; does the server run, at this address?",
-        )
-    line = next((each for each in arrivals.refused if last and each.delivery == last.delivery), None)
-    refused = line or arrivals.refused[-1]
-    reason = f"{refused.status}, {printable(refused.reason)}"
-    if not sent.signed and refused.status == 403:
+def _refused(last: Last, lines: Sequence[StoredDelivery]) -> StoredDelivery | None:
+    """The request that the forge sent last, if it is among those that were refused; anybody can have sent
+    the others.
+    """
+    if last.delivery:
+        return next((line for line in lines if line.delivery == last.delivery), None)
+    return next((line for line in reversed(lines) if line.status == last.status), None)
+
+
+def _judged(sent: Tried, last: Last | None, line: StoredDelivery) -> Trial:
+    reason = f"{line.status}, {printable(line.reason)}"
+    if not sent.signed and line.status == 403:
         return Trial("arrived", f"a test arrived, which this forge does not sign, and was refused: {reason}")
-    return Trial("refused", f"a delivery arrived and was refused: {reason}{forge}")
+    return Trial("refused", f"the test arrived and was refused: {reason}{_of_forge(last)}")
+
+
+def _missing(last: Last | None, wait: float, refused: Sequence[StoredDelivery]) -> Trial:
+    others = ""
+    if refused:
+        reason = f"{refused[-1].status}, {printable(refused[-1].reason)}"
+        others = f"; what was refused meanwhile ({reason}) may have been the test, or anybody's"
+    return Trial(
+        "missing",
+        f"the test did not arrive within {wait:g} s{_of_forge(last)}{others};"
+        " does the server run, at this address?",
+    )
+
+
+def _of_forge(last: Last | None) -> str:
+    return f"; the forge says: {shown_last(last)}" if last is not None else ""
 
 
 __all__ = ["Outcome", "Trial", "tried"]

@@ -126,6 +126,7 @@ class Gone:
     [
         (StubTreq(Answers(202)), "good", "takes what is signed with the secret"),
         (StubTreq(Answers(403)), "problem", "does not take a signed delivery: it answers 403"),
+        (StubTreq(Answers(403, b"deliveries from this address are not accepted\n")), "warning", "'allow'"),
         (Gone(), "warning", "cannot be reached from here"),
     ],
 )
@@ -135,6 +136,13 @@ def test_whether_the_receiver_takes_what_is_signed(http: Any, verdict: str, said
     assert (topic, found) == ("reach", verdict)
     assert text.startswith(HOOK)
     assert said in text
+
+
+def test_a_secret_that_is_a_callable_is_not_tried() -> None:
+    kept = Keeping("github", FakeGitHubWebhooks("token T"), secret=lambda delivery: "a long enough secret")
+    ((topic, verdict, said),) = run(look_at_receiver(kept.place, Gone(), kept.clock))
+    assert (topic, verdict) == ("reach", "warning")
+    assert "was not tried, since the option 'secret' of github is a callable" in said
 
 
 @pytest.mark.parametrize("options", [{"url": ""}, {"secret": None}])
@@ -172,11 +180,15 @@ def test_one_that_is_not_good_and_one_that_cannot_be_had() -> None:
     def away(host: str, port: int) -> bytes:
         raise ConnectionRefusedError(111, "Connection refused")
 
+    def no_name(host: str, port: int) -> bytes:
+        raise UnicodeError("label empty or too long")
+
     assert run(look_at_certificate(URL, NOW, bad)) == [
         ("certificate", "problem", "ci.example.com:443: self-signed certificate; forges do not send there")
     ]
-    ((_, verdict, said),) = run(look_at_certificate(URL, NOW, away))
-    assert (verdict, "cannot be reached from here" in said) == ("warning", True)
+    for fetch in (away, no_name):
+        ((_, verdict, said),) = run(look_at_certificate(URL, NOW, fetch))
+        assert (verdict, "cannot be reached from here" in said) == ("warning", True)
 
 
 @pytest.mark.parametrize("url", ["", "http://ci.example.com", "https:///x"])

@@ -10,12 +10,13 @@ from twisted.web.resource import Resource
 class Answers(Resource):
     isLeaf = True
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, body: bytes = b"") -> None:
         super().__init__()
         self.status = status
+        self.body = body
         self.login: tuple[bytes, bytes] | None = None
 
     def render_POST(self, request: Any) -> bytes:
         request.setResponseCode(self.status)
         self.login = (request.getUser(), request.getPassword())
-        return b""
+        return self.body

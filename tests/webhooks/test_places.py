@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from change_hooks.config import read_www
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.tree import idle_tree
-from change_hooks.webhooks.places import Asked, hook_url, places
+from change_hooks.webhooks.places import Asked, hook_url, not_among, places
 
 SECRET = "a long enough secret"
 
@@ -21,9 +21,21 @@ def meant(dialects: dict[str, Any], *endpoints: str, **asked: Any) -> list[tuple
 
 
 def found(dialects: dict[str, Any], *endpoints: str, **asked: Any) -> list[Any]:
+    return with_left_out(dialects, *endpoints, **asked)[0]
+
+
+def with_left_out(dialects: dict[str, Any], *endpoints: str, **asked: Any) -> tuple[list[Any], list[str]]:
     clock = Clock()
     tree = idle_tree(read_www({"change_hook_dialects": dialects}), clock)
-    return list(places(tree.handlers, Asked(endpoints, **asked), http=None, clock=clock))
+    left_out: list[str] = []
+    meant = places(
+        tree.handlers,
+        Asked(endpoints, **asked),
+        http=None,
+        clock=clock,
+        left_out=lambda name, error: left_out.extend([name, *error.problems]),
+    )
+    return list(meant), left_out
 
 
 def github(**options: Any) -> dict[str, Any]:
@@ -112,6 +124,59 @@ def test_what_is_not_said_well_enough_is_an_error(
     with pytest.raises(ConfigurationError) as error:
         found(dialects, *endpoints, **asked)
     assert re.search(problem, error.value.problems[0])
+
+
+CALLABLE = github(secret=lambda delivery: SECRET, repositories=["o/r"])
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (CALLABLE, "the secret is a callable"),
+        ({"dialect": "gitea", "secret": SECRET, "repositories": ["o/r"]}, "set the option 'api'"),
+        (github(secret=b"\xff" * 20, repositories=["o/r"]), "the secret is not text"),
+        (github(recover={"from": ["app"]}), None),
+    ],
+)
+def test_what_one_endpoint_lacks_stops_no_other(options: dict[str, Any], problem: str | None) -> None:
+    dialects = {"first": {"dialect": "github", **options}, "github": github(repositories=["o/r"])}
+    meant, left_out = with_left_out(dialects)
+    assert [place.endpoint for place in meant] == ["github"]
+    if problem is None:
+        assert left_out == []
+        return
+    name, said = left_out
+    assert name == "first"
+    assert problem in said
+    with pytest.raises(ConfigurationError, match=problem):
+        with_left_out(dialects, "first", "github")
+    assert [place.endpoint for place in with_left_out(dialects, "github")[0]] == ["github"]
+
+
+def test_the_address_of_another_endpoint_is_an_error() -> None:
+    for url in (
+        "https://ci/change_hook/gitlab",
+        "https://ci/x/change_hook/github/",
+        "http://ci/change_hook/a/b",
+    ):
+        if url.rstrip("/").endswith("github"):
+            assert hook_url(url, "github") == url.rstrip("/")
+        else:
+            with pytest.raises(ConfigurationError, match="and not to the endpoint 'github'"):
+                hook_url(url, "github")
+
+
+def test_what_else_has_the_same_secret() -> None:
+    everything = {
+        "github": github(
+            repositories=["o/r", "o/s"], recover={"from": [{"repository": "o/r", "hook": 7}, "org:o"]}
+        )
+    }
+    assert not_among(found(everything)) == ([], [])
+    assert not_among(found(everything, repositories=["o/r"])) == (["github, org:o", "github, o/s"], [])
+    assert not_among(found({"github": github()}, repositories=["o/r"])) == ([], ["github"])
+    assert not_among(found({"github": github(repositories=["o/r", "o/*"])})) == ([], ["github"])
+    assert not_among(found({"github": github()}, repositories=["org:o"])) == ([], [])
 
 
 def test_the_first_secret_is_written_and_none_where_there_is_none() -> None:

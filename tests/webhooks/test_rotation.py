@@ -120,6 +120,19 @@ def test_nobody_need_be_asked(tmp_path: Path) -> None:
     assert len(rig.file.read()) == 1
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_no_forge_is_told_what_is_not_in_the_file_any_more(tmp_path: Path, resume: bool) -> None:
+    async def edited(place: Any, new: str) -> str:
+        (tmp_path / "secret").write_text("another one\n")
+        return ""
+
+    rig = Rig(tmp_path, probe=edited, lines=f"new\n{SECRET}\n" if resume else f"{SECRET}\n", resume=resume)
+    with pytest.raises(ConfigurationError, match="has been changed meanwhile"):
+        rig.run()
+    assert rig.api.written() == []
+    assert rig.file.read() == ["another one"]
+
+
 @pytest.mark.parametrize("hooks", [0, 2])
 def test_without_exactly_one_webhook_it_does_not_begin(tmp_path: Path, hooks: int) -> None:
     rig = Rig(tmp_path)

@@ -59,6 +59,8 @@ class Api:
     def __init__(self, sent: Tried | None = None, last: Last | None = None) -> None:
         self.sent = sent or Tried(("ping",))
         self.said = last
+        #: What it says before the test.
+        self.before: Last | None = None
         self.tests = 0
 
     async def test(self, number: str, wanted: Wanted) -> Tried:
@@ -66,7 +68,7 @@ class Api:
         return self.sent
 
     async def last(self, number: str) -> Last | None:
-        return self.said
+        return self.said if self.tests else self.before
 
 
 class Rig:
@@ -124,17 +126,58 @@ def test_it_is_refused() -> None:
     rig.wait(AFTER_REFUSAL + 1)
     assert rig.result() == Trial(
         "refused",
-        "a delivery arrived and was refused: 403, the signature does not match; the forge says: 403",
+        "the test arrived and was refused: 403, the signature does not match; the forge says: 403",
     )
 
 
-def test_somebody_elses_refusal_does_not_hide_it() -> None:
-    rig = Rig()
-    rig.journal.add(state="refused", status=403, reason="somebody else")
-    rig.wait(1)
+#: What a forge may say of what it sent last, which was not what was refused.
+OTHERS = [None, Last(0), Last(202), Last(502), Last(403, delivery="mine"), Last(202, delivery="another")]
+
+
+@pytest.mark.parametrize("last", OTHERS)
+@pytest.mark.parametrize("signed", [True, False])
+def test_somebody_elses_refusals_do_not_hide_it(last: Last | None, signed: bool) -> None:
+    rig = Rig(Api(Tried(("ping",), signed=signed), last))
+    for _ in range(5):
+        rig.journal.add(state="refused", status=403, reason="somebody else", delivery="theirs")
+        rig.wait(AFTER_REFUSAL + 1)
+        assert not rig.done.called
     rig.journal.add()
     rig.wait(1)
     assert rig.result().outcome == "arrived"
+
+
+@pytest.mark.parametrize("last", OTHERS)
+@pytest.mark.parametrize("signed", [True, False])
+def test_somebody_elses_refusals_are_no_test(last: Last | None, signed: bool) -> None:
+    rig = Rig(Api(Tried(("ping",), signed=signed), last))
+    rig.journal.add(state="refused", status=403, reason="somebody else", delivery="theirs")
+    rig.wait(31)
+    trial = rig.result()
+    assert trial.outcome == "missing"
+    assert (
+        "what was refused meanwhile (403, somebody else) may have been the test, or anybody's" in trial.said
+    )
+
+
+def test_what_the_forge_said_before_is_not_about_the_test() -> None:
+    api = Api(last=Last(403, at="yesterday"))
+    api.before = Last(403, at="yesterday")
+    rig = Rig(api)
+    rig.journal.add(state="refused", status=403, reason="somebody else")
+    rig.wait(31)
+    assert rig.result().outcome == "missing"
+
+
+def test_what_the_forge_says_without_an_id_goes_by_how_it_was_answered() -> None:
+    rig = Rig(Api(last=Last(403, at="now")))
+    rig.journal.add(state="refused", status=400, reason="odd")
+    rig.journal.add(state="refused", status=403, reason="the signature does not match")
+    rig.wait(AFTER_REFUSAL + 1)
+    assert rig.result() == Trial(
+        "refused",
+        "the test arrived and was refused: 403, the signature does not match; the forge says: 403, now",
+    )
 
 
 def test_one_that_the_forge_does_not_sign_shows_that_it_gets_here() -> None:
