@@ -99,7 +99,7 @@ def test_a_number_that_is_no_date_costs_nothing_but_the_date(name: str) -> None:
                 assert change.when_timestamp is None or FIRST <= change.when_timestamp <= LATEST
 
 
-@pytest.mark.parametrize("wild", [*WILD, float("nan"), float("inf"), -1, True, [], {}])
+@pytest.mark.parametrize("wild", [*WILD, float("nan"), float("inf"), True, [], {}])
 @pytest.mark.parametrize("field", ["when", "when_timestamp"])
 def test_base_refuses_what_is_no_date(wild: object, field: str) -> None:
     handler = handler_class("base")(None, True)
