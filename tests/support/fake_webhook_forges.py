@@ -371,6 +371,8 @@ class FakeAzureWebhooks(FakeWebhooks):
         return Say(status=204)
 
     def test(self, asked: Asked) -> Any:
+        if not asked.query["api-version"].endswith("-preview.1"):
+            return Say({"message": "the requested version is under preview"}, 400)
         inputs = asked.json["details"]["consumerInputs"]
         name, _, value = inputs["httpHeaders"].partition(":")
         event = json.loads(COMMENT.read_bytes())

@@ -32,6 +32,8 @@ COMMENT = "ms.vss-code.git-pullrequest-comment-event"
 _PULLS = ("git.pullrequest.created", "git.pullrequest.updated", "git.pullrequest.merged")
 _EVENTS = ("git.push", *_PULLS, COMMENT)
 NOTHING: Mapping[str, Any] = {}
+#: Test notifications are not released: without this they are refused.
+PREVIEW = {"api-version": "7.1-preview.1"}
 _CONSUMER = {"publisherId": "tfs", "consumerId": "webHooks", "consumerActionId": "httpRequest"}
 
 
@@ -153,7 +155,7 @@ class AzureDevOpsWebhooks(Webhooks):
             "consumerInputs": self._inputs(wanted, wanted.url),
         }
         path = (*self._path, "testnotifications")
-        await self._rest.post(*path, json={"details": details}, query=VERSION, about=self._about)
+        await self._rest.post(*path, json={"details": details}, query=PREVIEW, about=self._about)
         return Tried((COMMENT,))
 
 
