@@ -6,6 +6,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -41,6 +42,7 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.server: subprocess.Popen[bytes] | None = None
+        self.last = ("", "")
         self.environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -50,22 +52,47 @@ class Shell:
         *before, last = example.parsed.strip().replace("\\\n", " ").split("\n")
         commands = before if last.startswith("change-hooks serve") else [*before, last]
         if commands:
-            done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
-                cwd=self.folder,
-                env=self.environment,
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-            )
+            done = self._run("\n".join(commands))
             if done.returncode:
                 return f"{example.parsed}\nended with {done.returncode}:\n{done.stdout}{done.stderr}"
         if commands != [*before, last]:
             self.lock = (Path(tempfile.gettempdir()) / "change-hooks-port-8010").open("w")
             fcntl.flock(self.lock, fcntl.LOCK_EX)
-            self.server = subprocess.Popen(last.split(), cwd=self.folder, env=self.environment)
-            eventually(lambda: curl("http://127.0.0.1:8010/change_hook")[0])
+            log = (self.folder / "server.log").open("w")
+            self.server = subprocess.Popen(last.split(), cwd=self.folder, env=self.environment, stderr=log)
+            eventually(lambda: curl("http://127.0.0.1:8010/")[0])
+        return None
+
+    def _run(self, commands: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", commands],
+            cwd=self.folder,
+            env=self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        self.last = (commands, done.stdout)
+        return done
+
+    def shows(self, example: Example) -> str | None:
+        """A block of text in a tutorial is what the last command prints, or what the server has logged."""
+        wanted = ".*".join(re.escape(part) for part in example.parsed.strip().split("…"))
+        commands, _ = self.last
+
+        def printed() -> bool:
+            log = self.folder / "server.log"
+            if example.parsed.startswith("… ["):
+                return re.search(f"^{wanted}$", log.read_text(), re.MULTILINE) is not None
+            if commands.startswith("change-hooks deliveries"):  # A sink may still be at work.
+                self._run(commands)
+            return re.fullmatch(wanted, self.last[1].strip()) is not None
+
+        try:
+            eventually(printed)
+        except AssertionError:
+            return f"{example.parsed}\nis not what is printed:\n{self.last[1]}"
         return None
 
     def end(self) -> None:
@@ -87,7 +114,10 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS])
 def test_the_examples_of(path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shell.folder)
-    sybil = Sybil(parsers=[PythonCodeBlockParser(), CodeBlockParser("bash", shell)], path=str(ROOT))
+    parsers = [PythonCodeBlockParser(), CodeBlockParser("bash", shell)]
+    if path.parent.name == "tutorial":
+        parsers.append(CodeBlockParser("text", shell.shows))
+    sybil = Sybil(parsers=parsers, path=str(ROOT))
     for example in sybil.parse(path).examples():
         example.evaluate()
 
