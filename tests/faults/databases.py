@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ class PostgreSQL:
         assert postmaster is not None
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         for process in (postmaster, *map(int, children)):
-            os.kill(process, number)
+            # A child may have ended meanwhile.
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def freeze(self) -> None:
         """Stop all of its processes: it says nothing, and closes nothing."""
