@@ -216,8 +216,8 @@ class Policy:
             commits = ()
         if not commits:
             return [self._head_change(event, common, properties)]
-        if len(commits) > 1 and commits[0].id == event.after != commits[-1].id:
-            commits = commits[::-1]
+        if event.after and len(commits) > 1 and commits[-1].id != event.after:
+            commits = _head_last(commits, event.after)
         if event.total is not None and (event.total is True or event.total > len(commits)):
             properties[TRUNCATED] = event.total
         changes = [_commit_change(commit, common, properties) for commit in commits]
@@ -293,6 +293,13 @@ def _with_properties(changes: Sequence[Change], more: Mapping[str, Any]) -> list
             properties = {**more, **own}
         found.append(change.with_properties(properties))
     return found
+
+
+def _head_last(commits: Sequence[Commit], head: str) -> Sequence[Commit]:
+    """Commits with the head in the last place; of a list that begins with it, in the other order."""
+    if commits[0].id == head:
+        return commits[::-1]
+    return sorted(commits, key=lambda commit: commit.id == head)
 
 
 def _commit_change(commit: Commit, common: Change, properties: dict[str, Any]) -> Change:

@@ -47,8 +47,10 @@ class BitbucketStyle(Style):
 
 
 def source_ref(event: PullRequest) -> str | None:
-    """Where a pull request comes from: of another repository, under a name that no branch here has."""
-    if event.from_fork:
+    """Where a pull request comes from: of another repository, under a name that no branch here has. So is one
+    of which the repository is not said, for it may be gone; the older form never says it.
+    """
+    if event.from_fork or (event.from_fork is None and event.merge_ref is None):
         return f"refs/pull-requests/{event.number}/from"
     return event.head.branch and whole_ref(event.head.branch)
 

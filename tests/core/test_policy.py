@@ -160,6 +160,11 @@ def test_the_commit_that_the_branch_is_on_comes_last(commits: tuple[Commit, ...]
     assert [change.revision for change in decided(replace(PUSH, commits=commits))] == ["1", "2"]
 
 
+def test_the_head_in_the_middle_of_the_commits_comes_last() -> None:
+    commits = (Commit("0"), Commit("2"), Commit("1"))
+    assert [change.revision for change in decided(replace(PUSH, commits=commits))] == ["0", "1", "2"]
+
+
 def test_a_branch_that_is_on_none_of_the_commits_gets_a_change_for_where_it_is() -> None:
     found = decided(replace(PUSH, after="3"))
     assert [change.revision for change in found] == ["1", "2", "3"]

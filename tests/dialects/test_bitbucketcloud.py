@@ -34,6 +34,7 @@ def test_several_refs_in_one_push() -> None:
     changes = push(
         {"old": None, "new": ref("main", message="a", date="2026-11-24T10:00:00+00:00")},
         {"old": None, "new": ref("v1", "tag")},
+        {"old": None, "new": ref("v2", "annotated_tag")},
         {"old": ref("gone", message="old", date="2026-11-24T10:00:00+00:00"), "new": None},
         {"old": None, "new": ref("default", "named_branch"), "truncated": True},
         {"old": None, "new": None},
@@ -41,13 +42,14 @@ def test_several_refs_in_one_push() -> None:
     assert [(change.branch, change.category, change.comments) for change in changes] == [
         ("refs/heads/main", "push", "a"),
         ("refs/tags/v1", "push", f"Bitbucket Cloud commit {SHA}"),
+        ("refs/tags/v2", "push", f"Bitbucket Cloud commit {SHA}"),
         ("refs/heads/gone", "ref-deleted", f"Bitbucket Cloud commit {SHA}"),
         ("default", "push", f"Bitbucket Cloud commit {SHA}"),
     ]
     assert changes[1].author == "Emma \u00d1and\u00fa <emma>"
     assert changes[1].revlink == f"https://bitbucket.org/team_name/repo_name/commits/{SHA}"
-    assert changes[2].when_timestamp is None
-    assert changes[3].properties == {"change_hook_missing": ["files"], "change_hook_truncated": True}
+    assert changes[3].when_timestamp is None
+    assert changes[4].properties == {"change_hook_missing": ["files"], "change_hook_truncated": True}
 
 
 def test_a_page_that_is_not_known_is_not_made_up() -> None:
@@ -119,7 +121,7 @@ def test_pull_requests_with_what_is_missing() -> None:
     assert (change.branch, change.revision) == ("refs/heads/main", SHA)
     bare = {"id": 1, "source": {"branch": None, "commit": None}}
     (change,) = handle("pullrequest:created", {**CLOUD_PULL_REQUEST, "pullrequest": bare})
-    assert (change.branch, change.revision) == (None, None)
+    assert (change.branch, change.revision) == ("refs/pull-requests/1/from", None)
     with pytest.raises(BadPayload, match=r"\$\.pullrequest\.source"):
         handle("pullrequest:created", {**CLOUD_PULL_REQUEST, "pullrequest": {"id": 1}})
 

@@ -46,6 +46,22 @@ def handle(name: str, event: str, payload: Any, options: Any = True, **more: Any
     return handler.getChanges(sent(name, event, payload, **more))[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "project"), [("github", "ann/app"), ("gitea", "ann/app"), ("gogs", "ann/app"), ("gitee", "")]
+)
+def test_a_repository_as_older_versions_name_it(name: str, project: str) -> None:
+    """With a ``url`` alone, and the owner beside the name."""
+    page = "https://git.example/ann/app"
+    handler = installed().load(name)(None, True)
+    for url, known in ((page, page), ("https://git.example/api/v1/repos/ann/app", "")):
+        repository = {"name": "app", "url": url, "owner": {"name": "ann"}}
+        push = {"ref": "refs/heads/main", "before": "a" * 40, "after": "b" * 40, "commits": []}
+        headers = handler.naming("Push Hook" if name == "gitee" else "push", "1")
+        received = delivery(json.dumps({**push, "repository": repository}).encode(), headers=headers)
+        (change,) = handler.getChanges(received)[0]
+        assert (change.repository, change.project) == (known, project)
+
+
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The path of every value inside *value*."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

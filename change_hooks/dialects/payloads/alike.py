@@ -81,6 +81,18 @@ def pull_properties(number: int, head: Side, base: Side, **more: Any) -> dict[st
     }
 
 
+def page_at(url: str | None) -> str | None:
+    """The page of a repository, by what older versions of a forge send as its ``url`` alone; None when it is
+    an address of the API.
+    """
+    return url if url and "/repos/" not in url else None
+
+
+def full_name_of(owner: str | None, name: str | None) -> str | None:
+    """``OWNER/NAME``; None when one of them is not known."""
+    return f"{owner}/{name}" if owner and name else None
+
+
 def moved_to(after: str | None, field: str) -> str | None:
     """The commit that a ref is on now; None: it was deleted.
 
@@ -93,4 +105,15 @@ def moved_to(after: str | None, field: str) -> str | None:
     return revision_or_none(after)
 
 
-__all__ = ["Label", "PushedCommit", "key_of", "moved_to", "names", "pull_properties", "short", "whole_ref"]
+__all__ = [
+    "Label",
+    "PushedCommit",
+    "full_name_of",
+    "key_of",
+    "moved_to",
+    "names",
+    "page_at",
+    "pull_properties",
+    "short",
+    "whole_ref",
+]

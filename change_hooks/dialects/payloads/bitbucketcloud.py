@@ -90,7 +90,7 @@ class Ref(Shape):
         """
         if not self.name:
             raise BadPayload("is missing", f"{field}.name")
-        if self.type == "tag":
+        if self.type in ("tag", "annotated_tag"):
             return f"refs/tags/{self.name}"
         return self.name if self.type in ("named_branch", "bookmark") else f"refs/heads/{self.name}"
 

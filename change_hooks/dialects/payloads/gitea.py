@@ -22,7 +22,16 @@ from change_hooks.core.events import (
     was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import Label, PushedCommit, key_of, moved_to, names, whole_ref
+from change_hooks.dialects.payloads.alike import (
+    Label,
+    PushedCommit,
+    full_name_of,
+    key_of,
+    moved_to,
+    names,
+    page_at,
+    whole_ref,
+)
 
 #: How many commits of a push are listed, unless an administrator has changed that: the newest.
 LISTED = 5
@@ -66,13 +75,17 @@ class RepositoryShape(Shape):
     html_url: str | None = None
     clone_url: str | None = None
     ssh_url: str | None = None
+    url: str | None = None
     owner: User | None = None
 
     def repository(self) -> Repository:
         """The same, in neutral terms."""
-        urls = {"usual": self.ssh_url, "https": self.clone_url, "ssh": self.ssh_url, "html": self.html_url}
+        owner, page = self.owner or NOBODY, self.html_url or page_at(self.url)
         return Repository(
-            full_name=self.full_name, name=self.name, urls=urls, id=None if self.id is None else str(self.id)
+            full_name=self.full_name or full_name_of(owner.username or owner.login or owner.name, self.name),
+            name=self.name,
+            urls={"usual": self.ssh_url, "https": self.clone_url, "ssh": self.ssh_url, "html": page},
+            id=None if self.id is None else str(self.id),
         )
 
     def properties(self) -> dict[str, Any]:

@@ -24,7 +24,14 @@ from change_hooks.core.events import (
     was_created,
 )
 from change_hooks.core.payload import Shape, epoch
-from change_hooks.dialects.payloads.alike import Label, PushedCommit, moved_to, names, pull_properties
+from change_hooks.dialects.payloads.alike import (
+    Label,
+    PushedCommit,
+    moved_to,
+    names,
+    page_at,
+    pull_properties,
+)
 
 
 class User(Shape):
@@ -62,13 +69,18 @@ class RepositoryShape(Shape):
     html_url: str | None = None
     git_http_url: str | None = None
     git_ssh_url: str | None = None
+    url: str | None = None
 
     def repository(self) -> Repository:
         """The same, in neutral terms."""
         return Repository(
             full_name=self.path_with_namespace or self.full_name,
             name=self.name,
-            urls={"https": self.git_http_url, "ssh": self.git_ssh_url, "html": self.html_url},
+            urls={
+                "https": self.git_http_url,
+                "ssh": self.git_ssh_url,
+                "html": self.html_url or page_at(self.url),
+            },
             id=None if self.id is None else str(self.id),
         )
 

@@ -20,7 +20,16 @@ from change_hooks.core.events import (
     revision_or_none,
 )
 from change_hooks.core.payload import Shape, epoch, when
-from change_hooks.dialects.payloads.alike import Label, PushedCommit, key_of, moved_to, names, short
+from change_hooks.dialects.payloads.alike import (
+    Label,
+    PushedCommit,
+    full_name_of,
+    key_of,
+    moved_to,
+    names,
+    page_at,
+    short,
+)
 
 #: How many commits of a push are listed.
 LISTED = 2_048
@@ -60,17 +69,21 @@ class RepositoryShape(Shape):
     html_url: str | None = None
     clone_url: str | None = None
     ssh_url: str | None = None
+    url: str | None = None
+    owner: User | None = None
 
     def repository(self, *, named: bool = True) -> Repository:
         """The same, in neutral terms.
 
         :param named: its name is the project when nothing else is known.
         """
+        owner = self.owner or NOBODY
+        full_name = self.full_name or full_name_of(owner.name or owner.login, self.name)
         return Repository(
-            full_name=self.full_name,
+            full_name=full_name,
             name=self.name,
-            project=self.full_name or (self.name if named else None) or "",
-            urls={"html": self.html_url, "https": self.clone_url, "ssh": self.ssh_url},
+            project=full_name or (self.name if named else None) or "",
+            urls={"html": self.html_url or page_at(self.url), "https": self.clone_url, "ssh": self.ssh_url},
         )
 
 
