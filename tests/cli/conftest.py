@@ -15,11 +15,11 @@ import change_hooks.cli.replaying as replaying
 from change_hooks.journal.sqlite import sqlite_journal
 
 from ..conftest import result_of
-from ..support.command import Rig, call
+from ..support.command import CommandLine, call
 
 
 @pytest.fixture
-def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.chdir(tmp_path)
 
     def run_at_once(main: Any, arguments: Any = ()) -> None:
@@ -47,7 +47,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
         monkeypatch.setattr(module, "make_journal", make_journal)
     for module in (explaining, operate, replaying):
         monkeypatch.setattr(module, "react", run_at_once)
-    return Rig(tmp_path)
+    return CommandLine(tmp_path)
 
 
 @pytest.fixture(autouse=True)

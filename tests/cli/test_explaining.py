@@ -11,7 +11,7 @@ from change_hooks.core.change import Change
 from change_hooks.journal import Trace
 from change_hooks.testing import build
 
-from ..support.command import Rig
+from ..support.command import CommandLine
 
 PUSH = {
     "ref": "refs/heads/topic",
@@ -47,9 +47,9 @@ PUSH = {
 PUSH["head_commit"] = PUSH["commits"][0]  # type: ignore[index]
 
 
-def stored(rig: Rig, **options: Any) -> None:
+def stored(command_line: CommandLine, **options: Any) -> None:
     dialects = {"github": {"secret": "s3cret-that-is-long-enough", **options}}
-    rig.configure(
+    command_line.configure(
         change_hook_dialects=dialects,
         change_hook_sinks={
             "all": {"sink": "command", "argv": ["true"], "per": "change"},
@@ -64,12 +64,12 @@ def stored(rig: Rig, **options: Any) -> None:
     delivery = build({"change_hook_dialects": dialects}, "github", "push", PUSH, id="7")
     kept = delivery.replace(id="7", verification="signature")
     assert kept.getHeader("X-GitHub-Event") == "push"  # What was read is stored.
-    rig.write(lambda journal: journal.append(kept, [Change()], ("all",)))
+    command_line.write(lambda journal: journal.append(kept, [Change()], ("all",)))
 
 
-def test_each_test_is_shown_with_what_is_set_and_what_was_sent(rig: Rig) -> None:
-    stored(rig, branches=["main", "release/*"])
-    (explained,) = rig.lines("explain", "7")
+def test_each_test_is_shown_with_what_is_set_and_what_was_sent(command_line: CommandLine) -> None:
+    stored(command_line, branches=["main", "release/*"])
+    (explained,) = command_line.lines("explain", "7")
     assert (explained["changes"], explained["reason"]) == (
         0,
         "the branch matches none of the option 'branches'",
@@ -91,15 +91,15 @@ def test_each_test_is_shown_with_what_is_set_and_what_was_sent(rig: Rig) -> None
         "reason": "",
     }
     assert "o/r" in by_name["repositories"]["value"]
-    text = rig.run("explain", "7").output
+    text = command_line.run("explain", "7").output
     assert "now: no change: the branch matches none of the option 'branches'" in text
     assert "REFUSES  branches: refs/heads/topic, topic (wants main, release/*)" in text
     assert "passes   skips: Fix it (wants " in text
 
 
-def test_and_each_test_of_each_sink(rig: Rig) -> None:
-    stored(rig)
-    (explained,) = rig.lines("explain", "7")
+def test_and_each_test_of_each_sink(command_line: CommandLine) -> None:
+    stored(command_line)
+    (explained,) = command_line.lines("explain", "7")
     assert (explained["changes"], explained["reason"]) == (1, "")
     everything, docs = explained["routing"]
     assert everything == {"sink": "all", "changes": [0], "wanted": True, "group": "", "verdicts": []}
@@ -108,34 +108,36 @@ def test_and_each_test_of_each_sink(rig: Rig) -> None:
         ("only files", ["docs/a\x1b"], True),
         ("only branches", ["topic"], False),
     ]
-    text = rig.run("explain", "7").output
+    text = command_line.run("explain", "7").output
     assert "sink all, change 0: wanted\n" in text
     assert "sink docs, change 0: not wanted, the latest of topic\n" in text
     assert "does not match  only branches: topic (wants main)" in text
     assert "\x1b" not in text
 
 
-def test_nothing_is_stored_by_it(rig: Rig) -> None:
-    stored(rig)
-    before = rig.run("deliveries", "--json").output
-    rig.run("explain", "7")
-    assert rig.run("deliveries", "--json").output == before
+def test_nothing_is_stored_by_it(command_line: CommandLine) -> None:
+    stored(command_line)
+    before = command_line.run("deliveries", "--json").output
+    command_line.run("explain", "7")
+    assert command_line.run("deliveries", "--json").output == before
 
 
-def test_of_what_was_not_kept_the_reason_of_then_is_shown(rig: Rig) -> None:
-    rig.write(
+def test_of_what_was_not_kept_the_reason_of_then_is_shown(command_line: CommandLine) -> None:
+    command_line.write(
         lambda journal: succeed(journal.trace(Trace("base", 5.0, 202, "ignored", "a ping", delivery="9")))
     )
-    (explained,) = rig.lines("explain", "9")
+    (explained,) = command_line.lines("explain", "9")
     assert (explained["state"], explained["reason"], explained["tests"]) == ("ignored", "a ping", [])
-    text = rig.run("explain", "9").output
+    text = command_line.run("explain", "9").output
     assert "a ping" in text
     assert "its body is not kept" in text
 
 
-def ignored(rig: Rig, event: str = "push", repository: str = "https://github.com/o/r.git") -> None:
+def ignored(
+    command_line: CommandLine, event: str = "push", repository: str = "https://github.com/o/r.git"
+) -> None:
     options = {"secret": "s3cret-that-is-long-enough", "branches": ["main"], "ignore_senders": ["*[bot]"]}
-    rig.configure(change_hook_dialects={"github": {**options, "repositories": ["o/*"]}})
+    command_line.configure(change_hook_dialects={"github": {**options, "repositories": ["o/*"]}})
     trace = Trace(
         "github",
         5.0,
@@ -148,12 +150,12 @@ def ignored(rig: Rig, event: str = "push", repository: str = "https://github.com
         author="Ann <ann@example.com>",
         delivery="9",
     )
-    rig.write(lambda journal: succeed(journal.trace(trace)))
+    command_line.write(lambda journal: succeed(journal.trace(trace)))
 
 
-def test_the_tests_that_need_no_body_are_made_of_a_trace(rig: Rig) -> None:
-    ignored(rig)
-    (explained,) = rig.lines("explain", "9")
+def test_the_tests_that_need_no_body_are_made_of_a_trace(command_line: CommandLine) -> None:
+    ignored(command_line)
+    (explained,) = command_line.lines("explain", "9")
     (tests,) = explained["tests"]
     assert [(test["test"], test["value"], test["passed"]) for test in tests] == [
         ("event", ["push"], True),
@@ -163,62 +165,66 @@ def test_the_tests_that_need_no_body_are_made_of_a_trace(rig: Rig) -> None:
     # By the author alone nobody knows the sender's login.
     assert {"ignore_senders", "skips", "deleted", "actions"} <= set(explained["unknown"])
     assert {"branches", "repositories", "drafts", "labels"}.isdisjoint(explained["unknown"])
-    text = rig.run("explain", "9").output
+    text = command_line.run("explain", "9").output
     assert "passes   event: push (wants one that is handled)" in text
     assert "REFUSES  branches: topic (wants main) -- the branch matches none of" in text
     assert "unknown  ref, deleted, ignore_senders, " in text
     assert "sinks: not asked, for it gave no change" in text
 
 
-def test_an_event_that_is_not_handled_any_more_is_said(rig: Rig) -> None:
-    ignored(rig, event="gone", repository="https://elsewhere.example/x/y")
-    text = rig.run("explain", "9").output
+def test_an_event_that_is_not_handled_any_more_is_said(command_line: CommandLine) -> None:
+    ignored(command_line, event="gone", repository="https://elsewhere.example/x/y")
+    text = command_line.run("explain", "9").output
     assert "REFUSES  event: gone (wants one that is handled) -- the event 'gone' is not handled" in text
     assert "REFUSES  repositories: https://elsewhere.example/x/y, " in text
 
 
-def test_of_what_was_refused_no_test_is_made(rig: Rig) -> None:
+def test_of_what_was_refused_no_test_is_made(command_line: CommandLine) -> None:
     refused = Trace("base", 5.0, 403, "refused", "the signature is wrong", delivery="9")
-    rig.write(lambda journal: succeed(journal.trace(refused)))
-    (explained,) = rig.lines("explain", "9")
+    command_line.write(lambda journal: succeed(journal.trace(refused)))
+    (explained,) = command_line.lines("explain", "9")
     assert (explained["tests"], explained["unknown"]) == ([], [])
-    text = rig.run("explain", "9").output
+    text = command_line.run("explain", "9").output
     assert "nothing of it was verified, so the options were not asked" in text
     assert "sinks" not in text
 
 
-def test_a_handler_that_refuses_or_breaks_now_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.fill("1", dialect="gone")
-    assert "no change: its dialect is not enabled any more" in rig.run("explain", "1").output
+def test_a_handler_that_refuses_or_breaks_now_is_said(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command_line.fill("1", dialect="gone")
+    assert "no change: its dialect is not enabled any more" in command_line.run("explain", "1").output
 
     def broken(self: Any, request: Any) -> Any:
         raise RuntimeError("boom\n")
 
-    rig.fill("2")
+    command_line.fill("2")
     monkeypatch.setattr("change_hooks.dialects.base.BaseHookHandler.getChanges", broken)
-    assert "the handler broke: RuntimeError: 'boom\\n'" in rig.run("explain", "2").output
+    assert "the handler broke: RuntimeError: 'boom\\n'" in command_line.run("explain", "2").output
 
 
-def test_a_handler_without_these_options_and_a_program_that_has_the_sinks_are_said(rig: Rig) -> None:
-    rig.fill("1", b"revision=1&files=" + b'["' + b"x" * 200 + b'"]')
-    rig.configure(change_hook_sinks=None)
-    text = rig.run("explain", "1").output
+def test_a_handler_without_these_options_and_a_program_that_has_the_sinks_are_said(
+    command_line: CommandLine,
+) -> None:
+    command_line.fill("1", b"revision=1&files=" + b'["' + b"x" * 200 + b'"]')
+    command_line.configure(change_hook_sinks=None)
+    text = command_line.run("explain", "1").output
     assert "now: 1 change\n" in text
     assert "the handler makes its changes by itself" in text
     assert "a program that has them decides there" in text
 
 
-def test_long_values_are_shortened_for_people(rig: Rig) -> None:
-    rig.fill("1", b"revision=1&comments=" + b"x" * 200)
-    rig.configure(
+def test_long_values_are_shortened_for_people(command_line: CommandLine) -> None:
+    command_line.fill("1", b"revision=1&comments=" + b"x" * 200)
+    command_line.configure(
         change_hook_sinks={
             "a": {"sink": "command", "argv": ["true"], "unless": {"files": [str(i) for i in range(20)]}}
         }
     )
-    assert "wants 0, 1, 2, 3, 4, 5, 6, 7 and 12 more" in rig.run("explain", "1").output
+    assert "wants 0, 1, 2, 3, 4, 5, 6, 7 and 12 more" in command_line.run("explain", "1").output
 
 
-def test_which_delivery_has_to_be_said(rig: Rig) -> None:
-    result = rig.run("explain")
+def test_which_delivery_has_to_be_said(command_line: CommandLine) -> None:
+    result = command_line.run("explain")
     assert result.exit_code == 2
     assert "which delivery?" in result.stderr

@@ -10,7 +10,7 @@ import pytest
 import change_hooks.cli.following as following
 import change_hooks.cli.operate as operate
 
-from ..support.command import Rig
+from ..support.command import CommandLine
 
 
 class Ended(Exception):
@@ -18,7 +18,7 @@ class Ended(Exception):
 
 
 def follow(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, steps: list[Any], *arguments: str
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, steps: list[Any], *arguments: str
 ) -> list[tuple[str, str]]:
     """What is printed while, at each look, one of the steps is done."""
     left = list(steps)
@@ -29,18 +29,23 @@ def follow(
         left.pop(0)()
 
     monkeypatch.setattr(operate, "sleep", sleep)
-    result = rig.run("deliveries", "--follow", "--json", *arguments)
+    result = command_line.run("deliveries", "--follow", "--json", *arguments)
     assert isinstance(result.exception, Ended)
     lines = map(json.loads, result.stdout.splitlines())
     return [(line["delivery"], line["state"]) for line in lines]
 
 
 def test_what_comes_is_printed_and_again_when_its_state_changes(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig.fill("1")
-    steps = [lambda: rig.fill("2"), lambda: rig.deliver(1), lambda: None, lambda: rig.deliver(2)]
-    assert follow(rig, monkeypatch, steps) == [
+    command_line.fill("1")
+    steps = [
+        lambda: command_line.fill("2"),
+        lambda: command_line.deliver(1),
+        lambda: None,
+        lambda: command_line.deliver(2),
+    ]
+    assert follow(command_line, monkeypatch, steps) == [
         ("1", "waiting"),
         ("2", "waiting"),
         ("1", "delivered"),
@@ -48,22 +53,24 @@ def test_what_comes_is_printed_and_again_when_its_state_changes(
     ]
 
 
-def test_it_begins_with_the_newest_oldest_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_begins_with_the_newest_oldest_first(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in range(12):
-        rig.fill(str(name), sinks=())
+        command_line.fill(str(name), sinks=())
     ten = [(str(name), "stored") for name in range(2, 12)]
-    assert follow(rig, monkeypatch, []) == ten
-    assert follow(rig, monkeypatch, [], "--limit", "3") == ten[-3:]
+    assert follow(command_line, monkeypatch, []) == ten
+    assert follow(command_line, monkeypatch, [], "--limit", "3") == ten[-3:]
 
 
-def test_only_what_is_asked_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.fill("0", dialect="other", sinks=())
-    rig.fill("1")
-    steps = [lambda: rig.deliver(2), lambda: rig.fill("3", sinks=())]
-    assert follow(rig, monkeypatch, steps, "--state", "delivered") == []
-    rig.fill("4")
-    steps = [lambda: rig.deliver(4), lambda: rig.fill("5", dialect="other")]
-    assert follow(rig, monkeypatch, steps, "--dialect", "base") == [
+def test_only_what_is_asked_for(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    command_line.fill("0", dialect="other", sinks=())
+    command_line.fill("1")
+    steps = [lambda: command_line.deliver(2), lambda: command_line.fill("3", sinks=())]
+    assert follow(command_line, monkeypatch, steps, "--state", "delivered") == []
+    command_line.fill("4")
+    steps = [lambda: command_line.deliver(4), lambda: command_line.fill("5", dialect="other")]
+    assert follow(command_line, monkeypatch, steps, "--dialect", "base") == [
         ("1", "delivered"),
         ("3", "stored"),
         ("4", "waiting"),
@@ -71,19 +78,23 @@ def test_only_what_is_asked_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> No
     ]
 
 
-def test_only_so_many_are_watched(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_are_watched(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "WATCHED", 1)
-    rig.fill("1")
-    rig.fill("2")
-    steps = [lambda: rig.deliver(1), lambda: rig.deliver(2)]
-    assert follow(rig, monkeypatch, steps) == [("1", "waiting"), ("2", "waiting"), ("2", "delivered")]
+    command_line.fill("1")
+    command_line.fill("2")
+    steps = [lambda: command_line.deliver(1), lambda: command_line.deliver(2)]
+    assert follow(command_line, monkeypatch, steps) == [
+        ("1", "waiting"),
+        ("2", "waiting"),
+        ("2", "delivered"),
+    ]
 
 
-def test_for_people(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.fill("1")
+def test_for_people(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    command_line.fill("1")
 
     def sleep(seconds: float) -> None:
         raise Ended
 
     monkeypatch.setattr(operate, "sleep", sleep)
-    assert "base/1" in rig.run("deliveries", "--follow").output
+    assert "base/1" in command_line.run("deliveries", "--follow").output

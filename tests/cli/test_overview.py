@@ -11,32 +11,38 @@ from change_hooks.cli.overview import size_text
 from change_hooks.journal import DeadLetter, Outcome
 from change_hooks.journal.address import check_journal
 
-from ..support.command import Rig
+from ..support.command import CommandLine
 
 
-def test_an_empty_journal(rig: Rig) -> None:
-    rig.fill("1", sinks=())
-    text = rig.run("status").output
-    assert f"journal   {rig.path}: " in text
+def test_an_empty_journal(command_line: CommandLine) -> None:
+    command_line.fill("1", sinks=())
+    text = command_line.run("status").output
+    assert f"journal   {command_line.path}: " in text
     assert " free\n" in text
     assert "nothing waits, and nothing has failed" in text
 
 
-def test_what_waits_and_since_when_and_what_failed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_and_since_when_and_what_failed(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = time()
-    rig.fill("1", received=now - 7300)
-    rig.fill("2", received=now - 100)
-    rig.write(lambda journal: journal.record([Outcome("a", "", [(1, 0)], [], 2, 100.0, "no route\x1b")]))
-    rig.fill("3", sinks=("b",), received=now)
-    rig.write(lambda journal: journal.record([Outcome("b", "", [(3, None)], [DeadLetter(3, 0, "no")])]))
+    command_line.fill("1", received=now - 7300)
+    command_line.fill("2", received=now - 100)
+    command_line.write(
+        lambda journal: journal.record([Outcome("a", "", [(1, 0)], [], 2, 100.0, "no route\x1b")])
+    )
+    command_line.fill("3", sinks=("b",), received=now)
+    command_line.write(
+        lambda journal: journal.record([Outcome("b", "", [(3, None)], [DeadLetter(3, 0, "no")])])
+    )
     monkeypatch.setattr(overview, "time", lambda: now)
-    text = rig.run("status").output
+    text = command_line.run("status").output
     assert "sink a: 2 deliveries waiting in 1 queue since 20" in text
     assert "(2 h ago)" in text
     assert "sink a: 1 queue retrying: no route\ufffd" in text
     assert "sink b: 1 dead letter; see 'change-hooks deliveries --state failed'" in text
     assert "(0 s ago)" in text
-    (told,) = rig.lines("status")
+    (told,) = command_line.lines("status")
     assert told["sinks"]["a"] == {
         "queues": 1,
         "waiting": 2,
@@ -53,14 +59,14 @@ def test_what_waits_and_since_when_and_what_failed(rig: Rig, monkeypatch: pytest
     assert told["last"] == pytest.approx(now)
 
 
-def test_a_journal_in_which_nothing_is(rig: Rig) -> None:
-    check_journal(rig.path)
-    assert "nothing has come yet" in rig.run("status").output
+def test_a_journal_in_which_nothing_is(command_line: CommandLine) -> None:
+    check_journal(command_line.path)
+    assert "nothing has come yet" in command_line.run("status").output
 
 
-def test_what_is_pending(rig: Rig) -> None:
-    rig.postpone("1")
-    assert "1 delivery, changes still being looked up" in rig.run("status").output
+def test_what_is_pending(command_line: CommandLine) -> None:
+    command_line.postpone("1")
+    assert "1 delivery, changes still being looked up" in command_line.run("status").output
 
 
 @pytest.mark.parametrize(

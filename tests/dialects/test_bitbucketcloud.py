@@ -10,8 +10,7 @@ from change_hooks.dialects.bitbucketcloud import BitbucketCloudEventHandler
 from tests.conftest import delivery
 from tests.support.changes import none_for
 from tests.support.forges import example
-
-from .payloads import CLOUD_OLD_PULL_REQUEST, CLOUD_PULL_REQUEST, OTHER, SHA
+from tests.support.payloads import CLOUD_OLD_PULL_REQUEST, CLOUD_PULL_REQUEST, OTHER, SHA
 
 
 def handle(event: str, payload: Any, options: Any = True) -> Any:

@@ -10,8 +10,7 @@ from change_hooks.dialects.bitbucketserver import BitbucketServerEventHandler
 from tests.conftest import delivery
 from tests.support.changes import none_for
 from tests.support.forges import example
-
-from .payloads import (
+from tests.support.payloads import (
     OTHER,
     SERVER_ADD_ON_PULL_REQUEST,
     SERVER_ADD_ON_PUSH,

@@ -19,8 +19,7 @@ from tests.conftest import Client, delivery, has_fired, result_of
 from tests.support.changes import none_for
 from tests.support.connections import twisted_request
 from tests.support.forges import example
-
-from .payloads import GITHUB_PULL_REQUEST, OTHER, SHA, ZEROS
+from tests.support.payloads import GITHUB_PULL_REQUEST, OTHER, SHA, ZEROS
 
 SECRET = {"secret": "a long enough secret", "strict": True}
 

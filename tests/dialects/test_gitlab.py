@@ -11,8 +11,7 @@ from change_hooks.dialects.gitlab import GitLabHandler
 from tests.conftest import delivery
 from tests.support.changes import none_for
 from tests.support.forges import example
-
-from .payloads import GITLAB_MERGE, GITLAB_MERGE_REQUEST, GITLAB_NOTE, GITLAB_PROJECT, SHA, ZEROS
+from tests.support.payloads import GITLAB_MERGE, GITLAB_MERGE_REQUEST, GITLAB_NOTE, GITLAB_PROJECT, SHA, ZEROS
 
 KEY = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = 1_795_516_245

@@ -11,8 +11,7 @@ from change_hooks.dialects.gitorious import GitoriousHandler
 from tests.conftest import delivery
 from tests.support.changes import none_for
 from tests.support.forges import example
-
-from .payloads import ZEROS
+from tests.support.payloads import ZEROS
 
 FORM = b"application/x-www-form-urlencoded"
 

@@ -14,7 +14,7 @@ from change_hooks.config import read_www
 from change_hooks.doctor.local import LONG, look_at_disk, look_at_journal, look_at_port
 from change_hooks.journal import DeadLetter
 from tests.support.certificates import certificate
-from tests.support.command import Rig
+from tests.support.command import CommandLine
 
 NOW = 1_800_000_000.0
 MIB = 2**20
@@ -43,15 +43,15 @@ def test_a_journal_that_is_none_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_what_waits_for_long_is_a_problem_and_dead_letters_are_a_warning(tmp_path: Path) -> None:
-    rig = Rig(tmp_path)
-    rig.fill("1")
+    command_line = CommandLine(tmp_path)
+    command_line.fill("1")
     assert said(look_at_journal(hooks(tmp_path), 5.0 + LONG)) == [
         ("good", f"{tmp_path / 'j.sqlite'}; nothing waits for long")
     ]
     assert said(look_at_journal(hooks(tmp_path), 5.0 + 2 * LONG)) == [
         ("problem", "sink a: 1 deliveries wait, for 120 minutes")
     ]
-    rig.deliver(1, DeadLetter(1, 0, "it failed"))
+    command_line.deliver(1, DeadLetter(1, 0, "it failed"))
     assert said(look_at_journal(hooks(tmp_path), 5.0 + 2 * LONG)) == [
         ("warning", "sink a: 1 dead letters; 'change-hooks replay' hands them over again")
     ]

@@ -32,7 +32,7 @@ class Www(SimpleNamespace):
         self.site = Site(root)
 
 
-class Rig:
+class Hosted:
     """A master with the service."""
 
     def __init__(self, folder: Path, dialects: Any) -> None:
@@ -65,51 +65,51 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    rig = Rig(tmp_path, {"base": True})
-    rig.reconfigure()
-    return rig
+def hosted(tmp_path: Path) -> Hosted:
+    hosted = Hosted(tmp_path, {"base": True})
+    hosted.reconfigure()
+    return hosted
 
 
-def test_it_is_in_place_before_the_master_listens(rig: Rig) -> None:
-    rig.master.www.setupSite(None)
-    assert rig.post("/base") == 202
-    assert len(rig.added) == 1
+def test_it_is_in_place_before_the_master_listens(hosted: Hosted) -> None:
+    hosted.master.www.setupSite(None)
+    assert hosted.post("/base") == 202
+    assert len(hosted.added) == 1
 
 
 def test_it_takes_the_place_where_there_is_a_site_already(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, {"base": True})
-    rig.master.www.setupSite(None)
-    rig.reconfigure()
-    assert rig.post("/base") == 202
+    hosted = Hosted(tmp_path, {"base": True})
+    hosted.master.www.setupSite(None)
+    hosted.reconfigure()
+    assert hosted.post("/base") == 202
 
 
-def test_a_reconfiguration_is_taken_at_once(rig: Rig) -> None:
-    rig.master.www.setupSite(None)
-    rig.reconfigure({"poller": True})
-    assert (rig.post("/base"), rig.post("/poller")) == (404, 202)
+def test_a_reconfiguration_is_taken_at_once(hosted: Hosted) -> None:
+    hosted.master.www.setupSite(None)
+    hosted.reconfigure({"poller": True})
+    assert (hosted.post("/base"), hosted.post("/poller")) == (404, 202)
     with logged() as log:
-        rig.reconfigure({"base": {"secrt": 1}})
-    assert (rig.post("/base"), rig.post("/poller")) == (503, 503)
+        hosted.reconfigure({"base": {"secrt": 1}})
+    assert (hosted.post("/base"), hosted.post("/poller")) == (503, 503)
     assert "change hooks are off until this is right: dialect 'base': unknown option 'secrt'" in log.text
-    rig.reconfigure({"base": True})
-    assert rig.post("/base") == 202
+    hosted.reconfigure({"base": True})
+    assert hosted.post("/base") == 202
 
 
-def test_the_address_is_given_back_when_the_service_is_removed(rig: Rig) -> None:
-    rig.master.www.setupSite(None)
-    rig.master.config.services = {}
-    result_of(rig.service.stopService())
-    assert rig.post("/base") == 404
-    assert "setupSite" not in vars(rig.master.www)
+def test_the_address_is_given_back_when_the_service_is_removed(hosted: Hosted) -> None:
+    hosted.master.www.setupSite(None)
+    hosted.master.config.services = {}
+    result_of(hosted.service.stopService())
+    assert hosted.post("/base") == 404
+    assert "setupSite" not in vars(hosted.master.www)
 
 
-def test_it_is_kept_while_the_master_stops_or_another_takes_over(rig: Rig) -> None:
-    rig.master.www.setupSite(None)
-    result_of(rig.service.stopService())
-    assert rig.post("/base") == 503
-    other = Rig(Path(rig.master.basedir), {"base": True})
-    other.master.www = rig.master.www
+def test_it_is_kept_while_the_master_stops_or_another_takes_over(hosted: Hosted) -> None:
+    hosted.master.www.setupSite(None)
+    result_of(hosted.service.stopService())
+    assert hosted.post("/base") == 503
+    other = Hosted(Path(hosted.master.basedir), {"base": True})
+    other.master.www = hosted.master.www
     other.reconfigure()
     assert other.post("/base") == 202
     other.master.config.services = {}
@@ -118,13 +118,13 @@ def test_it_is_kept_while_the_master_stops_or_another_takes_over(rig: Rig) -> No
     assert other.post("/base") == 503
 
 
-def test_where_nothing_was_before_nothing_stays(rig: Rig) -> None:
-    rig.master.www.setupSite(None)
-    mounted = rig.master.www.site.resource.children[b"change_hook"]
+def test_where_nothing_was_before_nothing_stays(hosted: Hosted) -> None:
+    hosted.master.www.setupSite(None)
+    mounted = hosted.master.www.site.resource.children[b"change_hook"]
     mounted.before = None
-    rig.master.config.services = {}
-    result_of(rig.service.stopService())
-    assert b"change_hook" not in rig.master.www.site.resource.children
+    hosted.master.config.services = {}
+    result_of(hosted.service.stopService())
+    assert b"change_hook" not in hosted.master.www.site.resource.children
 
 
 def test_a_service_that_was_never_started_stops() -> None:

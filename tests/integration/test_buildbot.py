@@ -12,9 +12,9 @@ import pytest
 from change_hooks import Change
 from change_hooks.core.verification import sign_hmac
 from tests.support.forges import EVENT_HEADERS, EVENTS, FORGES, PUSHES, example, sent
+from tests.support.payloads import GITHUB_PULL_REQUEST
 from tests.support.recorded import load
 
-from ..dialects.payloads import GITHUB_PULL_REQUEST
 from ..support.master import changes_of, deliver, get
 from ..support.programs import curl
 from .conftest import free_port, program

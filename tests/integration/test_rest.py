@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from change_hooks.core.verification import sign_hmac
+from tests.support.payloads import GITHUB_PULL_REQUEST
 from tests.support.programs import curl
 from tests.support.served import stored
 
-from ..dialects.payloads import GITHUB_PULL_REQUEST
 from .conftest import Server, free_port, program
 
 API = """

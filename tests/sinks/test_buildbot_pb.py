@@ -43,7 +43,7 @@ class Port(pb.Avatar):
         return self.answer
 
 
-class Rig:
+class SinkAndMaster:
     """A sink, and a master in memory."""
 
     def __init__(self, **options: Any) -> None:
@@ -70,32 +70,32 @@ class Rig:
 
 
 def test_a_change_is_handed_over_and_the_connection_kept() -> None:
-    rig = Rig()
-    assert IChangeSink.providedBy(rig.sink)
-    assert result_of(rig.add(Change(author="\u00c4nn", files=["a"], when_timestamp=5))) is None
-    assert result_of(rig.add(Change(revision="2"))) is None
-    first, second = rig.port.changes
+    both = SinkAndMaster()
+    assert IChangeSink.providedBy(both.sink)
+    assert result_of(both.add(Change(author="\u00c4nn", files=["a"], when_timestamp=5))) is None
+    assert result_of(both.add(Change(revision="2"))) is None
+    first, second = both.port.changes
     assert (first["who"], first["files"], first["when"]) == ("\u00c4nn", ["a"], 5)
     assert "revision" not in first
     assert second["revision"] == "2"
-    assert len(rig.reactor.tcpClients) == 1
+    assert len(both.reactor.tcpClients) == 1
 
 
 def test_a_wrong_password_is_an_error() -> None:
-    rig = Rig(passwd="wrong")
+    both = SinkAndMaster(passwd="wrong")
     with pytest.raises(SinkError, match="no such user and password"):
-        result_of(rig.add(Change()))
-    assert rig.port.changes == []
+        result_of(both.add(Change()))
+    assert both.port.changes == []
 
 
 def test_what_the_master_refuses_is_an_error_and_the_connection_is_kept() -> None:
-    rig = Rig()
-    rig.port.broken = True
+    both = SinkAndMaster()
+    both.port.broken = True
     with pytest.raises(SinkError, match="the master refuses it"):
-        result_of(rig.add(Change()))
-    rig.port.broken = False
-    assert result_of(rig.add(Change())) is None
-    assert len(rig.reactor.tcpClients) == 1
+        result_of(both.add(Change()))
+    both.port.broken = False
+    assert result_of(both.add(Change())) is None
+    assert len(both.reactor.tcpClients) == 1
 
 
 def test_a_text_too_long_for_the_way_is_cut() -> None:
@@ -110,27 +110,27 @@ def test_the_address_is_checked() -> None:
 
 
 def test_a_master_that_does_not_answer_is_connected_to_anew() -> None:
-    rig = Rig()
-    result_of(rig.add(Change(revision="1")))
-    rig.port.answer = Deferred()
-    hanging = rig.add(Change(revision="2"))
+    both = SinkAndMaster()
+    result_of(both.add(Change(revision="1")))
+    both.port.answer = Deferred()
+    hanging = both.add(Change(revision="2"))
     hanging.cancel()
     with pytest.raises(CancelledError):
         result_of(hanging)
-    rig.port.answer = None
-    assert result_of(rig.add(Change(revision="2"))) is None
-    assert len(rig.reactor.tcpClients) == 2
+    both.port.answer = None
+    assert result_of(both.add(Change(revision="2"))) is None
+    assert len(both.reactor.tcpClients) == 2
 
 
 def test_a_connection_that_was_lost_is_made_anew() -> None:
-    rig = Rig()
-    result_of(rig.add(Change(revision="1")))
-    rig.pump.server.transport.loseConnection()
-    rig.pump.flush()
-    assert result_of(rig.add(Change(revision="2"))) is None
-    assert [fields["revision"] for fields in rig.port.changes] == ["1", "2"]
-    assert len(rig.reactor.tcpClients) == 2
-    rig.sink.close()
+    both = SinkAndMaster()
+    result_of(both.add(Change(revision="1")))
+    both.pump.server.transport.loseConnection()
+    both.pump.flush()
+    assert result_of(both.add(Change(revision="2"))) is None
+    assert [fields["revision"] for fields in both.port.changes] == ["1", "2"]
+    assert len(both.reactor.tcpClients) == 2
+    both.sink.close()
 
 
 def test_what_does_not_fit_through_is_cut_wherever_it_stands_and_named() -> None:
@@ -144,9 +144,9 @@ def test_what_does_not_fit_through_is_cut_wherever_it_stands_and_named() -> None
     assert fields["properties"]["y" * LONGEST_TEXT] == hex(2**500)
     assert fields["properties"][CUT] == ["files", "properties"]
     assert CUT not in change.properties
-    rig = Rig()
-    result_of(rig.add(change))
-    assert rig.port.changes[0]["files"] == fields["files"]
+    both = SinkAndMaster()
+    result_of(both.add(change))
+    assert both.port.changes[0]["files"] == fields["files"]
 
 
 def test_of_a_push_the_master_gets_the_newest_change() -> None:
@@ -157,8 +157,8 @@ def test_of_a_push_the_master_gets_the_newest_change() -> None:
 
 def test_what_does_not_fit_all_the_same_is_refused_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("change_hooks.sinks.buildbot_pb.LONGEST_TEXT", 10**7)
-    rig = Rig()
+    both = SinkAndMaster()
     with pytest.raises(SinkRefused, match="Perspective Broker"):
-        result_of(rig.add(Change(comments="x" * 10**6)))
+        result_of(both.add(Change(comments="x" * 10**6)))
     monkeypatch.undo()
-    assert result_of(rig.add(Change())) is None
+    assert result_of(both.add(Change())) is None

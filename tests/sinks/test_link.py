@@ -12,7 +12,7 @@ from change_hooks.sinks.link import Link, endpoint
 from ..conftest import has_fired, result_of
 
 
-class Rig:
+class Links:
     def __init__(self) -> None:
         self.attempts: list[Deferred[Any]] = []
         self.closed: list[Any] = []
@@ -24,62 +24,62 @@ class Rig:
 
 
 @pytest.fixture
-def rig() -> Rig:
-    return Rig()
+def links() -> Links:
+    return Links()
 
 
-def test_all_share_one_connection(rig: Rig) -> None:
-    first, second = rig.link.get(), rig.link.get()
+def test_all_share_one_connection(links: Links) -> None:
+    first, second = links.link.get(), links.link.get()
     assert not has_fired(first)
-    rig.attempts[0].callback("connection")
-    assert [result_of(each) for each in (first, second, rig.link.get())] == ["connection"] * 3
-    assert len(rig.attempts) == 1
+    links.attempts[0].callback("connection")
+    assert [result_of(each) for each in (first, second, links.link.get())] == ["connection"] * 3
+    assert len(links.attempts) == 1
 
 
-def test_an_attempt_that_fails_fails_for_all_and_the_next_one_tries_again(rig: Rig) -> None:
-    waiting = [rig.link.get(), rig.link.get()]
-    rig.attempts[0].errback(OSError("refused"))
+def test_an_attempt_that_fails_fails_for_all_and_the_next_one_tries_again(links: Links) -> None:
+    waiting = [links.link.get(), links.link.get()]
+    links.attempts[0].errback(OSError("refused"))
     for each in waiting:
         with pytest.raises(OSError, match="refused"):
             result_of(each)
-    again = rig.link.get()
-    rig.attempts[1].callback("connection")
+    again = links.link.get()
+    links.attempts[1].callback("connection")
     assert result_of(again) == "connection"
 
 
-def test_one_that_was_dropped_is_made_anew(rig: Rig) -> None:
-    rig.link.get()
-    rig.attempts[0].callback("first")
-    rig.link.drop("another")
-    assert result_of(rig.link.get()) == "first"
-    rig.link.drop("first")
-    assert rig.closed == ["first"]
-    again = rig.link.get()
-    rig.attempts[1].callback("second")
+def test_one_that_was_dropped_is_made_anew(links: Links) -> None:
+    links.link.get()
+    links.attempts[0].callback("first")
+    links.link.drop("another")
+    assert result_of(links.link.get()) == "first"
+    links.link.drop("first")
+    assert links.closed == ["first"]
+    again = links.link.get()
+    links.attempts[1].callback("second")
     assert result_of(again) == "second"
-    rig.link.drop()
-    assert rig.closed == ["first", "second"]
+    links.link.drop()
+    assert links.closed == ["first", "second"]
 
 
-def test_an_attempt_nobody_waits_for_is_given_up(rig: Rig) -> None:
-    first, second = rig.link.get(), rig.link.get()
+def test_an_attempt_nobody_waits_for_is_given_up(links: Links) -> None:
+    first, second = links.link.get(), links.link.get()
     first.cancel()
-    assert not has_fired(rig.attempts[0])
+    assert not has_fired(links.attempts[0])
     second.cancel()
     for each in (first, second):
         with pytest.raises(CancelledError):
             result_of(each)
-    rig.link.get()
-    assert len(rig.attempts) == 2
+    links.link.get()
+    assert len(links.attempts) == 2
 
 
-def test_an_attempt_is_given_up_at_the_end(rig: Rig) -> None:
-    waiting = rig.link.get()
-    rig.link.drop()
+def test_an_attempt_is_given_up_at_the_end(links: Links) -> None:
+    waiting = links.link.get()
+    links.link.drop()
     with pytest.raises(CancelledError):
         result_of(waiting)
-    rig.link.drop()
-    assert rig.closed == []
+    links.link.drop()
+    assert links.closed == []
 
 
 def test_addresses() -> None:

@@ -32,7 +32,7 @@ class Reactor(Clock):
             self.readers.remove(reader)
 
 
-class Rig:
+class ShellProgram:
     """A program of the shell."""
 
     def __init__(self, script: str, stdin: bytes = b"", cwd: str | None = None) -> None:
@@ -82,29 +82,29 @@ def no_others() -> None:
 
 
 def test_its_input_its_environment_and_its_status() -> None:
-    rig = Rig('cat; echo "$X" >&2; exit 3', b"in\n")
-    assert rig.wait() == Ended(3, None, b"in\ny\n")
-    assert rig.written == b"in\ny\n"
+    shell = ShellProgram('cat; echo "$X" >&2; exit 3', b"in\n")
+    assert shell.wait() == Ended(3, None, b"in\ny\n")
+    assert shell.written == b"in\ny\n"
 
 
 def test_a_signal_that_ends_it_is_no_status() -> None:
-    assert Rig("kill -9 $$").wait() == Ended(None, signal.SIGKILL, b"")
+    assert ShellProgram("kill -9 $$").wait() == Ended(None, signal.SIGKILL, b"")
 
 
 def test_of_much_output_the_end_is_kept(tmp_path: Path) -> None:
-    rig = Rig(f"head -c {OUTPUT_KEPT * 3} /dev/zero; echo end", cwd=str(tmp_path))
-    output = rig.wait().output
+    shell = ShellProgram(f"head -c {OUTPUT_KEPT * 3} /dev/zero; echo end", cwd=str(tmp_path))
+    output = shell.wait().output
     assert (len(output), output[-4:]) == (OUTPUT_KEPT, b"end\n")
-    assert len(rig.written) == 3 * OUTPUT_KEPT + 4
+    assert len(shell.written) == 3 * OUTPUT_KEPT + 4
 
 
 def test_it_has_ended_once(tmp_path: Path) -> None:
-    rig = Rig("true")
-    rig.wait()
-    rig.program.reapProcess()
-    rig.program.end()
-    assert len(rig.ended) == 1
-    assert not rig.clock.getDelayedCalls()
+    shell = ShellProgram("true")
+    shell.wait()
+    shell.program.reapProcess()
+    shell.program.end()
+    assert len(shell.ended) == 1
+    assert not shell.clock.getDelayedCalls()
 
 
 @pytest.fixture
@@ -115,63 +115,63 @@ def ready(tmp_path: Path) -> Path:
 
 
 def test_one_that_is_asked_to_end_is_killed_when_it_does_not(ready: Path) -> None:
-    rig = Rig(f"trap '' TERM; echo > {ready}; exec sleep 3600")
+    shell = ShellProgram(f"trap '' TERM; echo > {ready}; exec sleep 3600")
     ready.read_text()
-    rig.program.end()
-    rig.program.end()
-    rig.program.reapProcess()
-    assert rig.ended == []
-    rig.clock.advance(GRACE)
-    assert rig.wait().signal == signal.SIGKILL
+    shell.program.end()
+    shell.program.end()
+    shell.program.reapProcess()
+    assert shell.ended == []
+    shell.clock.advance(GRACE)
+    assert shell.wait().signal == signal.SIGKILL
 
 
 def test_one_that_ends_when_it_is_asked_to_is_not_killed_later(ready: Path) -> None:
-    rig = Rig(f"trap 'exit 7' TERM; sleep 3600 & echo > {ready}; wait")
+    shell = ShellProgram(f"trap 'exit 7' TERM; sleep 3600 & echo > {ready}; wait")
     ready.read_text()
-    rig.program.end()
-    assert rig.wait().status == 7
-    assert not rig.clock.getDelayedCalls()
+    shell.program.end()
+    assert shell.wait().status == 7
+    assert not shell.clock.getDelayedCalls()
 
 
 def test_what_it_writes_is_read_while_it_runs_and_the_end_of_it_looks_whether_it_has_ended(
     ready: Path,
 ) -> None:
-    rig = Rig(f"echo one; echo > {ready}; exec sleep 3600")
+    shell = ShellProgram(f"echo one; echo > {ready}; exec sleep 3600")
     ready.read_text()
-    (reader,) = rig.clock.readers
+    (reader,) = shell.clock.readers
     assert reader.fileno() > 2
     reader.doRead()
-    assert rig.written == b"one\n"
-    rig.clock.advance(0)
-    rig.program.end()
-    rig.pid()
-    assert rig.ended == []
+    assert shell.written == b"one\n"
+    shell.clock.advance(0)
+    shell.program.end()
+    shell.pid()
+    assert shell.ended == []
     reader.connectionLost()
-    assert rig.ended == [Ended(None, signal.SIGTERM, b"one\n")]
+    assert shell.ended == [Ended(None, signal.SIGTERM, b"one\n")]
 
 
 def test_one_whose_output_ends_before_it_is_watched_has_ended_all_the_same() -> None:
-    rig = Rig("true")
-    rig.pid()
-    (reader,) = rig.clock.readers
+    shell = ShellProgram("true")
+    shell.pid()
+    (reader,) = shell.clock.readers
     reader.connectionLost()
-    assert rig.ended == []
-    rig.clock.advance(0)
-    assert rig.ended == [Ended(0, None, b"")]
+    assert shell.ended == []
+    shell.clock.advance(0)
+    assert shell.ended == [Ended(0, None, b"")]
 
 
 def test_a_status_that_somebody_else_has_learnt_is_a_failure() -> None:
-    rig = Rig("true")
-    os.waitpid(rig.pid(), 0)
-    rig.clock.advance(0)
-    rig.program.reapProcess()
-    assert [ended.status for ended in rig.ended] == [255]
-    for reader in [*rig.clock.readers]:
+    shell = ShellProgram("true")
+    os.waitpid(shell.pid(), 0)
+    shell.clock.advance(0)
+    shell.program.reapProcess()
+    assert [ended.status for ended in shell.ended] == [255]
+    for reader in [*shell.clock.readers]:
         reader.connectionLost()
 
 
 def test_one_that_cannot_be_started_leaves_nothing_open() -> None:
     before = len([*Path("/proc/self/fd").iterdir()])
     with pytest.raises(FileNotFoundError):
-        Rig("true", cwd="/does/not/exist")
+        ShellProgram("true", cwd="/does/not/exist")
     assert len([*Path("/proc/self/fd").iterdir()]) == before

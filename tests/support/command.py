@@ -20,7 +20,7 @@ def call(function: Any, *arguments: Any) -> Any:
     return function(*arguments)
 
 
-class Rig:
+class CommandLine:
     """A configuration, its journal, and the command in this process, without a running reactor."""
 
     def __init__(self, folder: Path) -> None:

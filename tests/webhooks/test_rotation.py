@@ -29,7 +29,7 @@ from tests.support.keeping import SECRET, URL, Keeping
 HOOK = f"{URL}/change_hook/github"
 
 
-class Rig:
+class Rotating:
     """One rotation."""
 
     def __init__(
@@ -75,22 +75,22 @@ class Rig:
 
 
 def test_the_new_one_is_accepted_before_the_forge_has_it_and_the_old_one_until_after(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, grace=60.0)
-    done: Any = Deferred.fromCoroutine(rig.rotation.run())
-    new, old = rig.file.read()
+    rotating = Rotating(tmp_path, grace=60.0)
+    done: Any = Deferred.fromCoroutine(rotating.rotation.run())
+    new, old = rotating.file.read()
     assert old == SECRET
-    assert rig.seen == [[new, old]]
-    assert rig.api.secrets == {5: new}
-    rig.kept.clock.advance(59)
-    assert rig.file.read() == [new, old]
-    rig.kept.clock.advance(1)
+    assert rotating.seen == [[new, old]]
+    assert rotating.api.secrets == {5: new}
+    rotating.kept.clock.advance(59)
+    assert rotating.file.read() == [new, old]
+    rotating.kept.clock.advance(1)
     result_of(done)
-    assert rig.file.read() == [new]
-    assert rig.steps[-2:] == [
+    assert rotating.file.read() == [new]
+    assert rotating.steps[-2:] == [
         "waiting 60 s for what is on its way",
-        f"{rig.file.path}: the old secret is gone",
+        f"{rotating.file.path}: the old secret is gone",
     ]
-    assert not any(new in step or old in step for step in rig.steps)
+    assert not any(new in step or old in step for step in rotating.steps)
 
 
 @pytest.mark.parametrize(
@@ -99,25 +99,25 @@ def test_the_new_one_is_accepted_before_the_forge_has_it_and_the_old_one_until_a
 def test_a_receiver_that_does_not_accept_it_changes_nothing(
     tmp_path: Path, said: str | None, problem: str
 ) -> None:
-    rig = Rig(tmp_path, said=said)
+    rotating = Rotating(tmp_path, said=said)
     with pytest.raises(ConfigurationError) as error:
-        rig.run()
+        rotating.run()
     assert problem in error.value.problems[0]
-    assert rig.file.read() == [SECRET]
-    assert rig.api.written() == []
+    assert rotating.file.read() == [SECRET]
+    assert rotating.api.written() == []
 
 
 def test_with_one_that_was_broken_off_nothing_is_taken_back(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, lines=f"new\n{SECRET}\n", said="it answers 403", resume=True)
+    rotating = Rotating(tmp_path, lines=f"new\n{SECRET}\n", said="it answers 403", resume=True)
     with pytest.raises(ConfigurationError):
-        rig.run()
-    assert rig.file.read() == ["new", SECRET]
+        rotating.run()
+    assert rotating.file.read() == ["new", SECRET]
 
 
 def test_nobody_need_be_asked(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, said="never", probe=None)
-    rig.run()
-    assert len(rig.file.read()) == 1
+    rotating = Rotating(tmp_path, said="never", probe=None)
+    rotating.run()
+    assert len(rotating.file.read()) == 1
 
 
 @pytest.mark.parametrize("resume", [False, True])
@@ -126,41 +126,43 @@ def test_no_forge_is_told_what_is_not_in_the_file_any_more(tmp_path: Path, resum
         (tmp_path / "secret").write_text("another one\n")
         return ""
 
-    rig = Rig(tmp_path, probe=edited, lines=f"new\n{SECRET}\n" if resume else f"{SECRET}\n", resume=resume)
+    rotating = Rotating(
+        tmp_path, probe=edited, lines=f"new\n{SECRET}\n" if resume else f"{SECRET}\n", resume=resume
+    )
     with pytest.raises(ConfigurationError, match="has been changed meanwhile"):
-        rig.run()
-    assert rig.api.written() == []
-    assert rig.file.read() == ["another one"]
+        rotating.run()
+    assert rotating.api.written() == []
+    assert rotating.file.read() == ["another one"]
 
 
 @pytest.mark.parametrize("hooks", [0, 2])
 def test_without_exactly_one_webhook_it_does_not_begin(tmp_path: Path, hooks: int) -> None:
-    rig = Rig(tmp_path)
-    rig.api.hooks.clear()
+    rotating = Rotating(tmp_path)
+    rotating.api.hooks.clear()
     for _ in range(hooks):
-        rig.api.add(HOOK)
+        rotating.api.add(HOOK)
     with pytest.raises(ConfigurationError) as error:
-        rig.run()
+        rotating.run()
     assert f"{hooks} webhooks lead to this address" in error.value.problems[0]
-    assert rig.file.read() == [SECRET]
+    assert rotating.file.read() == [SECRET]
 
 
 def test_a_forge_that_cannot_be_asked_before_it_begins(tmp_path: Path) -> None:
-    rig = Rig(tmp_path)
-    rig.api.instead = [Say({}, 401)]
+    rotating = Rotating(tmp_path)
+    rotating.api.instead = [Say({}, 401)]
     with pytest.raises(ConfigurationError):
-        rig.run()
-    assert rig.file.read() == [SECRET]
+        rotating.run()
+    assert rotating.file.read() == [SECRET]
 
 
 def test_a_forge_that_fails_in_the_middle_leaves_both_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    rig = Rig(tmp_path)
-    rig.api.instead = [None, None, Say({}, 500)]
+    rotating = Rotating(tmp_path)
+    rotating.api.instead = [None, None, Say({}, 500)]
     with pytest.raises(RestError, match="both secrets are accepted; --resume goes on"):
-        rig.run()
-    new, old = rig.file.read()
+        rotating.run()
+    new, old = rotating.file.read()
     assert old == SECRET
-    again = Rig(tmp_path, lines=f"{new}\n{old}\n", resume=True)
+    again = Rotating(tmp_path, lines=f"{new}\n{old}\n", resume=True)
     again.run()
     assert again.api.secrets == {5: new}
     assert again.file.read() == [new]
@@ -174,20 +176,20 @@ def test_a_test_that_does_not_come_leaves_both(tmp_path: Path) -> None:
         def after(self, seq: int) -> list[Any]:
             return []
 
-    rig = Rig(tmp_path, reader=Empty())
-    done: Any = Deferred.fromCoroutine(rig.rotation.run())
+    rotating = Rotating(tmp_path, reader=Empty())
+    done: Any = Deferred.fromCoroutine(rotating.rotation.run())
     for _ in range(8):
-        rig.kept.clock.advance(0.25)
+        rotating.kept.clock.advance(0.25)
     with pytest.raises(RestError, match="did not arrive within 1 s"):
         result_of(done)
-    assert len(rig.file.read()) == 2
+    assert len(rotating.file.read()) == 2
 
 
 @pytest.mark.parametrize(("lines", "problem"), [("", "holds no secret"), ("a\nb\n", "holds 2 secrets")])
 def test_a_file_with_none_or_several_is_said(tmp_path: Path, lines: str, problem: str) -> None:
-    rig = Rig(tmp_path, lines=lines)
+    rotating = Rotating(tmp_path, lines=lines)
     with pytest.raises(ConfigurationError) as error:
-        rig.run()
+        rotating.run()
     assert problem in error.value.problems[0]
 
 
@@ -249,10 +251,10 @@ def test_one_whose_owner_cannot_stay_is_left_as_it_is(
 
 
 def test_two_at_once_do_not_get_into_each_others_way(tmp_path: Path) -> None:
-    first = Rig(tmp_path, grace=60.0)
+    first = Rotating(tmp_path, grace=60.0)
     going: Any = Deferred.fromCoroutine(first.rotation.run())
     with pytest.raises(ConfigurationError, match="another 'change-hooks hook rotate'"):
-        Rig(tmp_path, lines="\n".join(first.file.read()) + "\n", resume=True).run()
+        Rotating(tmp_path, lines="\n".join(first.file.read()) + "\n", resume=True).run()
     first.kept.clock.advance(60.0)
     assert has_fired(going)
     assert len(first.file.read()) == 1
@@ -261,7 +263,7 @@ def test_two_at_once_do_not_get_into_each_others_way(tmp_path: Path) -> None:
 def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / ".secret.lock").symlink_to("elsewhere")
     with pytest.raises(ConfigurationError, match=r"\.secret\.lock cannot be opened"):
-        Rig(tmp_path).run()
+        Rotating(tmp_path).run()
 
 
 def test_only_a_first_secret_in_a_file_can_be_changed(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class Api:
         return self.said if self.tests else self.before
 
 
-class Rig:
+class Trying:
     def __init__(self, api: Any = None, *, test: bool | None = None, journal: bool = True) -> None:
         self.api = api or Api()
         self.clock = Clock()
@@ -93,25 +93,25 @@ class Rig:
 
 
 def test_it_arrives() -> None:
-    rig = Rig()
-    rig.wait(1)
-    rig.journal.add(dialect="gitlab")
-    rig.journal.add(event="push")
-    assert not rig.done.called
-    rig.wait(1)
-    rig.journal.add()
-    rig.wait(0.5)
-    assert rig.result() == Trial("arrived", "the test arrived after 2.2 s: ping, it works")
+    trying = Trying()
+    trying.wait(1)
+    trying.journal.add(dialect="gitlab")
+    trying.journal.add(event="push")
+    assert not trying.done.called
+    trying.wait(1)
+    trying.journal.add()
+    trying.wait(0.5)
+    assert trying.result() == Trial("arrived", "the test arrived after 2.2 s: ping, it works")
 
     assert not Trial("arrived", "").is_bad
 
 
 def test_it_does_not_arrive_and_the_forge_says_why() -> None:
-    rig = Rig(Api(last=Last(502, "Bad Gateway")))
-    rig.wait(29)
-    assert not rig.done.called
-    rig.wait(1)
-    assert rig.result() == Trial(
+    trying = Trying(Api(last=Last(502, "Bad Gateway")))
+    trying.wait(29)
+    assert not trying.done.called
+    trying.wait(1)
+    assert trying.result() == Trial(
         "missing",
         "the test did not arrive within 30 s; the forge says: 502 (Bad Gateway); does the server run, at this"
         " address?",
@@ -120,11 +120,11 @@ def test_it_does_not_arrive_and_the_forge_says_why() -> None:
 
 
 def test_it_is_refused() -> None:
-    rig = Rig(Api(last=Last(403, delivery="mine")))
-    rig.journal.add(state="refused", status=403, reason="the signature does not match", delivery="mine")
-    rig.journal.add(state="refused", status=403, reason="somebody else", delivery="another")
-    rig.wait(AFTER_REFUSAL + 1)
-    assert rig.result() == Trial(
+    trying = Trying(Api(last=Last(403, delivery="mine")))
+    trying.journal.add(state="refused", status=403, reason="the signature does not match", delivery="mine")
+    trying.journal.add(state="refused", status=403, reason="somebody else", delivery="another")
+    trying.wait(AFTER_REFUSAL + 1)
+    assert trying.result() == Trial(
         "refused",
         "the test arrived and was refused: 403, the signature does not match; the forge says: 403",
     )
@@ -137,23 +137,23 @@ OTHERS = [None, Last(0), Last(202), Last(502), Last(403, delivery="mine"), Last(
 @pytest.mark.parametrize("last", OTHERS)
 @pytest.mark.parametrize("signed", [True, False])
 def test_somebody_elses_refusals_do_not_hide_it(last: Last | None, signed: bool) -> None:
-    rig = Rig(Api(Tried(("ping",), signed=signed), last))
+    trying = Trying(Api(Tried(("ping",), signed=signed), last))
     for _ in range(5):
-        rig.journal.add(state="refused", status=403, reason="somebody else", delivery="theirs")
-        rig.wait(AFTER_REFUSAL + 1)
-        assert not rig.done.called
-    rig.journal.add()
-    rig.wait(1)
-    assert rig.result().outcome == "arrived"
+        trying.journal.add(state="refused", status=403, reason="somebody else", delivery="theirs")
+        trying.wait(AFTER_REFUSAL + 1)
+        assert not trying.done.called
+    trying.journal.add()
+    trying.wait(1)
+    assert trying.result().outcome == "arrived"
 
 
 @pytest.mark.parametrize("last", OTHERS)
 @pytest.mark.parametrize("signed", [True, False])
 def test_somebody_elses_refusals_are_no_test(last: Last | None, signed: bool) -> None:
-    rig = Rig(Api(Tried(("ping",), signed=signed), last))
-    rig.journal.add(state="refused", status=403, reason="somebody else", delivery="theirs")
-    rig.wait(31)
-    trial = rig.result()
+    trying = Trying(Api(Tried(("ping",), signed=signed), last))
+    trying.journal.add(state="refused", status=403, reason="somebody else", delivery="theirs")
+    trying.wait(31)
+    trial = trying.result()
     assert trial.outcome == "missing"
     assert (
         "what was refused meanwhile (403, somebody else) may have been the test, or anybody's" in trial.said
@@ -163,28 +163,28 @@ def test_somebody_elses_refusals_are_no_test(last: Last | None, signed: bool) ->
 def test_what_the_forge_said_before_is_not_about_the_test() -> None:
     api = Api(last=Last(403, at="yesterday"))
     api.before = Last(403, at="yesterday")
-    rig = Rig(api)
-    rig.journal.add(state="refused", status=403, reason="somebody else")
-    rig.wait(31)
-    assert rig.result().outcome == "missing"
+    trying = Trying(api)
+    trying.journal.add(state="refused", status=403, reason="somebody else")
+    trying.wait(31)
+    assert trying.result().outcome == "missing"
 
 
 def test_what_the_forge_says_without_an_id_goes_by_how_it_was_answered() -> None:
-    rig = Rig(Api(last=Last(403, at="now")))
-    rig.journal.add(state="refused", status=400, reason="odd")
-    rig.journal.add(state="refused", status=403, reason="the signature does not match")
-    rig.wait(AFTER_REFUSAL + 1)
-    assert rig.result() == Trial(
+    trying = Trying(Api(last=Last(403, at="now")))
+    trying.journal.add(state="refused", status=400, reason="odd")
+    trying.journal.add(state="refused", status=403, reason="the signature does not match")
+    trying.wait(AFTER_REFUSAL + 1)
+    assert trying.result() == Trial(
         "refused",
         "the test arrived and was refused: 403, the signature does not match; the forge says: 403, now",
     )
 
 
 def test_one_that_the_forge_does_not_sign_shows_that_it_gets_here() -> None:
-    rig = Rig(Api(Tried(("diagnostics:ping",), signed=False, last=Last(403))))
-    rig.journal.add(state="refused", status=403, reason="the signature is missing")
-    rig.wait(AFTER_REFUSAL + 1)
-    assert rig.result() == Trial(
+    trying = Trying(Api(Tried(("diagnostics:ping",), signed=False, last=Last(403))))
+    trying.journal.add(state="refused", status=403, reason="the signature is missing")
+    trying.wait(AFTER_REFUSAL + 1)
+    assert trying.result() == Trial(
         "arrived",
         "a test arrived, which this forge does not sign, and was refused: 403, the signature is missing",
     )
@@ -192,8 +192,8 @@ def test_one_that_the_forge_does_not_sign_shows_that_it_gets_here() -> None:
 
 @pytest.mark.parametrize(("last", "said"), [(None, ""), (Last(200), "; the forge says: 200")])
 def test_without_a_journal_nobody_sees_it(last: Last | None, said: str) -> None:
-    rig = Rig(Api(Tried(("ping",), last=last)), journal=False)
-    assert rig.result() == Trial(
+    trying = Trying(Api(Tried(("ping",), last=last)), journal=False)
+    assert trying.result() == Trial(
         "unseen", f"the test was sent; there is no journal that could say that it came{said}"
     )
 
@@ -209,7 +209,7 @@ def test_without_a_journal_nobody_sees_it(last: Last | None, said: str) -> None:
 def test_none_is_sent(harmless: bool | None, test: bool | None, said: str) -> None:
     api = Api()
     api.harmless = harmless
-    trial = Rig(api, test=test).result()
+    trial = Trying(api, test=test).result()
     assert (trial.outcome, api.tests) == ("unsent", 0)
     assert said in trial.said
 
@@ -217,7 +217,7 @@ def test_none_is_sent(harmless: bool | None, test: bool | None, said: str) -> No
 def test_one_that_could_give_a_change_is_sent_on_demand() -> None:
     api = Api()
     api.harmless = False
-    Rig(api, test=True)
+    Trying(api, test=True)
     assert api.tests == 1
 
 
@@ -227,4 +227,4 @@ def test_a_forge_that_sends_none_is_an_error() -> None:
             raise RestError("the forge answered 422", 422)
 
     with pytest.raises(RestError, match="422"):
-        Rig(Refusing()).result()
+        Trying(Refusing()).result()
