@@ -43,9 +43,9 @@ class AzureDevOpsLog:
         self._rest: Rest = forge.rest
         self._path = path
         self._repository = source.repository
+        self._id: str | None = None
         self._organization = source.organization or names(source.repository.partition("/")[0], 1)[0]
         self._about = Subject(source.repository, organization=self._organization)
-        self._subscriptions: list[str] | None = None
         self._read: dict[str, Mapping[str, Any]] = {}
 
     async def attempts(self, since: float | None) -> list[Logged]:
@@ -57,7 +57,7 @@ class AzureDevOpsLog:
         found: dict[str, Logged] = {}
         subscriptions = await self._ours()
         until: str | None = None
-        for _ in range(PAGES if subscriptions else 0):
+        for _ in range(PAGES):
             items = await self._notifications(subscriptions, since, until)
             before = len(found)
             logged = self._forge.odd.without("notifications", items, lambda item: (_logged(item), item))
@@ -73,11 +73,9 @@ class AzureDevOpsLog:
             until = until if oldest is None else text(oldest[1], "createdDate")
             if len(found) == before:
                 raise RestError("more notifications of one moment than the forge lists", 200)
-        if subscriptions:
-            raise RestError(
-                f"the log has more than {PAGES * PAGE} notifications; recover a shorter time (--since)"
-            )
-        return []
+        raise RestError(
+            f"the log has more than {PAGES * PAGE} notifications; recover a shorter time (--since)"
+        )
 
     async def detail(self, number: str) -> Sent:
         """The event of a notification, as it was sent.
@@ -100,23 +98,21 @@ class AzureDevOpsLog:
         return False
 
     async def _ours(self) -> list[str]:
-        """The subscriptions to the endpoint."""
-        if self._subscriptions is None:
-            path = (self._organization, "_apis", "hooks", "subscriptions")
-            got = await self._rest.get(*path, query={**VERSION, "consumerId": "webHooks"}, about=self._about)
-            wanted = {None, ""}
-            if self._repository:
-                wanted.add((await self._forge.repository(self._repository)).id)
-            self._subscriptions = [
-                str(mapping(item).get("id"))
-                for item in listed(got.value)
-                if ends_in(text(item, "consumerInputs", "url"), self._path)
-                and (not self._repository or text(item, "publisherInputs", "repository") in wanted)
-            ]
-            if not self._subscriptions:
-                self._subscriptions = None
-                raise RestError(f"no subscription has a URL that ends in {self._path}")
-        return self._subscriptions
+        """The subscriptions to the endpoint, as they are now."""
+        path = (self._organization, "_apis", "hooks", "subscriptions")
+        got = await self._rest.get(*path, query={**VERSION, "consumerId": "webHooks"}, about=self._about)
+        if self._repository and self._id is None:
+            self._id = (await self._forge.repository(self._repository)).id
+        wanted = {None, "", self._id}
+        found = [
+            str(mapping(item).get("id"))
+            for item in listed(got.value)
+            if ends_in(text(item, "consumerInputs", "url"), self._path)
+            and (not self._repository or text(item, "publisherInputs", "repository") in wanted)
+        ]
+        if not found:
+            raise RestError(f"no subscription has a URL that ends in {self._path}")
+        return found
 
     async def _notifications(
         self, subscriptions: list[str], since: float | None, until: str | None

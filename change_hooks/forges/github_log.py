@@ -15,7 +15,7 @@ from change_hooks.core.payload import epoch
 from change_hooks.core.recovering import Source
 from change_hooks.forges.client import Rest
 from change_hooks.forges.forge import Forge, mapping, text
-from change_hooks.forges.logged import LastRead, Logged, Sent, is_past
+from change_hooks.forges.logged import FoundHook, LastRead, Logged, Sent, is_past
 from change_hooks.forges.paging import by_link, by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -39,7 +39,7 @@ class GitHubLog:
     def __init__(self, forge: Forge, source: Source, path: str) -> None:
         self._rest = forge.rest
         self._odd = forge.odd
-        self._hook = None if source.hook is None else str(source.hook)
+        self._hook = FoundHook(source.hook)
         self._path = path
         self._about = Subject(source.repository, organization=source.organization)
         self._hooks: tuple[str, ...] = ()
@@ -59,6 +59,10 @@ class GitHubLog:
 
         :raises RestError: not all of them could be read.
         """
+        with self._hook.in_use():
+            return await self._attempts(since)
+
+    async def _attempts(self, since: float | None) -> list[Logged]:
         found: list[Logged] = []
         pages = self._rest.pages(
             *await self._deliveries(),
@@ -110,7 +114,7 @@ class GitHubLog:
     async def _deliveries(self) -> tuple[str, ...]:
         if not self._hooks:
             return ("app", "hook", "deliveries")
-        if self._hook is None:
+        if self._hook.number is None:
             hooks, _ = await self._rest.all(
                 *self._hooks,
                 pager=by_number(100),
@@ -118,8 +122,8 @@ class GitHubLog:
                 query={"per_page": "100", "page": "1"},
                 about=self._about,
             )
-            self._hook = the_one(hooks, self._path, ("config", "url"))
-        return (*self._hooks, self._hook, "deliveries")
+            self._hook.number = the_one(hooks, self._path, ("config", "url"))
+        return (*self._hooks, self._hook.number, "deliveries")
 
 
 def the_one(hooks: list[Any], path: str, place: tuple[str, ...]) -> str:

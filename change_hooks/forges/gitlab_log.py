@@ -18,7 +18,7 @@ from change_hooks.forges.completing import GONE
 from change_hooks.forges.forge import Forge, mapping, text
 from change_hooks.forges.github_log import the_one
 from change_hooks.forges.gitlab import project
-from change_hooks.forges.logged import Logged, Sent, is_past
+from change_hooks.forges.logged import FoundHook, Logged, Sent, is_past
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -46,7 +46,7 @@ class GitLabLog:
     def __init__(self, forge: Forge, source: Source, path: str) -> None:
         self._forge = forge
         self._rest = forge.rest
-        self._hook = None if source.hook is None else str(source.hook)
+        self._hook = FoundHook(source.hook)
         self._path = path
         self._about = Subject(source.repository or source.organization)
         self._hooks: tuple[str, ...] = (*project(source.repository), "hooks") if source.repository else ()
@@ -61,6 +61,10 @@ class GitLabLog:
 
         :raises RestError: not all of them could be read.
         """
+        with self._hook.in_use():
+            return await self._attempts(since)
+
+    async def _attempts(self, since: float | None) -> list[Logged]:
         found: dict[str, Logged] = {}
         self._read = {}
         pages = self._rest.pages(
@@ -144,7 +148,7 @@ class GitLabLog:
         return {**commit, "author": author}
 
     async def _events(self) -> tuple[str, ...]:
-        if self._hook is None:
+        if self._hook.number is None:
             hooks, _ = await self._rest.all(
                 *self._hooks,
                 pager=by_number(100),
@@ -152,8 +156,8 @@ class GitLabLog:
                 query={"per_page": "100", "page": "1"},
                 about=self._about,
             )
-            self._hook = the_one(hooks, self._path, ("url",))
-        return (*self._hooks, self._hook, "events")
+            self._hook.number = the_one(hooks, self._path, ("url",))
+        return (*self._hooks, self._hook.number, "events")
 
 
 def without_redacted(value: Any) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import inf
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 
 from change_hooks.core.events import PullRequest, RefUpdate
+from change_hooks.forges.rest import RestError
 
 
 class Logged(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -30,6 +32,27 @@ class Logged(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int = 0
     order: float = 0.0
     also: tuple[str, ...] = ()
+
+
+class FoundHook:
+    """Which webhook's log is read; one that was found is looked for again when it is gone.
+
+    :param configured: its number, when somebody has said it.
+    """
+
+    def __init__(self, configured: int | str | None) -> None:
+        self._configured = None if configured is None else str(configured)
+        self.number = self._configured
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While it is asked about."""
+        try:
+            yield
+        except RestError as error:
+            if error.status == 404:
+                self.number = self._configured
+            raise
 
 
 def is_past(places: Sequence[float], since: float | None) -> bool:
@@ -105,4 +128,4 @@ class Log(Protocol):
         """
 
 
-__all__ = ["Happened", "LastRead", "Log", "Logged", "Sent", "is_past"]
+__all__ = ["FoundHook", "Happened", "LastRead", "Log", "Logged", "Sent", "is_past"]

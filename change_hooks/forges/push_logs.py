@@ -161,7 +161,10 @@ class GiteaLog(PushLog):
             if error.status == 404:
                 return None
             raise
-        return text(got.value, "commit", "id") or text(got.value, "commit", "sha")
+        found = text(got.value, "commit", "id") or text(got.value, "commit", "sha")
+        if not found:
+            raise RestError("the answer does not say which commit a branch or tag is on", 200)
+        return found
 
 
 _PUSHES = ("commit_repo", "push_tag", "mirror_sync_push", "mirror_sync_create")

@@ -24,22 +24,28 @@ class Hold:
         self._seconds = seconds
         self._message = lost
         self._lost = False
+        self._clock = clock
+        #: When the lease was had last, at the latest.
+        self._had: float = clock.seconds()
         self._renewing = LoopingCall(self._renew)
         self._renewing.clock = clock
         self._renewing.start(seconds / 3, now=False)
 
     def _renew(self) -> None:
-        self._journal.lease(self._name, self._seconds).addCallbacks(self._renewed, lambda _: None)
+        asked = self._clock.seconds()
+        renewed = self._journal.lease(self._name, self._seconds)
+        renewed.addCallbacks(self._renewed, lambda _: None, callbackArgs=(asked,))
 
-    def _renewed(self, held: bool) -> None:
+    def _renewed(self, held: bool, asked: float) -> None:
         self._lost = self._lost or not held
+        self._had = asked
 
     def check(self) -> None:
         """See that nobody else holds it.
 
         :raises Unavailable: somebody may.
         """
-        if self._lost:
+        if self._lost or self._clock.seconds() - self._had > self._seconds:
             raise Unavailable(self._message)
 
     def end(self) -> Deferred[None]:

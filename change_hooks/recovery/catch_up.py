@@ -9,7 +9,7 @@ journal knows what it had stored.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from math import inf
 from typing import Any
 
@@ -72,7 +72,7 @@ class CatchUp:
 
     async def run(
         self, since: float | None = None, *, dry: bool = False, unless: float | None = None
-    ) -> AsyncIterator[Missing]:
+    ) -> AsyncGenerator[Missing, None]:
         """See :meth:`~change_hooks.recovery.recovered.Runner.run`."""
         if not await self._journal.lease(self._name, LEASE):
             raise Busy
@@ -113,24 +113,31 @@ class CatchUp:
             progress.looked = now
         if len(there) < len(attempts):
             self._left = now + self._grace
+        if not self._log.timed:
+            progress.saw(attempts)
         progress.forget(timed=self._log.timed)
         await self._keep(progress, hold, dry)
 
     async def _attempts(self, progress: Progress, start: float | None, now: float) -> list[Logged]:
         """What the log has since the *start*, and what is to be tried again."""
+        if start is None:
+            return await self._log.attempts(None)
         waiting = progress.waiting(now) if self._log.in_list else None
-        if start is None or waiting is None:
-            found = await self._log.attempts(start)
-        else:
-            found = await self._log.attempts(min(start, waiting if self._log.timed else waiting - 1))
-        if start is None or self._log.timed:
-            since = -inf if start is None else start
-            return [entry for entry in found if entry.at >= since or entry.delivery in progress.open]
+        if self._log.timed:
+            found = await self._log.attempts(start if waiting is None else min(start, waiting))
+            return [entry for entry in found if entry.at >= start or entry.delivery in progress.open]
+        found = await self._log.attempts(
+            min([start, *progress.near[:1], *([] if waiting is None else [waiting - 1])])
+        )
         if found and max(map(place, found)) < start:
             # The forge has begun to count anew.
-            progress.mark = None
+            progress.mark, progress.near = None, []
             return await self._log.attempts(None)
-        return [entry for entry in found if place(entry) > start or entry.delivery in progress.open]
+        return [
+            entry
+            for entry in found
+            if place(entry) > start or progress.is_late(entry) or entry.delivery in progress.open
+        ]
 
     def _start(self, progress: Progress, since: float | None, now: float) -> float | None:
         if not self._log.timed:
@@ -163,6 +170,8 @@ class CatchUp:
             statuses[entry.delivery].add(entry.status)
             if again or entry.delivery not in progress.settled:
                 first.setdefault(entry.delivery, entry)
+        for known in [known for known in progress.open.values() if not self._handles(known.entry.event)]:
+            progress.settle(known.entry)
         wanted = sorted(
             (e for e in first.values() if self._handles(e.event)), key=lambda e: (place(e), e.number)
         )

@@ -11,7 +11,7 @@ about several in a row, or wants no more requests, the look ends, and the next o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from hashlib import sha256
 from math import inf
 from typing import Any, Protocol
@@ -96,7 +96,7 @@ class Heads:
 
     async def run(
         self, since: float | None = None, *, dry: bool = False, unless: float | None = None
-    ) -> AsyncIterator[Missing]:
+    ) -> AsyncGenerator[Missing, None]:
         """See :meth:`~change_hooks.recovery.recovered.Runner.run`. *since* says nothing here."""
         if not await self._journal.lease(self._name, LEASE):
             raise Busy
@@ -105,7 +105,7 @@ class Heads:
         try:
             kept = await self._journal.recall(self._name)
             before = Where() if kept is None else msgspec.json.decode(kept, type=Where)
-            self.due = before.next(self._grace)
+            self.due = before.next(self._grace, self._now())
             if unless is None or not unless <= before.looked <= self._now():
                 async for missing in self._look(before, hold, until, dry):
                     yield missing
@@ -133,7 +133,7 @@ class Heads:
             raise
         after.behind = ""
         await self._keep(after, hold, dry)
-        self.due = after.next(self._grace)
+        self.due = after.next(self._grace, self._now())
 
     async def _pulls(self, repository: Repository) -> tuple[OpenPulls | None, RestError | None]:
         """The open pull requests; None: there is nobody to ask, or they cannot be had, and why."""

@@ -8,6 +8,8 @@ quite in order; what was settled there and has left no row in the journal is rem
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from change_hooks.forges.logged import Logged
@@ -17,6 +19,8 @@ PAUSES = (300.0, 900.0, 3600.0, 6 * 3600.0)
 #: How far before the watermark the log is read again, in seconds; and how many settled entries are remembered
 #: at most of a log that is not read by time.
 OVERLAP, KEPT = 900.0, 500
+#: Of a log that is not read by time: among how many of the newest entries one may appear late.
+NEAR = 8
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -40,6 +44,7 @@ class Progress(msgspec.Struct, omit_defaults=True):
     :param looked: when it was read last, in seconds since the epoch.
     :param settled: the ids of deliveries near the watermark that need nothing, and where they stand.
     :param open: by their ids.
+    :param near: of a log that is not read by time, where its newest entries stand.
     :param limited: the one at which the last run met a limit of the forge; empty: it did not.
     """
 
@@ -47,6 +52,7 @@ class Progress(msgspec.Struct, omit_defaults=True):
     looked: float = 0.0
     settled: dict[str, float] = {}
     open: dict[str, Open] = {}
+    near: list[float] = []
     limited: str = ""
 
     def settle(self, entry: Logged) -> None:
@@ -73,6 +79,14 @@ class Progress(msgspec.Struct, omit_defaults=True):
         """False for one that is open and not due yet."""
         known = self.open.get(entry.delivery)
         return known is None or not now < known.due <= now + PAUSES[-1]
+
+    def saw(self, entries: Sequence[Logged]) -> None:
+        """These are in the log, too."""
+        self.near = sorted({*self.near, *map(place, entries)})[-NEAR:]
+
+    def is_late(self, entry: Logged) -> bool:
+        """Whether an entry has appeared among those that were there before."""
+        return bool(self.near) and place(entry) > self.near[0] and place(entry) not in self.near
 
     def was_asked(self, entry: Logged) -> bool:
         """Whether the forge was asked to send it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -59,7 +59,7 @@ class Runner(Protocol):
 
     def run(
         self, since: float | None = None, *, dry: bool = False, unless: float | None = None
-    ) -> AsyncIterator[Missing]:
+    ) -> AsyncGenerator[Missing, None]:
         """Recover what is missing, oldest first.
 
         :param since: seconds since the epoch; None: since the last time.
@@ -103,8 +103,8 @@ class Acceptance(msgspec.Struct, frozen=True):
         :returns: what became of it; None: it had come before.
         :raises Unavailable: the journal cannot be used.
         """
-        delivery = self._delivery(missing, detail, now)
         try:
+            delivery = self._delivery(missing, detail, now)
             found = await self.found(delivery)
         except (CancelledError, Unavailable):
             raise
@@ -115,7 +115,13 @@ class Acceptance(msgspec.Struct, frozen=True):
         if not found:
             return msgspec.structs.replace(missing, outcome="ignored", reason=found.reason)
         changes = [recovered(change, missing.way) for change in found]
-        if not await self.accept(delivery, Found(changes, about=found.about)):
+        try:
+            accepted = await self.accept(delivery, Found(changes, about=found.about))
+        except (CancelledError, Unavailable):
+            raise
+        except Exception as error:
+            return msgspec.structs.replace(missing, outcome="failed", reason=type(error).__name__)
+        if not accepted:
             return None
         return msgspec.structs.replace(missing, outcome="recovered")
 

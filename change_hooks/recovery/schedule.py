@@ -8,6 +8,7 @@ journal cannot be written nothing is asked of a forge: the first thing that a ru
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -177,10 +178,11 @@ class Recovery(Observer):
                 )
 
     async def _read(self, source: Scheduled) -> None:
-        async for missing in source.runner.run(unless=source.unless):
-            self._tell(missing)
-            if self._ending:
-                raise CancelledError
+        async with aclosing(source.runner.run(unless=source.unless)) as found:
+            async for missing in found:
+                self._tell(missing)
+                if self._ending:
+                    raise CancelledError
         source.next(self._now())
 
     def _tell(self, missing: Missing) -> None:

@@ -30,6 +30,7 @@ class Where(msgspec.Struct, omit_defaults=True):
     :param failed: in how many looks the changes of these could not be made.
     :param moved: where these have moved since, oldest first, and are not settled yet: refs, and ``#7``.
     :param again: when to try those again that *failed*, in seconds since the epoch.
+    :param unlisted: pull requests that the last list did not have: it may have changed while it was read.
     :param behind: behind which of them the next look begins; empty: with the first.
     """
 
@@ -40,6 +41,7 @@ class Where(msgspec.Struct, omit_defaults=True):
     failed: dict[str, int] = {}
     moved: dict[str, list[Seen]] = {}
     again: dict[str, float] = {}
+    unlisted: list[str] = []
     behind: str = ""
 
     def looked_again(self, refs: Mapping[str, str], pulls: OpenPulls | None, now: float) -> Where:
@@ -49,6 +51,9 @@ class Where(msgspec.Struct, omit_defaults=True):
         :param pulls: None: they could not be looked at.
         """
         after = Where(self.looks + 1, now, pulls=self._pulls_before(pulls), behind=self.behind)
+        after.unlisted = self.unlisted
+        if pulls is not None and pulls.whole:
+            after.unlisted = [number for number in after.pulls or () if f"#{number}" not in heads_of(pulls)]
         after.refs = {ref: tip for ref, tip in self.refs.items() if ref in refs} if self.looks else {**refs}
         heads = heads_of(pulls)
         listed = pulls is not None and pulls.whole
@@ -74,7 +79,7 @@ class Where(msgspec.Struct, omit_defaults=True):
         if self.pulls is None:
             return heads
         unlisted = sorted((number for number in self.pulls if number not in heads), key=int)
-        kept = set() if pulls.whole else set(unlisted[-UNLISTED:])
+        kept = {*unlisted} - {*self.unlisted} if pulls.whole else {*unlisted[-UNLISTED:]}
         return {number: head for number, head in self.pulls.items() if number in heads or number in kept}
 
     def see(self, what: str, settled: str | None, tip: str, now: float) -> None:
@@ -112,13 +117,14 @@ class Where(msgspec.Struct, omit_defaults=True):
         """The last place where something was then or earlier; None: it was settled there."""
         return next((each.tip for each in reversed(self.moved.get(what, [])) if each.at <= before), None)
 
-    def next(self, grace: float) -> float | None:
+    def next(self, grace: float, now: float) -> float | None:
         """When there is something to settle, in seconds since the epoch; None: not known.
 
         :param grace: how long what has moved is left alone, in seconds.
         """
         due = [self.again.get(what, seen[0].at + grace) for what, seen in self.moved.items()]
-        return min(due, default=None)
+        # What could be settled and was not was not there.
+        return min((at if at > now else now + grace for at in due), default=None)
 
     def _put(self, what: str, seen: list[Seen]) -> None:
         self.moved.pop(what, None)

@@ -48,6 +48,16 @@ def test_what_is_missing_is_recovered_oldest_first_as_it_was_sent() -> None:
     assert azure.run() == []
 
 
+def test_a_subscription_that_is_made_later_counts_too() -> None:
+    azure = rig()
+    azure.api.notification(1, NOW - 1000)
+    assert azure.outcomes() == {"s1:1": "recovered"}
+    url = "https://ci.example/change_hook/azuredevops"
+    azure.api.subscriptions.append(azure.api.subscription("s4", url, "repo-id"))
+    azure.api.notification(2, NOW - 900, "s4")
+    assert azure.outcomes() == {"s4:2": "recovered"}
+
+
 def test_of_a_repository_only_its_subscriptions_count() -> None:
     azure = rig(Source("acme/p/r"))
     azure.api.notification(1, NOW - 1000)

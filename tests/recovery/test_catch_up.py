@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from twisted.internet.defer import ensureDeferred, succeed
+from twisted.internet.defer import ensureDeferred, fail, succeed
 
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
@@ -15,7 +16,7 @@ from change_hooks.core.recovering import Source
 from change_hooks.forges.github_log import PAGES
 from change_hooks.forges.rest import RateLimited, RestError
 from change_hooks.journal.in_memory import MemoryJournal
-from change_hooks.recovery.catch_up import GRACE, SILENT
+from change_hooks.recovery.catch_up import GRACE, LEASE, SILENT
 from change_hooks.recovery.progress import PAUSES
 from change_hooks.recovery.recovered import Busy
 from tests.conftest import result_of
@@ -274,6 +275,63 @@ def test_what_is_said_to_be_of_next_year_is_not_left_until_then() -> None:
     assert rig.run() == []
 
 
+def test_what_is_not_handled_any_more_is_not_waited_for() -> None:
+    rig = Recovering()
+    rig.broken.add("g")
+    rig.api.attempt("g", NOW - 1000)
+    assert rig.outcomes() == {"g": "failed"}
+    rig.event, rig.made = "issues", None
+    rig.clock.advance(PAUSES[0])
+    assert rig.run() == [] and rig.catch_up.due is None
+
+
+def test_one_that_the_journal_cannot_take_costs_itself() -> None:
+    rig = Recovering()
+    for name in ("a", "b"):
+        rig.api.attempt(name, NOW - 1000)
+    true = rig.accept
+
+    async def accept(delivery: Any, found: Any) -> bool:
+        if delivery.id == "a":
+            raise ValueError(delivery.id)
+        return await true(delivery, found)
+
+    rig.accept = accept  # type: ignore[method-assign]
+    found = rig.run()
+    assert [(missing.outcome, missing.reason) for missing in found] == [
+        ("failed", "ValueError"),
+        ("recovered", ""),
+    ]
+
+
+def test_a_payload_that_cannot_be_written_costs_itself() -> None:
+    rig = Recovering()
+    rig.api.attempt("a", NOW - 1000)
+    rig.api.attempt("b", NOW - 900)
+    detail = rig.forge.rest.get
+
+    async def get(*path: str, **how: Any) -> Any:
+        got = await detail(*path, **how)
+        if path[-1] == "1":
+            got.value["request"]["payload"]["ref"] = object()
+        return got
+
+    rig.forge.rest.get = get  # type: ignore[method-assign]
+    assert rig.outcomes() == {"a": "failed", "b": "recovered"}
+
+
+def test_a_webhook_that_was_made_anew_is_found_again() -> None:
+    rig = Recovering()
+    rig.api.attempt("before", NOW - 1000)
+    rig.run()
+    rig.api.hooks = [{**rig.api.hooks[0], "id": 6}]
+    rig.api.routes = [(m, re.compile(p.pattern.replace("/5/", "/6/")), a) for m, p, a in rig.api.routes]
+    rig.api.attempt("after", NOW - 900)
+    with pytest.raises(RestError):
+        rig.run()
+    assert rig.outcomes() == {"after": "recovered"}
+
+
 def test_two_webhooks_one_of_which_has_an_odd_url() -> None:
     rig = Recovering()
     rig.api.hooks[:0] = [None, {"id": 4, "config": {"url": "https://[/change_hook/github"}}]
@@ -298,6 +356,23 @@ def test_one_who_has_lost_the_hold_writes_nothing_over_what_another_has_written(
     with pytest.raises(Unavailable, match="another process"):
         result_of(ensureDeferred(collected(rig)))
     assert result_of(rig.journal.recall("recovery github o/r")) == b'{"mark": 5.0}'
+
+
+def test_one_who_could_not_renew_the_hold_for_so_long_does_not_go_on() -> None:
+    rig = Recovering()
+    for number in range(2):
+        rig.api.attempt(f"g{number}", NOW - 3000 + number)
+    true = rig.found
+
+    async def slow(delivery: Any) -> Any:
+        rig.journal.lease = lambda *_: fail(Unavailable("no answer"))  # type: ignore[method-assign,assignment]
+        rig.clock.advance(LEASE + 1)
+        return await true(delivery)
+
+    rig.found = slow  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="another process"):
+        result_of(ensureDeferred(collected(rig)))
+    assert rig.ids() == ["g0"]
 
 
 async def collected(rig: Recovering) -> list[Any]:

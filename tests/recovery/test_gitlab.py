@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -130,6 +131,34 @@ def test_a_commit_that_is_gone_costs_its_authors_address_alone() -> None:
     gitlab.api.event("there")
     assert gitlab.outcomes() == {"gone": "recovered", "there": "recovered"}
     assert gitlab.payloads[0]["commits"][0]["author"] == {"name": "Änne", "email": None}
+
+
+def test_one_that_appears_late_in_the_log_is_seen() -> None:
+    """It had its number before the next one, and was there to be seen after it."""
+    gitlab = rig()
+    for number in range(1, 41):
+        gitlab.api.event(f"key-{number}")
+    late = gitlab.api.log.pop(-3)
+    assert len(gitlab.run()) == 39
+    gitlab.api.log.insert(-2, late)
+    gitlab.api.asked.clear()
+    assert gitlab.outcomes() == {"key-38": "recovered"}
+    assert sum(path.endswith("/events") for path in gitlab.api.paths()) == 1
+    assert gitlab.run() == []
+
+
+def test_a_webhook_that_was_made_anew_is_found_again() -> None:
+    gitlab = rig()
+    gitlab.api.event("before")
+    gitlab.run()
+    gitlab.api.hooks = [{**gitlab.api.hooks[0], "id": 6}]
+    gitlab.api.routes = [
+        (m, re.compile(p.pattern.replace("/5/events", "/6/events")), a) for m, p, a in gitlab.api.routes
+    ]
+    gitlab.api.event("after")
+    with pytest.raises(RestError):
+        gitlab.run()
+    assert gitlab.outcomes() == {"after": "recovered"}
 
 
 def test_a_forge_that_has_begun_to_count_anew_is_read_from_the_beginning() -> None:

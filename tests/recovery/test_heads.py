@@ -360,6 +360,30 @@ def test_a_pull_request_that_cannot_be_read_for_a_while_is_no_news() -> None:
     assert rig.run() == []
 
 
+def test_a_pull_request_that_slipped_to_a_page_that_was_read_already_is_no_news() -> None:
+    rig, api = with_gitea()
+    api.pulls = [api.pull(1, sha(7)), api.pull(2, sha(8))]
+    rig.run()
+    api.pulls = [api.pull(2, sha(8))]
+    assert rig.run() == []
+    api.pulls = [api.pull(1, sha(9)), api.pull(2, sha(8))]
+    rig.events.clear()
+    rig.run()
+    assert [(each.number, each.action) for each in rig.events] == [(1, "updated")]
+
+
+def test_what_cannot_be_settled_now_is_not_asked_for_all_the_time() -> None:
+    rig, api = with_gitea()
+    api.pulls = [api.pull(1, sha(7)), api.pull(2, sha(8))]
+    rig.run()
+    api.pulls[1] = api.pull(2, sha(9))
+    assert by_itself(rig) == []
+    api.pulls = [api.pulls[0], {**api.pulls[1], "head": None}]
+    rig.clock.advance(GRACE)
+    assert by_itself(rig) == []
+    assert rig.heads.due == rig.clock.seconds() + GRACE
+
+
 def test_a_failure_of_a_branch_that_is_gone_is_forgotten() -> None:
     rig, api = with_gitea()
     rig.run()
@@ -444,7 +468,7 @@ def test_pull_requests_that_were_opened_or_moved() -> None:
     assert found == [(1, "updated", sha(8)), (2, "opened", sha(9))]
     assert rig.run() == []
     api.pulls = [api.pull(2, sha(9))]
-    assert rig.run() == []
+    assert rig.run() == rig.run() == []
     api.pulls = [api.pull(1, sha(8)), api.pull(2, sha(9))]
     rig.events.clear()
     rig.run()

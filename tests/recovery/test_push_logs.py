@@ -107,6 +107,17 @@ def test_a_new_branch_and_a_tag_are_where_they_are_now() -> None:
         assert found[0].comments == "commit 5\n"
 
 
+def test_a_branch_of_which_the_forge_does_not_say_where_it_is_is_tried_again() -> None:
+    api = FakeGitea("token T")
+    api.activity(START - 3000, "commit_repo", "refs/heads/topic")
+    api.branches = {"topic": ""}
+    with gitea(api) as hooks:
+        assert changes(hooks) == []
+        api.branches = {"topic": sha(5)}
+        hooks.advance(300)
+        assert [change.revision for change in changes(hooks)] == [sha(5)]
+
+
 def test_the_options_of_the_endpoint_decide() -> None:
     api = FakeGitea("token T")
     api.activity(START - 3000, "commit_repo", "refs/heads/main", 1, 2)

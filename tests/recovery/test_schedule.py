@@ -135,6 +135,37 @@ def test_one_source_that_always_meets_a_limit_keeps_no_other_waiting() -> None:
     assert read == [first, second, first]
 
 
+def test_what_is_broken_off_is_ended() -> None:
+    rig = Rig()
+    ended: list[str] = []
+
+    class Long(Run):
+        async def run(self, *args: Any, **how: Any) -> Any:
+            await begin
+            try:
+                yield Missing("github", "1", "push", 0.0, "api-replay", "recovered")
+                yield Missing("github", "2", "push", 0.0, "api-replay", "recovered")
+            finally:
+                await later
+                ended.append("ended")
+
+    begin: Deferred[None] = Deferred()
+    later: Deferred[None] = Deferred()
+    long = Long(rig.clock)
+    rig.recovery.use([(long, None)])
+    stopped: list[Deferred[None]] = []
+
+    def stop(endpoint: str, way: str) -> None:
+        stopped.append(rig.recovery.stop())
+
+    rig.told.recovered = stop  # type: ignore[method-assign]
+    rig.clock.advance(SOON)
+    begin.callback(None)
+    assert ended == [] and not has_fired(stopped[0])
+    later.callback(None)
+    assert ended == ["ended"] and has_fired(stopped[0])
+
+
 def test_what_is_refused_all_the_time_does_not_use_up_the_forges_limit() -> None:
     rig = Rig()
     rig.advance(SOON, 98)
