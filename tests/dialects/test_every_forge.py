@@ -19,10 +19,9 @@ from change_hooks.core.verification import sign_hmac
 from change_hooks.dialects.handler import check_options
 from change_hooks.plugins import FORGE_GROUPS, installed
 from tests.conftest import Client, delivery, result_of
+from tests.support import payloads
 from tests.support.changes import none_for
 from tests.support.forges import EVENT_HEADERS, EVENTS, FORGES, FORMS, example, sent
-
-from . import payloads
 
 CLASSES = {name: installed().load(name) for name in FORGES}
 #: Every kind of payload: dialect, event, payload.
