@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from change_hooks.core.verification import sign_hmac
-from tests.support.served import BASE, stored
+from tests.support.served import BASE, PUSH, stored
 
 from ..support.programs import curl
 from .conftest import PATIENCE, Server, configure, eventually, free_port, program
 
+SECRET = "a long enough secret"
 COUNTING = """
 import gc
 from change_hooks import HookHandler
@@ -116,6 +117,37 @@ def test_a_body_over_the_cap_is_refused_while_it_is_sent(server: Callable[..., S
             answer += received
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert curl("-d", "revision=1", f"{running.url}/base")[0] == 202
+
+
+def test_a_large_delivery_that_a_thread_works_on_is_finished_when_the_server_ends(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    (tmp_path / "secret.py").write_text(
+        "from pathlib import Path\n"
+        "def secret(delivery):\n"
+        "    Path('started').touch()\n"
+        f"    return {SECRET!r}\n"
+    )
+    running = server(
+        "'change_hook_dialects': {'github': {'secret': __import__('secret').secret, 'strict': True}}"
+    )
+    commit = {**PUSH["commits"][0], "message": "x" * 500}
+    commits = [{**commit, "id": f"{number:040x}"} for number in range(19_000)]
+    body = json.dumps({**PUSH, "after": commits[-1]["id"], "commits": commits}).encode()
+    head = (
+        "POST /change_hook/github HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        "X-GitHub-Event: push\r\nX-GitHub-Delivery: large\r\n"
+        f"X-Hub-Signature-256: {sign_hmac(body, SECRET.encode())}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", running.port), PATIENCE) as connection:
+        connection.sendall(head.encode() + body)
+        # It has been received, and is verified, decoded and turned into changes from now on.
+        eventually((tmp_path / "started").exists, every=0.001)
+        running.signal(signal.SIGTERM)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 202 Accepted")
+    assert running.wait() == 0
+    assert "Traceback" not in running.log.read_text()
+    assert len(stored(tmp_path)) == len(commits)
 
 
 def test_the_log_has_one_line_per_delivery_as_json(server: Callable[..., Server]) -> None:
