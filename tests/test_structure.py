@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,26 @@ def test_nothing_is_imported_from_a_test_module(path: Path) -> None:
         if isinstance(node, ast.ImportFrom):
             names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
             assert not any(name.startswith("test_") for name in names), f"line {node.lineno}"
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """The names that a module imports, also within functions, but for those that only types need."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(child, ast.ImportFrom) and child.module:
+            yield child.module
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+        yield from imported(child)
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    package = Path(change_hooks.__file__).parent
+    modules = {
+        ".".join(path.relative_to(package.parent).with_suffix("").parts): path
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    uses = {name: {*imported(ast.parse(path.read_text()))} & modules.keys() for name, path in modules.items()}
+    assert any(uses.values())
+    assert list(TopologicalSorter(uses).static_order())

@@ -22,8 +22,6 @@ from change_hooks.web.answers import Answer, write_answer
 if TYPE_CHECKING:
     from change_hooks.admin.metrics import Metrics
 
-#: The variable that names the folder in which several processes keep their counts together.
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 MISSING = "metrics need: pip install 'change-hooks[metrics]'"
 
 log = Logger()
@@ -115,4 +113,4 @@ def metrics_page(
     return MetricsPage(metrics, journal, last, sinks), metrics
 
 
-__all__ = ["FOLDER", "MISSING", "MetricsPage", "metrics_page"]
+__all__ = ["MISSING", "MetricsPage", "metrics_page"]

@@ -22,7 +22,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from change_hooks.admin.exposed import FOLDER
+from change_hooks.admin.settings import METRICS_FOLDER
 from change_hooks.journal import Summary
 from change_hooks.observer import Answered, AttemptOutcome, Observer
 
@@ -133,7 +133,7 @@ class Metrics(Observer):
         :param accept: what the client says that it accepts.
         """
         registry = CollectorRegistry()
-        folder = os.environ.get(FOLDER)
+        folder = os.environ.get(METRICS_FOLDER)
         if folder:
             MultiProcessCollector(registry, path=folder)
         else:

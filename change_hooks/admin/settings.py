@@ -14,6 +14,8 @@ from change_hooks.core.names import nearest
 from change_hooks.web.auth import read_checkers
 
 DEFAULT_PORT = 8011
+#: The variable that names the folder in which several processes keep their counts together.
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 LOCAL = "127.0.0.1"
 _KINDS = ("tcp", "tcp6", "ssl", "unix")
 _OPTIONS = ("port", "auth", "hosts", "payloads", "url")
@@ -132,4 +134,4 @@ class _Looking:
         self.address = address if address.startswith("/") else f"/{address}"
 
 
-__all__ = ["DEFAULT_PORT", "AdminSettings", "address_of", "is_local", "read_settings"]
+__all__ = ["DEFAULT_PORT", "METRICS_FOLDER", "AdminSettings", "address_of", "is_local", "read_settings"]

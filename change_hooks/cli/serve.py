@@ -15,7 +15,7 @@ from typing import Any
 import click
 from twisted.logger import Logger
 
-from change_hooks.admin.exposed import FOLDER
+from change_hooks.admin.settings import METRICS_FOLDER
 from change_hooks.cli.common import config_argument, fail, read_config
 from change_hooks.cli.logs import LEVELS, begin_logging
 from change_hooks.cli.steady import make_steady
@@ -122,7 +122,7 @@ def _supervise(config: Path | None, workers: int, port: str | None) -> None:
     writable = os.access(memory, os.W_OK)
     # A full disk would end whoever counts.
     with TemporaryDirectory(prefix="change-hooks-", dir=memory if writable else None) as folder:
-        os.environ[FOLDER] = folder
+        os.environ[METRICS_FOLDER] = folder
         status = Supervisor(command, workers, opened, ServiceManager()).run()
     sys.exit(status)
 

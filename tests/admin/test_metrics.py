@@ -19,9 +19,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.test.requesthelper import DummyRequest
 
 from change_hooks import Change, ChangeHookService, EventHandler, HookHandler
-from change_hooks.admin.exposed import FOLDER, metrics_page
+from change_hooks.admin.exposed import metrics_page
 from change_hooks.admin.last import LastDeliveries
 from change_hooks.admin.metrics import EVENTS
+from change_hooks.admin.settings import METRICS_FOLDER
 from change_hooks.core.change import RECOVERED
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
@@ -261,7 +262,7 @@ def test_of_several_processes_the_counts_come_from_the_folder_that_they_share(
     with Receiver(BASE) as receiver:
         receiver.post("base", form={"revision": "1"})
         assert counts(receiver).of("changes_total", endpoint="base") == 1
-        monkeypatch.setenv(FOLDER, str(tmp_path))
+        monkeypatch.setenv(METRICS_FOLDER, str(tmp_path))
         shared = counts(receiver)
         # Nobody has written there.
         assert shared.of("changes_total", endpoint="base") is None
