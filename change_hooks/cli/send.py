@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -29,7 +30,7 @@ from change_hooks.vcs.svn_layout import (
     split_file_branches,
     split_file_projects_branches,
 )
-from change_hooks.vcs.tools import ToolError
+from change_hooks.vcs.tools import ToolError, lines_of, text
 
 
 def _login(command: Any) -> Any:
@@ -224,12 +225,16 @@ def _push(repository: Repository, event: str, options: Mapping[str, Any]) -> Pus
 
 
 def _web_page(repository: Repository) -> str:
-    """The page of the remote ``origin``; of none, a made-up one."""
+    """The page of the remote ``origin``, or of the only one; of none, a made-up one."""
+    remotes = [text(line) for line in lines_of(repository.git("remote"))]
+    named = remotes[0] if len(remotes) == 1 else "origin"
     try:
-        origin = repository.git("remote", "get-url", "origin").decode("utf-8", "replace").strip()
+        page = web_page(text(repository.git("remote", "get-url", "--", named)).strip())
     except ToolError:
-        origin = ""
-    return web_page(origin) or f"https://forge.example/owner/{Path(repository.path).resolve().name}"
+        page = None
+    if page and urlsplit(page).path.strip("/"):
+        return page
+    return f"https://forge.example/owner/{Path(repository.path).resolve().name.removesuffix('.git')}"
 
 
 @click.group()

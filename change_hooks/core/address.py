@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-#: ``user@host:path``, as scp and Git write it; a Windows drive is no host.
+#: ``user@host:path`` and ``[user@host:port]:path``, as scp and Git write it; a Windows drive is no host.
 _SCP = re.compile(
     r"(?:(?P<user>[^/@:\[\]]+)@)?(?P<host>\[[^\]/]+\]|[^/:@\[\]]{2,}):(?!//|:)(?P<path>.*)", re.DOTALL
 )
@@ -53,8 +53,14 @@ def parse_address(written: str) -> Address:
         return _of_url(url)
     scp = _SCP.fullmatch(written)
     if scp is not None:
-        host = scp["host"].strip("[]").lower()
-        return Address("ssh", scp["user"], None, host, None, f"/{scp['path'].lstrip('/')}")
+        user, host, port = scp["user"], scp["host"], None
+        if host.startswith("["):
+            # An address of IPv6, or what Git takes too: [user@host:port]
+            inner, at, place = host[1:-1].rpartition("@")
+            user = inner if at else user
+            host, port = (place, None) if place.count(":") > 1 else _host_and_port(place)
+        port = None if port == _DEFAULT_PORTS["ssh"] else port
+        return Address("ssh", user, None, host.lower(), port, f"/{scp['path'].lstrip('/')}")
     return Address("file", None, None, "", None, written)
 
 

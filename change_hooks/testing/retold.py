@@ -269,6 +269,9 @@ def _of_repository(repository: Repository, address: str) -> Iterator[tuple[str, 
         host = urlsplit(url or "").hostname or (url or "").partition("@")[2].partition(":")[0]
         if host:
             yield host, page.netloc
+            yield f"https://{host}", f"{page.scheme}://{page.netloc}"
+            # The port of the page says nothing about that of SSH.
+            yield f"git@{host}", f"git@{page.netloc.removesuffix(f':{page.port}')}"
     if full:
         yield full, path
         yield full.rpartition("/")[0] or full, owner

@@ -150,7 +150,9 @@ class Repository:
         )
 
     def last(self, count: int, name: str = "HEAD") -> list[Commit]:
-        """The last *count* commits of a branch, first parents only, oldest first."""
+        """The last *count* commits of a branch, first parents only, oldest first; none when there is none."""
+        if self.commit_of(name) is None:
+            return []
         listed = self.git(
             "rev-list", "--reverse", "--first-parent", f"--max-count={count}", "--end-of-options", name
         )

@@ -57,7 +57,7 @@ class Gate:
 def refuse_cross_site(request: Any) -> None:
     """Refuse what a browser sends on behalf of another site's page. The browser's own word is enough where it
     gives one; ``Origin`` is compared with ``Host`` only for those that do not, since a proxy may have changed
-    it.
+    it, and with what a trusted proxy says that it was.
 
     :raises CrossSiteRequest: the browser says so, or the request's ``Origin`` is not its ``Host``.
 
@@ -73,8 +73,9 @@ def refuse_cross_site(request: Any) -> None:
         if word != b"same-site" or not origin:
             raise CrossSiteRequest("a page of another site may not send this")
     if origin:
-        host = headers.getRawHeaders(b"host", [b""])[-1]
-        if _authority(origin[-1]) != _without_port(host.strip().lower(), origin[-1]):
+        hosts = [headers.getRawHeaders(b"host", [b""])[-1], *getattr(request, "forwarded_hosts", ())]
+        ours = {_without_port(host.strip().lower(), origin[-1]) for host in hosts if host.strip()}
+        if _authority(origin[-1]) not in ours:
             raise CrossSiteRequest("a page of another site may not send this")
 
 

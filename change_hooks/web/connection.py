@@ -173,8 +173,10 @@ class Connection(Protocol):
         if (request.length or 0) > self.max_body:
             self._refuse(BodyTooLarge(self.max_body))
             return
-        expected = request.requestHeaders.getRawHeaders(b"expect")
-        if expected and expected[-1].lower() == b"100-continue" and not request.received:
+        expected = request.requestHeaders.getRawHeaders(b"expect", [b""])
+        # In HTTP/1.0 nothing but the answer may come.
+        asks = expected[-1].lower() == b"100-continue"
+        if asks and request.version == "1.1" and not request.received:
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def getHost(self) -> Any:

@@ -17,6 +17,8 @@ from change_hooks.core.delivery import ClientAddress
 UNIX = "unix"
 #: The parameter ``for`` of one hop in ``Forwarded``.
 _FOR = re.compile(rb'(?:^|;)\s*for\s*=\s*("?)([^";]*)\1\s*(?:;|$)', re.IGNORECASE)
+#: Its parameter ``host``.
+_HOST = re.compile(rb'(?:^|;)\s*host\s*=\s*("?)([^";]*)\1\s*(?:;|$)', re.IGNORECASE)
 
 
 class TrustedProxies:
@@ -44,6 +46,20 @@ class TrustedProxies:
         except ValueError:
             return False
         return any(address in network for network in self._networks)
+
+    def hosts(self, request: Any) -> list[bytes]:
+        """The names that trusted proxies say the request was made for; a proxy may have changed ``Host``.
+
+        Source: RFC 7239; MDN, "X-Forwarded-Host".
+        """
+        if not self.trusts(ClientAddress.of(request.getClientAddress())):
+            return []
+        headers = request.requestHeaders
+        named = [_HOST.search(hop) for hop in _hops(headers.getRawHeaders(b"forwarded"))]
+        return [
+            *_hops(headers.getRawHeaders(b"x-forwarded-host")),
+            *(found[2] for found in named if found is not None),
+        ]
 
     def client(self, request: Any) -> str | None:
         """The address from which the first trusted proxy got the request; None: it is the peer's.
@@ -121,7 +137,8 @@ def unmapped(host: str) -> IPv4Address | IPv6Address:
 
 
 class BehindProxies(Resource):
-    """A resource whose requests come through proxies: they get the address of the real client.
+    """A resource whose requests come through proxies: they get the address of the real client, and the names
+    that it used.
 
     :param resource: what is behind them.
     """
@@ -142,6 +159,7 @@ class BehindProxies(Resource):
         return self._resource.render(request)
 
     def _see_through(self, request: Any) -> None:
+        request.forwarded_hosts = self._proxies.hosts(request)
         host = self._proxies.client(request)
         if host is not None:
             kind = twisted_address.IPv6Address if ":" in host else twisted_address.IPv4Address

@@ -410,6 +410,29 @@ def test_a_push_is_simulated(dialect: str, server: Callable[..., Server], tmp_pa
         assert "403" in refused
 
 
+def test_a_simulated_push_of_a_repository_in_any_state(tmp_path: Path) -> None:
+    git = Git(tmp_path, "--to", "x")
+    sent = ("change-hooks", "simulate", "github", "--to", "http://127.0.0.1:1/", "--dry-run", "--repo")
+    assert "there is no commit yet" in run(*sent, "work", cwd=tmp_path, status=1)
+    git.commit("a", "one")
+
+    def page(repository: str = "work") -> str:
+        body = json.loads(json.loads(run(*sent, repository, cwd=tmp_path))["body"])
+        return str(body["repository"]["html_url"])
+
+    git.git("remote", "set-url", "origin", "http://host:3000/a/b.git")
+    assert page() == "http://host:3000/a/b"
+    git.git("remote", "rename", "origin", "upstream")
+    assert page() == "http://host:3000/a/b"
+    git.git("remote", "add", "other", "https://host/c/d")
+    assert page() == "https://forge.example/owner/work"
+    git.git("remote", "add", "origin", "https://host/")
+    assert page() == "https://forge.example/owner/work"
+    run("git", "clone", "-q", "--bare", "work", "bare.git", cwd=tmp_path)
+    run("git", "remote", "remove", "origin", cwd=tmp_path / "bare.git")
+    assert page("bare.git") == "https://forge.example/owner/bare"
+
+
 # Fossil
 
 

@@ -100,6 +100,16 @@ def test_every_event_of_every_dialect_is_about_what_is_here(dialect: str, event:
     assert bool(found.forced) == (event == "forced-push")
 
 
+def test_the_address_has_the_scheme_and_the_port_that_it_has() -> None:
+    push = replace(PUSH, address="http://host:3000/acme/widget")
+    sent = json.loads(simulate("github", push, None).body)["repository"]
+    assert (sent["html_url"], sent["clone_url"], sent["ssh_url"]) == (
+        "http://host:3000/acme/widget",
+        "http://host:3000/acme/widget.git",
+        "git@host:acme/widget.git",
+    )
+
+
 @pytest.mark.parametrize("dialect", sorted(LISTING | {"azuredevops", "gitorious"}))
 def test_all_commits_are_listed_with_what_is_known_of_them(dialect: str) -> None:
     found = reported(dialect, "push")

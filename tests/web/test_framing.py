@@ -149,6 +149,15 @@ def test_requests_on_one_connection_are_answered_in_order(front: FrontKind) -> N
     assert not connection.closed
 
 
+def test_a_client_of_http_1_0_is_told_nothing() -> None:
+    connection = Connection()
+    connection.send(
+        head(b"Content-Length: 10", b"Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0") + b"revision=1"
+    )
+    assert connection.statuses == [202]
+    assert b"100 Continue" not in connection.answer
+
+
 @pytest.mark.parametrize(
     ("sent", "closed"),
     [

@@ -120,6 +120,29 @@ def test_in_ipv6_a_client_is_a_network(host: str, client: str) -> None:
 
 
 @pytest.mark.parametrize("front", ["own", "twisted"])
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "origin", "status"),
+    [
+        ("127.0.0.1", b"X-Forwarded-Host: CI.example.com", b"https://ci.example.com", 202),
+        ("127.0.0.1", b"X-Forwarded-Host: ci.example.com:443", b"https://ci.example.com", 202),
+        ("127.0.0.1", b"X-Forwarded-Host: ci.example.com, inner", b"https://ci.example.com", 202),
+        ("127.0.0.1", b'Forwarded: for=192.0.2.1;host="ci.example.com"', b"https://ci.example.com", 202),
+        ("127.0.0.1", b"X-Forwarded-Host: ci.example.com", b"https://evil.example", 403),
+        ("127.0.0.1", b"X-Forwarded-Host: ", b"null", 403),
+        ("127.0.0.1", b"Forwarded: for=192.0.2.1", b"https://ci.example.com", 403),
+        ("192.0.2.9", b"X-Forwarded-Host: ci.example.com", b"https://ci.example.com", 403),
+    ],
+)
+def test_the_name_that_a_trusted_proxy_forwards_is_ours(
+    front: FrontKind, peer: str, forwarded: bytes, origin: bytes, status: int
+) -> None:
+    www: dict[str, Any] = {"change_hook_trusted_proxies": ["127.0.0.1"]}
+    connection = Connection(www=www, host=peer, front=front)
+    connection.send(head(forwarded, b"Origin: " + origin, b"Content-Length: 10") + b"revision=1")
+    assert connection.statuses == [status]
+
+
+@pytest.mark.parametrize("front", ["own", "twisted"])
 def test_the_client_is_stored_logged_and_traced_by_both_fronts(front: FrontKind) -> None:
     www: dict[str, Any] = {"change_hook_trusted_proxies": ["127.0.0.1"]}
     connection = Connection(www=www, host="127.0.0.1", front=front)
