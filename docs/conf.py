@@ -15,9 +15,12 @@ extensions = [
     "command_reference",
     "dialect_table",
     "public_names",
+    "table_labels",
 ]
 html_theme = "furo"
 html_title = "change_hooks"
+html_static_path = ["_static"]
+html_css_files = ["phone.css"]
 man_pages = [("reference/command-line", "change-hooks", "receive the webhooks of code forges", [], 1)]
 copybutton_prompt_text = "$ "
 exclude_patterns = ["_build", "examples"]

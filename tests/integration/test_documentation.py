@@ -21,6 +21,7 @@ import pytest
 from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
 
+from change_hooks.config import read_www
 from change_hooks.core.verification import sign_hmac
 from tests.support.programs import curl
 
@@ -30,6 +31,8 @@ DUPLICATE = "duplicate of 1, which was accepted before; 'change-hooks replay' pr
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 #: README.md's shell commands set up a whole environment: ``.ci/run`` runs them in a fresh clone.
+#: The how-to pages whose configurations are complete. So are those of all dialects and sinks.
+CONFIGURATIONS = ("protect.md", "behind-a-proxy.md", "buildbot-classes.md", "extend.md")
 DOCUMENTS = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts]
 
 
@@ -118,8 +121,21 @@ def test_the_examples_of(path: Path, shell: Shell, monkeypatch: pytest.MonkeyPat
     if path.parent.name == "tutorial":
         parsers.append(CodeBlockParser("text", shell.shows))
     sybil = Sybil(parsers=parsers, path=str(ROOT))
-    for example in sybil.parse(path).examples():
+    document = sybil.parse(path)
+    for example in document.examples():
         example.evaluate()
+        if path.parent.name in ("dialects", "sinks") or path.name in CONFIGURATIONS:
+            is_valid(document.namespace, strict=path.parent.name == "dialects" or path.name == "protect.md")
+
+
+def is_valid(namespace: dict[str, Any], *, strict: bool) -> None:
+    """The configuration that an example has is valid.
+
+    :param strict: it causes no warnings either.
+    """
+    for www in filter(None, (namespace.get("c", {}).get("www"), namespace.get("www"))):
+        config = read_www(www)
+        assert not strict or [each for each in config.warnings if "'poller'" not in each] == []
 
 
 def test_the_python_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

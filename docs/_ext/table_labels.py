@@ -1,0 +1,40 @@
+"""On a phone a table of few columns is shown as a list, whose items have the names of their columns.
+
+Wide screens hide these names.
+
+A table of more columns stays a table, which scrolls.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+
+MOST_COLUMNS = 4
+
+
+def label(app: Any, document: nodes.document) -> None:
+    """Put the names of columns into the cells, and a class on the table."""
+    if app.builder.format != "html":
+        return
+    for table in document.findall(nodes.table):
+        head = next(table.findall(nodes.thead), None)
+        body = next(table.findall(nodes.tbody), None)
+        if head is None or body is None:
+            continue
+        names = [entry.astext() for entry in head.findall(nodes.entry)]
+        if len(names) > MOST_COLUMNS:
+            continue
+        table["classes"].append("few-columns")
+        for row in body.findall(nodes.row):
+            for name, entry in list(zip(names, row.findall(nodes.entry), strict=True))[1:]:
+                paragraph = next(entry.findall(nodes.paragraph), None)
+                if name and paragraph is not None and len(names) > 2:
+                    paragraph.insert(0, nodes.inline("", f"{name}: ", classes=["column-label"]))
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Sphinx calls this."""
+    app.connect("doctree-resolved", lambda app, document, name: label(app, document))
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
