@@ -126,9 +126,7 @@ class CatchUp:
         if self._log.timed:
             found = await self._log.attempts(start if waiting is None else min(start, waiting))
             return [entry for entry in found if entry.at >= start or entry.delivery in progress.open]
-        found = await self._log.attempts(
-            min([start, *progress.near[:1], *([] if waiting is None else [waiting - 1])])
-        )
+        found = await self._log.attempts(min(start, progress.least, inf if waiting is None else waiting - 1))
         if found and max(map(place, found)) < start:
             # The forge has begun to count anew.
             progress.mark, progress.near = None, []

@@ -30,7 +30,7 @@ from change_hooks.journal.hold import Hold
 from change_hooks.recovery.catch_up import GRACE, LEASE
 from change_hooks.recovery.progress import PAUSES
 from change_hooks.recovery.recovered import Acceptance, Busy, Missing
-from change_hooks.recovery.where import Where
+from change_hooks.recovery.where import Seen, Where
 
 WAY = "heads"
 #: After how many looks in which a ref's changes could not be made it is left alone; or they are made without
@@ -54,12 +54,12 @@ class Move(msgspec.Struct, frozen=True):
     """Something has moved.
 
     :param what: a ref, or ``#7``.
-    :param tip: where to.
+    :param seen: where to.
     :param settled: where from; None: it was not there.
     """
 
     what: str
-    tip: str
+    seen: Seen
     settled: str | None
     event: RefUpdate | PullRequest
 
@@ -128,7 +128,7 @@ class Heads:
                 raise error
         except (RestError, Unavailable):
             # What was settled is kept; what was not, the next look finds again under the same name.
-            after.looks, after.looked = before.looks, before.looked
+            after.looked = before.looked
             await self._keep(after, hold, dry)
             raise
         after.behind = ""
@@ -148,22 +148,22 @@ class Heads:
 
     def _moves_of_refs(self, after: Where, repository: Repository, until: float) -> Iterator[Move]:
         for ref in sorted(after.moved):
-            tip = None if ref.startswith("#") else self._due(after, ref, until)
-            if tip is not None:
+            seen = None if ref.startswith("#") else self._due(after, ref, until)
+            if seen is not None:
                 settled = after.refs.get(ref)
-                yield Move(ref, tip, settled, self._moved(repository, ref, settled, tip))
+                yield Move(ref, seen, settled, self._moved(repository, ref, settled, seen.tip))
 
     def _moves_of_pulls(self, after: Where, pulls: OpenPulls | None, until: float) -> Iterator[Move]:
         for pull in sorted(pulls.items if pulls is not None else (), key=lambda pull: pull.number):
             what, settled = f"#{pull.number}", (after.pulls or {}).get(str(pull.number))
-            tip = self._due(after, what, until)
-            if tip is not None:
-                found = replace(pull, head=replace(pull.head, revision=tip))
+            seen = self._due(after, what, until)
+            if seen is not None:
+                found = replace(pull, head=replace(pull.head, revision=seen.tip))
                 if settled is not None:
                     found = replace(found, action="updated", forge_action="")
-                yield Move(what, tip, settled, found)
+                yield Move(what, seen, settled, found)
 
-    def _due(self, after: Where, what: str, until: float) -> str | None:
+    def _due(self, after: Where, what: str, until: float) -> Seen | None:
         """Where something is that is to be settled now."""
         return None if until < inf and after.waits(what, self._now()) else after.due(what, until)
 
@@ -177,7 +177,7 @@ class Heads:
         silent: dict[str, Missing] = {}
         for move in from_behind(moves, after.behind):
             hold.check()
-            missing = self._about(after, move)
+            missing = self._about(move)
             try:
                 settled = await self._settle(after, move, missing, dry)
             except RestError as error:
@@ -221,8 +221,8 @@ class Heads:
             name=event,
         )
 
-    def _about(self, after: Where, move: Move) -> Missing:
-        told = f"{self.source}|{move.what}|{move.settled}|{move.tip}|{after.looks}"
+    def _about(self, move: Move) -> Missing:
+        told = f"{self.source}|{move.what}|{move.settled}|{move.seen.tip}|{move.seen.look}"
         name = sha256(told.encode("utf-8", "replace")).hexdigest()[:32]
         return Missing(self.endpoint, name, move.event.name, self._now(), WAY, "missing")
 
@@ -250,7 +250,7 @@ class Heads:
                 after.fail(what, self._now())
                 return settled
             settled = replace(settled, reason=f"{settled.reason} (given up)")
-        after.settle(what, move.tip)
+        after.settle(what, move.seen.tip)
         return settled
 
     async def _keep(self, where: Where, hold: Hold, dry: bool) -> None:

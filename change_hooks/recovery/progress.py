@@ -9,6 +9,7 @@ quite in order; what was settled there and has left no row in the journal is rem
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import msgspec
 
@@ -86,7 +87,15 @@ class Progress(msgspec.Struct, omit_defaults=True):
 
     def is_late(self, entry: Logged) -> bool:
         """Whether an entry has appeared among those that were there before."""
-        return bool(self.near) and place(entry) > self.near[0] and place(entry) not in self.near
+        return place(entry) > self.least and place(entry) not in self.near
+
+    @property
+    def least(self) -> float:
+        """Behind where all that comes is looked at."""
+        if not self.near:
+            return inf
+        # Of a log that had no more entries, all are known.
+        return self.near[0] if len(self.near) == NEAR else -inf
 
     def was_asked(self, entry: Logged) -> bool:
         """Whether the forge was asked to send it."""

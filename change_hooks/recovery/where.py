@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from change_hooks.forges.forge import OpenPulls
 from change_hooks.recovery.progress import PAUSES
@@ -14,16 +15,22 @@ UNLISTED = 10_000
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """Where something was seen to have moved to, and since when, in seconds since the epoch."""
+    """Where something was seen to have moved to.
+
+    :param at: since when, in seconds since the epoch.
+    :param look: in which look, or list. What comes of it is named by it, however often that is tried.
+    """
 
     tip: str
     at: float
+    look: int = 0
 
 
 class Where(msgspec.Struct, omit_defaults=True):
     """Where everything was.
 
     :param looks: how many there have been.
+    :param lists: how many of them had a list of the pull requests.
     :param looked: when the last one was, in seconds since the epoch.
     :param refs: the objects they point to.
     :param pulls: the heads of the open pull requests, by their numbers; None: never looked at.
@@ -43,6 +50,7 @@ class Where(msgspec.Struct, omit_defaults=True):
     again: dict[str, float] = {}
     unlisted: list[str] = []
     behind: str = ""
+    lists: int = 0
 
     def looked_again(self, refs: Mapping[str, str], pulls: OpenPulls | None, now: float) -> Where:
         """What is known after another look; nothing of it is settled that was not settled before, but at the
@@ -51,7 +59,7 @@ class Where(msgspec.Struct, omit_defaults=True):
         :param pulls: None: they could not be looked at.
         """
         after = Where(self.looks + 1, now, pulls=self._pulls_before(pulls), behind=self.behind)
-        after.unlisted = self.unlisted
+        after.unlisted, after.lists = self.unlisted, self.lists + (pulls is not None)
         if pulls is not None and pulls.whole:
             after.unlisted = [number for number in after.pulls or () if f"#{number}" not in heads_of(pulls)]
         after.refs = {ref: tip for ref, tip in self.refs.items() if ref in refs} if self.looks else {**refs}
@@ -59,7 +67,7 @@ class Where(msgspec.Struct, omit_defaults=True):
         listed = pulls is not None and pulls.whole
         # A clock that was ahead when something was seen keeps nothing waiting.
         after.moved = {
-            what: [Seen(each.tip, min(each.at, now)) for each in seen]
+            what: [replace(each, at=min(each.at, now)) for each in seen]
             for what, seen in self.moved.items()
             if what in refs or what in heads or (what.startswith("#") and not listed)
         }
@@ -88,7 +96,7 @@ class Where(msgspec.Struct, omit_defaults=True):
         if tip == settled:
             seen = []
         elif not seen or seen[-1].tip != tip:
-            seen = [*seen, Seen(tip, now)]
+            seen = [*seen, Seen(tip, now, self.lists if what.startswith("#") else self.looks)]
         self._put(what, seen)
 
     def settle(self, what: str, tip: str) -> None:
@@ -113,9 +121,9 @@ class Where(msgspec.Struct, omit_defaults=True):
         """Whether one that failed is to be left alone still."""
         return now < self.again.get(what, 0.0) <= now + PAUSES[-1]
 
-    def due(self, what: str, before: float) -> str | None:
+    def due(self, what: str, before: float) -> Seen | None:
         """The last place where something was then or earlier; None: it was settled there."""
-        return next((each.tip for each in reversed(self.moved.get(what, [])) if each.at <= before), None)
+        return next((each for each in reversed(self.moved.get(what, [])) if each.at <= before), None)
 
     def next(self, grace: float, now: float) -> float | None:
         """When there is something to settle, in seconds since the epoch; None: not known.

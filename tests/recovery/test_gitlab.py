@@ -147,6 +147,17 @@ def test_one_that_appears_late_in_the_log_is_seen() -> None:
     assert gitlab.run() == []
 
 
+def test_the_first_one_may_appear_late_too() -> None:
+    gitlab = rig()
+    for number in range(1, 4):
+        gitlab.api.event(f"key-{number}")
+    late = gitlab.api.log.pop(0)
+    assert len(gitlab.run()) == 2
+    gitlab.api.log.insert(0, late)
+    assert gitlab.outcomes() == {"key-1": "recovered"}
+    assert gitlab.run() == []
+
+
 def test_a_webhook_that_was_made_anew_is_found_again() -> None:
     gitlab = rig()
     gitlab.api.event("before")

@@ -384,6 +384,31 @@ def test_what_cannot_be_settled_now_is_not_asked_for_all_the_time() -> None:
     assert rig.heads.due == rig.clock.seconds() + GRACE
 
 
+@pytest.mark.parametrize("what", ["branch", "pull request"])
+def test_what_was_stored_before_a_look_failed_in_several_ways_is_not_stored_again(what: str) -> None:
+    rig, api = with_gitea()
+    api.pulls = [api.pull(1, sha(7))]
+    rig.run()
+    rig.clock.advance(1)
+    if what == "branch":
+        rig.now["refs/heads/a"] = sha(8)
+    else:
+        api.pulls = [api.pull(1, sha(8))]
+    kept = result_of(rig.journal.recall(NAME))
+    assert len(rig.run()) == 1
+    result_of(rig.journal.remember(NAME, kept))
+    # A look that cannot list pull requests, and one in which the forge does not say what is new.
+    api.faults = [Fault("/pulls", Say(status=403), times=1)]
+    if what == "branch":
+        says(api, Say(status=500), 8)
+    after_error(rig, RestError)
+    assert [missing.outcome for missing in rig.run()] in ([], ["failed"])
+    says(api, Say(status=500), 0)
+    rig.clock.advance(PAUSES[-1])
+    assert rig.run() == []
+    assert len(list(rig.journal.reader().deliveries())) == 1
+
+
 def test_a_failure_of_a_branch_that_is_gone_is_forgotten() -> None:
     rig, api = with_gitea()
     rig.run()
