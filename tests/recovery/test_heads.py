@@ -6,112 +6,29 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from treq.testing import StubTreq
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from change_hooks.core.change import Change
-from change_hooks.core.delivery import Delivery
-from change_hooks.core.errors import BadPayload, Unavailable
+from change_hooks.core.errors import Unavailable
 from change_hooks.core.events import PullRequest, RefUpdate, Repository
-from change_hooks.core.fetched import events_in
-from change_hooks.core.found import Found
 from change_hooks.dialects.gitea import GiteaHandler
 from change_hooks.forges.forge import Forge
-from change_hooks.forges.gitea import Gitea
 from change_hooks.forges.rest import RateLimited, RestError
-from change_hooks.journal.in_memory import MemoryJournal, MemoryStore
 from change_hooks.recovery import sources
 from change_hooks.recovery.catch_up import GRACE
-from change_hooks.recovery.heads import SILENT, TRIES, Heads
+from change_hooks.recovery.heads import SILENT, TRIES
 from change_hooks.recovery.progress import PAUSES
 from change_hooks.recovery.recovered import Acceptance, Busy, Missing
 from tests.conftest import delivery, result_of
 from tests.support.fake_api import Fault, Say
 from tests.support.fake_git_forges import FakeGitea, sha
-
-NOW = 1_800_000_000.0
-NAME = "recovery gitea o/r heads"
-
-
-class Rig:
-    """A repository whose refs are what the test says."""
-
-    def __init__(self, forge: Forge | None = None, store: MemoryStore | None = None) -> None:
-        self.clock = Clock()
-        self.clock.advance(NOW)
-        self.journal = MemoryJournal(store, clock=self.clock.seconds)
-        result_of(self.journal.open())
-        self.now = {"refs/heads/main": sha(1)}
-        self.forge = forge
-        self.events: list[Any] = []
-        self.broken: set[str] = set()
-        self.error: Exception | None = None
-        acceptance = Acceptance("gitea", self.found, self.accept)
-        self.heads = Heads("o/r", self, self.journal, acceptance, self.clock, forge=forge)
-
-    async def repository(self) -> Repository:
-        return Repository(full_name="o/r", name="r", urls={"usual": "https://gitea.example/o/r"})
-
-    async def refs(self) -> dict[str, str]:
-        if self.error is not None:
-            raise self.error
-        # It takes its time.
-        self.clock.advance(0.5)
-        return dict(self.now)
-
-    async def found(self, delivery: Delivery) -> Found:
-        (event,) = events_in(delivery)
-        if getattr(event, "ref", "") in self.broken:
-            raise BadPayload("is missing", "$.x")
-        self.events.append(event)
-        ref = event.ref if isinstance(event, RefUpdate) else f"#{event.number}"  # type: ignore[union-attr]
-        revision = event.after if isinstance(event, RefUpdate) else event.head.revision  # type: ignore[union-attr]
-        return Found([Change(revision=revision, branch=ref, repository="https://gitea.example/o/r")])
-
-    async def accept(self, delivery: Delivery, found: Found) -> bool:
-        if self.error is not None:
-            raise self.error
-        appended = await self.journal.append(delivery, found, [], way="fetched")
-        return not appended.duplicate
-
-    def run(self, **how: Any) -> list[Missing]:
-        async def collected() -> list[Missing]:
-            return [missing async for missing in self.heads.run(**how)]
-
-        return result_of(ensureDeferred(collected()))
-
-    def moved(self, **how: Any) -> list[tuple[str, str | None, str | None]]:
-        """What was found: refs, from where and to where."""
-        self.events.clear()
-        self.run(**how)
-        return [(event.ref, event.before, event.after) for event in self.events]
-
-
-class Line:
-    """The way to a forge; it breaks when one of these commits is asked for."""
-
-    def __init__(self, api: FakeGitea) -> None:
-        self.http = StubTreq(api)
-        self.breaks: tuple[int, ...] = ()
-        self.broke: list[int] = []
-
-    def request(self, method: str, url: str, **more: Any) -> Any:
-        broken = [number for number in self.breaks if sha(number) in f"{url}{more}"]
-        self.broke += broken
-        if broken:
-            raise ConnectionError
-        return self.http.request(method, url, **more)
-
-
-def with_gitea() -> tuple[Rig, FakeGitea]:
-    api = FakeGitea()
-    return Rig(Gitea(SimpleNamespace(api="https://gitea.example"), Line(api), Clock())), api
+from tests.support.looking import NAME, NOW, Looking, with_gitea
 
 
 def test_the_first_look_only_sees_where_everything_is() -> None:
-    rig = Rig()
+    rig = Looking()
     assert rig.moved() == []
     rig.now["refs/heads/main"] = sha(2)
     rig.now["refs/tags/v1"] = sha(2)
@@ -120,7 +37,7 @@ def test_the_first_look_only_sees_where_everything_is() -> None:
 
 
 def test_what_was_found_says_how_it_came() -> None:
-    rig = Rig()
+    rig = Looking()
     rig.run()
     rig.now["refs/heads/main"] = sha(2)
     (missing,) = rig.run()
@@ -130,7 +47,7 @@ def test_what_was_found_says_how_it_came() -> None:
 
 
 def test_a_branch_that_vanished_is_nothing_and_one_that_comes_back_is_news() -> None:
-    rig = Rig()
+    rig = Looking()
     rig.now["refs/heads/other"] = sha(9)
     rig.run()
     del rig.now["refs/heads/main"]
@@ -140,7 +57,7 @@ def test_a_branch_that_vanished_is_nothing_and_one_that_comes_back_is_news() -> 
 
 
 def test_a_branch_that_goes_to_and_fro_is_news_each_time() -> None:
-    rig = Rig()
+    rig = Looking()
     rig.run()
     for number in (2, 1, 2, 1):
         rig.now["refs/heads/main"] = sha(number)
@@ -148,7 +65,7 @@ def test_a_branch_that_goes_to_and_fro_is_news_each_time() -> None:
 
 
 def test_what_a_hook_has_brought_is_the_same() -> None:
-    rig = Rig()
+    rig = Looking()
     rig.run()
     rig.now["refs/heads/main"] = sha(2)
     sent = delivery(id="1", dialect="gitea", received=NOW)
@@ -159,7 +76,7 @@ def test_what_a_hook_has_brought_is_the_same() -> None:
 
 
 def test_a_look_that_is_killed_is_repeated_under_the_same_names() -> None:
-    rig = Rig()
+    rig = Looking()
     rig.run()
     rig.now.update({"refs/heads/a": sha(2), "refs/heads/b": sha(3)})
     before = result_of(rig.journal.recall(NAME))
@@ -172,7 +89,7 @@ def test_a_look_that_is_killed_is_repeated_under_the_same_names() -> None:
 
 @pytest.mark.parametrize("error", [RestError("no"), Unavailable("the disk is full")])
 def test_an_error_passes_over_nothing(error: Exception) -> None:
-    rig = Rig()
+    rig = Looking()
     rig.run()
     rig.now["refs/heads/main"] = sha(2)
     rig.error = error
@@ -183,7 +100,7 @@ def test_an_error_passes_over_nothing(error: Exception) -> None:
 
 
 def test_what_was_stored_by_a_commit_whose_answer_was_lost_is_not_stored_again() -> None:
-    rig = Rig()
+    rig = Looking()
     rig.run()
     rig.now["refs/heads/main"] = sha(2)
     true = rig.journal.append
@@ -213,7 +130,7 @@ def test_an_error_in_the_middle_keeps_what_was_settled() -> None:
 
 
 def test_one_that_fails_stops_no_other_and_is_given_up_at_last() -> None:
-    rig = Rig()
+    rig = Looking()
     rig.run()
     rig.broken = {"refs/heads/a"}
     rig.now.update({"refs/heads/a": sha(2), "refs/heads/b": sha(3)})
@@ -246,7 +163,7 @@ def test_also_where_the_forge_has_no_way_to_say_it() -> None:
         async def commit(self, repository: Repository, revision: str) -> Any:
             raise RestError("no", 403)
 
-    rig = Rig(Own(SimpleNamespace(), http=object(), clock=Clock()))
+    rig = Looking(Own(SimpleNamespace(), http=object(), clock=Clock()))
     rig.run()
     rig.now.update({"refs/heads/a": sha(2), "refs/heads/b": sha(3)})
     said = [[missing.outcome for missing in rig.run()] for _ in range(TRIES)]
@@ -261,7 +178,7 @@ def says(api: FakeGitea, said: Say, *revisions: int) -> None:
     )
 
 
-def after_error(rig: Rig, error: type[Exception]) -> list[Missing]:
+def after_error(rig: Looking, error: type[Exception]) -> list[Missing]:
     """What a look says that ends with an error."""
     found: list[Missing] = []
 
@@ -422,7 +339,7 @@ def test_a_failure_of_a_branch_that_is_gone_is_forgotten() -> None:
 
 
 def test_a_list_without_any_branch_settles_nothing() -> None:
-    rig = Rig()
+    rig = Looking()
     rig.run()
     rig.now, now = {}, rig.now
     with pytest.raises(RestError, match="lists none"):
@@ -432,7 +349,7 @@ def test_a_list_without_any_branch_settles_nothing() -> None:
 
 
 def test_what_was_seen_by_a_clock_that_was_ahead_does_not_wait_for_it() -> None:
-    rig = Rig()
+    rig = Looking()
     rig.run()
     rig.clock.advance(1e6)
     rig.now["refs/heads/main"] = sha(2)
@@ -444,7 +361,7 @@ def test_what_was_seen_by_a_clock_that_was_ahead_does_not_wait_for_it() -> None:
 
 
 def test_a_dry_run_changes_nothing() -> None:
-    rig = Rig()
+    rig = Looking()
     assert rig.run(dry=True) == []
     rig.run()
     rig.now["refs/heads/main"] = sha(2)
@@ -453,8 +370,8 @@ def test_a_dry_run_changes_nothing() -> None:
 
 
 def test_one_receiver_at_a_time_and_none_that_is_late() -> None:
-    rig = Rig()
-    other = Rig(store=rig.journal.store)
+    rig = Looking()
+    other = Looking(store=rig.journal.store)
     assert result_of(other.journal.lease(NAME, 10.0))
     with pytest.raises(Busy):
         rig.run()
@@ -503,7 +420,7 @@ def test_pull_requests_that_were_opened_or_moved() -> None:
 # What may be on its way ---------------------------------------------------------------------------
 
 
-def by_itself(rig: Rig) -> list[tuple[str, str | None, str | None]]:
+def by_itself(rig: Looking) -> list[tuple[str, str | None, str | None]]:
     """What a look of the schedule finds."""
     rig.events.clear()
     rig.run(unless=rig.clock.seconds() + 1)
@@ -516,7 +433,7 @@ def by_itself(rig: Rig) -> list[tuple[str, str | None, str | None]]:
 
 
 def test_a_push_whose_webhook_is_on_its_way_is_not_recovered() -> None:
-    rig = Rig()
+    rig = Looking()
     by_itself(rig)
     rig.clock.advance(600)
     rig.now["refs/heads/main"] = sha(2)
@@ -534,7 +451,7 @@ def test_a_push_whose_webhook_is_on_its_way_is_not_recovered() -> None:
 
 
 def test_what_never_came_is_recovered_when_that_time_is_over() -> None:
-    rig = Rig()
+    rig = Looking()
     by_itself(rig)
     rig.now["refs/heads/main"] = sha(2)
     assert by_itself(rig) == []
@@ -546,7 +463,7 @@ def test_what_never_came_is_recovered_when_that_time_is_over() -> None:
 
 
 def test_a_branch_that_moves_all_the_time_is_recovered_up_to_where_it_was_long_enough_ago() -> None:
-    rig = Rig()
+    rig = Looking()
     by_itself(rig)
     found = []
     for number in range(2, 12):
@@ -560,7 +477,7 @@ def test_a_branch_that_moves_all_the_time_is_recovered_up_to_where_it_was_long_e
 
 
 def test_a_branch_that_was_moved_back_or_vanished_is_nothing() -> None:
-    rig = Rig()
+    rig = Looking()
     by_itself(rig)
     rig.now.update({"refs/heads/main": sha(2), "refs/heads/topic": sha(3)})
     assert by_itself(rig) == []
@@ -571,7 +488,7 @@ def test_a_branch_that_was_moved_back_or_vanished_is_nothing() -> None:
 
 
 def test_who_asks_by_hand_does_not_wait() -> None:
-    rig = Rig()
+    rig = Looking()
     by_itself(rig)
     rig.now["refs/heads/main"] = sha(2)
     assert by_itself(rig) == []
@@ -594,7 +511,7 @@ def test_a_pull_request_may_be_on_its_way_too() -> None:
 
 
 def test_an_error_forgets_no_time() -> None:
-    rig = Rig()
+    rig = Looking()
     by_itself(rig)
     rig.now.update({"refs/heads/a": sha(2)})
     assert by_itself(rig) == []
@@ -615,6 +532,6 @@ def test_that_time_is_no_longer_than_that_between_looks(
     monkeypatch.setattr(sources, "Heads", lambda *_, **how: made.append(how["grace"]))
     options = {"secret": "x", "recover": {"from": ["https://git.example/r"], "via": "heads", "every": every}}
     handler = GiteaHandler(None, options)
-    rig = Rig()
+    rig = Looking()
     sources.runners(handler, rig.journal, Acceptance("gitea", rig.found, rig.accept), None, rig.clock)
     assert made == [grace]

@@ -1,0 +1,190 @@
+"""Whatever fails and whenever it stops: in the end everything is recovered, once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import pytest
+from twisted.internet.defer import ensureDeferred, fail
+
+from change_hooks.core.errors import Unavailable
+from change_hooks.core.recovering import Source
+from change_hooks.forges.gitlab import GitLab
+from change_hooks.forges.gitlab_log import GitLabLog
+from change_hooks.forges.rest import RestError
+from change_hooks.recovery.progress import PAUSES
+from tests.conftest import result_of
+from tests.support.fake_api import Asked, Say
+from tests.support.fake_gitlab import FakeGitLab, push
+from tests.support.looking import Looking, sha, with_gitea
+from tests.support.recovering import Recovering
+
+SEEDS = range(12)
+LIMIT = Say(status=429, headers={"Retry-After": "30"})
+#: How long it takes from one step to the next, in seconds.
+STEPS = (1, 31, 60, 121, 300, 900)
+
+
+class Trouble:
+    """What goes wrong, with a forge's API and the journal, until it is over.
+
+    :param rig: has the journal.
+    :param api: what it asks.
+    """
+
+    def __init__(self, seed: int, rig: Recovering | Looking, api: Any) -> None:
+        self.random = Random(seed)
+        self.over = False
+        #: What the forge always says about what has one of these in its address.
+        self.bad: dict[str, Say] = {}
+        self._answer = api.true_answer
+        api.true_answer = self.answer
+        journal: Any = rig.journal
+        journal.append = self.unsure(journal.append)
+        journal.remember = self.unsure(journal.remember)
+
+    def happens(self, chance: float) -> bool:
+        return not self.over and self.random.random() < chance
+
+    def spoils(self, name: str) -> None:
+        """It may be one of those that always fail."""
+        if self.happens(0.1):
+            self.bad[name] = self.random.choice([Say(status=500), LIMIT])
+
+    def answer(self, asked: Asked) -> Any:
+        said = [say for name, say in self.bad.items() if asked.path.endswith(f"/{name}")]
+        if said and not self.over:
+            return said[0]
+        for chance, say in ((0.05, Say(status=500)), (0.03, LIMIT), (0.01, Say(body=b"[{"))):
+            if self.happens(chance):
+                return say
+        if asked.path.endswith("/pulls") and self.happens(0.1):
+            return Say(status=403)
+        return self._answer(asked)
+
+    def unsure(self, write: Any) -> Any:
+        """The disk may be full, and the answer of what was written be lost."""
+
+        def written(*arguments: Any, **more: Any) -> Any:
+            if self.happens(0.08):
+                return fail(Unavailable("full"))
+            done = write(*arguments, **more)
+            return fail(Unavailable("lost")) if self.happens(0.08) else done
+
+        return written
+
+
+def attempted(rig: Any, **how: Any) -> None:
+    """A run, however it ends."""
+
+    async def collected() -> list[Any]:
+        return [
+            missing async for missing in (rig.heads if isinstance(rig, Looking) else rig.catch_up).run(**how)
+        ]
+
+    with suppress(RestError, Unavailable):
+        result_of(ensureDeferred(collected()))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_of_a_log(forge: str, seed: int) -> None:
+    more: dict[str, Any] = {"redeliver": seed % 3 == 0}
+    if forge == "gitlab":
+        more |= {"endpoint": "gitlab", "forge": GitLab, "log": GitLabLog}
+    rig = Recovering(
+        FakeGitLab("T") if forge == "gitlab" else None,
+        Source("g/sub/p" if more.get("log") else "o/r"),
+        **more,
+    )
+    came: set[str] = set()
+
+    def comes(key: str) -> None:
+        over, trouble.over = trouble.over, True
+        if key not in came:
+            rig.came(key)
+        came.add(key)
+        trouble.over = over
+
+    def again(item: Any) -> None:
+        if trouble.random.random() < 0.7:
+            comes(item.get("guid") or item["request_headers"]["Idempotency-Key"])
+
+    trouble = Trouble(seed, rig, rig.api)
+    rig.api.again = again
+    keys: list[str] = []
+    late: list[Any] = []
+    for _ in range(trouble.random.randint(5, 25)):
+        for _ in range(trouble.random.randint(0, 6)):
+            number = len(keys) + 1
+            key = f"key-{number}"
+            keys.append(key)
+            if forge == "github":
+                ago = trouble.random.choice([0, 1, 30, 200])
+                trouble.spoils(str(rig.api.attempt(key, rig.clock.seconds() - ago)["id"]))
+            else:
+                item = rig.api.event(key, data=push(number))
+                item["id"] = 1000 + number
+                trouble.spoils(f"{number:040x}")
+                if trouble.happens(0.1):
+                    late.append(item)
+                    rig.api.log.remove(item)
+            if trouble.happens(0.15):
+                comes(key)
+        if trouble.happens(0.2):
+            rig.made = None
+        attempted(rig)
+        rig.api.log[:] = sorted([*rig.api.log, *late], key=lambda item: item["id"])
+        late.clear()
+        rig.clock.advance(trouble.random.choice(STEPS))
+    trouble.over = True
+    for pause in (*PAUSES, *[PAUSES[-1]] * 6):
+        rig.clock.advance(pause)
+        attempted(rig)
+    assert Counter(rig.ids()) == Counter(keys)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_of_where_everything_is(by_hand: bool, seed: int) -> None:
+    rig, api = with_gitea()
+    rig.run()
+    trouble = Trouble(seed, rig, api)
+    pulls: dict[int, str] = {}
+    breaks: list[int] = []
+
+    def pause(seconds: float) -> None:
+        rig.clock.advance(seconds)
+        rig.forge.clock.advance(seconds)  # type: ignore[union-attr]
+
+    number = 10
+    for _ in range(trouble.random.randint(5, 25)):
+        for _ in range(trouble.random.randint(0, 4)):
+            number += 1
+            trouble.spoils(sha(number))
+            if trouble.happens(0.1):
+                breaks.append(number)
+            if trouble.random.random() < 0.3:
+                pulls[trouble.random.randint(1, 4)] = sha(number)
+            else:
+                rig.now[f"refs/heads/{trouble.random.choice('abcdef')}"] = sha(number)
+        api.pulls = [api.pull(name, head) for name, head in pulls.items()]
+        if trouble.happens(0.2):
+            rig.heads = rig.made()
+        rig.forge.http.breaks = tuple(breaks)  # type: ignore[union-attr]
+        attempted(rig, unless=None if by_hand else rig.clock.seconds() + 1)
+        pause(trouble.random.choice(STEPS))
+    trouble.over = True
+    rig.forge.http.breaks = ()  # type: ignore[union-attr]
+    for seconds in (*PAUSES, *[PAUSES[-1]] * 6):
+        pause(seconds)
+        attempted(rig, unless=None if by_hand else rig.clock.seconds() + 1)
+    reader = rig.journal.reader()
+    stored = [change for each in reader.deliveries() for change in reader.whole(each.seq).changes]
+    found = Counter((change.branch, change.revision) for change in stored)
+    del rig.now["refs/heads/main"]
+    assert {*rig.now.items(), *((f"#{name}", head) for name, head in pulls.items())} <= found.keys()
+    assert set(found.values()) <= {1}
