@@ -12,6 +12,7 @@ Source: the documentation of Buildbot's change hooks; ``buildbot/www/hooks/``.
 
 from collections.abc import Mapping
 
+from change_hooks.core.select import DEFAULT_SKIPS
 from change_hooks.dialects.poller import PollingHandler
 from change_hooks.upstream.base import BaseHookHandler
 from change_hooks.upstream.bitbucket import (
@@ -19,9 +20,16 @@ from change_hooks.upstream.bitbucket import (
     BitBucketHandler,
     BitbucketServerEventHandler,
 )
+from change_hooks.upstream.github import DEFAULT_API as DEFAULT_GITHUB_API_URL
 from change_hooks.upstream.github import GitHubEventHandler, GitHubHandler
 from change_hooks.upstream.gitlab import GitLabHandler
 from change_hooks.upstream.gitorious import GitoriousHandler
+
+#: What subclasses import beside the classes.
+DEFAULT_SKIPS_PATTERN = list(DEFAULT_SKIPS)
+GIT_BRANCH_REF = "refs/heads/{}"
+GIT_MERGE_REF = "refs/pull-requests/{}/merge"
+GIT_TAG_REF = "refs/tags/{}"
 
 #: As ``buildbot.plugins.webhooks`` has them.
 BY_NAME: Mapping[str, type] = {
@@ -36,6 +44,11 @@ BY_NAME: Mapping[str, type] = {
 }
 __all__ = [
     "BY_NAME",
+    "DEFAULT_GITHUB_API_URL",
+    "DEFAULT_SKIPS_PATTERN",
+    "GIT_BRANCH_REF",
+    "GIT_MERGE_REF",
+    "GIT_TAG_REF",
     "BaseHookHandler",
     "BitBucketHandler",
     "BitbucketCloudEventHandler",

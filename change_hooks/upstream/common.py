@@ -107,8 +107,8 @@ class Upstream(EventHandler[Forge]):
     as_upstream: ClassVar[bool] = True
     #: What the names of listed properties begin with.
     property_basename: ClassVar[str] = ""
-    external_property_whitelist: Sequence[str] = ()
-    external_property_denylist: Sequence[str] = ()
+    external_property_whitelist: Sequence[str] = []
+    external_property_denylist: Sequence[str] = []
     #: True where subclasses may rely on having results at once, and not as Deferreds.
     at_once: ClassVar[bool] = False
 

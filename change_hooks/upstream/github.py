@@ -118,6 +118,10 @@ class GitHubEventHandler(Upstream[dialect.GitHubOptions], dialect.GitHubEventHan
         """GitHub tries a new webhook."""
         return Listed((), "a ping; the webhook works"), "git"
 
+    def handle_workflow_run(self, payload: Mapping[str, Any], event: str = "workflow_run") -> Any:
+        """A workflow of GitHub's own was requested, or is over."""
+        return Listed((), "a workflow run is nothing to build"), "git"
+
     def handle_push(self, payload: Any, event: str = "push") -> Any:
         """A branch or tag was made, moved or deleted. Calls :meth:`_process_change`."""
         name, url, project = _place(dialect.GitHubEventHandler.handle_push(self, payload))

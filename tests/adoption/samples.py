@@ -309,6 +309,26 @@ class Mine(GitHubEventHandler):
 """,
     ),
     github_sample(
+        "a-workflow-and-what-is-imported-beside-the-class",
+        """
+from buildbot.www.hooks.github import DEFAULT_GITHUB_API_URL, DEFAULT_SKIPS_PATTERN
+class Mine(GitHubEventHandler):
+    external_property_denylist = GitHubEventHandler.external_property_denylist + ["github.title"]
+
+    def __init__(self, *args, **kwargs):
+        kwargs["skips"] = DEFAULT_SKIPS_PATTERN + ["Another"]
+        super().__init__(*args, **kwargs)
+
+    def handle_workflow_run(self, payload, event):
+        if self.github_api_endpoint != DEFAULT_GITHUB_API_URL:
+            raise ValueError("an API of another server")
+        return super().handle_workflow_run(payload, event)
+""",
+        github("workflow_run", {"action": "completed"}),
+        *EVENTS,
+        **WHITELIST,
+    ),
+    github_sample(
         "an-ignored-ping",
         "class Mine(GitHubEventHandler):\n    def handle_ping(self, payload, event): return [{'revision': '1', "
         "'author': payload['zen'], 'comments': '', 'files': []}], 'git'\n",

@@ -8,9 +8,10 @@ from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 
 from change_hooks import make_resource
 from change_hooks.core.change import Change
-from change_hooks.core.errors import SignatureMismatch, SignatureMissing
+from change_hooks.core.errors import BadPayload, SignatureMismatch, SignatureMissing
 from change_hooks.dialects.gerrit import GerritHandler
 from tests.conftest import Client, delivery
+from tests.support.changes import none_for
 from tests.support.recorded import load
 
 SECRET = "the token in the address"
@@ -65,6 +66,16 @@ def test_many_refs_at_once_cost_no_more_than_each_of_them_alone() -> None:
     assert len(found) == 600
     assert found[7].properties["event.refUpdate.refName"] == refs[7]["refName"]
     assert sum(len(json.dumps(change.as_dict())) for change in found) < 10 * len(body)
+
+
+def test_an_empty_list_of_refs_is_no_change() -> None:
+    handler = GerritHandler(None, True)
+    found, _ = handler.getChanges(
+        delivery(b'{"type": "batch-ref-updated", "project": "x", "refUpdates": []}')
+    )
+    assert none_for(found)
+    with pytest.raises(BadPayload, match=r"refUpdate"):
+        handler.getChanges(delivery(b'{"type": "batch-ref-updated", "project": "x"}'))
 
 
 def test_a_ref_without_its_commit_is_said_and_costs_no_other() -> None:

@@ -15,6 +15,7 @@ from change_hooks.dialects.sourcehut import OLDEST, SourceHutHandler
 from change_hooks.testing import Receiver, Result
 from change_hooks.testing.recorded import RECEIVED
 from tests.conftest import delivery
+from tests.support.changes import none_for
 from tests.support.recorded import load
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -136,9 +137,10 @@ def test_the_id_is_signed() -> None:
 
 
 def test_what_is_signed_but_not_what_the_query_gives_is_refused() -> None:
-    for body in (b"[]", b"{}", b'{"refs": []}'):
+    for body in (b"[]", b"{}", b'{"refs": null}'):
         with pytest.raises(BadPayload):
             send(body)
+    assert none_for(send(b'{"refs": []}'))
 
 
 def test_a_copy_of_a_delivery_is_a_duplicate_also_after_a_restart() -> None:

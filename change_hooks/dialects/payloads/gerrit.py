@@ -134,10 +134,12 @@ class Sent(Shape):
 
         :param base: where repositories are.
         :param properties: of the event.
-        :raises BadPayload: there are none.
+        :raises BadPayload: it is not said which.
         """
-        changes = self.refUpdates or ([] if self.refUpdate is None else [self.refUpdate])
-        if not changes:
+        changes = self.refUpdates
+        if changes is None and self.refUpdate is not None:
+            changes = [self.refUpdate]
+        if changes is None:
             raise BadPayload("is missing", "$.refUpdate")
         return [self._update(change, base, properties) for change in changes]
 

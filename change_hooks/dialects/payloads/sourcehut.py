@@ -75,7 +75,7 @@ class Answer(Shape):
 
         :raises BadPayload: the query did not ask for it.
         """
-        name = self.data.webhook.event if self.data else "repo:post-update" if self.refs else None
+        name = self.data.webhook.event if self.data else "repo:post-update" if self.refs is not None else None
         if not name:
             raise BadPayload(MISSING, "$.data.webhook.event")
         return name
