@@ -24,24 +24,24 @@ class Lazy(NamedTuple):
 
 
 COMMANDS = {
-    "init": Lazy("init", "init", "Write a configuration to begin with."),
-    "check": Lazy("check", "check", "Find what is wrong with a configuration."),
+    "init": Lazy("init", "init", "Write a first configuration."),
+    "check": Lazy("check", "check", "Check a configuration for mistakes."),
     "serve": Lazy("serve", "serve", "Run the server."),
-    "status": Lazy("overview", "status", "Print what waits and what has failed."),
+    "status": Lazy("overview", "status", "Print what is waiting and what has failed."),
     "deliveries": Lazy("operate", "deliveries", "Print the deliveries in the journal, newest first."),
-    "show": Lazy("operate", "show", "Print all that is known of a delivery."),
+    "show": Lazy("operate", "show", "Print everything about a delivery."),
     "explain": Lazy("explaining", "explain", "Print why a delivery gave these changes, or none."),
     "changes": Lazy("operate", "changes", "Print the changes in the journal, oldest first."),
     "replay": Lazy("replaying", "replay", "Process stored deliveries again."),
-    "recover": Lazy("recover", "recover", "Fetch what the forge sent and never arrived."),
-    "hook": Lazy("hook", "hook", "Make, check and repair the webhooks at the forges."),
-    "doctor": Lazy("doctor", "doctor", "Look at everything, and say what is wrong."),
+    "recover": Lazy("recover", "recover", "Fetch deliveries that never arrived."),
+    "hook": Lazy("hook", "hook", "Create, check and repair webhooks at the forges."),
+    "doctor": Lazy("doctor", "doctor", "Check everything, and report problems."),
     "prune": Lazy("operate", "prune", "Delete old deliveries."),
-    "capture": Lazy("capture", "capture", "Write a delivery as files for a test."),
+    "capture": Lazy("capture", "capture", "Write a delivery to files for a test."),
     "simulate": Lazy("send", "simulate_command", "Send a delivery as a forge would."),
     "send": Lazy("send", "send", "Send one change to the dialect 'base'."),
     "notify": Lazy("send", "notify", "Report a push or commit, from a repository's hook."),
-    "completion": Lazy("completion", "completion", "Print what a shell needs to complete commands."),
+    "completion": Lazy("completion", "completion", "Print or install shell completion."),
 }
 
 

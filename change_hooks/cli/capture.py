@@ -33,7 +33,9 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9]+")
     show_default=True,
     help="The folder; the files go to its subfolder DIALECT.",
 )
-@click.option("--case", default="", help="What is special about the delivery, as a part of the files' names.")
+@click.option(
+    "--case", default="", help="What is special about the delivery; becomes part of the files' names."
+)
 def capture(words: tuple[str, ...], folder: Path, case: str) -> None:
     """Write a delivery and its changes as files that a test can read.
 

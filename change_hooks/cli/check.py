@@ -20,12 +20,12 @@ from change_hooks.standalone import Settings, inside, standalone_settings
 @click.command()
 @config_argument
 @json_option
-@click.option("--strict", is_flag=True, help="Exit with status 1 for warnings, too.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 for warnings too.")
 def check(config: Path | None, as_json: bool, strict: bool) -> None:
-    """Find what is wrong with a configuration before 'serve' does.
+    """Check a configuration for mistakes, before 'serve' meets them.
 
     Opens what 'serve' opens: ports, certificates, password files, programs, the journal. Errors, and
-    warnings about what may not be intended, go to standard error.
+    warnings about what may be unintended, go to standard error.
     """
     from twisted.internet import reactor
 

@@ -19,7 +19,9 @@ CLASSES: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshCompl
 
 @click.command()
 @click.argument("shell", type=click.Choice(list(PLACES)))
-@click.option("--install", is_flag=True, help="Write it to where the shell looks, in your home folder.")
+@click.option(
+    "--install", is_flag=True, help="Write it to where the shell looks for it, in your home folder."
+)
 @click.pass_context
 def completion(ctx: click.Context, shell: str, install: bool) -> None:
     """Print what a shell needs to complete commands and options.

@@ -28,12 +28,12 @@ from change_hooks.webhooks.places import Asked, places
 @click.command()
 @click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
 @json_option
-@click.option("--url", default="", help="The address that forges are told: https://ci.example.com.")
+@click.option("--url", default="", help="The URL given to forges: https://ci.example.com.")
 def doctor(config: Path, as_json: bool, url: str) -> None:
-    """Look at everything: the configuration, the journal, the disk, the certificates, the webhooks.
+    """Check everything: the configuration, the journal, the disk, the certificates, the webhooks.
 
-    Also says whether the forges get here, by what their logs say, and compares the clocks. The exit status is
-    1 when something is wrong.
+    Also reports whether forges can reach the receiver, according to their logs, and compares the clocks. The
+    exit status is 1 if something is wrong.
     """
     findings: list[Finding] = []
     with inside(config) as path:

@@ -34,7 +34,7 @@ REFUSED = "nothing of it was verified, so the options were not asked"
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """Why a delivery gives what it gives, for the configuration as it is now.
+    """Why a delivery gives what it gives, with the current configuration.
 
     :param changes: how many it gives.
     :param reason: why there are none.
@@ -69,7 +69,7 @@ class Explained(msgspec.Struct, frozen=True):
 @click.argument("words", nargs=-1, required=True, metavar="[CONFIG] ID")
 @json_option
 def explain(words: tuple[str, ...], *, as_json: bool) -> None:
-    """Print every test that the options and the sinks make of a delivery, for the configuration as it is now.
+    """Print every test that options and sinks make of a delivery, with the current configuration.
 
     ID is a delivery's id, its beginning, or DIALECT/ID. Nothing is stored, and no sink is called.
     """

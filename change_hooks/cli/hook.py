@@ -31,10 +31,10 @@ from change_hooks.webhooks.trying import Trial, tried
 
 @click.group()
 def hook() -> None:
-    """Make, check and repair the webhooks at the forges.
+    """Create, check and repair webhooks at the forges.
 
-    They are those of the repositories in the options 'repositories' and 'recover' of the endpoints, or of
-    --repository, and lead to --url, or to 'url' of change_hook_admin. The option 'token' must allow it.
+    The repositories are those in the endpoints' options 'repositories' and 'recover', or --repository. The
+    URL is --url, or 'url' of change_hook_admin. The option 'token' must permit this.
     """
 
 
@@ -42,7 +42,7 @@ def meaning(command: Command) -> Command:
     """What says which webhooks are meant."""
     for option in (
         json_option,
-        click.option("--url", default="", help="The address that forges are told: https://ci.example.com."),
+        click.option("--url", default="", help="The URL given to forges: https://ci.example.com."),
         click.option(
             "--repository",
             "repositories",
@@ -70,7 +70,7 @@ def testing(command: Command) -> Command:
         click.option(
             "--test/--no-test",
             default=None,
-            help="Have the forge send a test.  [default: unless it could give a change]",
+            help="Let the forge send a test.  [default: unless it could give a change]",
         ),
     ):
         command = option(command)
@@ -83,7 +83,7 @@ def testing(command: Command) -> Command:
 @click.option(
     "--secret",
     envvar="CHANGE_HOOKS_SECRET",
-    help="The secret to write, where the configuration has a callable. Or $CHANGE_HOOKS_SECRET.",
+    help="The secret to write, if the configuration has a callable; or $CHANGE_HOOKS_SECRET.",
 )
 def ensure(
     config: Path,
@@ -96,10 +96,10 @@ def ensure(
     test: bool | None,
     wait: float,
 ) -> None:
-    """Make the webhooks, or make them what they should be.
+    """Create the webhooks, or update them.
 
-    Each gets the secret and the events that the configuration handles, is switched on and tested. One that
-    leads to the same address is changed; what is in its URL behind a '?' stays.
+    Each gets the secret and the events that the configuration handles, is switched on and tested. A webhook
+    with the same URL is updated; the query of its URL stays.
     """
     run = Run(config, Asked(endpoints, repositories, url, secret), as_json=as_json)
 
@@ -121,8 +121,8 @@ def check(
 ) -> None:
     """Compare the webhooks with what they should be.
 
-    Says what is missing, disabled, leads elsewhere or has other events, and how the last delivery was
-    answered. The exit status is 1 when something is wrong.
+    Reports webhooks that are missing or disabled, wrong URLs and wrong events, and the response to the last
+    delivery. The exit status is 1 if something is wrong.
     """
     run = Run(config, Asked(endpoints, repositories, url, ""), as_json=as_json)
 
@@ -144,7 +144,7 @@ def check(
     show_default=True,
     help="How long the old secret stays accepted after the forge has the new one, in seconds.",
 )
-@click.option("--resume", is_flag=True, help="Go on with a rotation that was broken off.")
+@click.option("--resume", is_flag=True, help="Continue a rotation that was interrupted.")
 @click.option("--no-probe", is_flag=True, help="Do not ask the receiver whether it accepts the new secret.")
 def rotate(
     config: Path,
@@ -162,7 +162,7 @@ def rotate(
     """Give the webhooks a new secret; no delivery is refused meanwhile.
 
     The option 'secret' must be {'file': PATH}. A running server reads that file when it changes. The new
-    secret is written there before the old one, then to the forge, and then the old one is taken away.
+    secret is written there before the old one, then to the forge, and then the old one is removed.
     """
     run = Run(config, Asked(endpoints, repositories, url, ""), as_json=as_json)
     settings = standalone_settings(config)

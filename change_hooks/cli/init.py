@@ -192,13 +192,13 @@ def _sink(kind: str, *, commented: bool) -> str:
     type=click.Choice(list(SINKS)),
     default="command",
     show_default=True,
-    help="Where the changes go; the other kinds are there as comments.",
+    help="Where the changes go; the other kinds are added as comments.",
 )
 def init(path: Path, forge: str, sink: str) -> None:
-    """Write a configuration to begin with, and say what to do next.
+    """Write a first configuration, and print what to do next.
 
-    PATH is change_hooks.cfg unless you name another. A fresh secret goes into a file of its own beside it,
-    which only you can read.
+    PATH is change_hooks.cfg by default. A fresh secret goes into a separate file beside it, which only you
+    can read.
     """
     secret = path.with_suffix(".secret")
     for there in (path, secret):

@@ -78,7 +78,7 @@ def deliveries(
     config: Path | None, *, as_json: bool, journal: str | None, limit: int | None, follow: bool, **wanted: Any
 ) -> None:
     """Print the deliveries in the journal, newest first; with --follow the last ten, newest last, and then
-    what comes.
+    new ones as they arrive.
     """
     reader = reader_of(hooks_of(config, journal))
     chosen = Wanted(**wanted)
@@ -110,7 +110,7 @@ def _print_delivery(line: StoredDelivery, *, as_json: bool) -> None:
 @json_option
 @journal_option
 def show(words: tuple[str, ...], as_json: bool, journal: str | None) -> None:
-    """Print all that is known of a delivery: what came, its changes, and what became of them.
+    """Print everything about a delivery: the request, its changes, and what became of them.
 
     ID is a delivery's id, its beginning, or DIALECT/ID.
     """
@@ -137,11 +137,13 @@ def show(words: tuple[str, ...], as_json: bool, journal: str | None) -> None:
     metavar="DAYS",
     help="Instead of change_hook_keep; required with --journal.",
 )
-@click.option("--failed", is_flag=True, help="Failed deliveries, instead of those that every sink has taken.")
+@click.option(
+    "--failed", is_flag=True, help="Delete failed deliveries, instead of those that every sink has accepted."
+)
 def prune(
     config: Path | None, *, as_json: bool, journal: str | None, older_than: float | None, failed: bool
 ) -> None:
-    """Delete old deliveries. What is not delivered to every sink stays."""
+    """Delete old deliveries. Those that a sink has not accepted yet are kept."""
     hooks = hooks_of(config, journal)
     reader_of(hooks)
     if journal is not None and older_than is None:

@@ -48,10 +48,10 @@ from change_hooks.tree import Tree, idle_tree
 def recover(
     config: Path | None, as_json: bool, endpoint: str | None, since: float | None, dry_run: bool
 ) -> None:
-    """Fetch the deliveries that the forge has in its log and the journal does not have.
+    """Fetch deliveries that are in the forge's log but not in the journal.
 
-    For the endpoints that have the option 'recover'. A running server of the same configuration takes the
-    changes up within half a minute; when none runs, the next one does. When the sinks are not in the
+    Works for endpoints with the option 'recover'. A running server with the same configuration picks the
+    changes up within half a minute; if none is running, the next one does. If the sinks are not in the
     configuration but in a program (an embedded service, a Buildbot master), that program is asked to do it.
     """
     configured = read_config(config)

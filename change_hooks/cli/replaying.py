@@ -91,9 +91,9 @@ class _Tally:
 @json_option
 @click.option("--failed", is_flag=True, help="Only deliveries that failed.")
 @click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Only to this sink.")
-@click.option("--all-sinks", is_flag=True, help="Also to the sinks that have taken the changes.")
+@click.option("--all-sinks", is_flag=True, help="Also to the sinks that have accepted the changes.")
 @click.option(
-    "--dry-run", is_flag=True, help="Only print the chosen deliveries, and what the sinks have of them."
+    "--dry-run", is_flag=True, help="Only print the chosen deliveries, and their state at each sink."
 )
 @journal_option
 @choosing
@@ -108,11 +108,11 @@ def replay(
     journal: str | None,
     **wanted: Any,
 ) -> None:
-    """Send deliveries through the handlers again, as they are now, and deliver the changes again: to the
-    sinks that have not taken them.
+    """Send deliveries through the current handlers again, and the changes to the sinks that have not accepted
+    them.
 
-    Give ids, or choose with --failed and the other options. A running server of the same configuration
-    takes the changes up within half a minute; when none runs, the next one does. When the sinks are not in
+    Give ids, or choose with --failed and the other options. A running server with the same configuration
+    picks the changes up within half a minute; if none is running, the next one does. If the sinks are not in
     the configuration but in a program (an embedded service, a Buildbot master), that program is asked to do
     it. The changes keep their keys.
     """

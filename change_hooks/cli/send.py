@@ -146,7 +146,7 @@ def _said(answer: str, as_json: bool) -> None:
 @click.command("simulate")
 @click.argument("dialect")
 @click.argument("arguments", nargs=-1, metavar="[EVENT] [CONFIG]")
-@click.option("--to", "url", help="The URL of the endpoint.  [default: the one of CONFIG]")
+@click.option("--to", "url", help="The URL of the endpoint.  [default: that of CONFIG]")
 @click.option(
     "--repo", default=".", show_default=True, type=click.Path(path_type=Path), help="A local Git repository."
 )
@@ -241,7 +241,7 @@ def _web_page(repository: Repository) -> str:
 def notify() -> None:
     """Report a push or commit to a receiver, from a hook of the repository.
 
-    If the receiver is down, a line of warning is printed; the push never fails.
+    If the receiver is down, one line of warning is printed; the push never fails.
     """
 
 
@@ -270,7 +270,7 @@ def _about(command: Any) -> Any:
     "skips",
     multiple=True,
     default=DEFAULT_SKIPS,
-    help="No update whose newest commit's message matches this; '' for none.  [default: [ci skip]]",
+    help="Skip updates whose newest commit's message matches this; '' for none.  [default: [ci skip]]",
 )
 @_about
 def notify_git(branches: tuple[str, ...], skips: tuple[str, ...], **options: Any) -> None:

@@ -42,7 +42,7 @@ log = Logger()
     type=click.Choice(LEVELS),
     default="info",
     show_default=True,
-    help="The lowest level that is logged.",
+    help="The lowest level to log.",
 )
 @click.option("--quiet", is_flag=True, help="Log only warnings and errors; the same as --log-level warning.")
 @click.option("--port", help="A port number or endpoint string, instead of c['www']['port'].")
@@ -54,7 +54,7 @@ def serve(
 ) -> None:
     """Run the server.
 
-    SIGTERM and SIGINT end it as soon as everything in flight is answered. SIGHUP reads CONFIG again.
+    SIGTERM and SIGINT stop it once everything in flight is answered. SIGHUP reloads CONFIG.
     """
     worker = place()
     if workers > 1 and worker is None:

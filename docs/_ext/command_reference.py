@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from inspect import cleandoc
 from typing import Any
 
 import click
@@ -37,8 +38,8 @@ def _section(command: click.Command, context: click.Context) -> str:
 
 
 def _paragraph(text: str) -> str:
-    if text.startswith("\b"):
-        return f"```text\n{text.removeprefix(chr(8)).strip(chr(10))}\n```"
+    if text.lstrip().startswith("\b"):
+        return f"```sh\n{cleandoc(text.replace(chr(8), ''))}\n```"
     return _escaped(" ".join(text.split()))
 
 
