@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64
 from io import BytesIO
-from typing import TYPE_CHECKING, AnyStr, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, AnyStr, Literal, NoReturn
 
 import msgspec
 from twisted.web.http_headers import Headers
@@ -88,6 +88,7 @@ class Delivery:
     __slots__ = (
         "_content",
         "_headers",
+        "_made",
         "_read",
         "body",
         "client",
@@ -114,6 +115,7 @@ class Delivery:
     _headers: Headers
     _content: BytesIO
     _read: set[bytes]
+    _made: dict[Any, Any] | None
 
     def __init__(
         self,
@@ -134,6 +136,7 @@ class Delivery:
         _set(self, "uri", uri)
         _set(self, "_headers", headers)
         _set(self, "_read", set())
+        _set(self, "_made", None)
         _set(self, "body", body)
         _set(self, "client", ClientAddress.of(client))
         _set(self, "id", id)
@@ -192,7 +195,7 @@ class Delivery:
             sent = sent.copy()
             for name, value in headers.items():
                 sent.setRawHeaders(name.encode("ascii"), [value.encode("utf-8", "surrogateescape")])
-        return Delivery(
+        copy = Delivery(
             self.method,
             self.uri if uri is None else uri,
             sent,
@@ -205,6 +208,9 @@ class Delivery:
             stored=self.stored,
             digest=self.digest if digest is None else digest,
         )
+        if body is None and headers is None:
+            _set(copy, "_made", self._made)
+        return copy
 
     # What a handler reads, under the names of twisted.web.
 
@@ -295,6 +301,25 @@ class Delivery:
         self._read.add(raw)
         values = self._headers.getRawHeaders(raw)
         return None if values is None else values[-1].decode("utf-8", "replace")
+
+    @property
+    def made(self) -> dict[Any, Any]:
+        """What was made of the body, by name: later copies with the same body and headers have it too."""
+        made = self._made
+        if made is None:
+            made = {}
+            _set(self, "_made", made)
+        return made
+
+    def forget(self) -> None:
+        """Keep nothing of what was made of the body, here and in copies: it may be large."""
+        if self._made is not None:
+            self._made.clear()
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether something was made of the body."""
+        return bool(self._made)
 
     @property
     def has_query(self) -> bool:

@@ -41,6 +41,8 @@ SMALL = 1024 * 1024
 #: What is larger is worked on in a thread, and decoded in pieces, in bytes: it would hold the reactor for
 #: more than 20 ms.
 LARGE = 2 * 1024 * 1024
+#: Under this a delivery has its document as plain objects, once somebody has asked for them.
+OPENED = "opened"
 #: The character sets that are read, by the names that a content type has for them.
 CHARSETS = {
     name: codec
@@ -144,7 +146,7 @@ def without(delivery: Delivery, names: Collection[str], *, form: bool) -> Delive
     is_there = any(b'"%b"' % name.encode() in document for name in names)
     if not is_there and _ESCAPED_LETTER.search(document) is None:
         return delivery
-    payload = decode(document, Any)
+    payload = delivery.made[OPENED] = decode(document, Any)
     if not isinstance(payload, dict) or payload.keys().isdisjoint(names):
         return delivery
     return with_json(delivery, {name: value for name, value in payload.items() if name not in names})
@@ -153,12 +155,14 @@ def without(delivery: Delivery, names: Collection[str], *, form: bool) -> Delive
 def with_json(delivery: Delivery, payload: Any) -> Delivery:
     """A delivery with another JSON document, in the same content type and character set.
 
-    :param payload: plain objects.
+    :param payload: plain objects, which nobody may change afterwards: it need not be decoded once more.
     :raises UnsupportedContentType: the character set is unknown.
     """
     kind, charset = content_type(delivery)
     body = json.dumps(payload).encode(_codec(charset))
-    return delivery.replace(body=urlencode({"payload": body}).encode() if kind == FORM else body)
+    copy = delivery.replace(body=urlencode({"payload": body}).encode() if kind == FORM else body)
+    copy.made[OPENED] = payload
+    return copy
 
 
 #: A letter that is written as an escape: a name may be hidden behind it.

@@ -20,6 +20,8 @@ from change_hooks.core.lenient import fields_of
 PIECE = 64 * 1024
 #: How often it is split: each time, all of it is read.
 SPLITS = 8
+#: An element of a list that holds a longer list, or mapping, is taken apart as well.
+FEW = 256
 
 
 @lru_cache(maxsize=256)
@@ -56,6 +58,35 @@ def in_pieces(document: bytes | msgspec.Raw, shape: Any, splits: int = SPLITS) -
 _OBJECT, _ARRAY = b"{["
 
 
+def convert_in_pieces(value: Any, shape: Any, splits: int = SPLITS) -> Any:
+    """Give the shape to what is decoded already, plain objects, likewise; for
+    :func:`~change_hooks.core.lenient.fit`.
+    """
+    if shape is Any:
+        return value
+    if splits and isinstance(value, dict):
+        kinds = _kinds(shape)
+        if kinds is None:
+            kinds = dict.fromkeys(value, _inner(shape, dict))
+        return {
+            name: convert_in_pieces(inner, kinds[name], splits - 1)
+            for name, inner in value.items()
+            if name in kinds
+        }
+    if splits and isinstance(value, list):
+        element = _inner(shape, list)
+        return [convert_in_pieces(each, element, splits - 1 if _is_long(each) else 0) for each in value]
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError:
+        return value
+
+
+def _is_long(value: Any) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(isinstance(inner, (dict, list)) and len(inner) > FEW for inner in inside)
+
+
 def _kinds(shape: Any) -> Mapping[str, Any] | None:
     """The types of a structure's fields, by their names in JSON; None: it is no structure."""
     for kind in _alternatives(shape):
@@ -76,4 +107,4 @@ def _alternatives(shape: Any) -> tuple[Any, ...]:
     return get_args(shape) if get_origin(shape) in (Union, UnionType) else (shape,)
 
 
-__all__ = ["PIECE", "decoder_for", "in_pieces"]
+__all__ = ["PIECE", "convert_in_pieces", "decoder_for", "in_pieces"]

@@ -14,8 +14,7 @@ from msgspec.structs import replace
 from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Action, Event, Ignored, Person
-from change_hooks.core.options import ForgeOptions, Options, option, text
-from change_hooks.core.payload import decode
+from change_hooks.core.options import ForgeOptions, Options, option, text, texts
 from change_hooks.core.stored import Stored
 from change_hooks.core.verification import verify_token
 from change_hooks.dialects.event_handler import EventHandler
@@ -29,6 +28,7 @@ class AzureDevOpsOptions(ForgeOptions):
     """What a user may write for ``azuredevops``."""
 
     secret_header: str = option("X-Change-Hook-Secret", text)
+    azuredevops_property_whitelist: tuple[str, ...] = option((), texts)
 
 
 class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
@@ -64,7 +64,7 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """What the payload calls itself."""
-        sent: Sent = decode(document, Sent)
+        sent: Sent = self.opened(delivery, Sent)
         if not sent.eventType:
             raise BadPayload("is missing; it names the event", "$.eventType")
         return sent.eventType
@@ -72,7 +72,7 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
     def delivery_id(self, delivery: Delivery) -> str | None:
         """Subscription and number, in the body."""
         try:
-            sent: Sent = decode(self.document(delivery), Sent)
+            sent: Sent = self.opened(delivery, Sent)
         except BadPayload:
             return None
         return sent.name

@@ -23,9 +23,10 @@ from change_hooks.core.errors import BadPayload, ConfigurationError
 from change_hooks.core.events import Action, Comment, Event, Ignored, PullRequest, RefUpdate
 from change_hooks.core.fetched import events_in, is_fetched
 from change_hooks.core.found import About, Found, is_pair, normal_changes
+from change_hooks.core.opened import opened_as
 from change_hooks.core.options import Command, ForgeOptions, Options
-from change_hooks.core.payload import decode, expect_mapping, json_text
-from change_hooks.core.policy import MAX_CHANGES, Policy
+from change_hooks.core.payload import json_text
+from change_hooks.core.policy import Policy
 from change_hooks.core.screening import Kept
 from change_hooks.core.stored import Stored
 from change_hooks.core.style import Style
@@ -34,7 +35,14 @@ from change_hooks.dialects.asking import without_effect
 from change_hooks.dialects.handler import Answer, HookHandler, Request, apart, is_large
 from change_hooks.dialects.methods import PREFIX, Method, method_name, printable
 from change_hooks.dialects.overrides import refuse_unused
-from change_hooks.dialects.source import NOTHING_LISTED, DeliverySource, Whitelist, as_dicts, paths
+from change_hooks.dialects.source import (
+    NOTHING_LISTED,
+    DeliverySource,
+    Whitelist,
+    as_dicts,
+    paths,
+    payload_of,
+)
 from change_hooks.flow import Steps, proceed
 from change_hooks.plugins import FORGE_GROUPS, installed
 
@@ -92,6 +100,8 @@ class EventHandler(HookHandler[Forge]):
     pull_event: ClassVar[str] = ""
     #: Events that always report the same action of a pull request.
     event_actions: ClassVar[Mapping[str, Action]] = {}
+    #: The user's options have functions in them that belong to the reactor's thread.
+    calls: bool = False
     #: What a pull request lacks is looked up without the option ``complete``.
     completes_pulls: ClassVar[bool] = False
 
@@ -116,6 +126,8 @@ class EventHandler(HookHandler[Forge]):
         patterns: tuple[str, ...] = getattr(self.settings, f"{prefix}_property_whitelist", ())
         self._whitelist = Whitelist(prefix, patterns, self.property_source)
         self._policy = Policy(self.settings, self.style)
+        #: The user's options look at the whole payload, whatever shape its method takes.
+        self._looks = self._whitelist.asks or self._policy.asks
         self._enricher: Enricher | None = None
 
     @classmethod
@@ -157,6 +169,15 @@ class EventHandler(HookHandler[Forge]):
         :raises UnsupportedContentType: the body is of another type.
         """
         return json_text(delivery, form=self.takes_form, json=self.takes_json)
+
+    def opened(self, delivery: Delivery, shape: Any = Any) -> Any:
+        """The JSON document in a shape, or as plain objects, which nobody may change. It is decoded once for
+        a delivery. For :meth:`event` and :meth:`delivery_id` of a forge whose body says it: what has not been
+        verified is not decoded.
+
+        :raises BadPayload: it is not valid JSON, or does not fit.
+        """
+        return opened_as(delivery, shape, lambda: self.document(delivery), [])
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """The event's name.
@@ -248,15 +269,29 @@ class EventHandler(HookHandler[Forge]):
         """
         if is_fetched(delivery):
             return self._decided_on_fetched(delivery)
-        document, name = yield apart(delivery, self._named, delivery)
+        try:
+            found: Found = yield from self._found(delivery)
+        finally:
+            delivery.forget()
+        return found
+
+    def _found(self, delivery: Delivery) -> Steps[Found]:
+        document, name = yield from self.named(delivery)
         method = self._method_of(name)
         if method is None:
             return Found((), _not_handled(name))
         unread: list[str] = []
-        payload = yield apart(delivery, _payload, document, method.shape, unread)
+        opens = self._looks or delivery.is_opened
+        payload = yield apart(
+            delivery, payload_of, delivery if opens else None, document, method.shape, unread
+        )
+        if (method.shape is Any and not self._own) or not self._looks:
+            # It may be large; and a user's method may change it.
+            delivery.forget()
         arguments = (payload, name) if method.takes_event else (payload,)
         # What a user has written may touch what belongs to the reactor's thread.
-        result = yield (apart(delivery, method.call, *arguments) if self._own else method.call(*arguments))
+        inside = self._own and not self.calls
+        result = yield (apart(delivery, method.call, *arguments) if inside else method.call(*arguments))
         source = DeliverySource(delivery, document, name, self._whitelist, unread)
         if is_pair(result):
             changes = normal_changes(result)
@@ -272,11 +307,16 @@ class EventHandler(HookHandler[Forge]):
                 events = yield from self._enriched(events, source)
                 break
         if self._own and not self._policy.asks:
-            found: Found = yield apart(delivery, self._decided, events, source, name)
-            return found
+            decided: Found = yield apart(delivery, self._decided, events, source, name)
+            return decided
         if is_large(delivery) and self._policy.asks:
             yield apart(delivery, source.read)
         return self._decided(events, source, name)
+
+    def named(self, delivery: Delivery) -> Steps[tuple[bytes, str]]:
+        """The document, and the event's name."""
+        found: tuple[bytes, str] = yield apart(delivery, self._named, delivery)
+        return found
 
     def _named(self, delivery: Delivery) -> tuple[bytes, str]:
         document = self.document(delivery)
@@ -364,21 +404,6 @@ class EventHandler(HookHandler[Forge]):
                 return None
             self._enricher = factory(self.settings, self.context.http, self.context.clock)
         return self._enricher
-
-
-def _payload(document: bytes, shape: Any, unread: list[str]) -> Any:
-    """What a method takes. Long lists are refused before anything is made of their elements.
-
-    :raises BadPayload: it is not an object, or a list is longer than a delivery may have changes.
-    """
-    payload = decode(document, shape, unread)
-    if shape is Any:
-        expect_mapping(payload)
-    for name in getattr(payload, "__struct_fields__", ()):
-        value = getattr(payload, name)
-        if value.__class__ is list and len(value) > MAX_CHANGES:
-            raise BadPayload(f"has more than {MAX_CHANGES} elements", f"$.{name}")
-    return payload
 
 
 def _not_handled(event: str) -> str:

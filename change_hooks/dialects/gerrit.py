@@ -13,7 +13,6 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Comment, Event, Ignored
 from change_hooks.core.options import Options
-from change_hooks.core.payload import decode
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.gerrit_options import GerritOptions, GerritStyle
 from change_hooks.dialects.payloads.gerrit import Sent, read
@@ -32,7 +31,7 @@ class GerritHandler(TokenInUrl, EventHandler[GerritOptions]):
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """What the payload calls itself."""
-        sent: Sent = decode(document, Sent)
+        sent: Sent = self.opened(delivery, Sent)
         if not sent.type:
             raise BadPayload("is missing; it names the event", "$.type")
         return sent.type

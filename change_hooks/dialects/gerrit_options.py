@@ -16,6 +16,7 @@ class GerritOptions(ForgeOptions):
 
     git_base_url: str = option("", text)
     skip_kinds: tuple[str, ...] = option((), texts)
+    gerrit_property_whitelist: tuple[str, ...] = option((), texts)
 
 
 class GerritStyle(Style):

@@ -15,7 +15,7 @@ from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload, SignatureMismatch
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import ForgeOptions, Options, option, texts
-from change_hooks.core.payload import decode, without
+from change_hooks.core.payload import without
 from change_hooks.core.verdicts import NOT_ON_A_PULL, OTHER_ACTION
 from change_hooks.core.verification import verify_timestamp, verify_token
 from change_hooks.dialects.event_handler import EventHandler
@@ -82,7 +82,7 @@ class GiteeHandler(EventHandler[GiteeOptions]):
         """What the payload calls itself; otherwise what the header says."""
         if delivery.header("X-Gitee-Ping") == "true":
             return "ping"
-        kind: Kind = decode(document, Kind)
+        kind: Kind = self.opened(delivery, Kind)
         header = delivery.header(self.event_header) or ""
         name = kind.hook_name or header.lower().replace(" ", "_")
         if not name:

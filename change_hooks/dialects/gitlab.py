@@ -14,7 +14,6 @@ from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import Options
-from change_hooks.core.payload import decode
 from change_hooks.core.verification import signing_key, verify_token
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.gitlab_options import GitLabOptions, GitLabStyle
@@ -74,7 +73,7 @@ class GitLabHandler(EventHandler[GitLabOptions]):
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """What the payload calls itself: system hooks all have the same header."""
-        kind: Kind = decode(document, Kind)
+        kind: Kind = self.opened(delivery, Kind)
         name = kind.object_kind or kind.event_name or _HEADERS.get(delivery.header(self.event_header) or "")
         if not name:
             raise BadPayload("is missing; it names the event", "$.object_kind")

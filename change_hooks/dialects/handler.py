@@ -319,6 +319,11 @@ class HookHandler(Generic[Opts]):
         """
         return None
 
+    def identified(self, delivery: Delivery) -> Steps[str | None]:
+        """What :meth:`delivery_id` says. The framework calls this."""
+        found: str | None = yield apart(delivery, self.delivery_id, delivery)
+        return found
+
     def claimed_id(self, delivery: Delivery) -> str | None:
         """The same for one that is not verified, by its headers alone; for a trace of it."""
         return None

@@ -13,7 +13,6 @@ from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Event, Ignored
 from change_hooks.core.options import ForgeOptions, Options, option, texts
-from change_hooks.core.payload import decode
 from change_hooks.core.style import Style
 from change_hooks.core.verification import SignatureHeader, sign_together, verify_together
 from change_hooks.dialects.event_handler import EventHandler
@@ -55,13 +54,13 @@ class PagureHandler(EventHandler[PagureOptions]):
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """The topic in the body: the header is not signed."""
-        envelope: Envelope = decode(document, Envelope)
+        envelope: Envelope = self.opened(delivery, Envelope)
         return envelope.topic
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The id of the message, in the body."""
         try:
-            envelope: Envelope = decode(self.document(delivery), Envelope)
+            envelope: Envelope = self.opened(delivery, Envelope)
         except BadPayload:
             return None
         return envelope.msg_id

@@ -7,7 +7,10 @@ from typing import Any
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.opened import opened, opened_as
 from change_hooks.core.payload import decode, expect_mapping
+from change_hooks.core.policy import MAX_CHANGES
 from change_hooks.core.select import listed_properties
 
 
@@ -28,6 +31,11 @@ class Whitelist:
         self._prefix = prefix
         self._patterns = patterns
         self._part = part
+
+    @property
+    def asks(self) -> bool:
+        """True when there are patterns."""
+        return bool(self._patterns)
 
     def listed(self, event: str, payload: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         """The properties of a payload, which is asked for when there are patterns.
@@ -65,12 +73,9 @@ class DeliverySource:
         self.event = event
         self._whitelist = whitelist
         self.unread = unread
-        self._payload: Mapping[str, Any] | None = None
 
     def _decoded(self) -> Mapping[str, Any]:
-        if self._payload is None:
-            self._payload = expect_mapping(decode(self._document, Any))
-        return self._payload
+        return expect_mapping(opened(self._delivery, lambda: self._document))
 
     def read(self) -> None:
         """Decode it now: somebody is going to ask."""
@@ -92,6 +97,25 @@ class DeliverySource:
             return None
         values = self._delivery.query.get(name.encode())
         return values[0].decode("utf-8", "replace") if values and values[0] else None
+
+
+def payload_of(delivery: Delivery | None, document: bytes, shape: Any, unread: list[str]) -> Any:
+    """What a method takes. Long lists are refused before anything is made of their elements.
+
+    :param delivery: what is made of the document is shared with others who look at it; None: nobody does.
+    :raises BadPayload: it is not an object, or a list is longer than a delivery may have changes.
+    """
+    if delivery is None:
+        payload = decode(document, shape, unread)
+    else:
+        payload = opened_as(delivery, shape, lambda: document, unread)
+    if shape is Any:
+        expect_mapping(payload)
+    for name in getattr(payload, "__struct_fields__", ()):
+        value = getattr(payload, name)
+        if value.__class__ is list and len(value) > MAX_CHANGES:
+            raise BadPayload(f"has more than {MAX_CHANGES} elements", f"$.{name}")
+    return payload
 
 
 def paths(items: Sequence[Any]) -> list[str]:
@@ -117,4 +141,4 @@ def as_dicts(found: Sequence[Change], src: str | None) -> tuple[list[dict[str, A
     return dicts, src
 
 
-__all__ = ["DeliverySource", "Whitelist", "as_dicts", "paths"]
+__all__ = ["DeliverySource", "Whitelist", "as_dicts", "paths", "payload_of"]

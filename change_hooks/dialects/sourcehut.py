@@ -18,7 +18,6 @@ from change_hooks.core.ed25519 import public_key, verify_ed25519
 from change_hooks.core.errors import BadPayload, SignatureMismatch
 from change_hooks.core.events import Event
 from change_hooks.core.options import ForgeOptions, Options, option, text, texts
-from change_hooks.core.payload import decode
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.handler import apart
 from change_hooks.dialects.methods import shaped
@@ -76,7 +75,7 @@ class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
 
     def _answer(self, delivery: Delivery) -> Answer:
         try:
-            answer: Answer = decode(self.document(delivery), Answer)
+            answer: Answer = self.opened(delivery, Answer)
         except BadPayload:
             return Answer()
         return answer
@@ -87,7 +86,7 @@ class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """The event in the signed body; a legacy payload does not name it."""
-        answer: Answer = decode(document, Answer)
+        answer: Answer = self.opened(delivery, Answer)
         return answer.event()
 
     @classmethod

@@ -37,7 +37,7 @@ from change_hooks.core.found import About, Found, normal_changes
 from change_hooks.core.known_ids import known_id
 from change_hooks.core.options import Allow
 from change_hooks.core.stored import ALL
-from change_hooks.dialects.handler import HookHandler, apart
+from change_hooks.dialects.handler import HookHandler
 from change_hooks.flow import Steps, proceed
 from change_hooks.incidents import report
 from change_hooks.intake.receipt import Intake, Receipt, ignored
@@ -249,7 +249,7 @@ class Endpoint(Resource):
                 raise Unavailable("verifying the sender takes too long; send it again") from None
         if not self._ours.can_verify and self._ours.claims_signature(verified):
             self._observer.signature_unchecked(self.name)
-        sent = yield apart(verified, self._ours.delivery_id, verified)
+        sent = yield from self._ours.identified(verified)
         name = safe_id(sent or (known_id(verified) if self._others else None))
         if verified.verification == "none" and self._ours.can_verify:
             name = UNVERIFIED + name

@@ -294,3 +294,10 @@ def test_what_asks_the_forge_needs_an_api_to_ask(name: str, option: Any) -> None
         assert "no effect without 'api'" in doubts(token="T")
     if can and "commands" in option:
         assert "no effect without a 'token'" in doubts(**{**asking, "token": None})
+
+
+@pytest.mark.parametrize("name", FORGES)
+def test_every_forge_has_a_property_whitelist(name: str) -> None:
+    handler = CLASSES[name]
+    option = f"{handler.prefix or handler.forge}_property_whitelist"
+    assert check_options(handler, {option: ["*"]})[0] == []

@@ -78,7 +78,8 @@ def test_another_delivery_is_answered_while_a_large_one_is_worked_on(pool: Pool)
     large = served()
     large.send(push(100, "large"))
     small = Connection(to=large)
-    for step, name in enumerate(("checked", "delivery_id", "_named", "_payload", "handle_push", "_decided")):
+    names = ("checked", "delivery_id", "_named", "payload_of", "handle_push", "_decided")
+    for step, name in enumerate(names):
         small.send(push(1, f"small-{step}"))
         assert (pool.names[-1], small.statuses, large.statuses) == (name, [202] * (step + 1), [])
         pool.waiting.pop(0)()
@@ -141,3 +142,47 @@ def test_so_are_methods_of_a_user(pool: Pool) -> None:
     pool.run()
     assert (inside, connection.statuses) == ([False], [202])
     assert "read" not in pool.names
+
+
+def test_the_functions_of_a_mapping_are_called_in_the_reactors_thread(pool: Pool) -> None:
+    called: list[tuple[str, bool]] = []
+
+    def noted(name: str) -> Callable[[Any], Any]:
+        def find(item: Any) -> Any:
+            called.append((name, pool.inside))
+            return item[name]
+
+        return find
+
+    www = {
+        "change_hook_dialects": {
+            "generic": {
+                "event": noted("kind"),
+                "id": [noted("number")],
+                "refs": {"ref": "ref", "after": "after", "skip": {noted("bot"): "yes"}},
+                "commits": {"each": "commits", "id": {"path": noted("id"), "default": "x"}},
+                "signature": {"header": "X-Signature"},
+                "secret": SECRET,
+            }
+        }
+    }
+    payload = {
+        "kind": "push",
+        "number": 7,
+        "ref": "main",
+        "after": "2",
+        "bot": "no",
+        "commits": [{"id": "1", "message": "x" * 9999}, {"id": "2"}],
+    }
+    made = build(www, "generic", "push", payload)
+    signature = made.getHeader("x-signature")
+    connection = Connection(max_body=10 * LARGE, www=www)
+    head = f"POST /change_hook/generic HTTP/1.1\r\nHost: x\r\nX-Signature: {signature}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(made.body)}\r\n\r\n"
+    connection.send(head.encode() + made.body)
+    pool.run()
+    assert (connection.statuses, connection.revisions) == ([202], ["1", "2"])
+    assert {name for name, _ in called} == {"kind", "number", "bot", "id"}
+    assert not any(inside for _, inside in called)
+    assert set(pool.names) >= {"checked", "_open", "payload_of"}
+    assert "handle_anything" not in pool.names

@@ -15,12 +15,12 @@ from change_hooks.core.delivery import Delivery, Verification
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Ignored
 from change_hooks.core.options import Options
-from change_hooks.core.payload import decode, expect_mapping
 from change_hooks.core.policy import Policy
 from change_hooks.core.stored import Stored
-from change_hooks.dialects.event_handler import EventHandler, Result
+from change_hooks.dialects.event_handler import Result
+from change_hooks.dialects.generic.looking import Looking
 from change_hooks.dialects.generic.options import GenericOptions, UnnamedStyle, contradictions
-from change_hooks.dialects.generic.selectors import Scope, Selector, as_text
+from change_hooks.dialects.generic.selectors import Scope, as_text
 from change_hooks.dialects.generic.senders import StandardWebhook
 from change_hooks.dialects.handler import apart
 from change_hooks.flow import Steps
@@ -29,7 +29,7 @@ from change_hooks.flow import Steps
 UNNAMED = "delivery"
 
 
-class GenericHandler(EventHandler[GenericOptions]):
+class GenericHandler(Looking):
     """Takes any JSON object. A subclass may have methods ``handle_<event>`` for events of its own."""
 
     sender = "any sender of JSON, by a mapping in the configuration"
@@ -67,7 +67,7 @@ class GenericHandler(EventHandler[GenericOptions]):
         """As the options ``signature`` and ``token_in`` say."""
         way = self.settings.way
         assert way is not None  # noqa: S101 (a secret without one is an error when the options are read)
-        return way.verify(delivery, lambda: self.document(delivery), secrets)
+        return way.verify(delivery, lambda: self.opened(delivery), secrets)
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
         """As the options ``signature`` and ``token_in`` say."""
@@ -81,14 +81,14 @@ class GenericHandler(EventHandler[GenericOptions]):
         token = self.settings.token_in
         if not fresh or token is None or token.kind != "body":
             return delivery
-        stripped: Delivery = yield apart(delivery, token.stripped, delivery)
+        stripped: Delivery = yield apart(delivery, lambda: token.stripped(delivery, self.opened(delivery)))
         return stripped
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """The option ``id``; of Standard Webhooks, the id that is signed."""
         if self.settings.id is not None:
             try:
-                return as_text(self._look(self.settings.id, delivery, self.document(delivery)))
+                return as_text(self._look(self.settings.id, delivery))
             except BadPayload:
                 return None
         if isinstance(self.settings.signature, StandardWebhook) and delivery.verification == "signature":
@@ -99,11 +99,7 @@ class GenericHandler(EventHandler[GenericOptions]):
         """The option ``event``."""
         if self.settings.event is None:
             return UNNAMED
-        return as_text(self._look(self.settings.event, delivery, document)) or UNNAMED
-
-    def _look(self, where: Selector, delivery: Delivery, document: bytes) -> Any:
-        payload = expect_mapping(decode(document, Any))
-        return where.find(Scope(payload, payload, header=delivery.header))
+        return as_text(self._look(self.settings.event, delivery)) or UNNAMED
 
     def handle_anything(self, payload: Mapping[str, object], event: str) -> Result:
         """What the mapping makes of it."""

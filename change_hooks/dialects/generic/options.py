@@ -14,6 +14,9 @@ from change_hooks.dialects.generic.mapping import Mapper, Table
 from change_hooks.dialects.generic.selectors import Selector, selector
 from change_hooks.dialects.generic.senders import Token, Verifier, signature, token_in
 
+#: The options that say where values stand; functions may be in them.
+MAPPING = ("event", "id", "repository", "refs", "commits", "change", "properties")
+
 
 @dataclass(frozen=True)
 class GenericOptions(ForgeOptions):
@@ -57,6 +60,15 @@ class UnnamedStyle(Style):
     event_property = False
 
 
+def has_callable(written: object) -> bool:
+    """Whether what a user wrote has a function in it, at any depth."""
+    if isinstance(written, Mapping):
+        return any(map(has_callable, (*written, *written.values())))
+    if isinstance(written, (list, tuple)):
+        return any(map(has_callable, written))
+    return callable(written)
+
+
 def contradictions(options: Mapping[str, Any]) -> list[str]:
     """What is wrong in how these options go together."""
     problems: list[str] = []
@@ -75,4 +87,4 @@ def contradictions(options: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-__all__ = ["GenericOptions", "UnnamedStyle", "contradictions"]
+__all__ = ["MAPPING", "GenericOptions", "UnnamedStyle", "contradictions", "has_callable"]

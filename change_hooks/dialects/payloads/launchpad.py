@@ -8,7 +8,7 @@ from __future__ import annotations
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Action, Person, PullRequest, RefUpdate, Repository, Side
 from change_hooks.core.payload import LONGEST_NUMBER, Shape
-from change_hooks.dialects.payloads.alike import short
+from change_hooks.dialects.payloads.alike import pull_properties, short
 
 GIT, PAGES = "https://git.launchpad.net", "https://code.launchpad.net"
 
@@ -75,26 +75,24 @@ class ProposalEvent(Shape):
         if not now.target_git_repository:
             return None
         source = repository_of(now.source_git_repository) if now.source_git_repository else None
-        base, head = short(now.target_git_path), short(now.source_git_path)
-        number = self.merge_proposal.rpartition("/")[2]
+        base = Side(branch=short(now.target_git_path))
+        head = Side(branch=short(now.source_git_path), repository=source)
+        name = self.merge_proposal.rpartition("/")[2]
+        number = int(name) if name.isdecimal() and len(name) <= LONGEST_NUMBER else 0
         return PullRequest(
             repository=repository_of(now.target_git_repository),
-            number=int(number) if number.isdecimal() and len(number) <= LONGEST_NUMBER else 0,
+            number=number,
             action=action_of(self),
             forge_action=self.action or "",
             title=now.commit_message,
             body=now.description,
-            head=Side(branch=head, repository=source),
-            base=Side(branch=base),
+            head=head,
+            base=base,
             author=Person(login=(now.registrant or "").rpartition("~")[2] or None),
             draft=now.queue_status == "Work in progress",
             url=f"{PAGES}/{self.merge_proposal.lstrip('/')}" if self.merge_proposal else "",
             name=event,
-            properties={
-                "base_branch": base,
-                "head_branch": head,
-                "head_repository": source.urls["https"] if source is not None else None,
-            },
+            properties=pull_properties(number, head, base),
         )
 
 

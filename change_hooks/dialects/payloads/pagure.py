@@ -19,7 +19,7 @@ from change_hooks.core.events import (
     Side,
 )
 from change_hooks.core.payload import Shape, when
-from change_hooks.dialects.payloads.alike import whole_ref
+from change_hooks.dialects.payloads.alike import pull_properties, whole_ref
 
 
 class User(Shape):
@@ -210,6 +210,8 @@ def pull_request_of(message: Message, event: str, action: Action) -> PullRequest
         source = repository_of(pull.repo_from, message)
     elif pull.remote_git:
         source = Repository(full_name=pull.remote_git, urls={"https": pull.remote_git})
+    head = Side(branch=pull.branch_from, revision=pull.commit_stop, repository=source)
+    base = Side(branch=pull.branch)
     return PullRequest(
         repository=repository_of(pull.project, message),
         number=pull.id,
@@ -217,12 +219,8 @@ def pull_request_of(message: Message, event: str, action: Action) -> PullRequest
         forge_action=event.removeprefix("pull-request."),
         title=pull.title,
         body=pull.initial_comment,
-        head=Side(
-            branch=pull.branch_from,
-            revision=pull.commit_stop,
-            repository=source,
-        ),
-        base=Side(branch=pull.branch),
+        head=head,
+        base=base,
         author=Person(author.fullname, None, author.name),
         sender=Person(login=message.agent),
         labels=pull.tags,
@@ -231,13 +229,7 @@ def pull_request_of(message: Message, event: str, action: Action) -> PullRequest
         created=when(pull.date_created),
         updated=when(pull.last_updated),
         name=event,
-        properties={
-            "pr_number": pull.id,
-            "base_branch": pull.branch,
-            "head_branch": pull.branch_from,
-            "head_sha": pull.commit_stop,
-            "head_repository": source.urls["https"] if source is not None else None,
-        },
+        properties=pull_properties(pull.id, head, base),
     )
 
 

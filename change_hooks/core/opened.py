@@ -1,0 +1,58 @@
+"""The document of a delivery, decoded once.
+
+Where the body itself names the event or the delivery, several ask for what stands in it. What they get is
+made of one and the same document, so that they cannot disagree, and a large body is decoded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from change_hooks.core.delivery import Delivery
+from change_hooks.core.errors import BadPayload
+from change_hooks.core.lenient import fit
+from change_hooks.core.payload import LARGE, OPENED, convert, decode
+from change_hooks.core.pieces import convert_in_pieces
+
+
+def opened(delivery: Delivery, text: Callable[[], bytes]) -> Any:
+    """The document of a delivery as plain objects, which nobody may change. What is wrong with it is found
+    once, too.
+
+    :param text: gives the JSON document.
+    :raises BadPayload: as :func:`~change_hooks.core.payload.decode`, or *text*.
+    """
+    made = delivery.made
+    if OPENED not in made:
+        try:
+            made[OPENED] = decode(text(), Any)
+        except BadPayload as error:
+            made[OPENED] = error
+    found = made[OPENED]
+    if isinstance(found, BadPayload):
+        raise found
+    return found
+
+
+def opened_as(delivery: Delivery, shape: Any, text: Callable[[], bytes], left_out: list[str]) -> Any:
+    """The same in a shape.
+
+    :param left_out: see :func:`~change_hooks.core.lenient.fit`.
+    :raises BadPayload: as :func:`opened`, or it does not fit.
+    """
+    if shape is Any:
+        return opened(delivery, text)
+    made = delivery.made
+    if shape not in made:
+        document, unread = opened(delivery, text), list[str]()
+        if len(delivery.body) > LARGE:
+            made[shape] = fit(convert_in_pieces(document, shape), shape, unread), unread
+        else:
+            made[shape] = convert(document, shape, unread), unread
+    payload, unread = made[shape]
+    left_out += unread
+    return payload
+
+
+__all__ = ["opened", "opened_as"]
