@@ -22,6 +22,7 @@ from tests.conftest import Client, delivery, result_of
 from tests.support import payloads
 from tests.support.changes import none_for
 from tests.support.forges import EVENT_HEADERS, EVENTS, FORGES, FORMS, example, sent
+from tests.support.recorded import handler_class, recorded
 
 CLASSES = {name: installed().load(name) for name in FORGES}
 #: Every kind of payload: dialect, event, payload.
@@ -296,8 +297,8 @@ def test_what_asks_the_forge_needs_an_api_to_ask(name: str, option: Any) -> None
         assert "no effect without a 'token'" in doubts(**{**asking, "token": None})
 
 
-@pytest.mark.parametrize("name", FORGES)
+@pytest.mark.parametrize("name", sorted({each.dialect for each in recorded()}))
 def test_every_forge_has_a_property_whitelist(name: str) -> None:
-    handler = CLASSES[name]
+    handler = handler_class(name)
     option = f"{handler.prefix or handler.forge}_property_whitelist"
-    assert check_options(handler, {option: ["*"]})[0] == []
+    assert not any(option in problem for problem in check_options(handler, {option: ["*"]})[0])
