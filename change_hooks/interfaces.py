@@ -274,11 +274,17 @@ class IJournal(Interface):
         """
 
     def replay(
-        seq: int, changes: list[Change], sinks: Sequence[str], unwanted: Sequence[str] = ()
+        seq: int,
+        changes: list[Change],
+        sinks: Sequence[str],
+        unwanted: Sequence[str] = (),
+        rest: Collection[str] = (),
     ) -> Deferred[bool]:
         """Give the delivery at place *seq*, which has nothing left to do, these changes instead of those it
         had, and an entry for each of *sinks*. What became of it at other sinks stays.
 
+        :param rest: the sinks of other programs for which the wish for this replay stays; without any it
+            is fulfilled.
         :returns: fires with False when it is still to be delivered.
         """
 

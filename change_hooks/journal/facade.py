@@ -191,12 +191,17 @@ class SQLJournal:
         return self._holding.done_with(seq, self._finish(changes, new, once))
 
     def replay(
-        self, seq: int, changes: list[Change], sinks: Sequence[str], unwanted: Sequence[str] = ()
+        self,
+        seq: int,
+        changes: list[Change],
+        sinks: Sequence[str],
+        unwanted: Sequence[str] = (),
+        rest: Collection[str] = (),
     ) -> Deferred[bool]:
         """Store the changes of a delivery that has nothing left to do, and an entry for each of *sinks*."""
         new = Finish(seq=seq, count=len(changes), queues=deliveries.queues_of(changes, sinks))
         routes = Routes(tuple(sinks), tuple(unwanted))
-        return self._finish(changes, new, partial(replays.replay, routes=routes))
+        return self._finish(changes, new, partial(replays.replay, routes=routes, rest=rest))
 
     def _finish(self, changes: list[Change], new: Finish, finish: Callable[..., bool]) -> Deferred[bool]:
         encoded = _encode(changes)

@@ -50,11 +50,13 @@ class Results(NamedTuple):
     :param taken: nothing is left to do for these: they have taken it, or something newer instead.
     :param left: it waits for these, or they have failed.
     :param unwanted: these wanted nothing of it.
+    :param waiting: those of *left* that it waits for.
     """
 
     taken: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     unwanted: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -147,8 +149,8 @@ class Attempt(msgspec.Struct, frozen=True):
     :param at: when it began, in seconds since the epoch.
     :param seconds: how long it took.
     :param outcome: ``taken``, ``failed``, ``refused`` or ``timeout``; ``superseded``: it was not made,
-        because something newer waits behind it; ``unwanted``: because the sink's options have changed since
-        it was stored.
+        because something newer waits behind it; ``unwanted``: because the sink does not want it; one
+        stands for all that lie side by side, and *error* says how many those are.
     :param error: fit to be shown; empty when it was taken.
     :param output: the end of what the sink wrote or answered.
     :param seq: the delivery's place in the journal.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from time import time
 
 import msgspec
@@ -30,18 +30,22 @@ SELECT_WISHES = (
 )
 SELECT_WISH = "SELECT seq, sinks, since, error FROM wishes WHERE seq = ?"
 REFUSE_WISH = "UPDATE wishes SET error = ? WHERE seq = ?"
+LESSEN_WISH = "UPDATE wishes SET sinks = ? WHERE seq = ?"
 DELETE_WISH = "DELETE FROM wishes WHERE seq = ?"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
-def replay(session: Session, new: Finish, routes: Routes, large: str = "") -> bool:
+def replay(
+    session: Session, new: Finish, routes: Routes, large: str = "", rest: Collection[str] = ()
+) -> bool:
     """Store changes instead of those that a delivery had, with entries for the sinks that are to have it
     again.
 
     :param routes: those sinks, and those that want nothing of it now. What became of it at others stays.
     :param large: the name of the changes, when they were brought in pieces.
+    :param rest: the sinks for which it is still asked for, of other programs.
     :returns: False when something is still to be done with the delivery.
     """
     before = routes_of(session, new.seq)
@@ -55,13 +59,16 @@ def replay(session: Session, new: Finish, routes: Routes, large: str = "") -> bo
     session.executemany(FORGET_FAILURE, [(new.seq, sink) for sink in again])
     if otherwise == "delivered":
         session.execute(LOOK_DONE, (new.seq,))
-    session.execute(DELETE_WISH, (new.seq,))
+    if rest:
+        session.execute(LESSEN_WISH, (_names(rest), new.seq))
+    else:
+        session.execute(DELETE_WISH, (new.seq,))
     return True
 
 
 def wish(session: Session, seq: int, sinks: Sequence[str]) -> None:
     """Ask the program that has the sinks for a replay."""
-    session.execute(INSERT_WISH, (_encode(tuple(sinks)).decode(), time(), seq))
+    session.execute(INSERT_WISH, (_names(sinks), time(), seq))
 
 
 def wishes(session: Session, service: str = "", after: int = 0) -> list[Wish]:
@@ -78,6 +85,10 @@ def wish_at(session: Session, seq: int) -> Wish | None:
 def refuse_wish(session: Session, seq: int, error: str) -> None:
     """Say why a replay cannot be done."""
     session.execute(REFUSE_WISH, (storable(error), seq))
+
+
+def _names(sinks: Collection[str]) -> str:
+    return _encode(tuple(sinks)).decode()
 
 
 def _wish(row: Row) -> Wish:

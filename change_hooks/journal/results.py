@@ -8,7 +8,8 @@ from change_hooks.journal.records import Results
 from change_hooks.journal.session import Session
 
 SELECT_ROUTES = "SELECT sinks FROM deliveries WHERE seq = ?"
-SELECT_LEFT = "SELECT sink FROM entries WHERE seq = ? UNION SELECT sink FROM dead_letters WHERE seq = ?"
+SELECT_WAITING = "SELECT DISTINCT sink FROM entries WHERE seq = ?"
+SELECT_FAILED = "SELECT DISTINCT sink FROM dead_letters WHERE seq = ?"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, int]).decode
@@ -32,13 +33,15 @@ def encode(routes: dict[str, int]) -> str:
 
 def results(session: Session, seq: int) -> Results:
     """What became of a delivery at the sinks."""
-    left = {found["sink"] for found in session.execute(SELECT_LEFT, (seq, seq)).fetchall()}
+    waiting = {found["sink"] for found in session.execute(SELECT_WAITING, (seq,)).fetchall()}
+    left = waiting | {found["sink"] for found in session.execute(SELECT_FAILED, (seq,)).fetchall()}
     routes = routes_of(session, seq)
     wanted = [name for name, wants in routes.items() if wants]
     return Results(
         tuple(name for name in wanted if name not in left),
         tuple(name for name in wanted if name in left),
         tuple(name for name, wants in routes.items() if not wants),
+        tuple(name for name in wanted if name in waiting),
     )
 
 

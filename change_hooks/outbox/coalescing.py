@@ -33,10 +33,15 @@ class Unit(NamedTuple):
 
 
 class Queued(NamedTuple):
-    """The units of one entry."""
+    """The units of one entry.
+
+    :param units: that are wanted, in the order in which they end.
+    :param unwanted: the others, likewise.
+    """
 
     entry: Entry
     units: Sequence[Unit]
+    unwanted: Sequence[Unit] = ()
 
 
 class Quiet(NamedTuple):
@@ -148,7 +153,7 @@ class Coalesced:
         waiting: list[Entry] = []
         left: list[float] = []
         for queued in self._entries:
-            entry, units = queued
+            entry, units = queued.entry, queued.units
             if self.is_superseded(entry.seq):
                 if entry.seq in kept:
                     waiting.append(entry)

@@ -96,9 +96,15 @@ class Handing:
         """An entry, and what of it the sink is still to be given."""
         given = entry.changes
         dialect = given[0][0].dialect if given else ""
-        wanted = self.routed.wanted(self._name, [change for _, change in given], dialect)
-        units = [Unit(unit.group, [given[index] for index in unit.changes]) for unit in wanted]
-        return Queued(entry, [unit for unit in units if unit.last >= entry.next])
+        parted = self.routed.parted(self._name, [change for _, change in given], dialect)
+        wanted, unwanted = (
+            [Unit(unit.group, [given[index] for index in unit.changes]) for unit in units] for units in parted
+        )
+        return Queued(
+            entry,
+            [unit for unit in wanted if unit.last >= entry.next],
+            [unit for unit in unwanted if unit.last >= entry.next],
+        )
 
     @inlineCallbacks
     def hand_over(self, seq: int, unit: Sequence[Given]) -> Any:

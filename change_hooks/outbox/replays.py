@@ -3,7 +3,8 @@
 Strategy: a sink may be code of the program around us, so a command can only leave a wish in the journal.
 Whoever has sinks looks for wishes now and then, one receiver at a time, and does what a delivery's own way
 does: the stored delivery goes through its handler as it is now, and the changes get entries for the sinks
-that are to have them.
+that are to have them. Programs with different sinks may share a journal: each serves its own, and what is
+asked for the others' stays in the wish.
 """
 
 from __future__ import annotations
@@ -140,9 +141,10 @@ class Replays:
         """
         ours = set(self._dispatcher.sinks)
         if wish.sinks:
-            return ours.issuperset(wish.sinks)
-        taken, left, unwanted = yield self._journal.results(wish.seq)
-        return not left or not ours.isdisjoint(left) or not ours.issubset({*taken, *unwanted})
+            return not ours.isdisjoint(wish.sinks)
+        results = yield self._journal.results(wish.seq)
+        left = results.left
+        return not left or not ours.isdisjoint(left) or not ours.issubset({*results.taken, *results.unwanted})
 
     @inlineCallbacks
     def _replay(self, wish: Wish) -> Any:
@@ -151,8 +153,10 @@ class Replays:
             found = yield self._process(delivery)
             results = yield self._journal.results(wish.seq)
             routes = self._dispatcher.routes(found, delivery)
-            to = chosen(routes, self._dispatcher.sinks, wish.sinks, results.taken)
-            done = yield self._journal.replay(wish.seq, found, *to)
+            sinks = self._dispatcher.sinks
+            to = chosen(routes, sinks, wish.sinks, results.taken)
+            rest = [name for name in wish.sinks or results.left if name not in sinks]
+            done = yield self._journal.replay(wish.seq, found, *to, rest)
         except EndpointOff as error:
             yield self._journal.refuse_wish(wish.seq, error.message)
         except Unavailable:
@@ -166,7 +170,7 @@ class Replays:
             yield self._journal.refuse_wish(wish.seq, f"the handler broke (incident {incident})")
         else:
             if not done:
-                yield self._journal.refuse_wish(wish.seq, STILL)
+                yield self._refuse_waiting(wish)
                 return
             log.info(
                 "{dialect} {delivery}: replayed; changes: {changes}, to {sinks}",
@@ -176,6 +180,15 @@ class Replays:
                 sinks=", ".join(to.wanted) or "no sink",
             )
             self._dispatcher.wake()
+
+    @inlineCallbacks
+    def _refuse_waiting(self, wish: Wish) -> Any:
+        """What waits for other sinks than those that are asked for is looked at again later: another program
+        may just have served its own of the same wish.
+        """
+        results = yield self._journal.results(wish.seq)
+        if not wish.sinks or not set(wish.sinks).isdisjoint(results.waiting):
+            yield self._journal.refuse_wish(wish.seq, STILL)
 
 
 __all__ = ["LOOK", "NOTHING_KEPT", "STILL", "Replays", "chosen"]

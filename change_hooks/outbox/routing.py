@@ -187,13 +187,19 @@ class RoutedSink:
         :param name: the sink's.
         :param dialect: the endpoint's name.
         """
+        return self.parted(name, changes, dialect)[0]
+
+    def parted(self, name: str, changes: Sequence[Change], dialect: str) -> tuple[list[Unit], list[Unit]]:
+        """What it is given of a delivery, and what it is not. See :meth:`wanted`."""
         if self.wants_all:
-            return [Unit((index,)) for index in range(len(changes))]
-        return [
-            Unit(tuple(indexes), self._group(changes[indexes[-1]], dialect))
-            for indexes in self._units(changes)
-            if self._wants(name, [changes[index] for index in indexes], dialect)
-        ]
+            return [Unit((index,)) for index in range(len(changes))], []
+        wanted: list[Unit] = []
+        unwanted: list[Unit] = []
+        for indexes in self._units(changes):
+            unit = Unit(tuple(indexes), self._group(changes[indexes[-1]], dialect))
+            wants = self._wants(name, [changes[index] for index in indexes], dialect)
+            (wanted if wants else unwanted).append(unit)
+        return wanted, unwanted
 
     def _units(self, changes: Sequence[Change]) -> Sequence[Sequence[int]]:
         if self.per == "push":

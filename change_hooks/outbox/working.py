@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from random import random
 from time import time
 from typing import Any
@@ -82,12 +83,15 @@ class _Progress:
             Attempt(work.sink, work.repository, unit.last, time(), 0.0, "superseded", seq=entry.seq)
         )
 
-    def unwanted(self, entry: Entry) -> None:
-        """Nothing of an entry is wanted, by the options as they are now."""
-        work, (key, _) = self._work, entry.changes[-1]
-        log.info("sink {sink}: {key} is not wanted any more, and not handed over", sink=work.sink, key=key)
+    def unwanted(self, entry: Entry, units: Sequence[Unit]) -> None:
+        """Some units of an entry, between two that are wanted, are not, by the options as they are now."""
+        if not units:
+            return
+        work, (key, _) = self._work, units[-1].given[-1]
+        before = f"and {len(units) - 1} before it" if len(units) > 1 else ""
+        log.info("sink {sink}: {key} is not wanted, and not handed over", sink=work.sink, key=key)
         self._made.append(
-            Attempt(work.sink, work.repository, key.index, time(), 0.0, "unwanted", seq=entry.seq)
+            Attempt(work.sink, work.repository, key.index, time(), 0.0, "unwanted", before, seq=entry.seq)
         )
 
     def _has_failed(self, entry: Entry, unit: Unit) -> bool:
@@ -118,6 +122,15 @@ class _Progress:
             self.failing if self.attempts else 0,
             self._per,
         )
+
+
+def _gaps(units: Sequence[Unit], unwanted: Sequence[Unit]) -> list[list[Unit]]:
+    """What is not wanted before each unit that is, and after the last one."""
+    ends = [-1, *(unit.last for unit in units)]
+    return [
+        [unit for unit in unwanted if after < unit.last and (before is None or unit.last < before)]
+        for after, before in zip_longest(ends, ends[1:])
+    ]
 
 
 class QueueWorker:
@@ -169,10 +182,7 @@ class QueueWorker:
                 if found.damage is not None:
                     self._give_up_damaged(work, progress, found.seq, *found.damage)
                     continue
-                queued = self._handing.queued(found)
-                coalesced.add(queued)
-                if found.changes and not queued.units and found.rest is None:
-                    progress.unwanted(found)
+                coalesced.add(self._handing.queued(found))
             last = entries[-1].seq
             enough = coalesced.superseded >= LOOKED_AT or coalesced.wanted >= LOOKED_AT
             if self._routed.latest_per is None or enough:
@@ -203,13 +213,16 @@ class QueueWorker:
     def _worked(self, work: Work, progress: _Progress, coalesced: Coalesced) -> Any:
         """Fires with the outcome."""
         ready = self._ready(work.repository, coalesced)
-        for entry, units in ready.superseded:
+        for entry, units, unwanted in ready.superseded:
             for unit in units:
                 progress.superseded(entry, unit)
-            progress.done(entry.seq, None)
+            progress.unwanted(entry, unwanted)
+            progress.done(entry.seq, entry.rest)
         record_at = self._clock.seconds() + RECORD_WITHIN
-        for entry, units in ready.now:
+        for entry, units, unwanted in ready.now:
+            gaps = _gaps(units, unwanted)
             for index, unit in enumerate(units):
+                progress.unwanted(entry, gaps[index])
                 if not coalesced.wants(entry, unit):
                     progress.superseded(entry, unit)
                     continue
@@ -228,8 +241,10 @@ class QueueWorker:
                     progress.given_up(entry.seq, unit.last, attempted.error)
                 progress.accepted()
                 if index + 1 < len(units) and self._is_time(record_at):
+                    progress.unwanted(entry, gaps[index + 1])
                     progress.done(entry.seq, units[index + 1].last)
                     return progress.outcome()
+            progress.unwanted(entry, gaps[-1])
             progress.done(entry.seq, entry.rest)
             if self._is_time(record_at):
                 return progress.outcome()

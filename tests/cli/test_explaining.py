@@ -8,6 +8,8 @@ import pytest
 from twisted.internet.defer import succeed
 
 from change_hooks.core.change import Change
+from change_hooks.core.events import RefUpdate, Repository
+from change_hooks.core.fetched import fetched
 from change_hooks.journal import Trace
 from change_hooks.testing import build
 
@@ -113,6 +115,29 @@ def test_and_each_test_of_each_sink(command_line: CommandLine) -> None:
     assert "sink docs, change 0: not wanted, the latest of topic\n" in text
     assert "does not match  only branches: topic (wants main)" in text
     assert "\x1b" not in text
+
+
+def test_what_was_not_sent_is_for_no_sink_that_sends_requests_on(command_line: CommandLine) -> None:
+    stored(command_line)
+    command_line.configure(
+        change_hook_dialects={"github": {"secret": "s3cret-that-is-long-enough"}},
+        change_hook_sinks={"on": {"sink": "forward", "url": "http://127.0.0.1:1/"}},
+    )
+    event = RefUpdate(
+        repository=Repository(name="r", full_name="o/r", urls={"https": "https://github.com/o/r.git"}),
+        ref="refs/heads/topic",
+        after="2" * 40,
+    )
+    found = fetched([event], endpoint="github", id="8", received=5.0)
+    command_line.write(lambda journal: journal.append(found, [Change()], (), ("on",)))
+    for name, wanted in (("7", True), ("8", False)):
+        (explained,) = command_line.lines("explain", name)
+        assert explained["changes"] == 1
+        assert [(each["sink"], each["wanted"]) for each in explained["routing"]] == [("on", wanted)]
+    text = command_line.run("explain", "8").output
+    assert "sink on, change 0: not wanted\n" in text
+    assert "does not match  came with a request: no (wants yes)" in text
+    assert "sink on: unwanted" in command_line.run("show", "8").output
 
 
 def test_nothing_is_stored_by_it(command_line: CommandLine) -> None:

@@ -1416,6 +1416,7 @@ def test_a_replay_is_for_some_sinks_and_leaves_the_others_as_they_are(journal: J
     assert journal.run(journal.journal.replay(1, [API], ("b",), ("d",)))
     words = {"a": "taken", "b": "waiting", "c": "failed", "d": "unwanted"}
     assert journal.lines()[0].sinks == words
+    assert journal.run(journal.journal.results(1)).waiting == ("b",)
     assert journal.states() == ["waiting"]
     journal.record(Outcome("b", "api", [(1, None)]))
     assert journal.states() == ["failed"]

@@ -29,16 +29,16 @@ def test_each_group_keeps_its_newest_and_nothing_else_is_superseded(groups: list
     ready = made.ready(None, lambda entry: 0.0)
     wanted = [
         (entry.seq, unit.last, unit.group)
-        for entry, units in ready.now
+        for entry, units, _ in ready.now
         for unit in units
         if made.wants(entry, unit)
     ]
-    every = [(entry.seq, unit.last, unit.group) for entry, units in entries for unit in units]
+    every = [(entry.seq, unit.last, unit.group) for entry, units, _ in entries for unit in units]
     newest = {group: (seq, last) for seq, last, group in every}
     assert wanted == [
         (seq, last, group) for seq, last, group in every if not group or newest[group] == (seq, last)
     ]
-    assert sorted(entry.seq for entry, _ in [*ready.now, *ready.superseded]) == list(
+    assert sorted(entry.seq for entry, _, _ in [*ready.now, *ready.superseded]) == list(
         range(1, len(groups) + 1)
     )
     assert (made.superseded, made.wanted) == (len(ready.superseded), len(ready.now))
@@ -50,7 +50,7 @@ def test_an_entry_waits_until_all_of_its_groups_are_quiet() -> None:
     ready = coalesced(queued(1, "main", "next"), queued(2, "next")).ready(
         Quiet(60, 600), lambda entry: ages[entry.seq]
     )
-    assert [entry.seq for entry, _ in ready.now] == [1]
+    assert [entry.seq for entry, _, _ in ready.now] == [1]
     assert ([entry.seq for entry in ready.waiting], ready.wait) == ([2], 10)
 
 
@@ -59,7 +59,7 @@ def test_an_entry_waits_also_for_less_than_a_second() -> None:
     ready = coalesced(queued(1, "main"), queued(2, "next")).ready(
         Quiet(60, 600), lambda entry: ages[entry.seq]
     )
-    assert [entry.seq for entry, _ in ready.now] == [2]
+    assert [entry.seq for entry, _, _ in ready.now] == [2]
     assert ([entry.seq for entry in ready.waiting], ready.wait) == ([1], 0.5)
 
 

@@ -94,10 +94,60 @@ def test_those_that_are_named_get_it_whatever_they_have(program: Program) -> Non
 
 def test_what_names_a_sink_of_another_program_is_left_to_that(program: Program) -> None:
     program.append("1")
-    result_of(program.journal.wish(1, ["a", "elsewhere"]))
+    result_of(program.journal.wish(1, ["elsewhere"]))
     program.look()
     assert program.processed == 0
     assert len(result_of(program.journal.wishes())) == 1
+
+
+@pytest.mark.parametrize("asked", [(), ("a", "c")])
+@pytest.mark.parametrize("first", ["this", "the other"])
+def test_each_of_two_programs_serves_its_own_sinks_of_a_wish(
+    program: Program, asked: tuple[str, ...], first: str
+) -> None:
+    dispatcher, replays = others(program, "c")
+    changes = [Change(repository="api", revision="old")]
+    result_of(program.journal.append(delivery(id="1", dialect="base"), changes, ["a", "b", "c"]))
+    for name in "abc":
+        result_of(program.journal.claim([name], 1))
+        dead = [] if name == "b" else [DeadLetter(1, 0, "no")]
+        result_of(program.journal.record([Outcome(name, "api", [(1, None)], dead)]))
+    result_of(program.journal.wish(1, asked))
+    if first == "this":
+        program.look()
+        assert [(wish.sinks, wish.error) for wish in result_of(program.journal.wishes())] == [(("c",), "")]
+        program.look()
+        assert program.processed == 1
+        replays.start()
+    else:
+        replays.start()
+        assert [wish.sinks for wish in result_of(program.journal.wishes())] == [("a",)]
+        program.look()
+    assert sorted(program.taken) == [("a", "new"), ("c", "new")]
+    assert program.line().sinks == {"a": "taken", "b": "taken", "c": "taken"}
+    assert result_of(program.journal.wishes()) == []
+    dispatcher.stop()
+
+
+def test_while_the_sinks_of_the_first_program_have_it_the_second_one_waits(program: Program) -> None:
+    changes = [Change(repository="api", revision="old")]
+    result_of(program.journal.append(delivery(id="1", dialect="base"), changes, ["a", "c"]))
+    for name in "ac":
+        result_of(program.journal.claim([name], 1))
+        result_of(program.journal.record([Outcome(name, "api", [(1, None)], [DeadLetter(1, 0, "no")])]))
+    dispatcher, replays = others(program, "c")
+    result_of(program.journal.wish(1))
+    program.dispatcher.stop()
+    program.look()
+    assert program.line().sinks == {"a": "waiting", "b": "waiting", "c": "failed"}
+    replays.start()
+    assert program.error() == ""
+    program.dispatcher.start()
+    assert program.line().sinks == {"a": "taken", "b": "taken", "c": "failed"}
+    program.look()
+    assert program.line().sinks == {"a": "taken", "b": "taken", "c": "taken"}
+    assert result_of(program.journal.wishes()) == []
+    dispatcher.stop()
 
 
 def test_one_receiver_at_a_time_takes_them_up(program: Program) -> None:
@@ -287,7 +337,9 @@ def test_what_failed_at_another_receiver_alone_is_left_to_that(program: Program)
 @pytest.mark.parametrize(
     ("wanted", "failed"), [(["a", "b"], []), (["a", "gone"], ["gone"]), (["a", "b", "gone"], ["a", "gone"])]
 )
-def test_what_is_for_nobody_else_is_done_here(program: Program, wanted: list[str], failed: list[str]) -> None:
+def test_what_is_for_others_too_is_done_here_and_the_rest_is_left_to_them(
+    program: Program, wanted: list[str], failed: list[str]
+) -> None:
     changes = [Change(repository="api", revision="old")]
     result_of(program.journal.append(delivery(id="1", dialect="base"), changes, wanted))
     for name in wanted:
@@ -297,7 +349,8 @@ def test_what_is_for_nobody_else_is_done_here(program: Program, wanted: list[str
     result_of(program.journal.wish(1))
     program.look()
     assert program.processed == 1
-    assert result_of(program.journal.wishes()) == []
+    left = [("gone",)] if "gone" in failed else []
+    assert [wish.sinks for wish in result_of(program.journal.wishes())] == left
 
 
 def test_however_long_a_replay_takes_no_other_receiver_does_the_same(program: Program) -> None:

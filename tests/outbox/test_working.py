@@ -471,7 +471,95 @@ def test_what_is_not_wanted_any_more_is_recorded_as_that_and_said(options: dict[
     assert again.states() == ["delivered"] * 2
     assert [attempt.outcome for attempt in again.journal.reader().attempts(1)] == ["unwanted"]
     texts = [formatEvent(event) for event in logs]
-    assert any("delivery='1'" in text and "not wanted any more" in text for text in texts)
+    assert any("delivery='1'" in text and "is not wanted, and not handed over" in text for text in texts)
+
+
+PARTS = ("dev", "dev", "main", "dev", "main", "dev", "dev", "dev")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"only": {"branches": ["main"]}},
+        {"unless": {"branches": ["dev"]}},
+        {"when": lambda change: change.branch == "main"},
+    ],
+)
+def test_of_what_is_handed_over_in_part_the_rest_is_recorded_as_unwanted(options: dict[str, Any]) -> None:
+    outbox = outbox_of(print)
+    outbox.dispatcher.stop()
+    outbox.store("1", [Change(branch=branch, revision=str(n)) for n, branch in enumerate(PARTS)])
+    sink = Sink()
+    sink.refused = {"2": 1, "4": 2}
+    again = outbox_of(sink, beside=outbox, **options)
+    for _ in range(4):
+        again.advance(4 * FIRST_RETRY)
+    # Once each, however often what stands between them is tried.
+    assert [(each.index, each.outcome, each.error) for each in again.journal.reader().attempts(1)] == [
+        (1, "unwanted", "and 1 before it"),
+        (2, "failed", "RuntimeError: 'not\\nnow'"),
+        (2, "taken", ""),
+        (3, "unwanted", ""),
+        (4, "failed", "RuntimeError: 'not\\nnow'"),
+        (4, "failed", "RuntimeError: 'not\\nnow'"),
+        (4, "taken", ""),
+        (7, "unwanted", "and 2 before it"),
+    ]
+    assert again.sinks() == ["taken"]
+    (line,) = again.journal.reader().lines([1])
+    assert line.state == "delivered"
+
+
+def test_of_several_pushes_of_a_delivery_those_that_are_unwanted_are_recorded_as_that() -> None:
+    sink = Sink()
+    outbox = outbox_of(sink, per="push", only={"branches": ["b"]})
+    outbox.store("1", [Change(branch=branch, revision=str(n)) for n, branch in enumerate("abcab")])
+    woken(outbox)
+    assert sink.taken == ["4"]
+    assert [(each.index, each.outcome) for each in outbox.journal.reader().attempts(1)] == [
+        (3, "unwanted"),
+        (4, "taken"),
+    ]
+
+
+def test_what_is_unwanted_is_recorded_also_when_a_shutdown_comes_in_between() -> None:
+    def take(change: Change) -> None:
+        outbox.dispatcher.stop()
+
+    outbox = outbox_of(take, only={"branches": ["main"]})
+    outbox.store("1", [Change(branch=branch) for branch in ("main", "dev", "main", "dev")])
+    woken(outbox)
+    again = outbox_of(lambda change: None, beside=outbox, only={"branches": ["main"]})
+    again.advance(LEASE + 1)
+    woken(again)
+    assert [(each.index, each.outcome) for each in again.journal.reader().attempts(1)] == [
+        (0, "taken"),
+        (1, "unwanted"),
+        (2, "taken"),
+        (3, "unwanted"),
+    ]
+
+
+@pytest.mark.parametrize("latest_per", [None, ["branch"]])
+@pytest.mark.parametrize("per", ["change", "push"])
+def test_of_a_large_delivery_a_part_without_anything_wanted_is_not_the_end(
+    latest_per: list[str] | None, per: str
+) -> None:
+    sink = Sink()
+    outbox = outbox_of(sink, per=per, latest_per=latest_per, only={"branches": ["main"]})
+    changes = [
+        Change(branch=branch, revision=str(number), comments="x" * LARGE)
+        for number, branch in enumerate(["dev", "dev", "main", "dev"])
+    ]
+    outbox.store("1", changes, body=b" " * (LARGE + 1))
+    woken(outbox)
+    for _ in range(20):
+        outbox.advance(1)
+    assert sink.taken == ["2"]
+    assert outbox.sinks() == ["taken"]
+    made = outbox.journal.reader().attempts(1)
+    assert [each.outcome for each in made if each.outcome == "taken"] == ["taken"]
+    assert made[-1].outcome == "unwanted"
 
 
 def test_what_is_not_wanted_when_when_can_be_asked_again_is_recorded_as_that() -> None:

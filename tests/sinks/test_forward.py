@@ -40,6 +40,18 @@ SLACK = {
     "signed": "v0:{timestamp}:{body}",
     "timestamp": "X-Slack-Request-Timestamp",
 }
+MILLISECONDS = {
+    "header": "X-Signature",
+    "encoding": "base64",
+    "signed": "{id}.{timestamp}.{body}",
+    "timestamp": {"header": "X-Time", "unit": "ms", "tolerance": 1},
+    "id": "X-Id",
+}
+ALL_IN_ONE = {
+    **STRIPE,
+    "signed": "{id}.{timestamp}.{body}",
+    "id": {"header": "Stripe-Signature", "prefix": "id=", "separator": ","},
+}
 
 
 def forward(received: Delivery, status: int = 204, **options: Any) -> Any:
@@ -155,6 +167,8 @@ def test_githubs_is_made_when_it_did_not_come() -> None:
         ("generic", {**CHANGE, "signature": {"header": "X-Sent", "algorithm": "sha512", "prefix": "v="}}, {}),
         ("generic", {**CHANGE, "signature": STRIPE}, {}),
         ("generic", {**CHANGE, "signature": SLACK}, {}),
+        ("generic", {**CHANGE, "signature": MILLISECONDS}, {"X-Id": "evt_1"}),
+        ("generic", {**CHANGE, "signature": ALL_IN_ONE}, {"Stripe-Signature": "t=1,id=evt_1,v1=old"}),
         ("generic", {**CHANGE, "signature": "standard-webhooks"}, {"webhook-id": "msg_1"}),
         ("generic", {**CHANGE, "token_in": {"header": "X-Token"}}, {}),
         ("generic", {**CHANGE, "token_in": "bearer"}, {}),
@@ -168,7 +182,9 @@ def test_what_an_endpoint_verifies_is_made_anew_as_its_sender_makes_it(
         return make_handler(installed().load(dialect), {"secret": secret, **options}, Context(name=dialect))
 
     ours, theirs = handler("ours, which is long"), handler("theirs, which is long")
-    sent = ours.sign(delivery(BODY, headers=headers, dialect=dialect, received=NOW), b"ours, which is long")
+    # Hours have passed since it came.
+    received = delivery(BODY, headers=headers, dialect=dialect, received=NOW - 10_000)
+    sent = ours.sign(received, b"ours, which is long")
     receiver = Receiver()
     clock, http = Clock(), StubTreq(receiver)
     clock.advance(NOW)
@@ -179,6 +195,8 @@ def test_what_an_endpoint_verifies_is_made_anew_as_its_sender_makes_it(
     result_of(accepted)
     ((got, body),) = receiver.got
     again = Delivery(b"POST", b"/", got, body, dialect=dialect, received=NOW)
+    # An id is the same at every attempt.
+    assert str(headers).count("evt_1") == str(list(got.getAllRawHeaders())).count("evt_1")
     assert theirs.verify(again, [b"theirs, which is long"]) in ("signature", "token")
     with pytest.raises(NotAuthenticated):
         ours.verify(again, [b"ours, which is long"])

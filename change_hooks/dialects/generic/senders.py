@@ -151,7 +151,7 @@ class Signature:
         if self.id is not None:
             sent = self.id.of(delivery)
             name = sent or uuid4().hex
-            if sent is None:
+            if sent is None or self.id.header.lower() in (*parts, self.header.lower()):
                 parts.setdefault(self.id.header.lower(), []).append(self.id.prefix + name)
             values["id"] = name.encode("utf-8", "replace")
         signature = sign_hmac(self._message(values), secret, self.algorithm, self.prefix, self.encoding)
