@@ -170,7 +170,8 @@ def _read(kind: str, name: object, base: Path) -> str:
                 raise ValueError(f"refers to the credential {name}, but $CREDENTIALS_DIRECTORY is not set")
             path = Path(folder) / str(name)
         try:
-            found = path.read_text("utf-8").rstrip("\r\n")
+            # Editors of Windows put a byte order mark at the beginning.
+            found = path.read_text("utf-8-sig").rstrip("\r\n")
         except OSError as error:
             raise ValueError(f"refers to {path}, which cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

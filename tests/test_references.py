@@ -81,6 +81,11 @@ def exchange(folder: Path, text: str) -> None:
     (folder / "new").replace(folder / "secret")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "s").write_bytes(b"\xef\xbb\xbfa long enough secret\r\n")
+    assert resolved({"file": "s"}, tmp_path) == "a long enough secret"
+
+
 def test_several_lines_are_several_secrets(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(f"{NEW}\n\n{OLD}\r\n")
     assert resolved_secrets({"file": "secret"}, tmp_path) == [NEW, OLD]

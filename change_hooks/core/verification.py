@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from hmac import compare_digest
 from hmac import digest as hmac_digest
@@ -88,6 +89,8 @@ def weakness(secret: bytes) -> str | None:
     """Why a secret is doubtful, or None."""
     if secret.strip() != secret:
         return "begins or ends with blanks or a newline; strip() it if it was read from a file"
+    if secret.startswith(BOM_UTF8):
+        return "begins with a byte order mark; read its file with encoding='utf-8-sig'"
     if secret.lower() in WELL_KNOWN:
         return "is a well-known one"
     if len(secret) < SHORT:

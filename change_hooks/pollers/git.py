@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import msgspec
@@ -109,8 +110,9 @@ class GitPoller(Poller):
         if len(name) == len(_SHA256):
             path, options = f"{path}-sha256", ["--object-format=sha256"]
         repository = Repository(path)
-        if not (Path(repository.path) / "HEAD").exists():
-            Path(repository.path).mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not _is_sound(repository):
+            rmtree(path, ignore_errors=True)
+            Path(path).mkdir(parents=True, mode=0o700)
             repository.git("init", "--quiet", "--bare", *options)
         return repository
 
@@ -214,6 +216,20 @@ class _News:
         found, problems = self._poller.changes_of(self._repository, name, epoch, ids)
         self.problems += problems
         return found, _Place(tip, epoch)
+
+
+def _is_sound(repository: Repository) -> bool:
+    """Whether Git takes a folder for a repository. Nobody else uses it, so what locks it was left behind by
+    a Git that was killed.
+    """
+    path = Path(repository.path)
+    for lock in (*path.glob("*.lock"), *(path / "refs").rglob("*.lock")):
+        lock.unlink()
+    try:
+        repository.git("rev-parse", "--git-dir")
+    except ToolError:
+        return False
+    return True
 
 
 _OURS = b"refs/polled/"

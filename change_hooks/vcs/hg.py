@@ -107,9 +107,14 @@ class Repository:
         try:
             self.hg("pull", "--quiet", "--", url)
         except ToolError as error:
-            if not str(error).endswith("repository is unrelated"):
+            if "abandoned transaction" in str(error):
+                # A pull that was killed, with the server or after its time.
+                self.hg("recover", "--quiet")
+                self.hg("pull", "--quiet", "--", url)
+            elif str(error).endswith("repository is unrelated"):
+                self.hg("pull", "--quiet", "--force", "--", url)
+            else:
                 raise
-            self.hg("pull", "--quiet", "--force", "--", url)
 
 
 def _parts(names: Sequence[str]) -> list[Sequence[str]]:

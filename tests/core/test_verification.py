@@ -231,6 +231,7 @@ def test_secrets_as_a_user_writes_them() -> None:
     [
         (b" a long enough secret", "blanks"),
         (b"a long enough secret\n", "newline"),
+        (b"\xef\xbb\xbfa long enough secret", "byte order mark"),
         (b"ChangeMe", "well-known"),
         (b"0123456789abcde", "shorter than 16"),
     ],

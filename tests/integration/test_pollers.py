@@ -215,6 +215,43 @@ def test_of_another_history_only_the_head_is_news(tmp_path: Path) -> None:
     assert found(looked(poller, tmp_path, look.state)) == [("pages", "page 0"), ("pages", "page 1")]
 
 
+def test_what_a_git_that_was_killed_left_behind_stops_nothing(tmp_path: Path) -> None:
+    git = Git(tmp_path, "--to", "x")
+    (git.there / "hooks/post-receive").unlink()
+    git.commit("a", "one")
+    git.git("push", "-q", "origin", "main")
+    poller = GitPoller(str(git.there))
+    state = looked(poller, tmp_path).state
+    ours = poller.work_folder(tmp_path / "kept")
+    (ref,) = (ours / "refs/polled").iterdir()
+    ref.with_suffix(".lock").write_text("")
+    (ours / "packed-refs.lock").write_text("")
+    git.commit("a", "two")
+    git.git("push", "-q", "origin", "main")
+    look = looked(poller, tmp_path, state)
+    assert (found(look), look.problems) == ([("main", "two")], [])
+    (ours / "HEAD").write_text("not a ref")
+    git.commit("a", "three")
+    git.git("push", "-q", "origin", "main")
+    look = looked(poller, tmp_path, look.state)
+    assert (found(look), look.problems) == ([("main", "three")], [])
+
+
+def test_a_pull_of_mercurial_that_was_killed_stops_nothing(tmp_path: Path) -> None:
+    hg = Hg(tmp_path, "")
+    hg.commit("a", "one")
+    hg.push()
+    poller = HgPoller(str(tmp_path / "there"))
+    state = looked(poller, tmp_path).state
+    hg.commit("a", "two")
+    hg.push()
+    killing = ("--config", "hooks.pretxnchangegroup=kill -9 $PPID")
+    ours = poller.work_folder(tmp_path / "kept")
+    run("hg", "pull", "-q", *killing, poller.repourl, cwd=ours, status=-9)
+    look = looked(poller, tmp_path, state)
+    assert (found(look), look.problems) == ([("default", "two")], [])
+
+
 def test_names_of_64_digits(tmp_path: Path) -> None:
     run("git", "init", "-q", "-b", "main", "--object-format=sha256", "there", cwd=tmp_path)
     there = tmp_path / "there"
