@@ -21,7 +21,7 @@ from change_hooks.clients.mercurial import Poster, Refused
 from change_hooks.core.address import web_page
 from change_hooks.core.change import Change
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
-from change_hooks.testing.simulate import EVENTS, CannotSimulate, Push, simulate
+from change_hooks.testing.simulate import EVENTS, MADE_UP, CannotSimulate, Push, made_up, simulate
 from change_hooks.vcs.git import Repository
 from change_hooks.vcs.svn import look
 from change_hooks.vcs.svn_layout import (
@@ -148,7 +148,9 @@ def _said(answer: str, as_json: bool) -> None:
 @click.argument("arguments", nargs=-1, metavar="[EVENT] [CONFIG]")
 @click.option("--to", "url", help="The URL of the endpoint.  [default: that of CONFIG]")
 @click.option(
-    "--repo", default=".", show_default=True, type=click.Path(path_type=Path), help="A local Git repository."
+    "--repo",
+    type=click.Path(path_type=Path),
+    help="A local Git repository.  [default: the one here; without one, the commits are made up]",
 )
 @click.option(
     "--commits",
@@ -171,6 +173,7 @@ def _said(answer: str, as_json: bool) -> None:
 @json_option
 def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, **options: Any) -> None:
     """Send a delivery as a forge would, made from the latest commits of a local repository, and signed.
+    Where there is no repository, the commits are made up.
 
     EVENT is push (the default), new-branch, tag, forced-push, deletion, pull-request or ping. With CONFIG,
     DIALECT is one of its endpoints, and URL and secret are taken from there: change-hooks simulate github
@@ -193,7 +196,7 @@ def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, 
         raise click.UsageError("where to? Give --to URL, or a configuration file")
     where = url
     try:
-        push = _push(Repository(options["repo"]), event, options)
+        push = _push(event, options)
         simulated = simulate(dialect, push, options["secret"], options=settings, folders=options["folders"])
     except (ToolError, CannotSimulate) as error:
         raise click.ClickException(str(error)) from None
@@ -210,7 +213,12 @@ def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, 
         click.echo(f"{simulated.id}: {printable(answer)}" if simulated.id else printable(answer))
 
 
-def _push(repository: Repository, event: str, options: Mapping[str, Any]) -> Push:
+def _push(event: str, options: Mapping[str, Any]) -> Push:
+    repository = Repository(options["repo"] or Path())
+    if options["repo"] is None and not _has_commits(repository):
+        click.echo("there is no Git repository with commits here: the commits are made up", err=True)
+        branch = options["branch"] or ("v1.0" if event == "tag" else "main")
+        return made_up(options["commits"], branch, options["address"] or MADE_UP, event)
     commits = repository.last(options["commits"], "HEAD" if event == "tag" else options["branch"] or "HEAD")
     if not commits:
         raise ToolError("git: there is no commit yet")
@@ -224,11 +232,18 @@ def _push(repository: Repository, event: str, options: Mapping[str, Any]) -> Pus
     )
 
 
+def _has_commits(repository: Repository) -> bool:
+    try:
+        return repository.commit_of("HEAD") is not None
+    except ToolError:
+        return False
+
+
 def _web_page(repository: Repository) -> str:
     """The page of the remote ``origin``, or of the only one; of none, a made-up one."""
-    remotes = [text(line) for line in lines_of(repository.git("remote"))]
-    named = remotes[0] if len(remotes) == 1 else "origin"
     try:
+        remotes = [text(line) for line in lines_of(repository.git("remote"))]
+        named = remotes[0] if len(remotes) == 1 else "origin"
         page = web_page(text(repository.git("remote", "get-url", "--", named)).strip())
     except ToolError:
         page = None

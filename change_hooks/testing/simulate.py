@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from secrets import token_hex
 from time import time
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -68,6 +69,20 @@ class Push(msgspec.Struct, frozen=True):
     def after(self) -> str:
         """The commit that the ref is on; zeros for one that was deleted."""
         return ZEROS if self.event == "deletion" else self.commits[-1].id
+
+
+#: The web page of a repository that there is not.
+MADE_UP = "https://forge.example/owner/project"
+
+
+def made_up(count: int, branch: str, address: str = MADE_UP, event: str = "push") -> Push:
+    """So many commits that there are not; each time others."""
+    author = "Ann Example <ann@example.com>"
+    commits = [
+        Commit(token_hex(20), author, author, int(time()), f"Made up ({number})", ["README.md"])
+        for number in range(1, count + 1)
+    ]
+    return Push(commits=commits, branch=branch, address=address, parent=token_hex(20), event=event)
 
 
 class Simulated(NamedTuple):
@@ -282,4 +297,4 @@ def _base(push: Push, secret: str | None) -> Simulated:
     return Simulated(body, {name.decode("ascii"): values[-1].decode() for name, values in headers})
 
 
-__all__ = ["EVENTS", "CannotSimulate", "Push", "Simulated", "simulate"]
+__all__ = ["EVENTS", "MADE_UP", "CannotSimulate", "Push", "Simulated", "made_up", "simulate"]

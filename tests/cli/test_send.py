@@ -55,6 +55,24 @@ def test_what_is_no_address_is_an_error() -> None:
     assert "not the address of a receiver" in result.output
 
 
+@pytest.mark.parametrize(
+    "event", ["push", "tag", "new-branch", "forced-push", "deletion", "pull-request", "ping"]
+)
+def test_without_a_repository_the_commits_are_made_up(
+    event: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    results = [run("simulate", "github", event, "--to", URL, "--commits", "2", "--dry-run") for _ in range(2)]
+    assert [result.exit_code for result in results] == [0, 0]
+    assert "there is no Git repository with commits here: the commits are made up" in results[0].output
+    one, other = (json.loads(json.loads(result.stdout)["body"]) for result in results)
+    assert event == "ping" or one != other
+    if event == "push":
+        assert one["repository"]["html_url"] == "https://forge.example/owner/project"
+        assert len(one["commits"]) == 2
+        assert all("README.md" in json.dumps(commit) for commit in one["commits"])
+
+
 def test_what_is_no_repository_is_an_error(tmp_path: Path) -> None:
     result = run("simulate", "github", "push", "--repo", str(tmp_path / "none"), "--to", URL)
     assert result.exit_code == 1
