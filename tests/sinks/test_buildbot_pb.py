@@ -1,72 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
-from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import _WrappingFactory
-from twisted.internet.testing import MemoryReactorClock
-from twisted.spread import pb
-from twisted.test.iosim import FakeTransport, IOPump
-from zope.interface import implementer
 
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push
 from change_hooks.interfaces import IChangeSink, SinkError, SinkRefused
 from change_hooks.sinks.buildbot_pb import CUT, LONGEST_TEXT, BuildbotPB, fields_of
+from tests.support.change_port import SinkAndMaster
 
 from ..conftest import result_of
-
-
-class Refusal(pb.Error):
-    pass
-
-
-@implementer(IRealm)
-class Port(pb.Avatar):
-    """A master's change port."""
-
-    def __init__(self) -> None:
-        self.changes: list[Any] = []
-        self.broken = False
-        self.answer: Deferred[Any] | None = None
-
-    def requestAvatar(self, avatar: Any, mind: Any, *interfaces: Any) -> Any:
-        return pb.IPerspective, self, lambda: None
-
-    def perspective_addChange(self, fields: Any) -> Any:
-        if self.broken:
-            raise Refusal("no such branch")
-        self.changes.append(fields)
-        return self.answer
-
-
-class SinkAndMaster:
-    """A sink, and a master in memory."""
-
-    def __init__(self, **options: Any) -> None:
-        self.port = Port()
-        checker = InMemoryUsernamePasswordDatabaseDontUse(change=b"changepw")
-        self.server = pb.PBServerFactory(Portal(self.port, [checker]))
-        self.reactor = MemoryReactorClock()
-        self.sink = BuildbotPB("master.example:9989", reactor=self.reactor, **options)
-
-    def add(self, change: Change) -> Deferred[Any]:
-        known = len(self.reactor.tcpClients)
-        taken: Deferred[Any] = self.sink.add_change(change, None)
-        if len(self.reactor.tcpClients) > known:
-            self.connect(self.reactor.tcpClients[-1][2])
-        self.pump.flush()
-        return taken
-
-    def connect(self, factory: _WrappingFactory) -> None:
-        client, server = factory.buildProtocol(None), self.server.buildProtocol(None)
-        client_end, server_end = FakeTransport(client, False), FakeTransport(server, True)
-        self.pump = IOPump(client, server, client_end, server_end, False)
-        server.makeConnection(server_end)
-        client.makeConnection(client_end)
 
 
 def test_a_change_is_handed_over_and_the_connection_kept() -> None:
