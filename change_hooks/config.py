@@ -192,8 +192,8 @@ class _Reader:
             if url.startswith(("postgresql://", "postgres://")):
                 if not is_valid(url):
                     self.problems.append(
-                        "change_hook_journal is not a valid PostgreSQL URL: what is special in its user and"
-                        " password is written as %XX (urllib.parse.quote(password, safe=''))"
+                        "change_hook_journal is not a valid PostgreSQL URL: special characters in its user"
+                        " and password must be written as %XX (urllib.parse.quote(password, safe=''))"
                     )
                 return url
         self.problems.append(

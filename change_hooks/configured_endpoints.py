@@ -169,8 +169,8 @@ class EndpointReader:
         handler = replacing(replacement)
         if isinstance(handler, Maker) and not handler.ours:
             self.warnings.append(
-                f"{where}: the class {handler.__qualname__} verifies its senders by itself; with a base class"
-                " from change_hooks.upstream that is done before it, and all options of the dialect work"
+                f"{where}: the class {handler.__qualname__} verifies its senders itself; with a base class"
+                " from change_hooks.upstream the framework does so, and all options of the dialect work"
             )
         return handler
 

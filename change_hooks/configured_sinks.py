@@ -152,7 +152,7 @@ def read_alarms(names: Any, sinks: Mapping[str, RoutedSink]) -> tuple[tuple[str,
             problems.append(f"change_hook_alarms: no sink {name!r}{nearest(name, sinks)}")
         elif not takes_alarms(sinks[name].sink):
             problems.append(
-                f"change_hook_alarms: the sink {name!r} cannot be told of alarms; 'http', 'command', 'amqp'"
+                f"change_hook_alarms: the sink {name!r} cannot receive alarms; 'http', 'command', 'amqp'"
                 " and callables can"
             )
     return tuple(names), problems

@@ -217,7 +217,7 @@ class _Unpacking(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if not self._unpack.eof:
-            reason = Failure(zlib.error("what is packed is incomplete"))
+            reason = Failure(zlib.error("the compressed body is incomplete"))
         self._protocol.connectionLost(reason)
 
 

@@ -178,7 +178,7 @@ def _written_secrets(settings: Settings) -> Iterator[str]:
         for option in _SECRETS if isinstance(options, Mapping) else ():
             if _is_written(options.get(option), text):
                 yield (
-                    f"dialect {name!r}: option {option!r} stands in {path.name}, which others can read;"
+                    f"dialect {name!r}: option {option!r} is in {path.name}, which others can read;"
                     " chmod 600 it, or write {'file': ...} or {'env': ...}"
                 )
 

@@ -134,7 +134,7 @@ class Tree:
         if is_polled(delivery):
             return succeed(Found(changes_in(delivery)))
         if delivery.dialect not in self._endpoints:
-            return fail(UnknownDialect("its dialect is not enabled any more (change_hook_dialects)"))
+            return fail(UnknownDialect("its dialect is no longer enabled (change_hook_dialects)"))
         endpoint = self._endpoints[delivery.dialect]
         return fail(EndpointOff()) if endpoint is None else called(endpoint.found, delivery)
 

@@ -175,7 +175,7 @@ def test_a_secret_that_others_can_read_is_doubtful(tmp_path: Path) -> None:
 c["www"]["change_hook_dialects"]["gitlab"] = {"secret": ["another good secret", b"and a third one, as long"], "strict": True}
 """
     (doubt,) = found(tmp_path, more).doubts
-    assert doubt.startswith("dialect 'gitlab': option 'secret' stands in hooks.cfg, which others can read;")
+    assert doubt.startswith("dialect 'gitlab': option 'secret' is in hooks.cfg, which others can read;")
     (tmp_path / "hooks.cfg").chmod(0o600)
     assert found(tmp_path, more).doubts == ()
     (tmp_path / "hooks.cfg").chmod(0o644)

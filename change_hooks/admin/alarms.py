@@ -210,7 +210,7 @@ class Alarms(Observer):
     def _not_sent(self, failure: Failure, name: str, alarm: ReceiverAlarm, attempt: int) -> None:
         wait = WAITS[attempt] if attempt < len(WAITS) else None
         log.warn(
-            "the sink {sink} did not take the alarm {event}: {kind}: {error}{again}",
+            "the sink {sink} did not accept the alarm {event}: {kind}: {error}{again}",
             sink=name,
             event=alarm.event,
             kind=failure.type.__name__ if failure.type is not None else "",

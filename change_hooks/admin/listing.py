@@ -78,7 +78,7 @@ def _warnings(view: View) -> Iterator[Tag]:
         if at is not None and not endpoint.secret:
             yield tags.p(
                 tags.strong(endpoint.name),
-                " is sent signatures, and nobody checks them, because it has no ",
+                " receives signatures that it does not verify, because it has no ",
                 tags.code("secret"),
                 " (last at ",
                 moment(at),

@@ -63,8 +63,7 @@ def read_settings(written: Any) -> tuple[AdminSettings | None, list[str]]:
     url = written.get("url", "")
     if not isinstance(url, str) or not (url == "" or url.startswith(("https://", "http://"))):
         problems.append(
-            "option 'url' must be the address that forges are told, for instance"
-            " 'https://ci.example.org/change_hook'"
+            "option 'url' must be the URL given to forges, for instance 'https://ci.example.org/change_hook'"
         )
     if problems:
         return None, [f"change_hook_admin: {problem}" for problem in problems]

@@ -63,7 +63,7 @@ def _server(settings: Settings) -> str:
     kind, _, rest = settings.port.partition(":")
     port = rest.partition(":")[0].removeprefix("port=")
     if kind not in ("tcp", "tcp6", "ssl") or not port.isdigit():
-        raise click.ClickException(f"no address can be told from {settings.port!r}; give one with --to")
+        raise click.ClickException(f"no URL can be derived from {settings.port!r}; set one with --to")
     return f"{'https' if kind == 'ssl' else 'http'}://localhost:{port}"
 
 

@@ -143,7 +143,7 @@ def server_url(written: object, *schemes: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise ValueError(
-            "url is not valid: what is special in its user and password is written as %XX"
+            "url is not valid: special characters in its user and password must be written as %XX"
             " (urllib.parse.quote(password, safe=''))"
         ) from None
     if not host:

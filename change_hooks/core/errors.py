@@ -93,7 +93,7 @@ class MethodNotAllowed(DeliveryError):
     status = 405
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        super().__init__(f"this address takes {', '.join(allowed)} only")
+        super().__init__(f"this URL accepts only {', '.join(allowed)}")
         self.allowed = tuple(allowed)
 
 

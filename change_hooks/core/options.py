@@ -204,7 +204,7 @@ def commands(value: object) -> tuple[Command, ...]:
     found: list[Command] = []
     for item in items:
         if not isinstance(item, Mapping) or not item or ("permission" in item and "regex" not in item):
-            raise TypeError("must be a dict {'regex': PATTERN, 'permission': 'write'}, or a list of such")
+            raise TypeError("must be a dict {'regex': PATTERN, 'permission': 'write'}, or a list of these")
         if "regex" in item:
             check_names(item, ("regex", "permission"))
         pairs = (

@@ -31,7 +31,8 @@ def without_effect(forge: str, options: Mapping[str, Any]) -> list[str]:
         ]
     elif "commands" in asking and not options.get("token"):
         doubts.append(
-            "'commands' has no effect without a 'token': nobody else is told what a comment's author may do"
+            "'commands' has no effect without a 'token': the forge says only with one what a comment's author"
+            " may do"
         )
     return doubts
 

@@ -126,7 +126,9 @@ class ChangeHooks(BuildbotService):
         """Tell Buildbot what is wrong with the keys that are given here."""
         for key in own:
             if not key.startswith(PREFIX) or key in ("change_hook_dialects", "change_hook_auth"):
-                config_error(f"ChangeHooks: {key!r} is no key of ours; dialects and auth belong to c['www']")
+                config_error(
+                    f"ChangeHooks: {key!r} is not a key of ChangeHooks; dialects and auth belong to c['www']"
+                )
         for problem in _problems(own, Path.cwd()):
             config_error(f"ChangeHooks: {problem}")
 

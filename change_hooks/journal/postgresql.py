@@ -277,7 +277,7 @@ def connect_to_read(url: str) -> ReadingSession:
             connection.execute(_SCHEMA)
             there = _version(connection)
         if not there.number:
-            raise FileNotFoundError("there is no journal in this database; 'change-hooks serve' makes it")
+            raise FileNotFoundError("there is no journal in this database; 'change-hooks serve' creates it")
         schema.refuse_other(DATABASE, there)
     except BaseException:
         connection.close()

@@ -333,7 +333,7 @@ def connect_to_read(path: Path) -> Connection:
     """
     refuse_another(path)
     if not path.exists():
-        raise FileNotFoundError(f"there is no journal at {path}; 'change-hooks serve' makes it")
+        raise FileNotFoundError(f"there is no journal at {path}; 'change-hooks serve' creates it")
     connection = _connect_by_uri(path, "ro")
     try:
         schema.refuse_other(DATABASE, _version(connection))

@@ -355,7 +355,7 @@ def test_the_sinks_of_a_service_with_a_name() -> None:
                 "change_hook_sinks": {"f": {"sink": "forward", "url": "https://x.example/"}},
                 "change_hook_alarms": ["f"],
             },
-            "change_hook_alarms: the sink 'f' cannot be told of alarms; 'http', 'command', 'amqp' and callables can",
+            "change_hook_alarms: the sink 'f' cannot receive alarms; 'http', 'command', 'amqp' and callables can",
         ),
         (
             {"change_hook_journal": None},

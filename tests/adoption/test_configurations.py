@@ -266,5 +266,5 @@ def test_there_are_warnings_where_there_is_a_better_way() -> None:
     dialects = {"nobody": True, "github": {"secret": SECRET, "strict": True, "class": Branched}}
     warnings = read_www({"change_hook_dialects": dialects}).warnings
     assert "dialect 'nobody': no dialect of this name" in warnings[0]
-    assert "Branched verifies its senders by itself" in warnings[1]
+    assert "Branched verifies its senders itself" in warnings[1]
     assert len(warnings) == 2

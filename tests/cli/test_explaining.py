@@ -218,7 +218,7 @@ def test_a_handler_that_refuses_or_breaks_now_is_said(
     command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command_line.fill("1", dialect="gone")
-    assert "no change: its dialect is not enabled any more" in command_line.run("explain", "1").output
+    assert "no change: its dialect is no longer enabled" in command_line.run("explain", "1").output
 
     def broken(self: Any, request: Any) -> Any:
         raise RuntimeError("boom\n")

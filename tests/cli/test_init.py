@@ -134,7 +134,7 @@ def test_simulate_takes_the_address_and_the_secret_that_it_is_given(tmp_path: Pa
     )
     with pytest.raises(ClickException, match=r"give it with --secret"):
         target_of(path, "github", url="http://ci.example/hooks")
-    with pytest.raises(ClickException, match=r"give one with --to"):
+    with pytest.raises(ClickException, match=r"set one with --to"):
         target_of(path, "github", secret="s3cret")
     target = target_of(path, "github", url="http://ci.example/hooks", secret="s3cret")
     assert (target.url, target.secret) == ("http://ci.example/hooks", "s3cret")

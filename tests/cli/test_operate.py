@@ -230,7 +230,7 @@ def test_what_the_handler_refuses_now_stays_as_it_is(
         command_line.deliver(seq, DeadLetter(seq, 0, "no"))
     result = command_line.run("replay", "--failed", "--since", "1970-01-01")
     assert result.exit_code == 1
-    assert "gone/1: its dialect is not enabled any more" in result.stderr
+    assert "gone/1: its dialect is no longer enabled" in result.stderr
     assert "base/2: " in result.stderr
     assert result.stdout.endswith("Replayed 0 deliveries; 2 failed.\n")
 

@@ -144,7 +144,7 @@ def test_address_and_secret_are_taken_from_the_configuration(repository: str, tm
         (
             "{'github': True}",
             "'unix:/run/x'",
-            "no address can be told from 'unix:/run/x'; give one with --to",
+            "no URL can be derived from 'unix:/run/x'; set one with --to",
         ),
         ("{'github': {'secret': {'env': 'X'}}}", "8123", "environment variable X, which is not set"),
         ("{'github': {'secret': len}}", "8123", "give it with --secret"),

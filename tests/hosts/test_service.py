@@ -133,7 +133,7 @@ def test_a_service_that_was_never_started_stops() -> None:
 
 
 def test_wrong_keys_and_wrong_dialects_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigErrors, match="no key of ours"):
+    with pytest.raises(ConfigErrors, match="not a key of ChangeHooks"):
         ChangeHooks(other=1)
     config: Any = MasterConfig()
     config.www = {"change_hook_dialects": {"github": {"stict": True}}, "port": 1}
