@@ -55,12 +55,10 @@ class Move(msgspec.Struct, frozen=True):
 
     :param what: a ref, or ``#7``.
     :param seen: where to.
-    :param settled: where from; None: it was not there.
     """
 
     what: str
     seen: Seen
-    settled: str | None
     event: RefUpdate | PullRequest
 
 
@@ -150,18 +148,17 @@ class Heads:
         for ref in sorted(after.moved):
             seen = None if ref.startswith("#") else self._due(after, ref, until)
             if seen is not None:
-                settled = after.refs.get(ref)
-                yield Move(ref, seen, settled, self._moved(repository, ref, settled, seen.tip))
+                yield Move(ref, seen, self._moved(repository, ref, after.refs.get(ref), seen.tip))
 
     def _moves_of_pulls(self, after: Where, pulls: OpenPulls | None, until: float) -> Iterator[Move]:
         for pull in sorted(pulls.items if pulls is not None else (), key=lambda pull: pull.number):
-            what, settled = f"#{pull.number}", (after.pulls or {}).get(str(pull.number))
+            what = f"#{pull.number}"
             seen = self._due(after, what, until)
             if seen is not None:
                 found = replace(pull, head=replace(pull.head, revision=seen.tip))
-                if settled is not None:
+                if str(pull.number) in (after.pulls or {}):
                     found = replace(found, action="updated", forge_action="")
-                yield Move(what, seen, settled, found)
+                yield Move(what, seen, found)
 
     def _due(self, after: Where, what: str, until: float) -> Seen | None:
         """Where something is that is to be settled now."""
@@ -222,7 +219,7 @@ class Heads:
         )
 
     def _about(self, move: Move) -> Missing:
-        told = f"{self.source}|{move.what}|{move.settled}|{move.seen.tip}|{move.seen.look}"
+        told = f"{self.source}|{move.what}|{move.seen.tip}|{move.seen.look}"
         name = sha256(told.encode("utf-8", "replace")).hexdigest()[:32]
         return Missing(self.endpoint, name, move.event.name, self._now(), WAY, "missing")
 

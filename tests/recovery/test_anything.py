@@ -148,8 +148,8 @@ def test_of_a_log(forge: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("by_hand", [True, False])
-def test_of_where_everything_is(by_hand: bool, seed: int) -> None:
+@pytest.mark.parametrize("by_hand", [0.0, 0.2, 1.0])
+def test_of_where_everything_is(by_hand: float, seed: int) -> None:
     rig, api = with_gitea()
     rig.run()
     trouble = Trouble(seed, rig, api)
@@ -159,6 +159,10 @@ def test_of_where_everything_is(by_hand: bool, seed: int) -> None:
     def pause(seconds: float) -> None:
         rig.clock.advance(seconds)
         rig.forge.clock.advance(seconds)  # type: ignore[union-attr]
+
+    def look() -> None:
+        hand = trouble.random.random() < by_hand
+        attempted(rig, unless=None if hand else rig.clock.seconds() + 1)
 
     number = 10
     for _ in range(trouble.random.randint(5, 25)):
@@ -175,13 +179,13 @@ def test_of_where_everything_is(by_hand: bool, seed: int) -> None:
         if trouble.happens(0.2):
             rig.heads = rig.made()
         rig.forge.http.breaks = tuple(breaks)  # type: ignore[union-attr]
-        attempted(rig, unless=None if by_hand else rig.clock.seconds() + 1)
+        look()
         pause(trouble.random.choice(STEPS))
     trouble.over = True
     rig.forge.http.breaks = ()  # type: ignore[union-attr]
     for seconds in (*PAUSES, *[PAUSES[-1]] * 6):
         pause(seconds)
-        attempted(rig, unless=None if by_hand else rig.clock.seconds() + 1)
+        look()
     reader = rig.journal.reader()
     stored = [change for each in reader.deliveries() for change in reader.whole(each.seq).changes]
     found = Counter((change.branch, change.revision) for change in stored)

@@ -495,6 +495,23 @@ def test_who_asks_by_hand_does_not_wait() -> None:
     assert [missing.outcome for missing in rig.run()] == ["recovered"]
 
 
+def test_what_was_stored_by_hand_and_not_kept_is_not_stored_again_by_the_schedule() -> None:
+    rig = Looking()
+    by_itself(rig)
+    rig.now["refs/heads/main"] = sha(2)
+    assert by_itself(rig) == []
+    rig.clock.advance(GRACE - 2)
+    rig.now["refs/heads/main"] = sha(3)
+    kept = result_of(rig.journal.recall(NAME))
+    assert rig.moved() == [("refs/heads/main", sha(1), sha(3))]
+    result_of(rig.journal.remember(NAME, kept))
+    rig.clock.advance(2)
+    assert by_itself(rig) == [("refs/heads/main", sha(1), sha(2))]
+    rig.clock.advance(GRACE)
+    by_itself(rig)
+    assert len(list(rig.journal.reader().deliveries())) == 2 and rig.heads.due is None
+
+
 def test_a_pull_request_may_be_on_its_way_too() -> None:
     rig, api = with_gitea()
     by_itself(rig)
