@@ -17,6 +17,8 @@ from change_hooks.forges.logged import Logged
 
 #: After how long an open delivery is tried again, in seconds. After the last time it is given up.
 PAUSES = (300.0, 900.0, 3600.0, 6 * 3600.0)
+#: Which of them is the longest while it is the forge that fails: it may be well again soon.
+FAILING = 1
 #: How far before the watermark the log is read again, in seconds; and how many settled entries are remembered
 #: at most of a log that is not read by time.
 OVERLAP, KEPT = 900.0, 500
@@ -64,15 +66,16 @@ class Progress(msgspec.Struct, omit_defaults=True):
     def put_off(self, entry: Logged, now: float, *, asked: bool = False, ever: bool = False) -> bool:
         """Try again later.
 
-        :param ever: however often it has been tried.
+        :param ever: however often it has been tried, and soon: it is the forge that fails.
         :returns: False: it has been tried often enough, and is given up.
         """
         known = self.open.get(entry.delivery)
         tries = 0 if known is None else known.tries
-        if tries >= len(PAUSES) and not ever:
+        if ever:
+            tries = min(tries, FAILING)
+        elif tries >= len(PAUSES):
             self.settle(entry)
             return False
-        tries = min(tries, len(PAUSES) - 1)
         self.open[entry.delivery] = Open(entry, tries + 1, now + PAUSES[tries], asked)
         return True
 
