@@ -85,3 +85,34 @@ def test_a_ref_without_its_commit_is_said_and_costs_no_other() -> None:
     found, _ = GerritHandler(None, True).getChanges(delivery(json.dumps(document).encode()))
     assert [change.branch for change in found] == ["main", "v1.0"]
     assert {change.properties["change_hook_unread"][0] for change in found} == {"$.refUpdates[1].newRev"}
+
+
+@pytest.mark.parametrize(
+    "name", ["ref_updated__branch", "batch_ref_updated__several", "patchset_created__first"]
+)
+def test_a_project_may_be_an_object_and_a_number_text(name: str) -> None:
+    document = load(f"gerrit/{name}").payload
+
+    def written_otherwise(value: Any) -> Any:
+        if isinstance(value, list):
+            return [written_otherwise(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        found = {key: written_otherwise(each) for key, each in value.items()}
+        if isinstance(found.get("project"), str):
+            found["project"] = {"name": found["project"]}
+        if "number" in found:
+            found["number"] = str(found["number"])
+        return found
+
+    body = json.dumps(written_otherwise(document)).encode()
+    found = [
+        GerritHandler(None, True).getChanges(delivery(each))[0]
+        for each in (load(f"gerrit/{name}").body, body)
+    ]
+    assert [(c.repository, c.project, c.branch, c.revision, c.revlink) for c in found[0]] == [
+        (c.repository, c.project, c.branch, c.revision, c.revlink) for c in found[1]
+    ]
+    assert {c.repository for c in found[1]} == {"tools/lamp"}
+    for change in found[1]:
+        assert change.properties.get("event.refUpdate.project", "tools/lamp") == "tools/lamp"

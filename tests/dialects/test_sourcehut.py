@@ -143,7 +143,7 @@ def test_what_is_signed_but_not_what_the_query_gives_is_refused() -> None:
     assert none_for(send(b'{"refs": []}'))
 
 
-def test_a_copy_of_a_delivery_is_a_duplicate_also_after_a_restart() -> None:
+def test_a_copy_of_a_delivery_is_a_duplicate_for_all_workers_and_after_a_restart() -> None:
     www = {"change_hook_dialects": {"sourcehut": {"public_key": PUBLIC, "repositories": ["~ann/*"]}}}
     payload = json.loads(BODY)
     # The clock of the receiver is the real one here.
@@ -157,6 +157,10 @@ def test_a_copy_of_a_delivery_is_a_duplicate_also_after_a_restart() -> None:
     assert "duplicate" in receive(first, body, copied).text
     # A retry has a nonce of its own.
     assert "duplicate" in receive(first, body, headers(body, "fedcba9876543210")).text
+    # Another worker knows it, too.
+    worker = Receiver(www, beside=first)
+    assert "duplicate" in receive(worker, body, headers(body)).text
+    worker.stop()
     first.stop()
     with Receiver(www, beside=first) as second:
         assert "duplicate" in receive(second, body, headers(body)).text

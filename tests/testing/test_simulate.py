@@ -143,6 +143,24 @@ def test_it_is_signed_as_the_forge_signs(dialect: str) -> None:
         result_of(result)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "event"),
+    [(dialect, event) for dialect in sorted(SIGNED) for event in sorted(SPOKEN[dialect])],
+)
+def test_a_strict_endpoint_takes_every_event_and_knows_it_again(dialect: str, event: str) -> None:
+    secret = "a long enough secret"
+    options = {"secret": secret, "strict": True, "look_up": False}
+    if dialect == "launchpad":
+        options["allow_sha1"] = True
+    simulated = simulate(dialect, replace(PUSH, event=event), secret)
+    with Receiver({"change_hook_dialects": {dialect: options}}) as receiver:
+        result = receiver.send(request(simulated, dialect))
+        quiet = event == "ping" or (event == "deletion" and not dialect.startswith("bitbucket"))
+        assert (result.status, bool(result.changes)) == (202, not quiet), result.text
+        if result.changes:
+            assert "duplicate" in receiver.send(request(simulated, dialect)).text
+
+
 def test_gitlabs_signing_token() -> None:
     token = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     handler = make_handler(installed().load("gitlab"), {"secret": token}, Context(name="gitlab"))

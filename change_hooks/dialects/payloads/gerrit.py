@@ -67,11 +67,11 @@ class RefUpdateShape(Shape):
     refName: str
     newRev: str
     oldRev: str | None = None
-    project: str | None = None
+    project: str | Project | None = None
 
     def properties(self) -> dict[str, Any]:
         """The properties that the change for this ref has, also when the event lists others."""
-        known = asdict(self).items()
+        known = {**asdict(self), "project": _name(self.project)}.items()
         return {f"event.refUpdate.{name}": value for name, value in known if value is not None}
 
 
@@ -145,7 +145,7 @@ class Sent(Shape):
 
     def _update(self, change: RefUpdateShape, base: str, properties: Mapping[str, Any]) -> RefUpdate:
         return RefUpdate(
-            repository=repository(change.project or _name(self.project), base),
+            repository=repository(_name(change.project) or _name(self.project), base),
             # Older versions leave out what stands before a branch's name.
             ref=whole_ref(change.refName),
             before=revision_or_none(change.oldRev),
