@@ -15,7 +15,7 @@ from twisted.web.http_headers import Headers
 from change_hooks import Change, Delivery, make_resource
 from change_hooks.core import change
 from change_hooks.core.verification import sign_hmac
-from change_hooks.dialects import event_handler, github
+from change_hooks.dialects import github, source
 from change_hooks.journal import chunks as pieces
 from change_hooks.journal import deliveries, facade
 from tests.conftest import Client
@@ -79,7 +79,7 @@ def test_a_delivery_is_checked_decoded_and_logged_once(
     counted: Any, logged: list[Any], changes: list[Change], commits: int
 ) -> None:
     client = Client(make_resource(WWW, sink=changes.append))
-    decoded = counted(event_handler, "decode")
+    decoded = counted(source, "decode")
     checked = counted(github, "verify_hmac")
     validated = counted(change, "is_well_formed")
     body = push(commits)
@@ -93,7 +93,7 @@ def test_a_delivery_is_checked_decoded_and_logged_once(
 
 def test_a_refused_delivery_is_not_decoded(counted: Any, changes: list[Change]) -> None:
     client = Client(make_resource(WWW, sink=changes.append))
-    decoded = counted(event_handler, "decode")
+    decoded = counted(source, "decode")
     request = signed(push(1), "1")
     assert client.post("/github", data=b" " + request["data"], headers=request["headers"]).status == 403
     assert decoded == []
