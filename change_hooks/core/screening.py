@@ -77,8 +77,8 @@ class Screen:
     def __init__(self, options: ForgeOptions, style: Style) -> None:
         self._options = options
         self._style = style
-        actions = options.actions or style.pull_actions
-        self._actions = actions if options.drafts else (*actions, "ready")
+        actions = style.pull_actions if options.actions is None else options.actions
+        self._actions = actions if options.drafts or not actions else (*actions, "ready")
         #: With commands, a comment gives a change as a command and not otherwise.
         self.talks = style.comments and not options.commands
         pull = self._pull_tests()

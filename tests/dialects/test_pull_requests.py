@@ -208,6 +208,8 @@ def test_actions_and_senders(dialect: str) -> None:
     refused = handle(name, {"actions": ["closed", "merged"]})
     assert none_for(refused)
     assert "actions" in refused.reason
+    assert none_for(handle(name, {"actions": []}))
+    assert none_for(handle(name, {"actions": [], "drafts": False}))
     if dialect not in NOBODY:
         refused = handle(name, {"ignore_senders": ["*"]})
         assert none_for(refused)
