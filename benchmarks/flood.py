@@ -11,16 +11,14 @@ import asyncio
 import os
 import sqlite3
 import statistics
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
-from hold import SERVE
-from load import cpu, free_port, github, push, wait_for
-from servers import SECRET
+from hold import SERVE, serve
+from load import cpu, github, push
+
+from change_hooks.journal.traces import GATHER
 
 FORGED, FLOODING = 10_000, 4
 ACCEPTED, PUSHING = 4_000, 16
@@ -29,25 +27,6 @@ BODY = push(1)
 NOTHING_KEPT = (
     f"from change_hooks.journal.traces import Traces; Traces.add = lambda self, trace: None; {SERVE}"
 )
-
-
-@contextmanager
-def serve(program: str, folder: Path) -> Iterator[tuple[int, int]]:
-    """The port and the process of a server."""
-    port = free_port()
-    www = {
-        "port": f"tcp:{port}:interface=127.0.0.1",
-        "change_hook_dialects": {"github": {"secret": SECRET, "strict": True}},
-        "change_hook_journal": "sqlite:///journal.sqlite",
-    }
-    (folder / "hooks.cfg").write_text(f"c = {{'www': {www!r}}}")
-    command = [sys.executable, "-c", program, "serve", "hooks.cfg"]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as server:
-        try:
-            wait_for(port, server)
-            yield port, server.pid
-        finally:
-            server.terminate()
 
 
 async def send(port: int, name: str, head: bytes, *, times: int, status: bytes) -> None:
@@ -81,7 +60,7 @@ async def flood(port: int, mark: str) -> None:
 
 def refused(journal: Path) -> int:
     """How many rows of refused requests there are."""
-    with closing(sqlite3.connect(journal)) as connection:
+    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
         (number,) = connection.execute("SELECT count(*) FROM deliveries WHERE state = 'refused'").fetchone()
     return int(number)
 
@@ -91,12 +70,13 @@ def main() -> None:
     rows: dict[str, int] = {}
     for turn in range(ROUNDS):
         for name, program in (("kept", SERVE), ("nothing kept", NOTHING_KEPT)):
-            with tempfile.TemporaryDirectory() as folder:
-                with serve(program, Path(folder)) as (port, pid):
-                    before = cpu(pid)
-                    asyncio.run(flood(port, str(turn)))
-                    spent[name].append(cpu(pid) - before)
-                rows[name] = refused(Path(folder) / "journal.sqlite")
+            with serve(program) as (port, pid, folder):
+                before = cpu(pid)
+                asyncio.run(flood(port, str(turn)))
+                spent[name].append(cpu(pid) - before)
+                # What is gathered of refused requests is stored a second later.
+                time.sleep(2 * GATHER)
+                rows[name] = refused(folder / "change-hooks.sqlite")
     kept, nothing = (statistics.median(each) for each in spent.values())
     print("\n| traces | processor for all (s) | rows of refused requests |\n| --- | --- | --- |")
     for name, seconds in spent.items():

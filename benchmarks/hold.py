@@ -30,18 +30,18 @@ SERVE = "from change_hooks.cli import main; main()"
 
 
 @contextmanager
-def serve() -> Iterator[tuple[int, int]]:
-    """The port and the process of a server."""
+def serve(program: str = SERVE) -> Iterator[tuple[int, int, Path]]:
+    """The port, the process and the folder of a server."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         dialects = {"github": {"secret": SECRET, "strict": True}}
         www = {"port": f"tcp:{port}:interface=127.0.0.1", "change_hook_dialects": dialects}
         (Path(folder) / "hooks.cfg").write_text(f"c = {{'www': {www!r}}}")
-        command = [sys.executable, "-c", SERVE, "serve", "hooks.cfg"]
+        command = [sys.executable, "-c", program, "serve", "hooks.cfg"]
         with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as server:
             try:
                 wait_for(port, server)
-                yield port, server.pid
+                yield port, server.pid, Path(folder)
             finally:
                 server.kill()
 
@@ -61,7 +61,7 @@ def deliver(port: int, body: bytes, name: str) -> str:
 def unread() -> None:
     """The peak of a server whose answers one client does not read."""
     request = b"GET /change_hook/nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 500
-    with serve() as (port, pid):
+    with serve() as (port, pid, _):
         before, sent, began = peak(pid), 0, time.monotonic()
         with socket.create_connection(("127.0.0.1", port), 10) as connection:
             connection.settimeout(1)
@@ -93,7 +93,7 @@ def hold(port: int, until: float) -> None:
 def announced() -> None:
     """What becomes of signed pushes meanwhile."""
     small, large = push(1), push(2048)
-    with serve() as (port, pid):
+    with serve() as (port, pid, _):
         until = time.monotonic() + SECONDS
         threads = [Thread(target=hold, args=(port, until), daemon=True) for _ in range(CLIENTS)]
         for thread in threads:
@@ -127,7 +127,7 @@ def commits() -> None:
     print(
         "\n| 19,999 commits | answered after (ms) | longest wait of a small push (ms) |\n| --- | --- | --- |"
     )
-    with serve() as (port, _):
+    with serve() as (port, _, _):
         for name, body in {"as documented": plain, "a wrong type": wrong, "a lone surrogate": lone}.items():
             answers: list[tuple[str, float]] = []
             began = time.monotonic()

@@ -101,7 +101,7 @@ def ensure(
     Each gets the secret and the events that the configuration handles, is switched on and tested. A webhook
     with the same URL is updated; the query of its URL stays.
     """
-    run = Run(config, Asked(endpoints, repositories, url, secret), as_json=as_json)
+    run = Run(config, Asked(endpoints, repositories, url, secret or None), as_json=as_json)
 
     async def one(place: Place, clock: Any) -> bool:
         keeper = Keeper(place, clock)
@@ -325,8 +325,9 @@ def refuse_a_part(found: Sequence[Place]) -> Iterator[str]:
         )
 
 
-def turns(found: Sequence[Place], www: Mapping[str, Any], base: Path) -> Iterator[Turn]:
-    """The files that hold the secrets of these webhooks, each with all that have its secret.
+def turns(found: Sequence[Place], www: Mapping[str, Any], base: Path) -> list[Turn]:
+    """The files that hold the secrets of these webhooks, each with all that have its secret. None may be
+    changed before all of them have been looked at.
 
     :raises ConfigurationError: a secret is not in a file, or is that of an endpoint that is not meant, too.
     """
@@ -347,7 +348,7 @@ def turns(found: Sequence[Place], www: Mapping[str, Any], base: Path) -> Iterato
             raise ConfigurationError(
                 [f"{path} holds the secret of {names}, too; name these endpoints as well"]
             )
-        yield Turn(SecretFile(path), those)
+    return [Turn(SecretFile(path), those) for path, those in by_file.items()]
 
 
 def _secret_in(options: Any) -> Any:

@@ -131,8 +131,7 @@ def skips(value: object) -> tuple[re.Pattern[str], ...]:
 
 
 def _is_skip(value: object) -> bool:
-    pattern = getattr(value, "pattern", value) if isinstance(value, re.Pattern) else value
-    return isinstance(pattern, str)
+    return isinstance(value.pattern if isinstance(value, re.Pattern) else value, str)
 
 
 def url_kind(value: object) -> Any:

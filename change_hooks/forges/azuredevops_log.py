@@ -17,8 +17,7 @@ from change_hooks.dialects.payloads.azuredevops import when
 from change_hooks.forges.azuredevops import VERSION
 from change_hooks.forges.client import Rest, listed
 from change_hooks.forges.forge import Forge, mapping, text
-from change_hooks.forges.github_log import ends_in
-from change_hooks.forges.logged import Logged, Sent
+from change_hooks.forges.logged import Logged, Sent, ends_in
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
 

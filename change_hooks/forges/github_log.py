@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from change_hooks.core.payload import epoch
 from change_hooks.core.recovering import Source
 from change_hooks.forges.client import Rest
 from change_hooks.forges.forge import Forge, mapping, text
-from change_hooks.forges.logged import FoundHook, LastRead, Logged, Sent, is_past
+from change_hooks.forges.logged import FoundHook, LastRead, Logged, Sent, is_past, the_one
 from change_hooks.forges.paging import by_link, by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -126,29 +125,6 @@ class GitHubLog:
         return (*self._hooks, self._hook.number, "deliveries")
 
 
-def the_one(hooks: list[Any], path: str, place: tuple[str, ...]) -> str:
-    """The number of the one webhook whose URL ends in *path*.
-
-    :param place: where the URL stands in it.
-    :raises RestError: there is none, or more than one.
-    """
-    ours = [hook for hook in hooks if ends_in(text(hook, *place), path)]
-    if len(ours) != 1:
-        raise RestError(
-            f"{len(ours)} webhooks have a URL that ends in {path}; name the one that is meant:"
-            " {'repository': NAME, 'hook': NUMBER} (option 'recover')"
-        )
-    return str(ours[0].get("id"))
-
-
-def ends_in(url: str | None, path: str) -> bool:
-    """Whether the path of a URL does."""
-    try:
-        return urlsplit(url or "").path.rstrip("/").endswith(path)
-    except ValueError:
-        return False
-
-
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
@@ -162,4 +138,4 @@ def _logged(item: Any) -> Logged:
     return Logged(str(number), delivery, text(item, "event") or "", at, status if type(status) is int else 0)
 
 
-__all__ = ["PAGES", "GitHubLog", "ends_in", "the_one"]
+__all__ = ["PAGES", "GitHubLog"]

@@ -16,9 +16,8 @@ from change_hooks.core.payload import epoch
 from change_hooks.core.recovering import Source
 from change_hooks.forges.completing import GONE
 from change_hooks.forges.forge import Forge, mapping, text
-from change_hooks.forges.github_log import the_one
 from change_hooks.forges.gitlab import project
-from change_hooks.forges.logged import FoundHook, Logged, Sent, is_past
+from change_hooks.forges.logged import FoundHook, Logged, Sent, is_past, the_one
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import inf
 from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
 from change_hooks.core.events import PullRequest, RefUpdate
+from change_hooks.forges.forge import text
 from change_hooks.forges.rest import RestError
 
 
@@ -62,6 +64,29 @@ def is_past(places: Sequence[float], since: float | None) -> bool:
     :param places: where its entries stand.
     """
     return since is not None and 2 * sum(place < since for place in places) > len(places)
+
+
+def the_one(hooks: list[Any], path: str, place: tuple[str, ...]) -> str:
+    """The number of the one webhook whose URL ends in *path*.
+
+    :param place: where the URL stands in it.
+    :raises RestError: there is none, or more than one.
+    """
+    ours = [hook for hook in hooks if ends_in(text(hook, *place), path)]
+    if len(ours) != 1:
+        raise RestError(
+            f"{len(ours)} webhooks have a URL that ends in {path}; name the one that is meant:"
+            " {'repository': NAME, 'hook': NUMBER} (option 'recover')"
+        )
+    return str(ours[0].get("id"))
+
+
+def ends_in(url: str | None, path: str) -> bool:
+    """Whether the path of a URL does."""
+    try:
+        return urlsplit(url or "").path.rstrip("/").endswith(path)
+    except ValueError:
+        return False
 
 
 class LastRead(msgspec.Struct, frozen=True):
@@ -128,4 +153,14 @@ class Log(Protocol):
         """
 
 
-__all__ = ["FoundHook", "Happened", "LastRead", "Log", "Logged", "Sent", "is_past"]
+__all__ = [
+    "FoundHook",
+    "Happened",
+    "LastRead",
+    "Log",
+    "Logged",
+    "Sent",
+    "ends_in",
+    "is_past",
+    "the_one",
+]

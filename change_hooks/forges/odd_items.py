@@ -13,6 +13,8 @@ from change_hooks.forges.rest import RestError
 log = Logger()
 
 T = TypeVar("T")
+#: How many reasons are remembered, and said, at most.
+MOST_REASONS = 100
 
 
 class OddItems:
@@ -41,7 +43,7 @@ class OddItems:
         return found
 
     def _say(self, what: str, reason: str) -> None:
-        if (what, reason) in self._said:
+        if (what, reason) in self._said or len(self._said) >= MOST_REASONS:
             return
         self._said.add((what, reason))
         log.error(
@@ -52,4 +54,4 @@ class OddItems:
         )
 
 
-__all__ = ["OddItems"]
+__all__ = ["MOST_REASONS", "OddItems"]

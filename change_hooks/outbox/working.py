@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 from random import random
 from time import time
 from typing import Any
@@ -126,11 +126,14 @@ class _Progress:
 
 def _gaps(units: Sequence[Unit], unwanted: Sequence[Unit]) -> list[list[Unit]]:
     """What is not wanted before each unit that is, and after the last one."""
-    ends = [-1, *(unit.last for unit in units)]
-    return [
-        [unit for unit in unwanted if after < unit.last and (before is None or unit.last < before)]
-        for after, before in zip_longest(ends, ends[1:])
-    ]
+    gaps: list[list[Unit]] = []
+    rest = deque(unwanted)
+    for unit in units:
+        gap: list[Unit] = []
+        while rest and rest[0].last < unit.last:
+            gap.append(rest.popleft())
+        gaps.append(gap)
+    return [*gaps, list(rest)]
 
 
 class QueueWorker:

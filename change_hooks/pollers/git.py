@@ -219,17 +219,22 @@ class _News:
 
 
 def _is_sound(repository: Repository) -> bool:
-    """Whether Git takes a folder for a repository. Nobody else uses it, so what locks it was left behind by
-    a Git that was killed.
+    """Whether Git takes a folder itself for a repository, and not one around it. Nobody else uses it, so what
+    locks it was left behind by a Git that was killed.
+
+    :raises ToolError: Git does not say; then nothing may be made anew.
     """
     path = Path(repository.path)
+    if not path.is_dir():
+        return False
     for lock in (*path.glob("*.lock"), *(path / "refs").rglob("*.lock")):
         lock.unlink()
     try:
-        repository.git("rev-parse", "--git-dir")
-    except ToolError:
+        return repository.git("rev-parse", "--git-dir").strip() == b"."
+    except ToolError as error:
+        if "not a git repository" not in str(error):
+            raise
         return False
-    return True
 
 
 _OURS = b"refs/polled/"

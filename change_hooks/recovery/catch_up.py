@@ -29,7 +29,7 @@ ACCEPTED = 202
 FIRST = 86400.0
 #: How long an entry is left alone that may be on its way still, in seconds.
 GRACE = 120.0
-#: A run ends when so many in a row could not be had.
+#: A run ends when the forge has not answered about so many in a row.
 SILENT = 3
 #: What is said to be of a time so far ahead, in seconds, is of now: the forge's clock, or an entry, is wrong.
 AHEAD = 86400.0
@@ -273,4 +273,4 @@ def asked_name(endpoint: str, delivery: str) -> str:
     return f"asked {endpoint} {delivery}"
 
 
-__all__ = ["GRACE", "CatchUp", "asked_name", "is_refusal"]
+__all__ = ["GRACE", "LEASE", "SILENT", "CatchUp", "asked_name", "is_refusal"]

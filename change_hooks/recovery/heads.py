@@ -27,7 +27,7 @@ from change_hooks.forges.logged import Happened
 from change_hooks.forges.rest import RateLimited, RestError, Unsupported
 from change_hooks.interfaces import IJournal
 from change_hooks.journal.hold import Hold
-from change_hooks.recovery.catch_up import GRACE, LEASE
+from change_hooks.recovery.catch_up import GRACE, LEASE, SILENT
 from change_hooks.recovery.progress import PAUSES
 from change_hooks.recovery.recovered import Acceptance, Busy, Missing
 from change_hooks.recovery.where import Seen, Where
@@ -36,8 +36,6 @@ WAY = "heads"
 #: After how many looks in which a ref's changes could not be made it is left alone; or they are made without
 #: what the forge does not give.
 TRIES = len(PAUSES) + 1
-#: A look ends when the forge has not answered about so many in a row.
-SILENT = 3
 
 
 class Place(Protocol):
@@ -272,4 +270,4 @@ def _order(what: str) -> tuple[int, str]:
     return (int(what[1:]), "") if what.startswith("#") else (-1, what)
 
 
-__all__ = ["SILENT", "WAY", "Heads"]
+__all__ = ["WAY", "Heads"]

@@ -58,13 +58,13 @@ class Where(msgspec.Struct, omit_defaults=True):
 
         :param pulls: None: they could not be looked at.
         """
-        after = Where(self.looks + 1, now, pulls=self._pulls_before(pulls), behind=self.behind)
-        after.unlisted, after.lists = self.unlisted, self.lists + (pulls is not None)
-        if pulls is not None and pulls.whole:
-            after.unlisted = [number for number in after.pulls or () if f"#{number}" not in heads_of(pulls)]
-        after.refs = {ref: tip for ref, tip in self.refs.items() if ref in refs} if self.looks else {**refs}
         heads = heads_of(pulls)
         listed = pulls is not None and pulls.whole
+        after = Where(self.looks + 1, now, pulls=self._pulls_before(pulls, heads), behind=self.behind)
+        after.unlisted, after.lists = self.unlisted, self.lists + (pulls is not None)
+        if listed:
+            after.unlisted = [number for number in after.pulls or () if f"#{number}" not in heads]
+        after.refs = {ref: tip for ref, tip in self.refs.items() if ref in refs} if self.looks else {**refs}
         # A clock that was ahead when something was seen keeps nothing waiting.
         after.moved = {
             what: [replace(each, at=min(each.at, now)) for each in seen]
@@ -80,8 +80,8 @@ class Where(msgspec.Struct, omit_defaults=True):
         after.again = {what: at for what, at in self.again.items() if what in after.failed}
         return after
 
-    def _pulls_before(self, pulls: OpenPulls | None) -> dict[str, str] | None:
-        heads = {what[1:]: head for what, head in heads_of(pulls).items()}
+    def _pulls_before(self, pulls: OpenPulls | None, heads: Mapping[str, str]) -> dict[str, str] | None:
+        heads = {what[1:]: head for what, head in heads.items()}
         if pulls is None:
             return self.pulls
         if self.pulls is None:

@@ -242,6 +242,8 @@ class Remote:
         """
         repository.git(
             *self._arguments,
+            # What tidies up afterwards has locks, and must not outlive the command.
+            *("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false"),
             *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--stdin", "--", self.url),
             stdin=b"".join(b"%s\n" % refspec for refspec in refspecs),
             env=self._env,

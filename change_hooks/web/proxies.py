@@ -159,7 +159,9 @@ class BehindProxies(Resource):
         return self._resource.render(request)
 
     def _see_through(self, request: Any) -> None:
-        request.forwarded_hosts = self._proxies.hosts(request)
+        if request.requestHeaders.hasHeader(b"origin"):
+            # Only what a browser sends is compared with them.
+            request.forwarded_hosts = self._proxies.hosts(request)
         host = self._proxies.client(request)
         if host is not None:
             kind = twisted_address.IPv6Address if ":" in host else twisted_address.IPv4Address

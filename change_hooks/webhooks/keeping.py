@@ -74,14 +74,15 @@ class Keeper:
         :raises RestError: it cannot be read; says what to do.
         """
         ours, elsewhere = self._ours(await self.asked(self._api.all))
+        unread = _unread(self._api.unread)
         if not ours:
-            return Judged(None, tuple(_missing(elsewhere)))
+            return Judged(None, tuple(_missing(elsewhere)), unread)
         hook = ours[0]
         was = await self.asked(lambda: self._api.last(hook.number)) if last else None
         problems = [*self._differences(hook), *_twice(ours[1:])]
         if was is not None and not was.is_good:
             problems.append(f"the last delivery failed: {shown_last(was)}")
-        return Judged(hook, tuple(problems), (*hook.doubts, *map(_elsewhere, elsewhere)), was)
+        return Judged(hook, tuple(problems), (*hook.doubts, *map(_elsewhere, elsewhere), *unread), was)
 
     async def asked(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Ask the forge; once more after a while, when it wants to be left alone for that long.
@@ -150,6 +151,12 @@ def _twice(others: Sequence[Webhook]) -> Sequence[str]:
 
 def _elsewhere(hook: Webhook) -> str:
     return f"{_leads(hook)}; delete it if that is an old address of this receiver"
+
+
+def _unread(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (f"the forge lists {count} more that cannot be read; look there whether one leads here, too",)
 
 
 def _leads(hook: Webhook) -> str:

@@ -33,20 +33,20 @@ def test_only_what_is_meant_must_have_its_secret_in_a_file(tmp_path: Path) -> No
     assert turn.file.path == tmp_path / "one"
     assert [place.source.name for place in turn.places] == ["o/r", "o/s"]
     with pytest.raises(ConfigurationError, match="second: its secret is not in a file"):
-        list(turns(meant(tmp_path, dialects), {"change_hook_dialects": dialects}, tmp_path))
+        turns(meant(tmp_path, dialects), {"change_hook_dialects": dialects}, tmp_path)
 
 
 def test_an_endpoint_without_options_has_no_secret_in_a_file(tmp_path: Path) -> None:
     dialects = {"github": True}
     found = meant(tmp_path, dialects, repositories=["o/r"])
     with pytest.raises(ConfigurationError, match="github: its secret is not in a file"):
-        list(turns(found, {"change_hook_dialects": dialects}, tmp_path))
+        turns(found, {"change_hook_dialects": dialects}, tmp_path)
 
 
 def test_a_file_that_another_endpoint_reads_is_changed_for_both_or_not_at_all(tmp_path: Path) -> None:
     dialects = {"github": IN_FILE, "second": {"dialect": "github", **BESIDE}}
     with pytest.raises(ConfigurationError, match="holds the secret of second, too"):
-        list(turns(meant(tmp_path, dialects, "github"), {"change_hook_dialects": dialects}, tmp_path))
+        turns(meant(tmp_path, dialects, "github"), {"change_hook_dialects": dialects}, tmp_path)
 
 
 def test_a_part_of_what_has_a_secret_gets_no_other(tmp_path: Path) -> None:
@@ -55,3 +55,15 @@ def test_a_part_of_what_has_a_secret_gets_no_other(tmp_path: Path) -> None:
     assert list(refuse_a_part(meant(tmp_path, {"github": IN_FILE}))) == []
     (warning,) = refuse_a_part(meant(tmp_path, {"github": {**IN_FILE, "repositories": ["o/r", "o/*"]}}))
     assert warning.startswith("warning: github: other repositories may send to it")
+
+
+def test_nothing_is_begun_when_one_of_several_files_cannot_be_changed(tmp_path: Path) -> None:
+    (tmp_path / "two").write_text("another secret\n")
+    dialects = {
+        "first": {"dialect": "github", "secret": {"file": "two"}, "strict": True, "repositories": ["o/v"]},
+        "github": IN_FILE,
+        "other": {"dialect": "gitlab", "secret": {"file": "one"}},
+    }
+    found = meant(tmp_path, dialects, "first", "github")
+    with pytest.raises(ConfigurationError, match="holds the secret of other, too"):
+        turns(found, {"change_hook_dialects": dialects}, tmp_path)

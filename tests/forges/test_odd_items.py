@@ -14,6 +14,7 @@ from twisted.logger import capturedLogs
 from change_hooks.core.events import PullRequest, Repository, Side
 from change_hooks.forges.forge import Forge
 from change_hooks.forges.github import GitHub
+from change_hooks.forges.odd_items import MOST_REASONS, OddItems
 from change_hooks.forges.rest import RestError
 from tests.support.fake_api import page_of
 from tests.support.fake_git_forges import sha
@@ -140,3 +141,13 @@ def test_one_file_of_a_pull_request(name: str, odd: Any) -> None:
     api.files.insert(1, odd)
     found = run(forge.pull_request_files(pull))
     assert (found.items, found.whole) == (whole.items, False)
+
+
+def test_only_so_many_reasons_are_said() -> None:
+    def refuse(item: Any) -> None:
+        raise RestError(f"odd in the way {item}", 200)
+
+    odd = OddItems("a forge")
+    with capturedLogs() as events:
+        assert odd.without("things", range(10 * MOST_REASONS), refuse) == []
+    assert len(said(events)) == MOST_REASONS

@@ -107,3 +107,12 @@ def test_what_does_not_work_says_what_to_do(
         assert ended == status
         assert said in errors + json.dumps(lines)
         assert "wrong" not in errors.replace("it is wrong or has expired", "")
+
+
+def test_an_empty_secret_is_never_written(server: Callable[..., Server], tmp_path: Path) -> None:
+    with forge_process(tmp_path, "FakeGitHubWebhooks('token t0ken', send=send)") as api:
+        secret = repr("a long enough secret")
+        running = server(github(api).replace(secret, f"lambda delivery: {secret}"))
+        status, _, errors = hook(tmp_path, "ensure", "github", "--url", running.url, "--secret", "")
+        assert status == 1
+        assert "the secret is a callable; give the one to write with --secret" in errors

@@ -14,7 +14,7 @@ import pytest
 
 from change_hooks.pollers import GitPoller, HgPoller, Looked, Poller, SVNPoller, split_file_branches
 from change_hooks.vcs.tools import ToolError
-from tests.support.programs import curl
+from tests.support.programs import curl, program
 from tests.support.repositories import Git, Hg, run
 from tests.support.served import stored
 
@@ -52,8 +52,7 @@ def said(running: Server, what: str) -> None:
 
 
 def test_a_git_repository(server: Callable[..., Server], tmp_path: Path) -> None:
-    git = Git(tmp_path, "--to", "x")
-    (git.there / "hooks/post-receive").unlink()
+    git = bare(tmp_path)
     git.commit("a", "before the poller")
     git.git("push", "-q", "origin", "main")
     source = f"GitPoller({str(git.there)!r}, branches=['main', 'rel*'], pollInterval=0, pollAtLaunch=True, project='p')"
@@ -195,8 +194,7 @@ def test_a_history_that_was_rewritten_gives_its_head(tmp_path: Path) -> None:
 
 
 def test_of_another_history_only_the_head_is_news(tmp_path: Path) -> None:
-    git = Git(tmp_path, "--to", "x")
-    (git.there / "hooks/post-receive").unlink()
+    git = bare(tmp_path)
     git.commit("a", "one")
     git.git("push", "-q", "origin", "main")
     poller = GitPoller(str(git.there))
@@ -216,8 +214,7 @@ def test_of_another_history_only_the_head_is_news(tmp_path: Path) -> None:
 
 
 def test_what_a_git_that_was_killed_left_behind_stops_nothing(tmp_path: Path) -> None:
-    git = Git(tmp_path, "--to", "x")
-    (git.there / "hooks/post-receive").unlink()
+    git = bare(tmp_path)
     git.commit("a", "one")
     git.git("push", "-q", "origin", "main")
     poller = GitPoller(str(git.there))
@@ -235,6 +232,40 @@ def test_what_a_git_that_was_killed_left_behind_stops_nothing(tmp_path: Path) ->
     git.git("push", "-q", "origin", "main")
     look = looked(poller, tmp_path, look.state)
     assert (found(look), look.problems) == ([("main", "three")], [])
+
+
+def test_a_copy_stays_while_git_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = bare(tmp_path)
+    git.commit("a", "one")
+    git.git("push", "-q", "origin", "main")
+    poller = GitPoller(str(git.there))
+    state = looked(poller, tmp_path).state
+    git.commit("a", "two")
+    git.git("push", "-q", "origin", "main")
+    (tmp_path / "bin").mkdir()
+    broken = tmp_path / "bin/git"
+    broken.write_text(f'#!/bin/sh\ncase "$*" in *--git-dir*) exit 128;; esac\nexec {program("git")} "$@"\n')
+    broken.chmod(0o755)
+    ours = poller.work_folder(tmp_path / "kept")
+    objects = sorted(ours.rglob("objects/*/*"))
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+        with pytest.raises(ToolError):
+            looked(poller, tmp_path, state)
+    assert sorted(ours.rglob("objects/*/*")) == objects
+    assert found(looked(poller, tmp_path, state)) == [("main", "two")]
+
+
+def test_a_copy_that_was_not_finished_is_not_taken_for_the_repository_around_it(tmp_path: Path) -> None:
+    git = bare(tmp_path)
+    git.commit("a", "one")
+    git.git("push", "-q", "origin", "main")
+    poller = GitPoller(str(git.there))
+    (tmp_path / "kept").mkdir(exist_ok=True)
+    run("git", "init", "-q", ".", cwd=tmp_path / "kept")
+    poller.work_folder(tmp_path / "kept").mkdir(parents=True)
+    looked(poller, tmp_path)
+    assert run("git", "for-each-ref", cwd=tmp_path / "kept") == ""
 
 
 def test_a_pull_of_mercurial_that_was_killed_stops_nothing(tmp_path: Path) -> None:
@@ -430,8 +461,7 @@ def test_a_subversion_repository_that_went_back(tmp_path: Path) -> None:
 
 
 def test_tags_of_a_git_repository(server: Callable[..., Server], tmp_path: Path) -> None:
-    git = Git(tmp_path, "--to", "x")
-    (git.there / "hooks/post-receive").unlink()
+    git = bare(tmp_path)
     first = git.commit("a", "one")
     running = configured(
         server, tmp_path, f"GitPoller({str(git.there)!r}, only_tags=True, pollInterval=0, pollAtLaunch=True)"

@@ -18,6 +18,7 @@ from change_hooks.journal import LEASE, DeadLetter, Outcome
 from change_hooks.journal.chunks import LARGE
 from change_hooks.journal.outbox import CLAIM
 from change_hooks.outbox import working
+from change_hooks.outbox.coalescing import Unit
 from change_hooks.outbox.dispatcher import Dispatcher
 from change_hooks.outbox.working import FIRST_RETRY, RECORD_WITHIN
 from change_hooks.testing import MemoryJournal
@@ -508,6 +509,29 @@ def test_of_what_is_handed_over_in_part_the_rest_is_recorded_as_unwanted(options
     assert again.sinks() == ["taken"]
     (line,) = again.journal.reader().lines([1])
     assert line.state == "delivered"
+
+
+def test_the_work_for_what_is_unwanted_grows_with_the_delivery_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[None] = []
+    last = Unit.last.fget  # type: ignore[attr-defined]
+
+    def counting(unit: Unit) -> int:
+        looked.append(None)
+        index: int = last(unit)
+        return index
+
+    monkeypatch.setattr(Unit, "last", property(counting))
+    counts = []
+    for count in (100, 400):
+        sink = Sink()
+        outbox = outbox_of(sink, only={"branches": ["main"]})
+        branches = ["main", "dev"] * (count // 2)
+        outbox.store("a", [Change(branch=each, revision=str(n)) for n, each in enumerate(branches)])
+        looked.clear()
+        woken(outbox)
+        assert len(sink.taken) == count // 2
+        counts.append(len(looked))
+    assert counts[1] < 6 * counts[0]
 
 
 def test_of_several_pushes_of_a_delivery_those_that_are_unwanted_are_recorded_as_that() -> None:

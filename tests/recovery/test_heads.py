@@ -17,8 +17,8 @@ from change_hooks.dialects.gitea import GiteaHandler
 from change_hooks.forges.forge import Forge
 from change_hooks.forges.rest import RateLimited, RestError
 from change_hooks.recovery import sources
-from change_hooks.recovery.catch_up import GRACE
-from change_hooks.recovery.heads import SILENT, TRIES
+from change_hooks.recovery.catch_up import GRACE, SILENT
+from change_hooks.recovery.heads import TRIES
 from change_hooks.recovery.progress import PAUSES
 from change_hooks.recovery.recovered import Acceptance, Busy, Missing
 from tests.conftest import delivery, result_of

@@ -136,6 +136,8 @@ def test_one_that_cannot_be_read_costs_itself(name: str, odd: Any) -> None:
     kept.api.true_answer = with_odd
     judged = kept.judge(last=False)
     assert (judged.hook.number, judged.problems) == (number, ())
+    (doubt,) = (each for each in judged.doubts if "cannot be read" in each)
+    assert doubt.startswith("the forge lists 1 more")
 
 
 @every_forge

@@ -54,7 +54,10 @@ class AzureDevOpsWebhooks(Webhooks):
         got = await self._rest.get(*self._path, "subscriptions", query=query, about=self._about)
         where = await self._where()
         found: list[list[Mapping[str, Any]]] = []
-        for read in self._forge.odd.without("subscriptions", listed(got.value), _numbered):
+        items = listed(got.value)
+        readable = self._forge.odd.without("subscriptions", items, _numbered)
+        self.unread = len(items) - len(readable)
+        for read in readable:
             inputs = mapping(read.get("publisherInputs"))
             if any((text(inputs, name) or value) != value for name, value in where.items()):
                 continue

@@ -114,6 +114,8 @@ class Webhooks:
     vocabulary: ClassVar[Mapping[str, str]] = {}
     #: Its test gives no change; False: it is sent only on demand. None: it has no test.
     harmless: bool | None = True
+    #: How many of the list that was read last cannot be read.
+    unread: int = 0
 
     def __init__(self, forge: Forge, source: Source, handler: EventHandler[Any]) -> None:
         self._forge = forge
@@ -149,7 +151,9 @@ class Webhooks:
         items, complete = await self._rest.all(*path, pager=pager, most=PAGES, query=query, about=self._about)
         if not complete:
             raise RestError(f"there are more than {len(items)} webhooks; delete those that nobody needs", 200)
-        return self._forge.odd.without("webhooks", items, read)
+        found = self._forge.odd.without("webhooks", items, read)
+        self.unread = len(items) - len(found)
+        return found
 
     async def create(self, wanted: Wanted) -> str:
         """Make one, and return its number.
