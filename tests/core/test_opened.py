@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from change_hooks.core import opened as module
@@ -21,7 +21,7 @@ VALUES = (
     st.none()
     | st.booleans()
     | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=8)
 )
 NAMES = st.sampled_from(["id", "added", "commits", "repository", "moved", "when", "extra"])
@@ -64,6 +64,8 @@ def decoded(sent: Delivery, shape: Any) -> Any:
 
 @pytest.mark.parametrize("large", [False, True])
 @given(document=JSON, shape=st.sampled_from([Any, Push]))
+@example(document=[float("inf")], shape=Any)
+@example(document={"ref": float("nan")}, shape=Push)
 def test_it_gives_the_same_as_decoding_it_alone(large: bool, document: Any, shape: Any) -> None:
     sent = delivery(json.dumps(document).encode())
     expected = decoded(sent, shape)

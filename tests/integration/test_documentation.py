@@ -8,12 +8,13 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ from .conftest import PATIENCE, Server, eventually, free_port, program
 DUPLICATE = "duplicate of 1, which was accepted before; 'change-hooks replay' processes it again\n"
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
-#: README.md's shell commands set up a whole environment: ``.ci/run`` runs them in a fresh clone.
 #: The how-to pages whose configurations are complete. So are those of all dialects and sinks.
 CONFIGURATIONS = ("protect.md", "behind-a-proxy.md", "buildbot-classes.md", "extend.md")
+#: README.md's shell commands set up a whole environment: ``.ci/run`` runs them in a fresh clone.
 DOCUMENTS = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts]
 
 
@@ -45,6 +46,7 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.server: subprocess.Popen[bytes] | None = None
+        self.turn = ExitStack()
         self.last = ("", "")
         self.environment = {
             **os.environ,
@@ -59,8 +61,9 @@ class Shell:
             if done.returncode:
                 return f"{example.parsed}\nended with {done.returncode}:\n{done.stdout}{done.stderr}"
         if commands != [*before, last]:
-            self.lock = (Path(tempfile.gettempdir()) / "change-hooks-port-8010").open("w")
-            fcntl.flock(self.lock, fcntl.LOCK_EX)
+            lock = Path(tempfile.gettempdir()) / "change-hooks-port-8010"
+            fcntl.flock(self.turn.enter_context(lock.open("w")), fcntl.LOCK_EX)
+            leave_alone(8010, 8011)
             log = (self.folder / "server.log").open("w")
             self.server = subprocess.Popen(last.split(), cwd=self.folder, env=self.environment, stderr=log)
             eventually(lambda: curl("http://127.0.0.1:8010/")[0])
@@ -99,11 +102,22 @@ class Shell:
         return None
 
     def end(self) -> None:
-        if self.server is not None:
-            self.server.send_signal(signal.SIGTERM)
-            status = self.server.wait(PATIENCE)
-            self.lock.close()
-            assert status == 0
+        with self.turn:
+            if self.server is not None:
+                self.server.send_signal(signal.SIGTERM)
+                assert self.server.wait(PATIENCE) == 0
+
+
+def leave_alone(*ports: int) -> None:
+    """What listens on a port of the examples is somebody's, and gets nothing."""
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+                refuse(f"port {port} is in use")
 
 
 @pytest.fixture
