@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import hypothesis
 import pytest
@@ -18,6 +18,8 @@ from twisted.web.resource import IResource, Resource
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
+
+T = TypeVar("T")
 
 pytest.register_assert_rewrite("tests.journal.sightings", "tests.journal.suite")
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
@@ -49,6 +51,16 @@ def has_fired(deferred: Deferred[Any]) -> bool:
 
     deferred.addBoth(look)
     return bool(fired)
+
+
+def all_of(items: AsyncIterator[T]) -> list[T]:
+    """What an asynchronous iterator gives that waits for nothing."""
+
+    async def collected() -> list[T]:
+        return [item async for item in items]
+
+    every: list[T] = result_of(Deferred.fromCoroutine(collected()))
+    return every
 
 
 @dataclass

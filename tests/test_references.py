@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from errno import EMFILE
 from pathlib import Path
 from time import time
 from typing import Any
@@ -125,14 +126,14 @@ def test_one_that_could_not_be_read_is_read_as_soon_as_it_can(
     secrets = secrets_in(tmp_path)
     exchange(tmp_path, f"{NEW}\n")
     with monkeypatch.context() as patch, logged() as messages:
-        patch.setattr("change_hooks.references._read", fails)
+        patch.setattr(Path, "read_text", fails)
         assert secrets.now() == [OLD.encode()]
     assert len(messages) == 1
     assert secrets.now() == [NEW.encode()]
 
 
 def fails(*_: object) -> str:
-    raise ValueError("refers to a file, which cannot be read: Too many open files")
+    raise OSError(EMFILE, "Too many open files")
 
 
 def test_one_that_is_being_written_counts_when_all_of_it_is_there(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -14,12 +14,16 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.interfaces import IPoller
+from change_hooks.journal import Whole
 from change_hooks.pollers import Poller
 from change_hooks.pollers.base import Found, Looked, changes_in, is_polled
-from change_hooks.pollers.polling import FOLDER, Polling
+from change_hooks.pollers.polling import FOLDER, LEASE, Polling
+from change_hooks.testing import MemoryJournal
 from change_hooks.vcs.tools import ToolError, run
+from tests.conftest import has_fired, result_of
 
-from ..conftest import has_fired
+#: What the journal calls where the poller was.
+NAME = "poller poller repo"
 
 
 class Reactor(Clock):
@@ -51,42 +55,6 @@ class Reactor(Clock):
             self.threads.pop(0)()
 
 
-class Host:
-    """A journal's memory, and what was accepted."""
-
-    def __init__(self) -> None:
-        self.memory: dict[str, bytes] = {}
-        self.accepted: list[Delivery] = []
-        self.full = False
-        self.held = False
-        self.leases = 0
-
-    @property
-    def journal(self) -> Any:
-        return self
-
-    def recall(self, name: str) -> Any:
-        return succeed(self.memory.get(name))
-
-    def lease(self, name: str, seconds: float) -> Any:
-        self.leases += 1
-        return succeed(not self.held)
-
-    def release(self, name: str) -> Any:
-        self.leases = 0
-        return succeed(None)
-
-    def remember(self, name: str, value: bytes) -> Any:
-        self.memory[name] = value
-        return succeed(None)
-
-    def accept(self, delivery: Delivery, changes: list[Change]) -> Any:
-        if self.full:
-            return fail(Unavailable("disk full"))
-        self.accepted.append(delivery)
-        return succeed(None)
-
-
 class Counting(Poller):
     """Finds a commit at each look after the first."""
 
@@ -107,14 +75,21 @@ class Counting(Poller):
         return Looked(found, state + 1, self.problems, self.notes)
 
 
-class Rig:
-    def __init__(self, folder: Path, *pollers: Poller) -> None:
-        self.reactor, self.host = Reactor(), Host()
-        self.folder = folder
-        self.polling = Polling(folder, self.reactor)
+class Pollers:
+    """Pollers at work, and the journal where they store what they find."""
+
+    def __init__(self, folder: Path, *pollers: Poller, by_itself: bool = True) -> None:
+        self.reactor = Reactor()
+        self.journal = MemoryJournal(clock=self.reactor.seconds)
+        result_of(self.journal.open())
+        self.full = False
+        self.polling = Polling(folder, self.reactor, by_itself=by_itself)
         self.polling.use(pollers)
-        self.polling.start(self.host)
+        self.polling.start(self)
         self.reactor.run()
+
+    def accept(self, delivery: Delivery, changes: list[Change]) -> Deferred[Any]:
+        return fail(Unavailable("disk full")) if self.full else self.journal.append(delivery, changes, [])
 
     def advance(self, seconds: float) -> None:
         self.reactor.advance(seconds)
@@ -124,53 +99,66 @@ class Rig:
         (running,) = self.polling
         running.force()
 
+    def stored(self) -> list[Whole]:
+        """Oldest first."""
+        reader = self.journal.reader()
+        return [reader.whole(line.seq) for line in reader.after(0)]
 
-def revisions(host: Host) -> list[str | None]:
-    return [change.revision for each in host.accepted for change in changes_in(each)]
+    def revisions(self) -> list[str | None]:
+        return [change.revision for whole in self.stored() for change in whole.changes]
+
+    def state(self) -> Any:
+        """Where the next look begins."""
+        return result_of(self.journal.recall(NAME))
+
+    def another(self) -> MemoryJournal:
+        """The journal, as another receiver has it."""
+        other = MemoryJournal(self.journal.store, clock=self.reactor.seconds)
+        result_of(other.open())
+        return other
 
 
 def test_it_looks_at_its_interval_and_remembers_where_it_was(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60)
-    rig = Rig(tmp_path, poller)
+    pollers = Pollers(tmp_path, poller)
     assert poller.looks == []
-    rig.advance(60)
-    rig.advance(60)
-    rig.advance(60)
+    pollers.advance(60)
+    pollers.advance(60)
+    pollers.advance(60)
     assert poller.looks == [
         (None, tmp_path / FOLDER),
         (0, tmp_path / FOLDER),
         (1, tmp_path / FOLDER),
     ]
-    assert revisions(rig.host) == ["0", "1"]
-    assert rig.host.memory == {"poller poller repo": b"2"}
+    assert pollers.revisions() == ["0", "1"]
+    assert pollers.state() == b"2"
 
 
 def test_what_it_finds_is_a_delivery_with_a_name_of_its_own(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, Counting("repo", pollInterval=60, pollAtLaunch=True))
-    rig.advance(60)
-    rig.advance(60)
-    first, second = rig.host.accepted
+    pollers = Pollers(tmp_path, Counting("repo", pollInterval=60, pollAtLaunch=True))
+    pollers.advance(60)
+    pollers.advance(60)
+    first, second = (whole.delivery for whole in pollers.stored())
+    assert first is not None and second is not None
     assert is_polled(first)
     assert (first.dialect, first.uri, first.verification) == ("poller", b"repo", "none")
     assert first.id != second.id
-    head, body = first.dump()
-    again = Delivery.restore(head, body, id=first.id, dialect="poller")
-    assert changes_in(again) == [Change(revision="0")]
+    assert changes_in(first) == [Change(revision="0")]
 
 
 def test_it_looks_when_it_is_told_to_and_one_look_at_a_time(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=0)
-    rig = Rig(tmp_path, poller)
-    rig.advance(10_000)
+    pollers = Pollers(tmp_path, poller)
+    pollers.advance(10_000)
     assert poller.looks == []
-    (running,) = rig.polling
+    (running,) = pollers.polling
     assert IPoller.providedBy(running)
     assert running.name == "repo"
     running.force()
     running.force()
     running.force()
-    assert len(rig.reactor.threads) == 1
-    rig.reactor.run()
+    assert len(pollers.reactor.threads) == 1
+    pollers.reactor.run()
     # The second and third came while the first was looking: one more look is enough for both.
     assert len(poller.looks) == 2
 
@@ -179,18 +167,18 @@ def test_it_looks_when_it_is_told_to_and_one_look_at_a_time(tmp_path: Path) -> N
 def test_one_that_fails_looks_again_next_time(error: Exception, tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60, pollAtLaunch=True)
     poller.broken = error
-    rig = Rig(tmp_path, poller)
+    pollers = Pollers(tmp_path, poller)
     poller.broken = None
-    rig.advance(60)
-    rig.advance(60)
-    assert revisions(rig.host) == ["0"]
+    pollers.advance(60)
+    pollers.advance(60)
+    assert pollers.revisions() == ["0"]
 
 
 def test_a_password_is_not_logged(tmp_path: Path) -> None:
     poller = Counting("https://ann:s3cret@git.example/x", pollInterval=60, pollAtLaunch=True)
     poller.broken = ToolError(f"git: fatal: unable to access '{poller.repourl}'")
     with capturedLogs() as events:
-        Rig(tmp_path, poller)
+        Pollers(tmp_path, poller)
     (event,) = [event for event in events if event["log_level"] is LogLevel.warn]
     said = formatEvent(event)
     assert said == "https://git.example/x: git: fatal: unable to access 'https://git.example/x'"
@@ -198,66 +186,54 @@ def test_a_password_is_not_logged(tmp_path: Path) -> None:
 
 def test_what_cannot_be_stored_is_found_again(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60, pollAtLaunch=True)
-    rig = Rig(tmp_path, poller)
-    rig.host.full = True
-    rig.advance(60)
-    assert rig.host.memory == {"poller poller repo": b"0"}
-    rig.host.full = False
-    rig.advance(60)
-    assert revisions(rig.host) == ["0"]
+    pollers = Pollers(tmp_path, poller)
+    pollers.full = True
+    pollers.advance(60)
+    assert pollers.state() == b"0"
+    pollers.full = False
+    pollers.advance(60)
+    assert pollers.revisions() == ["0"]
 
 
 def test_the_end_waits_for_a_look_that_is_going_on(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60)
-    rig = Rig(tmp_path, poller)
-    rig.force()
-    stopped: Deferred[Any] = rig.polling.stop()
+    pollers = Pollers(tmp_path, poller)
+    pollers.force()
+    stopped: Deferred[Any] = pollers.polling.stop()
     assert not has_fired(stopped)
-    rig.reactor.run()
+    pollers.reactor.run()
     assert has_fired(stopped)
-    rig.advance(1000)
+    pollers.advance(1000)
     assert len(poller.looks) == 1
-    assert list(rig.polling) == []
+    assert list(pollers.polling) == []
 
 
 def test_other_pollers_take_the_place_of_those_before(tmp_path: Path) -> None:
     old, new = Counting("old", pollInterval=60), Counting("new", pollInterval=60)
-    rig = Rig(tmp_path, old)
-    (running,) = rig.polling
-    rig.polling.use([new])
-    rig.advance(60)
+    pollers = Pollers(tmp_path, old)
+    (running,) = pollers.polling
+    pollers.polling.use([new])
+    pollers.advance(60)
     running.force()
-    rig.reactor.run()
+    pollers.reactor.run()
     assert (len(old.looks), len(new.looks)) == (0, 1)
 
 
 def test_without_a_journal_nothing_is_looked_for(tmp_path: Path) -> None:
-    class NoJournal(Host):
-        @property
-        def journal(self) -> Any:
-            return None
-
-    poller = Counting("repo", pollAtLaunch=True)
-    reactor = Reactor()
-    polling = Polling(tmp_path, reactor)
-    polling.use([poller])
-    polling.start(NoJournal())
-    reactor.run()
+    poller = Counting("repo", pollInterval=60)
+    pollers = Pollers(tmp_path, poller)
+    pollers.journal = None  # type: ignore[assignment]
+    pollers.advance(60)
     assert poller.looks == []
 
 
 def test_beside_another_process_it_looks_only_when_it_is_told_to(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60, pollAtLaunch=True)
-    reactor = Reactor()
-    polling = Polling(tmp_path, reactor, by_itself=False)
-    polling.use([poller])
-    polling.start(Host())
-    reactor.advance(1000)
-    reactor.run()
+    pollers = Pollers(tmp_path, poller, by_itself=False)
+    pollers.advance(1000)
     assert poller.looks == []
-    (running,) = polling
-    running.force()
-    reactor.run()
+    pollers.force()
+    pollers.reactor.run()
     assert len(poller.looks) == 1
 
 
@@ -268,21 +244,21 @@ def said(events: list[Any], level: LogLevel) -> list[str]:
 def test_a_look_that_fails_again_and_again_is_loud(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60)
     poller.broken = ToolError("git: no such host")
-    rig = Rig(tmp_path, poller)
+    pollers = Pollers(tmp_path, poller)
     with capturedLogs() as events:
         for _ in range(3):
-            rig.advance(60)
+            pollers.advance(60)
     assert said(events, LogLevel.warn) == ["repo: git: no such host"] * 2
     assert said(events, LogLevel.error) == ["repo: git: no such host (3 polls in a row)"]
 
 
 def test_what_is_wrong_with_one_commit_is_said_and_so_is_what_gives_no_change(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60, pollAtLaunch=True)
-    rig = Rig(tmp_path, poller)
+    pollers = Pollers(tmp_path, poller)
     poller.problems, poller.notes = ["the commit 1 cannot be read"], ["revision 2 is on no branch"]
     with capturedLogs() as events:
-        rig.advance(60)
-    assert revisions(rig.host) == ["0"]
+        pollers.advance(60)
+    assert pollers.revisions() == ["0"]
     assert said(events, LogLevel.warn) == [
         "repo: the commit 1 cannot be read",
         "repo: revision 2 is on no branch",
@@ -291,30 +267,35 @@ def test_what_is_wrong_with_one_commit_is_said_and_so_is_what_gives_no_change(tm
 
 def test_one_receiver_looks_at_a_time(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=60)
-    rig = Rig(tmp_path, poller)
-    rig.host.held = True
-    rig.advance(60)
+    pollers = Pollers(tmp_path, poller)
+    other = pollers.another()
+    assert result_of(other.lease(NAME, 1000))
+    pollers.advance(60)
     assert poller.looks == []
     # One that was told to look does so as soon as the other receiver is done.
-    rig.force()
-    rig.advance(5)
-    rig.host.held = False
-    rig.advance(5)
+    pollers.force()
+    pollers.advance(5)
+    result_of(other.release(NAME))
+    pollers.advance(5)
     assert len(poller.looks) == 1
-    assert rig.host.leases == 0
+    assert result_of(other.lease(NAME, LEASE))
 
 
 def test_a_lease_is_renewed_and_nothing_is_stored_when_it_was_lost(tmp_path: Path) -> None:
     poller = Counting("repo", pollInterval=600, pollAtLaunch=True)
-    rig = Rig(tmp_path, poller)
-    rig.force()
-    rig.reactor.advance(20)
-    assert rig.host.leases == 2
-    rig.host.held = True
-    rig.reactor.advance(20)
+    pollers = Pollers(tmp_path, poller)
+    pollers.force()
+    other = pollers.another()
+    for _ in range(4):
+        pollers.reactor.advance(LEASE / 3)
+        assert not result_of(other.lease(NAME, LEASE))
+    # As in a process that was stopped for so long.
+    pollers.reactor.rightNow += LEASE
+    assert result_of(other.lease(NAME, LEASE))
+    pollers.reactor.advance(LEASE / 3)
     with capturedLogs() as events:
-        rig.reactor.run()
-    assert revisions(rig.host) == []
+        pollers.reactor.run()
+    assert pollers.revisions() == []
     assert any("another receiver looks now" in line for line in said(events, LogLevel.warn))
 
 
@@ -322,60 +303,60 @@ def test_another_process_with_the_same_folder_is_let_finish(tmp_path: Path) -> N
     from fcntl import LOCK_EX, flock
 
     poller = Counting("repo", pollInterval=60)
-    rig = Rig(tmp_path, poller)
+    pollers = Pollers(tmp_path, poller)
     (tmp_path / FOLDER).mkdir()
     with poller.work_folder(tmp_path / FOLDER).with_suffix(".lock").open("w") as lock:
         flock(lock, LOCK_EX)
-        rig.advance(60)
+        pollers.advance(60)
         assert poller.looks == []
-    rig.advance(60)
+    pollers.advance(60)
     assert len(poller.looks) == 1
 
 
 def test_its_folder_is_private(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir(mode=0o755)
-    Rig(tmp_path, Counting("repo", pollAtLaunch=True))
+    Pollers(tmp_path, Counting("repo", pollAtLaunch=True))
     assert (tmp_path / FOLDER).stat().st_mode & 0o777 == 0o700
 
 
 def test_a_look_is_broken_off_when_polling_stops(tmp_path: Path) -> None:
     class Slow(Counting):
         def look(self, state: Any, folder: Path) -> Any:
-            stopped.append(rig.polling.stop())
+            stopped.append(pollers.polling.stop())
             run([sys.executable, "-c", ""])
 
     stopped: list[Any] = []
-    rig = Rig(tmp_path, Slow("repo", pollInterval=60))
+    pollers = Pollers(tmp_path, Slow("repo", pollInterval=60))
     with capturedLogs() as logged:
-        rig.advance(60)
+        pollers.advance(60)
     assert has_fired(stopped[0])
     assert [event["log_level"] for event in logged] == [LogLevel.debug]
-    rig.advance(600)
+    pollers.advance(600)
     assert len(stopped) == 1
 
 
 def test_a_reconfiguration_lets_a_look_end(tmp_path: Path) -> None:
     class Slow(Counting):
         def look(self, state: Any, folder: Path) -> Any:
-            rig.polling.use([])
+            pollers.polling.use([])
             run([sys.executable, "-c", ""])
             return super().look(5, folder)
 
-    rig = Rig(tmp_path, Slow("repo", pollInterval=60))
-    rig.advance(60)
-    assert revisions(rig.host) == ["5"]
+    pollers = Pollers(tmp_path, Slow("repo", pollInterval=60))
+    pollers.advance(60)
+    assert pollers.revisions() == ["5"]
 
 
 def test_a_look_of_an_earlier_configuration_is_broken_off_at_the_end_too(tmp_path: Path) -> None:
     class Slow(Counting):
         def look(self, state: Any, folder: Path) -> Any:
-            rig.polling.use([])
-            stopped.append(rig.polling.stop())
+            pollers.polling.use([])
+            stopped.append(pollers.polling.stop())
             assert not has_fired(stopped[0])
             run([sys.executable, "-c", ""])
 
     stopped: list[Any] = []
-    rig = Rig(tmp_path, Slow("repo", pollInterval=60))
-    rig.advance(60)
+    pollers = Pollers(tmp_path, Slow("repo", pollInterval=60))
+    pollers.advance(60)
     assert has_fired(stopped[0])
-    assert rig.host.accepted == []
+    assert pollers.stored() == []

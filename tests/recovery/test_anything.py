@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from random import Random
 from typing import Any
 
 import pytest
-from twisted.internet.defer import ensureDeferred, fail
+from twisted.internet.defer import fail
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.recovering import Source
@@ -16,10 +17,11 @@ from change_hooks.forges.gitlab import GitLab
 from change_hooks.forges.gitlab_log import GitLabLog
 from change_hooks.forges.rest import RestError
 from change_hooks.recovery.progress import PAUSES
-from tests.conftest import result_of
+from change_hooks.recovery.recovered import Missing
+from tests.conftest import all_of
 from tests.support.fake_api import Asked, Say
 from tests.support.fake_gitlab import FakeGitLab, push
-from tests.support.looking import Looking, sha, with_gitea
+from tests.support.looking import sha, with_gitea
 from tests.support.recovering import Recovering
 
 SEEDS = range(12)
@@ -31,18 +33,17 @@ STEPS = (1, 31, 60, 121, 300, 900)
 class Trouble:
     """What goes wrong, with a forge's API and the journal, until it is over.
 
-    :param rig: has the journal.
+    :param journal: where what is recovered is stored.
     :param api: what it asks.
     """
 
-    def __init__(self, seed: int, rig: Recovering | Looking, api: Any) -> None:
+    def __init__(self, seed: int, journal: Any, api: Any) -> None:
         self.random = Random(seed)
         self.over = False
         #: What the forge always says about what has one of these in its address.
         self.bad: dict[str, Say] = {}
         self._answer = api.true_answer
         api.true_answer = self.answer
-        journal: Any = rig.journal
         journal.append = self.unsure(journal.append)
         journal.remember = self.unsure(journal.remember)
 
@@ -77,16 +78,10 @@ class Trouble:
         return written
 
 
-def attempted(rig: Any, **how: Any) -> None:
+def attempted(run: AsyncIterator[Missing]) -> None:
     """A run, however it ends."""
-
-    async def collected() -> list[Any]:
-        return [
-            missing async for missing in (rig.heads if isinstance(rig, Looking) else rig.catch_up).run(**how)
-        ]
-
     with suppress(RestError, Unavailable):
-        result_of(ensureDeferred(collected()))
+        all_of(run)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -95,7 +90,7 @@ def test_of_a_log(forge: str, seed: int) -> None:
     more: dict[str, Any] = {"redeliver": seed % 3 == 0}
     if forge == "gitlab":
         more |= {"endpoint": "gitlab", "forge": GitLab, "log": GitLabLog}
-    rig = Recovering(
+    recovering = Recovering(
         FakeGitLab("T") if forge == "gitlab" else None,
         Source("g/sub/p" if more.get("log") else "o/r"),
         **more,
@@ -105,7 +100,7 @@ def test_of_a_log(forge: str, seed: int) -> None:
     def comes(key: str) -> None:
         over, trouble.over = trouble.over, True
         if key not in came:
-            rig.came(key)
+            recovering.came(key)
         came.add(key)
         trouble.over = over
 
@@ -113,8 +108,8 @@ def test_of_a_log(forge: str, seed: int) -> None:
         if trouble.random.random() < 0.7:
             comes(item.get("guid") or item["request_headers"]["Idempotency-Key"])
 
-    trouble = Trouble(seed, rig, rig.api)
-    rig.api.again = again
+    trouble = Trouble(seed, recovering.journal, recovering.api)
+    recovering.api.again = again
     keys: list[str] = []
     late: list[Any] = []
     for _ in range(trouble.random.randint(5, 25)):
@@ -124,45 +119,45 @@ def test_of_a_log(forge: str, seed: int) -> None:
             keys.append(key)
             if forge == "github":
                 ago = trouble.random.choice([0, 1, 30, 200])
-                trouble.spoils(str(rig.api.attempt(key, rig.clock.seconds() - ago)["id"]))
+                trouble.spoils(str(recovering.api.attempt(key, recovering.clock.seconds() - ago)["id"]))
             else:
-                item = rig.api.event(key, data=push(number))
+                item = recovering.api.event(key, data=push(number))
                 item["id"] = 1000 + number
                 trouble.spoils(f"{number:040x}")
                 if trouble.happens(0.1):
                     late.append(item)
-                    rig.api.log.remove(item)
+                    recovering.api.log.remove(item)
             if trouble.happens(0.15):
                 comes(key)
         if trouble.happens(0.2):
-            rig.made = None
-        attempted(rig)
-        rig.api.log[:] = sorted([*rig.api.log, *late], key=lambda item: item["id"])
+            recovering.restart()
+        attempted(recovering.catch_up.run())
+        recovering.api.log[:] = sorted([*recovering.api.log, *late], key=lambda item: item["id"])
         late.clear()
-        rig.clock.advance(trouble.random.choice(STEPS))
+        recovering.clock.advance(trouble.random.choice(STEPS))
     trouble.over = True
     for pause in (*PAUSES, *[PAUSES[-1]] * 6):
-        rig.clock.advance(pause)
-        attempted(rig)
-    assert Counter(rig.ids()) == Counter(keys)
+        recovering.clock.advance(pause)
+        attempted(recovering.catch_up.run())
+    assert Counter(recovering.ids()) == Counter(keys)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("by_hand", [0.0, 0.2, 1.0])
 def test_of_where_everything_is(by_hand: float, seed: int) -> None:
-    rig, api = with_gitea()
-    rig.run()
-    trouble = Trouble(seed, rig, api)
+    looking, api = with_gitea()
+    looking.run()
+    trouble = Trouble(seed, looking.journal, api)
     pulls: dict[int, str] = {}
     breaks: list[int] = []
 
     def pause(seconds: float) -> None:
-        rig.clock.advance(seconds)
-        rig.forge.clock.advance(seconds)  # type: ignore[union-attr]
+        looking.clock.advance(seconds)
+        looking.forge.clock.advance(seconds)  # type: ignore[union-attr]
 
     def look() -> None:
         hand = trouble.random.random() < by_hand
-        attempted(rig, unless=None if hand else rig.clock.seconds() + 1)
+        attempted(looking.heads.run(unless=None if hand else looking.clock.seconds() + 1))
 
     number = 10
     for _ in range(trouble.random.randint(5, 25)):
@@ -174,21 +169,21 @@ def test_of_where_everything_is(by_hand: float, seed: int) -> None:
             if trouble.random.random() < 0.3:
                 pulls[trouble.random.randint(1, 4)] = sha(number)
             else:
-                rig.now[f"refs/heads/{trouble.random.choice('abcdef')}"] = sha(number)
+                looking.now[f"refs/heads/{trouble.random.choice('abcdef')}"] = sha(number)
         api.pulls = [api.pull(name, head) for name, head in pulls.items()]
         if trouble.happens(0.2):
-            rig.heads = rig.made()
-        rig.forge.http.breaks = tuple(breaks)  # type: ignore[union-attr]
+            looking.restart()
+        looking.forge.http.breaks = tuple(breaks)  # type: ignore[union-attr]
         look()
         pause(trouble.random.choice(STEPS))
     trouble.over = True
-    rig.forge.http.breaks = ()  # type: ignore[union-attr]
+    looking.forge.http.breaks = ()  # type: ignore[union-attr]
     for seconds in (*PAUSES, *[PAUSES[-1]] * 6):
         pause(seconds)
         look()
-    reader = rig.journal.reader()
+    reader = looking.journal.reader()
     stored = [change for each in reader.deliveries() for change in reader.whole(each.seq).changes]
     found = Counter((change.branch, change.revision) for change in stored)
-    del rig.now["refs/heads/main"]
-    assert {*rig.now.items(), *((f"#{name}", head) for name, head in pulls.items())} <= found.keys()
+    del looking.now["refs/heads/main"]
+    assert {*looking.now.items(), *((f"#{name}", head) for name, head in pulls.items())} <= found.keys()
     assert set(found.values()) <= {1}

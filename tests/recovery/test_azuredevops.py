@@ -19,7 +19,7 @@ from tests.support.recovering import NOW, Recovering
 TOKEN = "Basic OlQ="
 
 
-def rig(source: Source | None = None, **more: Any) -> Recovering:
+def recovering(source: Source | None = None, **more: Any) -> Recovering:
     return Recovering(
         FakeAzureDevOps(TOKEN),
         source or Source(organization="acme"),
@@ -32,7 +32,7 @@ def rig(source: Source | None = None, **more: Any) -> Recovering:
 
 
 def test_what_is_missing_is_recovered_oldest_first_as_it_was_sent() -> None:
-    azure = rig()
+    azure = recovering()
     for number in range(1, 251):
         azure.api.notification(number, NOW - 5000 + number)
     azure.came("s1:7")
@@ -49,7 +49,7 @@ def test_what_is_missing_is_recovered_oldest_first_as_it_was_sent() -> None:
 
 
 def test_a_subscription_that_is_made_later_counts_too() -> None:
-    azure = rig()
+    azure = recovering()
     azure.api.notification(1, NOW - 1000)
     assert azure.outcomes() == {"s1:1": "recovered"}
     url = "https://ci.example/change_hook/azuredevops"
@@ -59,16 +59,16 @@ def test_a_subscription_that_is_made_later_counts_too() -> None:
 
 
 def test_of_a_repository_only_its_subscriptions_count() -> None:
-    azure = rig(Source("acme/p/r"))
+    azure = recovering(Source("acme/p/r"))
     azure.api.notification(1, NOW - 1000)
     azure.api.notification(2, NOW - 1000, "s2")
     azure.api.notification(3, NOW - 1000, "s3")
     assert azure.outcomes() == {"s1:1": "recovered"}
-    assert rig_of_all(azure) == {"s3:3": "recovered"}
+    assert of_the_organization(azure) == {"s3:3": "recovered"}
 
 
-def rig_of_all(other: Recovering) -> dict[str, str]:
-    azure = rig(store=other.journal.store)
+def of_the_organization(other: Recovering) -> dict[str, str]:
+    azure = recovering(store=other.journal.store)
     azure.api.log = other.api.log
     return azure.outcomes()
 
@@ -77,7 +77,7 @@ def rig_of_all(other: Recovering) -> dict[str, str]:
     "response", ["Status Code: 403\nReason Phrase: Forbidden", "HTTP/1.1 403 Forbidden\n\n500"]
 )
 def test_what_we_refused_is_left(response: str) -> None:
-    azure = rig()
+    azure = recovering()
     azure.api.notification(1, NOW - 1000, response=response)
     azure.api.notification(2, NOW - 900, response=response)
     azure.came("s1:1", 403)
@@ -85,13 +85,13 @@ def test_what_we_refused_is_left(response: str) -> None:
 
 
 def test_it_does_not_send_again_on_demand() -> None:
-    azure = rig(redeliver=True)
+    azure = recovering(redeliver=True)
     azure.api.notification(1, NOW - 1000)
     assert azure.outcomes() == {"s1:1": "recovered"}
 
 
 def test_no_subscription_to_the_endpoint_is_said() -> None:
-    azure = rig()
+    azure = recovering()
     azure.api.subscriptions = azure.api.subscriptions[1:2]
     with pytest.raises(RestError, match="no subscription"):
         azure.run()
@@ -99,7 +99,7 @@ def test_no_subscription_to_the_endpoint_is_said() -> None:
 
 @pytest.mark.parametrize("missing", ["id", "subscriptionId", "createdDate"])
 def test_a_notification_without_a_name_or_time_is_said(missing: str) -> None:
-    azure = rig()
+    azure = recovering()
     azure.api.notification(1, NOW - 1000)
     azure.api.query = lambda asked: {"results": azure.api.log}
     del azure.api.log[0][missing]
@@ -111,7 +111,7 @@ def test_a_notification_without_a_name_or_time_is_said(missing: str) -> None:
 
 
 def test_a_notification_without_its_event_costs_itself_alone() -> None:
-    azure = rig()
+    azure = recovering()
     azure.api.notification(1, NOW - 1000)
     azure.api.notification(2, NOW - 900)
     del azure.api.log[0]["details"]["event"]
@@ -119,7 +119,7 @@ def test_a_notification_without_its_event_costs_itself_alone() -> None:
 
 
 def test_more_of_one_moment_than_the_forge_lists_passes_over_nothing() -> None:
-    azure = rig()
+    azure = recovering()
     for number in range(1, PAGE + 2):
         azure.api.notification(number, NOW - 1000)
     with pytest.raises(RestError, match="one moment"):
@@ -129,7 +129,7 @@ def test_more_of_one_moment_than_the_forge_lists_passes_over_nothing() -> None:
 
 def test_too_many_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("change_hooks.forges.azuredevops_log.PAGES", 2)
-    azure = rig()
+    azure = recovering()
     for number in range(1, 301):
         azure.api.notification(number, NOW - 5000 + number)
     with pytest.raises(RestError, match="recover a shorter time"):

@@ -19,7 +19,7 @@ from tests.support.fake_gitlab import FakeGitLab, push, sha
 from tests.support.recovering import Recovering
 
 
-def rig(api: FakeGitLab | None = None, source: Source | None = None, **more: Any) -> Recovering:
+def recovering(api: FakeGitLab | None = None, source: Source | None = None, **more: Any) -> Recovering:
     return Recovering(
         api or FakeGitLab("T"),
         source or Source("g/sub/p"),
@@ -31,7 +31,7 @@ def rig(api: FakeGitLab | None = None, source: Source | None = None, **more: Any
 
 
 def test_what_is_missing_is_recovered_oldest_first_with_the_authors_that_the_log_leaves_out() -> None:
-    gitlab = rig()
+    gitlab = recovering()
     for number in range(1, 51):
         gitlab.api.event(f"key-{number}")
     gitlab.came("key-3")
@@ -43,7 +43,7 @@ def test_what_is_missing_is_recovered_oldest_first_with_the_authors_that_the_log
 
 
 def test_the_pages_have_twenty_events_and_only_new_ones_are_read_again() -> None:
-    gitlab = rig()
+    gitlab = recovering()
     for number in range(1, 51):
         gitlab.api.event(f"key-{number}")
     gitlab.run()
@@ -56,7 +56,7 @@ def test_the_pages_have_twenty_events_and_only_new_ones_are_read_again() -> None
 
 
 def test_pages_that_move_while_they_are_read_lose_nothing() -> None:
-    gitlab = rig()
+    gitlab = recovering()
     for number in range(1, 51):
         gitlab.api.event(f"key-{number}")
     true = gitlab.api.events
@@ -76,7 +76,7 @@ def test_pages_that_move_while_they_are_read_lose_nothing() -> None:
 
 
 def test_five_are_sent_again_and_the_rest_is_taken_from_the_log() -> None:
-    gitlab = rig(redeliver=True)
+    gitlab = recovering(redeliver=True)
     asked: list[int] = []
     gitlab.api.again = lambda item: asked.append(item["id"])
     for number in range(1, 9):
@@ -89,7 +89,7 @@ def test_five_are_sent_again_and_the_rest_is_taken_from_the_log() -> None:
 
 
 def test_what_we_refused_is_left_and_what_a_proxy_refused_is_not() -> None:
-    gitlab = rig()
+    gitlab = recovering()
     gitlab.api.event("ours", "403")
     gitlab.api.event("proxy", "403")
     gitlab.came("ours", 403)
@@ -99,12 +99,12 @@ def test_what_we_refused_is_left_and_what_a_proxy_refused_is_not() -> None:
 def test_the_webhook_of_a_group() -> None:
     api = FakeGitLab("T", owner="groups/g")
     api.event("key")
-    assert rig(api, Source(organization="g")).outcomes() == {"key": "recovered"}
+    assert recovering(api, Source(organization="g")).outcomes() == {"key": "recovered"}
 
 
 @pytest.mark.parametrize("field", ["Idempotency-Key", "id"])
 def test_a_log_that_names_no_deliveries_is_said(field: str) -> None:
-    gitlab = rig()
+    gitlab = recovering()
     item = gitlab.api.event("key")
     del (item if field == "id" else item["request_headers"])[field]
     with pytest.raises(RestError, match=r"17\.4"):
@@ -114,7 +114,7 @@ def test_a_log_that_names_no_deliveries_is_said(field: str) -> None:
 
 
 def test_without_the_authors_it_is_tried_again() -> None:
-    gitlab = rig(source=Source("g/sub/p", hook=5))
+    gitlab = recovering(source=Source("g/sub/p", hook=5))
     gitlab.api.event("key")
     gitlab.api.instead = [None, Say(status=500)]
     gitlab.api.event("after")
@@ -126,7 +126,7 @@ def test_without_the_authors_it_is_tried_again() -> None:
 
 
 def test_a_commit_that_is_gone_costs_its_authors_address_alone() -> None:
-    gitlab = rig()
+    gitlab = recovering()
     gitlab.api.event("gone", data=push(500))
     gitlab.api.event("there")
     assert gitlab.outcomes() == {"gone": "recovered", "there": "recovered"}
@@ -135,7 +135,7 @@ def test_a_commit_that_is_gone_costs_its_authors_address_alone() -> None:
 
 def test_one_that_appears_late_in_the_log_is_seen() -> None:
     """It had its number before the next one, and was there to be seen after it."""
-    gitlab = rig()
+    gitlab = recovering()
     for number in range(1, 41):
         gitlab.api.event(f"key-{number}")
     late = gitlab.api.log.pop(-3)
@@ -148,7 +148,7 @@ def test_one_that_appears_late_in_the_log_is_seen() -> None:
 
 
 def test_the_first_one_may_appear_late_too() -> None:
-    gitlab = rig()
+    gitlab = recovering()
     for number in range(1, 4):
         gitlab.api.event(f"key-{number}")
     late = gitlab.api.log.pop(0)
@@ -159,7 +159,7 @@ def test_the_first_one_may_appear_late_too() -> None:
 
 
 def test_a_webhook_that_was_made_anew_is_found_again() -> None:
-    gitlab = rig()
+    gitlab = recovering()
     gitlab.api.event("before")
     gitlab.run()
     gitlab.api.hooks = [{**gitlab.api.hooks[0], "id": 6}]
@@ -173,7 +173,7 @@ def test_a_webhook_that_was_made_anew_is_found_again() -> None:
 
 
 def test_a_forge_that_has_begun_to_count_anew_is_read_from_the_beginning() -> None:
-    gitlab = rig()
+    gitlab = recovering()
     for number in range(1, 41):
         gitlab.api.event(f"key-{number}")
     gitlab.run()
@@ -187,7 +187,7 @@ def test_a_forge_that_has_begun_to_count_anew_is_read_from_the_beginning() -> No
 
 def test_a_log_of_too_many_pages_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("change_hooks.forges.gitlab_log.PAGES", 2)
-    gitlab = rig()
+    gitlab = recovering()
     for number in range(50):
         gitlab.api.event(f"key-{number}")
     with pytest.raises(RestError, match="more than 2 pages"):
@@ -195,7 +195,7 @@ def test_a_log_of_too_many_pages_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_ids_are_those_of_the_dialect() -> None:
-    gitlab = rig()
+    gitlab = recovering()
     item = gitlab.api.event("key")
     handler = GitLabHandler(None, True)
     sent = delivery(b"{}", headers=item["request_headers"])

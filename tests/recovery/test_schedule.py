@@ -59,7 +59,9 @@ class Run:
             yield missing
 
 
-class Rig:
+class Scheduled:
+    """A recovery that has begun, of one source, on a clock that the test moves."""
+
     def __init__(self, every: float | None = None) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
@@ -81,28 +83,28 @@ def refused(recovery: Recovery) -> None:
 
 
 def test_at_the_start_and_every_so_many_seconds() -> None:
-    rig = Rig(300)
-    assert rig.advance(SOON, 299, 1, 300) == [2, 302, 602]
+    scheduled = Scheduled(300)
+    assert scheduled.advance(SOON, 299, 1, 300) == [2, 302, 602]
     # Another receiver that looked in the second half of the time has done this one's work.
-    assert rig.run.unless == [1000, 1152, 1452]
+    assert scheduled.run.unless == [1000, 1152, 1452]
 
 
 def test_without_every_only_at_the_start_and_when_something_is_due() -> None:
-    rig = Rig()
-    rig.run.due = 1120
-    assert rig.advance(SOON) == [2]
-    rig.run.due = None
-    assert rig.advance(118, 10_000) == [120]
+    scheduled = Scheduled()
+    scheduled.run.due = 1120
+    assert scheduled.advance(SOON) == [2]
+    scheduled.run.due = None
+    assert scheduled.advance(118, 10_000) == [120]
 
 
 def test_after_deliveries_were_refused_for_want_of_a_journal() -> None:
-    rig = Rig()
-    rig.advance(SOON)
-    rig.recovery.delivery_answered("github", "push", "refused", 0.1, 0)
-    assert rig.advance(1000) == []
-    refused(rig.recovery)
-    assert rig.advance(SOON, 1000) == [1004]
-    assert rig.run.unless[-1] == 2002
+    scheduled = Scheduled()
+    scheduled.advance(SOON)
+    scheduled.recovery.delivery_answered("github", "push", "refused", 0.1, 0)
+    assert scheduled.advance(1000) == []
+    refused(scheduled.recovery)
+    assert scheduled.advance(SOON, 1000) == [1004]
+    assert scheduled.run.unless[-1] == 2002
 
 
 def test_one_source_that_always_meets_a_limit_keeps_no_other_waiting() -> None:
@@ -136,7 +138,7 @@ def test_one_source_that_always_meets_a_limit_keeps_no_other_waiting() -> None:
 
 
 def test_what_is_broken_off_is_ended() -> None:
-    rig = Rig()
+    scheduled = Scheduled()
     ended: list[str] = []
 
     class Long(Run):
@@ -151,15 +153,15 @@ def test_what_is_broken_off_is_ended() -> None:
 
     begin: Deferred[None] = Deferred()
     later: Deferred[None] = Deferred()
-    long = Long(rig.clock)
-    rig.recovery.use([(long, None)])
+    long = Long(scheduled.clock)
+    scheduled.recovery.use([(long, None)])
     stopped: list[Deferred[None]] = []
 
     def stop(endpoint: str, way: str) -> None:
-        stopped.append(rig.recovery.stop())
+        stopped.append(scheduled.recovery.stop())
 
-    rig.told.recovered = stop  # type: ignore[method-assign]
-    rig.clock.advance(SOON)
+    scheduled.told.recovered = stop  # type: ignore[method-assign]
+    scheduled.clock.advance(SOON)
     begin.callback(None)
     assert ended == [] and not has_fired(stopped[0])
     later.callback(None)
@@ -167,23 +169,25 @@ def test_what_is_broken_off_is_ended() -> None:
 
 
 def test_what_is_refused_all_the_time_does_not_use_up_the_forges_limit() -> None:
-    rig = Rig()
-    rig.advance(SOON, 98)
+    scheduled = Scheduled()
+    scheduled.advance(SOON, 98)
     for _ in range(int(AGAIN * 11)):
-        refused(rig.recovery)
-        rig.clock.advance(0.1)
-    assert [at - 1000 for at in rig.run.runs[1:]] == pytest.approx([100 + SOON, 100 + SOON + AGAIN], abs=0.2)
-    refused(rig.recovery)
-    assert len(rig.advance(AGAIN)) == 1
+        refused(scheduled.recovery)
+        scheduled.clock.advance(0.1)
+    assert [at - 1000 for at in scheduled.run.runs[1:]] == pytest.approx(
+        [100 + SOON, 100 + SOON + AGAIN], abs=0.2
+    )
+    refused(scheduled.recovery)
+    assert len(scheduled.advance(AGAIN)) == 1
 
 
 def test_a_clock_that_is_set_back_does_not_put_it_off() -> None:
-    rig = Rig()
-    rig.advance(SOON)
-    rig.clock.rightNow = 10.0
-    refused(rig.recovery)
-    rig.clock.advance(AGAIN)
-    assert rig.run.runs[1:] == [10 + AGAIN]
+    scheduled = Scheduled()
+    scheduled.advance(SOON)
+    scheduled.clock.rightNow = 10.0
+    refused(scheduled.recovery)
+    scheduled.clock.advance(AGAIN)
+    assert scheduled.run.runs[1:] == [10 + AGAIN]
 
 
 def test_before_the_start_nothing_is_done() -> None:
@@ -205,62 +209,62 @@ def test_before_the_start_nothing_is_done() -> None:
     ],
 )
 def test_what_fails_is_tried_again(error: Exception, again: float) -> None:
-    rig = Rig()
-    rig.run.error = error
+    scheduled = Scheduled()
+    scheduled.run.error = error
     with capturedLogs() as events:
-        rig.advance(SOON)
+        scheduled.advance(SOON)
     assert len(events) == 1
-    rig.run.error = None
-    assert rig.advance(again - 0.5) == []
-    assert rig.advance(0.5) == [SOON + again]
+    scheduled.run.error = None
+    assert scheduled.advance(again - 0.5) == []
+    assert scheduled.advance(0.5) == [SOON + again]
 
 
 def test_one_source_that_fails_stops_no_other() -> None:
-    rig = Rig()
-    other = Run(rig.clock)
-    rig.run.error = KeyError("x")
-    rig.recovery.use([(rig.run, None), (other, None)])
-    rig.advance(SOON)
+    scheduled = Scheduled()
+    other = Run(scheduled.clock)
+    scheduled.run.error = KeyError("x")
+    scheduled.recovery.use([(scheduled.run, None), (other, None)])
+    scheduled.advance(SOON)
     assert len(other.runs) == 1
 
 
 def test_what_was_recovered_is_told() -> None:
-    rig = Rig()
-    rig.run.missing = [
+    scheduled = Scheduled()
+    scheduled.run.missing = [
         Missing("github", "a", "push", 1.0, "api-replay", "recovered"),
         Missing("github", "b", "push", 1.0, "redelivered", "asked"),
         Missing("github", "c", "push", 1.0, "api-replay", "failed", "no"),
         Missing("github", "d", "push", 1.0, "redelivered", "recovered"),
     ]
     with capturedLogs() as events:
-        rig.advance(SOON)
-    assert rig.told.ways == [("github", "api-replay"), ("github", "redelivered")]
+        scheduled.advance(SOON)
+    assert scheduled.told.ways == [("github", "api-replay"), ("github", "redelivered")]
     assert [event["log_level"].name for event in events] == ["info", "info", "error", "info"]
 
 
 def test_at_the_end_it_is_broken_off_and_waited_for() -> None:
-    rig = Rig(60)
-    rig.run.hang = Deferred()
-    rig.advance(SOON)
-    stopped, again = rig.recovery.stop(), rig.recovery.stop()
+    scheduled = Scheduled(60)
+    scheduled.run.hang = Deferred()
+    scheduled.advance(SOON)
+    stopped, again = scheduled.recovery.stop(), scheduled.recovery.stop()
     assert has_fired(stopped) and has_fired(again)
-    refused(rig.recovery)
-    assert rig.advance(1000) == []
-    assert result_of(rig.recovery.stop()) is None
+    refused(scheduled.recovery)
+    assert scheduled.advance(1000) == []
+    assert result_of(scheduled.recovery.stop()) is None
 
 
 def test_at_the_end_no_other_source_is_begun() -> None:
-    rig = Rig(60)
-    other = Run(rig.clock)
-    rig.recovery.use([(rig.run, 60), (other, 60)])
-    rig.run.hang = Deferred()
-    rig.advance(SOON)
-    assert has_fired(rig.recovery.stop())
+    scheduled = Scheduled(60)
+    other = Run(scheduled.clock)
+    scheduled.recovery.use([(scheduled.run, 60), (other, 60)])
+    scheduled.run.hang = Deferred()
+    scheduled.advance(SOON)
+    assert has_fired(scheduled.recovery.stop())
     assert other.runs == []
 
 
 def test_the_end_waits_for_what_cannot_be_broken_off() -> None:
-    rig = Rig(60)
+    scheduled = Scheduled(60)
     last: Deferred[None] = Deferred()
 
     async def hanging() -> AsyncIterator[Missing]:
@@ -270,22 +274,22 @@ def test_the_end_waits_for_what_cannot_be_broken_off() -> None:
             await last
         yield Missing("github", "a", "push", 1.0, "api-replay", "recovered")
 
-    rig.run.run = lambda **_: hanging()  # type: ignore[method-assign]
-    rig.advance(SOON)
-    stopped = rig.recovery.stop()
-    assert not has_fired(stopped) and not has_fired(rig.recovery.stop())
+    scheduled.run.run = lambda **_: hanging()  # type: ignore[method-assign]
+    scheduled.advance(SOON)
+    stopped = scheduled.recovery.stop()
+    assert not has_fired(stopped) and not has_fired(scheduled.recovery.stop())
     last.callback(None)
     assert has_fired(stopped)
 
 
 def test_another_configuration_is_followed_at_once() -> None:
-    rig = Rig(60)
-    rig.run.hang = Deferred()
-    rig.advance(SOON)
-    new = Run(rig.clock)
-    rig.recovery.use([(new, None)])
-    rig.advance(SOON, 1000)
-    assert (len(rig.run.runs), len(new.runs)) == (1, 1)
+    scheduled = Scheduled(60)
+    scheduled.run.hang = Deferred()
+    scheduled.advance(SOON)
+    new = Run(scheduled.clock)
+    scheduled.recovery.use([(new, None)])
+    scheduled.advance(SOON, 1000)
+    assert (len(scheduled.run.runs), len(new.runs)) == (1, 1)
 
 
 # In a service -------------------------------------------------------------------------------------

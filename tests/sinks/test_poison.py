@@ -84,11 +84,11 @@ class OnPort:
 
     name = "s"
 
-    def __init__(self, rig: SinkAndMaster) -> None:
-        self._rig = rig
+    def __init__(self, both: SinkAndMaster) -> None:
+        self._both = both
 
     def add_change(self, change: Change, key: Any) -> Deferred[Any]:
-        return self._rig.add(change)
+        return self._both.add(change)
 
 
 class Sinks:
@@ -152,13 +152,13 @@ class Sinks:
         return Amqp("amqp://localhost/", format=format, name="s", reactor=MemoryReactorClock())
 
     def _buildbot_pb(self) -> OnPort:
-        rig = SinkAndMaster()
-        assert isinstance(rig.sink, BuildbotPB)
+        both = SinkAndMaster()
+        assert isinstance(both.sink, BuildbotPB)
         names = {"who": "author", "when": "when_timestamp"}
         self.given = lambda: [
-            {names.get(name, name): value for name, value in fields.items()} for fields in rig.port.changes
+            {names.get(name, name): value for name, value in fields.items()} for fields in both.port.changes
         ]
-        return OnPort(rig)
+        return OnPort(both)
 
     def _forward(self) -> Forwarded:
         receiver = Receiver()

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from treq.testing import StubTreq
-from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
 from change_hooks.core.change import Change
@@ -20,7 +19,7 @@ from change_hooks.forges.gitea import Gitea
 from change_hooks.journal.in_memory import MemoryJournal, MemoryStore
 from change_hooks.recovery.heads import Heads
 from change_hooks.recovery.recovered import Acceptance, Missing
-from tests.conftest import result_of
+from tests.conftest import all_of, result_of
 from tests.support.fake_git_forges import FakeGitea, sha
 
 NOW = 1_800_000_000.0
@@ -41,11 +40,11 @@ class Looking:
         self.broken: set[str] = set()
         self.error: Exception | None = None
         self.acceptance = Acceptance("gitea", self.found, self.accept)
-        self.heads = self.made()
+        self.restart()
 
-    def made(self) -> Heads:
-        """As after a start."""
-        return Heads("o/r", self, self.journal, self.acceptance, self.clock, forge=self.forge)
+    def restart(self) -> None:
+        """Go on as another process does: with what is in the journal."""
+        self.heads = Heads("o/r", self, self.journal, self.acceptance, self.clock, forge=self.forge)
 
     async def repository(self) -> Repository:
         return Repository(full_name="o/r", name="r", urls={"usual": "https://gitea.example/o/r"})
@@ -73,10 +72,7 @@ class Looking:
         return not appended.duplicate
 
     def run(self, **how: Any) -> list[Missing]:
-        async def collected() -> list[Missing]:
-            return [missing async for missing in self.heads.run(**how)]
-
-        return result_of(ensureDeferred(collected()))
+        return all_of(self.heads.run(**how))
 
     def moved(self, **how: Any) -> list[tuple[str, str | None, str | None]]:
         """What was found: refs, from where and to where."""

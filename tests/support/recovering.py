@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from treq.testing import StubTreq
-from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 from twisted.web.http_headers import Headers
 
@@ -26,7 +25,7 @@ from change_hooks.journal import StoredDelivery, Trace
 from change_hooks.journal.in_memory import MemoryJournal, MemoryStore
 from change_hooks.recovery.catch_up import CatchUp
 from change_hooks.recovery.recovered import Acceptance, Missing
-from tests.conftest import result_of
+from tests.conftest import all_of, result_of
 from tests.support.fake_api import FakeApi
 from tests.support.fake_github_hooks import FakeGitHubHooks
 
@@ -64,10 +63,10 @@ class Recovering:
         #: The payloads of what was recovered.
         self.payloads: list[Any] = []
         self.redeliver = redeliver
-        self.made: CatchUp | None = None
         #: The ids whose handler breaks, and how many deliveries fit into the journal.
         self.broken: set[str] = set()
         self.room: int | None = None
+        self.restart()
 
     async def found(self, delivery: Delivery) -> Found:
         payload = msgspec.json.decode(delivery.body)
@@ -87,29 +86,24 @@ class Recovering:
         appended = await self.journal.append(delivery, found, ["a"], ["b"], about=found.about)
         return not appended.duplicate
 
-    def log(self) -> Any:
-        return self.make_log(self.forge, self.source, f"/change_hook/{self.endpoint}")
-
-    @property
-    def catch_up(self) -> CatchUp:
-        if self.made is None:
-            self.made = CatchUp(
-                self.source.name,
-                self.log(),
-                self.journal,
-                Acceptance(self.endpoint, self.found, self.accept, STORED),
-                self.clock,
-                handles=lambda event: event == self.event,
-                redeliver=self.redeliver,
-            )
-        return self.made
+    def restart(self) -> None:
+        """Go on as another process does: with what is in the journal."""
+        self.catch_up = CatchUp(
+            self.source.name,
+            self.make_log(self.forge, self.source, f"/change_hook/{self.endpoint}"),
+            self.journal,
+            # A test may put others in the place of these two.
+            Acceptance(
+                self.endpoint, lambda *given: self.found(*given), lambda *given: self.accept(*given), STORED
+            ),
+            self.clock,
+            handles=lambda event: event == self.event,
+            redeliver=self.redeliver,
+        )
 
     def run(self, since: float | None = None, **how: Any) -> list[Missing]:
-        async def collected() -> list[Missing]:
-            return [missing async for missing in self.catch_up.run(since, **how)]
-
         try:
-            return result_of(ensureDeferred(collected()))
+            return all_of(self.catch_up.run(since, **how))
         finally:
             # It is let go of.
             other = MemoryJournal(self.journal.store, clock=self.clock.seconds)
