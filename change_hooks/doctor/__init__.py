@@ -1,1 +1,1 @@
-"""What is wrong with a receiver and all that it needs, found by looking at all of it."""
+"""Diagnosis of a receiver: its configuration, journal, disk, certificates, webhooks and clock."""

@@ -1,4 +1,4 @@
-"""What was found."""
+"""The results of a diagnosis."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Verdict = Literal["good", "warning", "problem"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at.
+    """The result of one check.
 
     :param topic: ``configuration``, ``journal``, ``disk``, ``certificate``, ``webhook``, ``reach`` or
         ``clock``.
-    :param said: what it is like, and what to do.
+    :param said: what was found, and what to do about it.
     """
 
     topic: str

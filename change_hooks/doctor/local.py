@@ -1,4 +1,4 @@
-"""What can be seen on this machine: the journal, the disk, the certificate that the server has."""
+"""Checks made on this machine: the journal, the disk, and the server's own certificate."""
 
 from __future__ import annotations
 
@@ -17,47 +17,49 @@ from change_hooks.doctor.findings import Finding, Verdict
 from change_hooks.journal.address import open_reader, shown
 from change_hooks.journal.reader import Reader
 
-#: With less free disk than that, in bytes, the journal may soon not be written; and hardly now.
+#: Free disk space, in bytes, below which there is a warning, and below which there is a problem.
 LITTLE, NONE = 500 * 2**20, 20 * 2**20
-#: How long something may wait for a sink before that is said, in seconds.
+#: How long a delivery may wait for a sink before there is a warning, in seconds.
 LONG = 60 * 60.0
-#: How many days before a certificate ends that is said.
+#: How many days before a certificate expires there is a warning.
 SOON = 14
 _MIB = 2**20
 
 
 def look_at_journal(hooks: HooksConfig, now: float) -> list[Finding]:
-    """What the journal says.
+    """Check the journal: dead letters, and entries that wait too long.
 
     :param now: seconds since the epoch.
     """
     if hooks.journal is None:
-        return [Finding("journal", "warning", "there is none: what a sink does not take is lost")]
+        return [Finding("journal", "warning", "there is none: changes that a sink refuses are lost")]
     try:
         reader = open_reader(hooks.journal)
     except FileNotFoundError:
-        there_is = f"{shown(hooks.journal)} is not there yet: the server has not run with this configuration"
+        there_is = (
+            f"{shown(hooks.journal)} does not exist yet: the server has not run with this configuration"
+        )
         return [Finding("journal", "warning", there_is)]
     except ConfigurationError as error:
         return [Finding("journal", "problem", problem) for problem in error.problems]
     found = list(_of_journal(reader, now))
-    return found or [Finding("journal", "good", f"{shown(hooks.journal)}; nothing waits for long")]
+    return found or [Finding("journal", "good", f"{shown(hooks.journal)}; nothing has waited for long")]
 
 
 def _of_journal(reader: Reader, now: float) -> Iterator[Finding]:
     for sink in reader.summary().sinks:
         if sink.dead_letters:
-            letters = f"{sink.dead_letters} dead letters; 'change-hooks replay' hands them over again"
+            letters = f"{sink.dead_letters} dead letters; 'change-hooks replay' delivers them again"
             yield Finding("journal", "warning", f"sink {sink.sink}: {letters}")
         if sink.since is not None and now - sink.since > LONG:
             minutes = (now - sink.since) / 60
             error = f": {printable(sink.error[:200])}" if sink.error else ""
-            waits = f"sink {sink.sink}: {sink.waiting} deliveries wait, for {minutes:.0f} minutes{error}"
-            yield Finding("journal", "problem", waits)
+            waits = f"{sink.waiting} deliveries have been waiting for {minutes:.0f} minutes{error}"
+            yield Finding("journal", "problem", f"sink {sink.sink}: {waits}")
 
 
 def look_at_disk(hooks: HooksConfig) -> Iterator[Finding]:
-    """How much is left where a SQLite journal stands."""
+    """How much space is left on the disk that holds a SQLite journal."""
     if not isinstance(hooks.journal, Path):
         return
     folder = hooks.journal.parent
@@ -71,10 +73,10 @@ def look_at_disk(hooks: HooksConfig) -> Iterator[Finding]:
 
 
 def look_at_port(port: str, base: Path, now: float) -> Iterator[Finding]:
-    """The certificate that the server itself has.
+    """Check the server's own certificate.
 
     :param port: the endpoint string.
-    :param base: the folder that relative paths start from.
+    :param base: the folder that relative paths are relative to.
     """
     kind, *words = re.split(r"(?<!\\):", port)
     names = [word.partition("=")[2] for word in words if word.startswith("certKey=")]
@@ -90,12 +92,12 @@ def look_at_port(port: str, base: Path, now: float) -> Iterator[Finding]:
 
 
 def of_certificate(name: str, certificate: x509.Certificate, now: float) -> Finding:
-    """When a certificate ends."""
+    """Check when a certificate expires."""
     ends = certificate.not_valid_after_utc
     days = (ends - datetime.fromtimestamp(now, timezone.utc)).days
-    said = f"{name}: the certificate is good until {ends:%Y-%m-%d}, for {days} days"
+    said = f"{name}: the certificate is valid until {ends:%Y-%m-%d}, for {days} more days"
     if days < 0:
-        return Finding("certificate", "problem", f"{name}: the certificate has expired on {ends:%Y-%m-%d}")
+        return Finding("certificate", "problem", f"{name}: the certificate expired on {ends:%Y-%m-%d}")
     return Finding("certificate", "warning" if days < SOON else "good", said)
 
 

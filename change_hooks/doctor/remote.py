@@ -1,4 +1,4 @@
-"""What can be seen from outside: the webhooks, whether the forge gets here, its clock, the certificate."""
+"""Checks over the network: the webhooks, whether the forge reaches us, its clock, the certificate."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from change_hooks.webhooks.keeping import Judged, Keeper, shown_last
 from change_hooks.webhooks.places import Place
 from change_hooks.webhooks.probing import accepts
 
-#: How far two clocks may be apart, in seconds: signed timestamps and an App's tokens allow for a few minutes.
+#: How far two clocks may differ, in seconds: signed timestamps and an App's tokens tolerate a few minutes.
 APART = 60.0
 TIME_LIMIT = 10.0
 
-#: Gives the certificate of a server, by its host and port, as DER.
+#: Returns the certificate of a server, given its host and port, as DER.
 Certificates = Callable[[str, int], bytes]
 
 
 async def look_at_webhook(place: Place, clock: Any) -> list[Finding]:
-    """One webhook, whether the forge gets here, and its clock."""
+    """Check one webhook, whether the forge reaches us, and the forge's clock."""
     name = f"{place.endpoint}, {place.source.name}"
     try:
         judged = await Keeper(place, clock).judge()
@@ -45,15 +45,19 @@ def _of_webhook(name: str, judged: Judged) -> Iterator[Finding]:
     if judged.hook is None:
         return
     if not judged.problems:
-        yield Finding("webhook", "good", f"{name}: webhook {judged.hook.number} is as it should be")
+        yield Finding("webhook", "good", f"{name}: webhook {judged.hook.number} is set up correctly")
     if judged.last is None:
         yield Finding("reach", "good", f"{name}: the forge does not say whether its deliveries arrive")
     elif judged.last.status:
         yield Finding(
-            "reach", "good", f"{name}: the forge gets here; the last delivery: {shown_last(judged.last)}"
+            "reach",
+            "good",
+            f"{name}: the forge reaches this receiver; the last delivery: {shown_last(judged.last)}",
         )
     else:
-        yield Finding("reach", "problem", f"{name}: the forge does not get here: {shown_last(judged.last)}")
+        yield Finding(
+            "reach", "problem", f"{name}: the forge does not reach this receiver: {shown_last(judged.last)}"
+        )
 
 
 def _of_clock(name: str, ahead: float | None) -> Iterator[Finding]:
@@ -69,29 +73,29 @@ def _of_clock(name: str, ahead: float | None) -> Iterator[Finding]:
 
 
 async def look_at_receiver(place: Place, http: Any, clock: Any) -> list[Finding]:
-    """Whether the receiver answers at its address, and accepts the secret."""
+    """Check whether the receiver responds at its address, and accepts the secret."""
     url = place.wanted.url
     if not url or place.wanted.secret is None:
         return []
     if not place.wanted.secret:
         unknown = (
-            f"{shown_url(url)} was not tried, since the option 'secret' of {place.endpoint} is a callable"
+            f"{shown_url(url)} was not tried, because the option 'secret' of {place.endpoint} is a callable"
         )
         return [Finding("reach", "warning", unknown)]
     said = await accepts(http, clock, place.handler, url, place.wanted.secret)
     if said is None:
         lost = (
-            f"{shown_url(url)} cannot be reached from here, which need not mean that the forge cannot (a"
+            f"{shown_url(url)} cannot be reached from here; the forge may still be able to reach it (a"
             " firewall, the option 'allow')"
         )
         return [Finding("reach", "warning", lost)]
     if said:
-        return [Finding("reach", "problem", f"{shown_url(url)} does not take a signed delivery: {said}")]
-    return [Finding("reach", "good", f"{shown_url(url)} takes what is signed with the secret")]
+        return [Finding("reach", "problem", f"{shown_url(url)} does not accept a signed delivery: {said}")]
+    return [Finding("reach", "good", f"{shown_url(url)} accepts a delivery signed with the secret")]
 
 
 async def look_at_certificate(url: str, now: float, fetch: Certificates | None = None) -> list[Finding]:
-    """The certificate at the address that forges are told.
+    """Check the certificate at the address that forges send to.
 
     :param now: seconds since the epoch.
     :param fetch: runs in a thread.
@@ -104,7 +108,7 @@ async def look_at_certificate(url: str, now: float, fetch: Certificates | None =
         der = await deferToThread(fetch or _fetched, parts.hostname, parts.port or 443)
     except ssl.SSLCertVerificationError as error:
         return [
-            Finding("certificate", "problem", f"{name}: {error.verify_message}; forges do not send there")
+            Finding("certificate", "problem", f"{name}: {error.verify_message}; forges refuse to send there")
         ]
     except (OSError, ValueError) as error:
         return [Finding("certificate", "warning", f"{name} cannot be reached from here: {error}")]

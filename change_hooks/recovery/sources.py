@@ -76,7 +76,7 @@ def problems(forge: str, recover: Recover, journal: object) -> list[str]:
         if source.kind not in kinds:
             return [f"cannot have {_EXAMPLES[source.kind]} in 'from' here with 'via': {via!r}"]
         if source.kind == "repository" and parts not in (None, source.repository.count("/") + 1):
-            return [f"has {source.repository!r}; a name here has {parts} parts"]
+            return [f"has {source.repository!r}; a repository's name has {parts} parts at this forge"]
     return []
 
 

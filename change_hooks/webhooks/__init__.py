@@ -1,1 +1,1 @@
-"""Webhooks made, compared, repaired, and given new secrets."""
+"""Creating, checking and repairing webhooks, and rotating their secrets."""

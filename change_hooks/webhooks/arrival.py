@@ -1,4 +1,4 @@
-"""Whether a test that a forge was asked for has arrived: the journal knows."""
+"""Waits for a forge's test delivery to appear in the journal."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from twisted.internet.task import deferLater
 from change_hooks.journal import StoredDelivery
 from change_hooks.journal.reader import Reader
 
-#: How often the journal is looked into, in seconds.
+#: How often the journal is read, in seconds.
 EVERY = 0.25
-#: How long to wait for what was asked for once something was refused, in seconds.
+#: How long to keep waiting for the test after a request was refused, in seconds.
 AFTER_REFUSAL = 3.0
 
 
 class Arrivals:
-    """What comes from now on.
+    """The deliveries that arrive from now on.
 
-    :param reader: the journal's.
+    :param reader: the journal's reader.
     :param clock: the reactor, or a clock in tests.
     """
 
@@ -27,12 +27,12 @@ class Arrivals:
         self._reader = reader
         self._clock = clock
         self._seq = reader.newest()
-        #: What was refused at the endpoint while it was waited for. That may have been anybody's.
+        #: Requests that the endpoint refused during the wait. Anybody may have sent them.
         self.refused: list[StoredDelivery] = []
 
     async def wait(self, endpoint: str, events: Collection[str], limit: float) -> StoredDelivery | None:
-        """The first delivery of one of these events; None: none came in time, or something was refused at the
-        endpoint a while ago, so that the forge may be asked whether that was it.
+        """The first delivery of one of these events. None: none came in time, or the endpoint refused a
+        request a while ago, and the forge can be asked whether that was the test.
 
         :param limit: in seconds.
         """

@@ -1,4 +1,4 @@
-"""What a webhook is and what it should be: compared, and repaired."""
+"""Compares a webhook with what it should be, and repairs it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from change_hooks.webhooks.places import Place
 
 T = TypeVar("T")
 
-#: How long a forge that wants no more requests is waited for, in seconds.
+#: How long to wait at most for a forge's rate limit to end, in seconds.
 PATIENCE = 90.0
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """A webhook as it is.
+    """A webhook, and what is wrong with it.
 
-    :param hook: it; None: there is none.
-    :param problems: what is wrong, each a sentence.
-    :param doubts: what may not be meant, each a sentence.
-    :param last: what became of the last delivery; None: there is none, or the forge does not say.
+    :param hook: the webhook; None: there is none.
+    :param problems: what is wrong, one phrase each.
+    :param doubts: what may be unintended, one phrase each.
+    :param last: the outcome of the last delivery; None: there is none, or the forge does not report it.
     """
 
     hook: Webhook | None
@@ -46,10 +46,10 @@ class Keeper:
         self._clock = clock
 
     async def ensure(self) -> tuple[str, str]:
-        """Make the webhook, or make it what it should be; its secret is always written.
+        """Create the webhook, or correct it; its secret is always written.
 
         :returns: ``created`` or ``updated``, and its number.
-        :raises RestError: that cannot be done; says what to do.
+        :raises RestError: the forge refused or could not be asked; the message says what to do.
         """
         ours, _ = self._ours(await self.asked(self._api.all))
         wanted = self._place.wanted
@@ -61,17 +61,17 @@ class Keeper:
         return "created", await self.asked(lambda: self._api.create(wanted))
 
     async def ours(self) -> list[Webhook]:
-        """Those that lead to the right place; there should be one.
+        """The webhooks with the right URL; there should be exactly one.
 
-        :raises RestError: they cannot be read; says what to do.
+        :raises RestError: they cannot be read; the message says what to do.
         """
         return self._ours(await self.asked(self._api.all))[0]
 
     async def judge(self, *, last: bool = True) -> Judged:
         """Compare the webhook with what it should be.
 
-        :param last: ask what became of the last delivery, too.
-        :raises RestError: it cannot be read; says what to do.
+        :param last: also ask for the outcome of the last delivery.
+        :raises RestError: the webhook cannot be read; the message says what to do.
         """
         ours, elsewhere = self._ours(await self.asked(self._api.all))
         unread = _unread(self._api.unread)
@@ -85,9 +85,9 @@ class Keeper:
         return Judged(hook, tuple(problems), (*hook.doubts, *map(_elsewhere, elsewhere), *unread), was)
 
     async def asked(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Ask the forge; once more after a while, when it wants to be left alone for that long.
+        """Ask the forge, and once more after its rate limit has ended.
 
-        :raises RestError: it does not answer, or not so; says what to do.
+        :raises RestError: no usable answer; the message says what to do.
         """
         try:
             try:
@@ -104,7 +104,7 @@ class Keeper:
             raise
 
     def _ours(self, hooks: Sequence[Webhook]) -> tuple[list[Webhook], list[Webhook]]:
-        """Those that are ours, the best first; and those that lead to an endpoint of this name elsewhere."""
+        """Our webhooks, best match first; and those for an endpoint of this name on other servers."""
         number, url, name = self._place.source.hook, self._place.wanted.url, self._place.endpoint
         if number is not None:
             return [hook for hook in hooks if hook.number == str(number)], []
@@ -145,18 +145,21 @@ def _missing(elsewhere: Sequence[Webhook]) -> Sequence[str]:
 
 def _twice(others: Sequence[Webhook]) -> Sequence[str]:
     return [
-        f"webhook {hook.number} has the same URL, so everything comes twice; delete it" for hook in others
+        f"webhook {hook.number} has the same URL, so every delivery arrives twice; delete it"
+        for hook in others
     ]
 
 
 def _elsewhere(hook: Webhook) -> str:
-    return f"{_leads(hook)}; delete it if that is an old address of this receiver"
+    return f"{_leads(hook)}; delete it if this is an old address of this receiver"
 
 
 def _unread(count: int) -> tuple[str, ...]:
     if not count:
         return ()
-    return (f"the forge lists {count} more that cannot be read; look there whether one leads here, too",)
+    return (
+        f"the forge lists {count} more that cannot be read; check there whether one of them leads here, too",
+    )
 
 
 def _leads(hook: Webhook) -> str:
@@ -164,7 +167,7 @@ def _leads(hook: Webhook) -> str:
 
 
 def shown_last(last: Last) -> str:
-    """What became of a delivery, in words."""
+    """The outcome of a delivery, in words."""
     status = str(last.status) if last.status else "no answer"
     said = f" ({printable(last.said[:200])})" if last.said else ""
     at = f", {printable(last.at[:40])}" if last.at else ""

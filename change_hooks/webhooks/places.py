@@ -1,4 +1,4 @@
-"""Which webhooks a configuration means: for each endpoint, whose they are, and what they should be."""
+"""Which webhooks a configuration needs: for each endpoint, where they belong, and what they should be."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PATH = "/change_hook"
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where one webhook should be.
+    """One webhook that a configuration needs.
 
-    :param endpoint: its name.
-    :param source: whose webhook it is; and its number, where the configuration names it.
-    :param wanted: what it should be; its URL is empty when nobody has said which it is.
-    :param handler: the endpoint's.
+    :param endpoint: the endpoint's name.
+    :param source: the repository or organization, and the webhook's number where the configuration has it.
+    :param wanted: what the webhook should be; its URL is empty when it is not known.
+    :param handler: the endpoint's handler.
     """
 
     endpoint: str
@@ -41,12 +41,12 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What somebody asks for.
+    """What the user asked for on the command line.
 
     :param endpoints: only these.
     :param repositories: instead of those that the configuration names: ``owner/name``, ``org:acme``.
-    :param url: the address that forges are told: of the server, of ``/change_hook``, or of an endpoint.
-    :param secret: for endpoints whose secret is a callable; empty: none will be written.
+    :param url: the address that forges send to: that of the server, of ``/change_hook``, or of an endpoint.
+    :param secret: for endpoints whose secret is a callable; empty: no secret will be written.
     """
 
     endpoints: Sequence[str] = ()
@@ -63,13 +63,13 @@ def places(
     clock: Any,
     left_out: Callable[[str, ConfigurationError], None],
 ) -> Iterator[Place]:
-    """The webhooks that are meant.
+    """The webhooks that the user asked for.
 
     :param handlers: of the endpoints, by the endpoints' names.
-    :param http: a treq ``HTTPClient``; None: one is made.
-    :param left_out: is told of an endpoint that nobody has named, and why its webhooks cannot be managed;
-        that stops no other.
-    :raises ConfigurationError: it is not said well enough which these are.
+    :param http: a treq ``HTTPClient``; None: one is created.
+    :param left_out: called with an endpoint that the user did not name, and why its webhooks cannot be
+        managed; the others are still managed.
+    :raises ConfigurationError: it is not clear which webhooks are meant.
     """
     if asked.url:
         _checked(asked.url)
@@ -96,7 +96,7 @@ def _places_of(
 ) -> Iterator[Place]:
     if not _can(handler):
         valid = ", ".join(sorted(WEBHOOKS))
-        raise ConfigurationError([f"{name}: webhooks can be managed at {valid}, and not at its forge"])
+        raise ConfigurationError([f"{name}: webhooks can be managed at {valid}, but not at its forge"])
     kind = WEBHOOKS[handler.forge]
     sources = list(_sources(name, handler, asked.repositories, kind.kinds))
     if not sources:
@@ -118,10 +118,10 @@ def _places_of(
 
 
 def not_among(found: Sequence[Place]) -> tuple[list[str], list[str]]:
-    """What else may have the secrets of some webhooks' endpoints.
+    """Who else may hold the secrets of some webhooks' endpoints.
 
-    :returns: the webhooks that the configuration names and that are not among *found*; and the endpoints that
-        accept deliveries of repositories that nothing names.
+    :returns: the webhooks that the configuration names and that are not in *found*; and the endpoints that
+        accept deliveries of repositories that the configuration does not name.
     """
     those: dict[str, list[Place]] = {}
     for place in found:
@@ -166,9 +166,11 @@ def _sources(name: str, handler: Any, asked: Sequence[str], kinds: Collection[st
         )
     for source in found:
         if source.kind not in kinds:
-            raise ConfigurationError([f"{name}: {source.name} has no webhooks here"])
+            raise ConfigurationError([f"{name}: webhooks of {source.name} cannot be managed"])
         if source.kind == "repository" and parts not in (None, source.repository.count("/") + 1):
-            raise ConfigurationError([f"{name}: {source.repository!r}: a name here has {parts} parts"])
+            raise ConfigurationError(
+                [f"{name}: {source.repository!r}: a repository's name has {parts} parts at this forge"]
+            )
         yield source
 
 
@@ -182,10 +184,10 @@ def _is_name(written: str, parts: int | None) -> bool:
 
 
 def secret_of(name: str, handler: Any, given: str | None) -> str | None:
-    """The secret to write: the first one of the endpoint's.
+    """The secret to write: the endpoint's first one.
 
     :param given: for an endpoint whose secret is a callable.
-    :raises ConfigurationError: it cannot be told.
+    :raises ConfigurationError: the secret cannot be determined.
     """
     secrets = getattr(handler.settings, "secret", None)
     if callable(secrets):
@@ -199,7 +201,9 @@ def secret_of(name: str, handler: Any, given: str | None) -> str | None:
     try:
         return str(as_secrets(secrets)[0], "utf-8")
     except UnicodeDecodeError:
-        raise ConfigurationError([f"{name}: the secret is not text; no forge can be told it"]) from None
+        raise ConfigurationError(
+            [f"{name}: the secret is not valid UTF-8 text, which forges require"]
+        ) from None
 
 
 def _checked(url: str) -> str:
@@ -212,8 +216,8 @@ def _checked(url: str) -> str:
 def hook_url(url: str, endpoint: str) -> str:
     """The URL of an endpoint.
 
-    :param url: of the server, of its ``/change_hook``, or of the endpoint; empty: not known.
-    :raises ConfigurationError: it is not a URL.
+    :param url: that of the server, of its ``/change_hook``, or of the endpoint; empty: not known.
+    :raises ConfigurationError: *url* is not a URL.
     """
     if not url:
         return ""
@@ -223,8 +227,8 @@ def hook_url(url: str, endpoint: str) -> str:
     if there and other != endpoint:
         raise ConfigurationError(
             [
-                f"--url: leads to {PATH}/{other}, and not to the endpoint {endpoint!r}; give the address that"
-                f" stands before {PATH}"
+                f"--url: leads to {PATH}/{other}, not to the endpoint {endpoint!r}; give the part of the"
+                f" address before {PATH}"
             ]
         )
     if not there:

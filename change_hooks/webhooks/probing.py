@@ -1,4 +1,4 @@
-"""Whether a receiver accepts a secret: it is sent a delivery of an event that nobody handles."""
+"""Tests whether a receiver accepts a secret, by sending it a delivery of an event that no handler handles."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TIME_LIMIT = 10.0
 
 
 async def accepts(http: Any, clock: Any, handler: EventHandler[Any], url: str, secret: str) -> str | None:
-    """Ask a receiver.
+    """Test whether a receiver accepts a secret.
 
     :param http: a treq ``HTTPClient``.
     :param url: of the endpoint; it may have a user and a password.
-    :returns: empty: it does; why it does not; None: it cannot be reached from here, or accepts nothing from
-        here (option ``allow``).
+    :returns: why it does not, or an empty string when it does. None: the receiver cannot be reached from
+        here, or accepts nothing from here (option ``allow``).
     """
     parts = urlsplit(url)
     place = parts._replace(netloc=parts.netloc.rpartition("@")[2])
@@ -63,7 +63,7 @@ async def accepts(http: Any, clock: Any, handler: EventHandler[Any], url: str, s
         return ""
     if answer.status == 403 and AddressNotAllowed().message.encode() in answer.body:
         return None
-    return f"it answers {answer.status}"
+    return f"the response is {answer.status}"
 
 
 __all__ = ["EVENT", "accepts"]

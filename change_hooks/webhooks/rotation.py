@@ -1,9 +1,9 @@
-"""A new secret for an endpoint and its webhooks, without a delivery that is refused.
+"""Replaces the secret of an endpoint and its webhooks without refusing a single delivery.
 
-Strategy: the new secret is put before the old one in the file that holds it, and the receivers accept both
-from then on; that is tried. Then the forge is told the new one, webhook by webhook. Only when all of them
-have it and their tests have come, and after what was on its way must have arrived, the old one is taken
-away. Whatever goes wrong on the way, both stay, and the next run goes on.
+Strategy: the new secret is written before the old one in the secret's file, and the receivers accept both
+from then on, which is tested. Then the forge gets the new secret, webhook by webhook. Only when all webhooks
+have it, their tests have arrived, and deliveries in flight have had time to arrive, is the old secret
+removed. Whatever fails on the way, both secrets stay, and the next run continues.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from change_hooks.webhooks.places import Place
 from change_hooks.webhooks.secret_file import SecretFile, fresh
 from change_hooks.webhooks.trying import Trial, tried
 
-#: Asks a receiver whether it accepts a secret: see :func:`~change_hooks.webhooks.probing.accepts`.
+#: Tests whether a receiver accepts a secret: see :func:`~change_hooks.webhooks.probing.accepts`.
 Probe = Callable[[Place, str], Any]
 UNREACHED = (
-    "the receiver cannot be reached from here, so nobody knows whether it accepts the new secret; start it,"
-    " or give --no-probe"
+    "the receiver cannot be reached from here, so it is not known whether it accepts the new secret; start"
+    " it, or give --no-probe"
 )
 NOT_ACCEPTED = (
-    "the receiver does not accept the new secret; it must run with this configuration, and read this file"
+    "the receiver does not accept the new secret; it must run with this configuration and read this file"
 )
-GOES_ON = "both secrets are accepted; --resume goes on"
+GOES_ON = "both secrets are accepted; --resume continues"
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One file, and the webhooks that have its secret."""
+    """One file, and the webhooks that use its secret."""
 
     file: SecretFile
     places: Sequence[Place]
 
 
 class Rotation:
-    """Changes the secrets of the webhooks of one file.
+    """Rotates the secret in one file, and that of the webhooks that use it.
 
-    :param reader: the journal's; None: there is none.
-    :param probe: None: no receiver is asked.
-    :param tell: is given each step, in words.
-    :param grace: how long what is on its way may take, in seconds.
-    :param wait: for each test, in seconds.
+    :param reader: the journal's reader; None: there is no journal.
+    :param probe: tests a receiver; None: no receiver is tested.
+    :param tell: called with each step, in words.
+    :param grace: how long a delivery in flight may take to arrive, in seconds.
+    :param wait: how long to wait for each test, in seconds.
     :param test: see :func:`~change_hooks.webhooks.trying.tried`.
-    :param resume: go on with one that was broken off.
+    :param resume: continue a rotation that was interrupted.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class Rotation:
         self._resume = resume
 
     async def run(self) -> None:
-        """All of it.
+        """Do the whole rotation.
 
-        :raises ConfigurationError: it cannot be begun; nothing has changed.
-        :raises RestError: it was broken off; both secrets are accepted.
+        :raises ConfigurationError: it cannot start; nothing has changed.
+        :raises RestError: it was interrupted; both secrets are accepted.
         """
         with self._turn.file.held():
             await self._run(self._turn.file)
@@ -92,15 +92,15 @@ class Rotation:
         if len(old) > 1 and not self._resume:
             raise ConfigurationError(
                 [
-                    f"{file.path} holds {len(old)} secrets: if a rotation was broken off, --resume goes on"
-                    " with the first and takes the others away"
+                    f"{file.path} holds {len(old)} secrets: if a rotation was interrupted, --resume continues"
+                    " with the first and removes the others"
                 ]
             )
         await self._look()
         new = old[0] if len(old) > 1 else fresh(old[0])
         if len(old) == 1:
             file.exchange(old, [new, *old])
-            self._tell(f"{file.path}: a new secret stands before the old one")
+            self._tell(f"{file.path}: added a new secret before the old one")
         both = [new, *old] if len(old) == 1 else old
         try:
             await self._accepted(new)
@@ -112,13 +112,13 @@ class Rotation:
             file.expect(both)
             await self._change(place, new)
         if self._grace:
-            self._tell(f"waiting {self._grace:g} s for what is on its way")
+            self._tell(f"waiting {self._grace:g} s for deliveries in flight")
             await deferLater(self._clock, self._grace, lambda: None)
         file.exchange(both, [new])
-        self._tell(f"{file.path}: the old secret is gone")
+        self._tell(f"{file.path}: removed the old secret")
 
     async def _look(self) -> None:
-        """See that there is one webhook in each place before anything is changed."""
+        """Before anything is changed, check that each webhook exists exactly once."""
         for place in self._turn.places:
             try:
                 found = await Keeper(place, self._clock).ours()

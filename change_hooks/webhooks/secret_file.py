@@ -1,4 +1,4 @@
-"""The file that holds the secrets of an endpoint, one a line, the newest first."""
+"""The file that holds the secrets of an endpoint, one per line, newest first."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from change_hooks.core.verification import SIGNING_KEY_PREFIX
 from change_hooks.references import files_in
 
 HOW = (
-    "its secret is not in a file ({'file': PATH}). Do it by hand: put a new secret before the old one,"
-    " 'secret': [NEW, OLD]; reload the server; 'change-hooks hook ensure'; take the old one away; reload the"
-    " server"
+    "its secret is not in a file ({'file': PATH}). Rotate it by hand: add a new secret before the old one,"
+    " 'secret': [NEW, OLD]; reload the server; run 'change-hooks hook ensure'; remove the old secret; reload"
+    " the server"
 )
 
 
 class SecretFile:
-    """It is exchanged as a whole: whoever reads it finds what was there, or what is.
+    """A file of secrets, which is replaced atomically: a reader sees the old contents or the new.
 
-    :param path: a link is followed.
+    :param path: symbolic links are followed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
 
     def read(self) -> list[str]:
-        """The secrets.
+        """The secrets in the file.
 
-        :raises ConfigurationError: it cannot be read.
+        :raises ConfigurationError: the file cannot be read.
         """
         try:
             return [line for line in self.path.read_text("utf-8").splitlines() if line.strip()]
@@ -44,9 +44,9 @@ class SecretFile:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Nobody else changes it by this class meanwhile.
+        """Lock the file against other users of this class.
 
-        :raises ConfigurationError: somebody else is at it.
+        :raises ConfigurationError: somebody else holds the lock.
         """
         path = self.path.with_name(f".{self.path.name}.lock")
         try:
@@ -57,27 +57,27 @@ class SecretFile:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                busy = f"{self.path}: another 'change-hooks hook rotate' is changing it; wait for that"
+                busy = f"{self.path}: another 'change-hooks hook rotate' is running; wait until it ends"
                 raise ConfigurationError([busy]) from None
             yield
         finally:
             os.close(lock)
 
     def exchange(self, was: list[str], secrets: list[str]) -> None:
-        """Put these in the place of what was there; owner and mode stay.
+        """Replace the secrets; owner and mode stay.
 
-        :raises ConfigurationError: something else is there by now, or it cannot be written.
+        :raises ConfigurationError: the file no longer holds *was*, or cannot be written.
         """
         self.expect(was)
         self._write(secrets)
 
     def expect(self, was: list[str]) -> None:
-        """See that these are still there.
+        """Check that the file still holds these secrets.
 
-        :raises ConfigurationError: something else is.
+        :raises ConfigurationError: it holds others.
         """
         if self.read() != was:
-            raise ConfigurationError([f"{self.path} has been changed meanwhile; look at what it holds"])
+            raise ConfigurationError([f"{self.path} has been changed in the meantime; check what it holds"])
 
     def _write(self, secrets: list[str]) -> None:
         text = "".join(f"{secret}\n" for secret in secrets)
@@ -105,10 +105,10 @@ class SecretFile:
 
 
 def file_of(endpoint: str, written: Any, base: Path) -> SecretFile:
-    """The file of an endpoint's first secret.
+    """The file that holds an endpoint's first secret.
 
     :param written: what the user wrote for ``secret``.
-    :raises ConfigurationError: it is not in a file; says what to do.
+    :raises ConfigurationError: the secret is not in a file; the message says what to do.
     """
     first = written[0] if isinstance(written, (list, tuple)) and written else written
     files = files_in(first, base)
@@ -118,7 +118,7 @@ def file_of(endpoint: str, written: Any, base: Path) -> SecretFile:
 
 
 def fresh(like: str) -> str:
-    """A new secret; a signing token where the old one is that."""
+    """A new secret; a signing token if the old one is a signing token."""
     if like.encode().startswith(SIGNING_KEY_PREFIX):
         return SIGNING_KEY_PREFIX.decode() + b64encode(token_bytes(32)).decode()
     return token_urlsafe(32)

@@ -1,4 +1,4 @@
-"""A webhook tried: the forge sends a test, and the journal says whether it has come."""
+"""Tests a webhook: the forge sends a test delivery, and the journal says whether it arrived."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Outcome = Literal["arrived", "refused", "missing", "unseen", "unsent"]
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """What became of a test.
+    """The outcome of a test.
 
-    :param outcome: it ``arrived``; it came and was ``refused``; it did not come; nobody could see whether it
-        came (there is no journal); or none was sent.
-    :param said: in words.
+    :param outcome: the test ``arrived``; it arrived and was ``refused``; it did not arrive; it is not known
+        whether it arrived (there is no journal); or none was sent.
+    :param said: the outcome in words.
     """
 
     outcome: Outcome
@@ -40,12 +40,12 @@ async def tried(
 ) -> Trial:
     """Have the forge send a test, and wait for it.
 
-    :param number: the webhook's.
-    :param reader: the journal's; None: there is none.
-    :param wait: for the test, in seconds.
-    :param test: None: unless it could give a change.
+    :param number: the webhook's number.
+    :param reader: the journal's reader; None: there is no journal.
+    :param wait: how long to wait for the test, in seconds.
+    :param test: whether to send one; None: only if it cannot give a change.
     :param clock: the reactor, or a clock in tests.
-    :raises RestError: the forge sends none; says what to do.
+    :raises RestError: the forge did not send a test; the message says what to do.
     """
     api = place.api
     if api.harmless is None:
@@ -53,7 +53,7 @@ async def tried(
     if test is False:
         return Trial("unsent", "no test was sent")
     if test is None and not api.harmless:
-        return Trial("unsent", "no test was sent, since this forge's test gives a change; --test sends it")
+        return Trial("unsent", "no test was sent, because this forge's test gives a change; --test sends it")
     arrivals = None if reader is None else Arrivals(reader, clock)
     keeper = Keeper(place, clock)
 
@@ -64,7 +64,9 @@ async def tried(
     sent = await keeper.asked(lambda: api.test(number, place.wanted))
     if arrivals is None:
         said = f"; the forge says: {shown_last(sent.last)}" if sent.last is not None else ""
-        return Trial("unseen", f"the test was sent; there is no journal that could say that it came{said}")
+        return Trial(
+            "unseen", f"the test was sent; without a journal it is not known whether it arrived{said}"
+        )
     start = clock.seconds()
     while True:
         line = await arrivals.wait(place.endpoint, sent.events, start + wait - clock.seconds())
@@ -81,8 +83,8 @@ async def tried(
 
 
 def _refused(last: Last, lines: Sequence[StoredDelivery]) -> StoredDelivery | None:
-    """The request that the forge sent last, if it is among those that were refused; anybody can have sent
-    the others.
+    """The request that the forge sent last, if it is among the refused ones; anybody may have sent the
+    others.
     """
     if last.delivery:
         return next((line for line in lines if line.delivery == last.delivery), None)
@@ -92,7 +94,9 @@ def _refused(last: Last, lines: Sequence[StoredDelivery]) -> StoredDelivery | No
 def _judged(sent: Tried, last: Last | None, line: StoredDelivery) -> Trial:
     reason = f"{line.status}, {printable(line.reason)}"
     if not sent.signed and line.status == 403:
-        return Trial("arrived", f"a test arrived, which this forge does not sign, and was refused: {reason}")
+        return Trial(
+            "arrived", f"a test arrived, which this forge does not sign, so it was refused: {reason}"
+        )
     return Trial("refused", f"the test arrived and was refused: {reason}{_of_forge(last)}")
 
 
@@ -100,11 +104,13 @@ def _missing(last: Last | None, wait: float, refused: Sequence[StoredDelivery]) 
     others = ""
     if refused:
         reason = f"{refused[-1].status}, {printable(refused[-1].reason)}"
-        others = f"; what was refused meanwhile ({reason}) may have been the test, or anybody's"
+        others = (
+            f"; a request that was refused meanwhile ({reason}) may have been the test, or somebody else's"
+        )
     return Trial(
         "missing",
         f"the test did not arrive within {wait:g} s{_of_forge(last)}{others};"
-        " does the server run, at this address?",
+        " is the server running, at this address?",
     )
 
 

@@ -33,7 +33,7 @@ def test_without_a_journal_or_before_the_first_run_there_is_a_warning(tmp_path: 
     (finding,) = look_at_journal(hooks(tmp_path, None), NOW)
     assert (finding.verdict, finding.topic) == ("warning", "journal")
     (finding,) = look_at_journal(hooks(tmp_path), NOW)
-    assert (finding.verdict, "is not there yet" in finding.said) == ("warning", True)
+    assert (finding.verdict, "does not exist yet" in finding.said) == ("warning", True)
 
 
 def test_a_journal_that_is_none_is_a_problem(tmp_path: Path) -> None:
@@ -46,14 +46,14 @@ def test_what_waits_for_long_is_a_problem_and_dead_letters_are_a_warning(tmp_pat
     command_line = CommandLine(tmp_path)
     command_line.fill("1")
     assert said(look_at_journal(hooks(tmp_path), 5.0 + LONG)) == [
-        ("good", f"{tmp_path / 'j.sqlite'}; nothing waits for long")
+        ("good", f"{tmp_path / 'j.sqlite'}; nothing has waited for long")
     ]
     assert said(look_at_journal(hooks(tmp_path), 5.0 + 2 * LONG)) == [
-        ("problem", "sink a: 1 deliveries wait, for 120 minutes")
+        ("problem", "sink a: 1 deliveries have been waiting for 120 minutes")
     ]
     command_line.deliver(1, DeadLetter(1, 0, "it failed"))
     assert said(look_at_journal(hooks(tmp_path), 5.0 + 2 * LONG)) == [
-        ("warning", "sink a: 1 dead letters; 'change-hooks replay' hands them over again")
+        ("warning", "sink a: 1 dead letters; 'change-hooks replay' delivers them again")
     ]
 
 

@@ -53,11 +53,11 @@ def test_one_that_works() -> None:
     kept.api.deliver(hook, "push", {})
     kept.api.log[5][0].update(status_code=202, status="OK")
     assert look(kept) == [
-        ("webhook", "good", "github, o/r: webhook 5 is as it should be"),
+        ("webhook", "good", "github, o/r: webhook 5 is set up correctly"),
         (
             "reach",
             "good",
-            "github, o/r: the forge gets here; the last delivery: 202 (OK), 1970-01-01T00:00:00Z",
+            "github, o/r: the forge reaches this receiver; the last delivery: 202 (OK), 1970-01-01T00:00:00Z",
         ),
         ("clock", "good", "github, o/r: this clock and the forge's agree"),
     ]
@@ -72,7 +72,9 @@ def test_a_forge_that_does_not_get_here() -> None:
         ("reach", "problem"),
         ("clock", "good"),
     ]
-    assert found[1][2].startswith("github, o/r: the forge does not get here: no answer (failed to connect")
+    assert found[1][2].startswith(
+        "github, o/r: the forge does not reach this receiver: no answer (failed to connect"
+    )
 
 
 def test_one_to_which_nothing_has_been_sent_and_what_is_doubtful() -> None:
@@ -124,8 +126,8 @@ class Gone:
 @pytest.mark.parametrize(
     ("http", "verdict", "said"),
     [
-        (StubTreq(Answers(202)), "good", "takes what is signed with the secret"),
-        (StubTreq(Answers(403)), "problem", "does not take a signed delivery: it answers 403"),
+        (StubTreq(Answers(202)), "good", "accepts a delivery signed with the secret"),
+        (StubTreq(Answers(403)), "problem", "does not accept a signed delivery: the response is 403"),
         (StubTreq(Answers(403, b"deliveries from this address are not accepted\n")), "warning", "'allow'"),
         (Gone(), "warning", "cannot be reached from here"),
     ],
@@ -142,7 +144,7 @@ def test_a_secret_that_is_a_callable_is_not_tried() -> None:
     kept = Keeping("github", FakeGitHubWebhooks("token T"), secret=lambda delivery: "a long enough secret")
     ((topic, verdict, said),) = run(look_at_receiver(kept.place, Gone(), kept.clock))
     assert (topic, verdict) == ("reach", "warning")
-    assert "was not tried, since the option 'secret' of github is a callable" in said
+    assert "was not tried, because the option 'secret' of github is a callable" in said
 
 
 @pytest.mark.parametrize("options", [{"url": ""}, {"secret": None}])
@@ -168,7 +170,7 @@ def test_when_the_certificate_ends() -> None:
 
     ((topic, verdict, said),) = run(look_at_certificate(f"{URL}:8443/change_hook", NOW, fetch))
     assert (topic, verdict, asked) == ("certificate", "warning", [("ci.example.com", 8443)])
-    assert said.startswith("ci.example.com:8443: the certificate is good until")
+    assert said.startswith("ci.example.com:8443: the certificate is valid until")
 
 
 def test_one_that_is_not_good_and_one_that_cannot_be_had() -> None:
@@ -184,7 +186,7 @@ def test_one_that_is_not_good_and_one_that_cannot_be_had() -> None:
         raise UnicodeError("label empty or too long")
 
     assert run(look_at_certificate(URL, NOW, bad)) == [
-        ("certificate", "problem", "ci.example.com:443: self-signed certificate; forges do not send there")
+        ("certificate", "problem", "ci.example.com:443: self-signed certificate; forges refuse to send there")
     ]
     for fetch in (away, no_name):
         ((_, verdict, said),) = run(look_at_certificate(URL, NOW, fetch))

@@ -68,8 +68,8 @@ def test_a_certificate_that_nobody_trusts_is_a_problem(server: Callable[..., Ser
         assert status == 1
         said = [line["said"] for line in lines if line["topic"] == "certificate"]
         assert len(said) == 2
-        assert "cert.pem: the certificate is good until" in said[0]
-        assert "forges do not send there" in said[1]
+        assert "cert.pem: the certificate is valid until" in said[0]
+        assert "forges refuse to send there" in said[1]
 
 
 def test_a_wrong_configuration_is_said(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_no_delivery_is_refused_while_the_secret_changes(
         status, said, errors = hook(tmp_path, "rotate", "--url", running.url, "--grace", "1")
         assert (status, errors) == (0, ""), errors
         assert [line.rpartition(": ")[2] for line in said.splitlines() if "secret" in line][-1] == (
-            "the old secret is gone"
+            "removed the old secret"
         )
         (new,) = secrets(tmp_path)
         assert new != SECRET
@@ -129,4 +129,4 @@ def test_a_secret_that_is_not_in_a_file_is_changed_by_hand(
         running = server(configured(api, secret=SECRET))
         status, _, errors = hook(tmp_path, "rotate", "--url", running.url)
         assert status == 1
-        assert "Do it by hand: put a new secret before the old one" in errors
+        assert "Rotate it by hand: add a new secret before the old one" in errors

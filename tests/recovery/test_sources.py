@@ -27,14 +27,14 @@ def test_github(via: str | None) -> None:
 @pytest.mark.parametrize(
     ("dialect", "recover", "named"),
     [
-        ("github", {"from": ["o/r/x"]}, "a name here has 2 parts"),
+        ("github", {"from": ["o/r/x"]}, "a repository's name has 2 parts at this forge"),
         ("github", {"from": ["https://github.com/o/r"]}, "cannot have an address in 'from' here"),
         (
             "github",
             {"from": ["org:acme"], "via": "heads"},
             "cannot have 'org:NAME' in 'from' here with 'via': 'heads'",
         ),
-        ("azuredevops", {"from": ["o/r"]}, "a name here has 3 parts"),
+        ("azuredevops", {"from": ["o/r"]}, "a repository's name has 3 parts at this forge"),
         ("sourcehut", {"from": ["~ann/r"]}, "cannot have 'OWNER/NAME' in 'from' here"),
         ("gitea", {"from": ["org:acme"]}, "cannot have 'org:NAME'"),
         ("sourcehut", {"from": ["o/r"], "via": "redeliver"}, "cannot have 'via': 'redeliver' here"),

@@ -87,7 +87,7 @@ def test_of_two_the_one_that_works_is_kept_and_the_other_named() -> None:
     assert kept.ensure() == ("updated", "6")
     assert len(kept.api.hooks) == 2
     judged = kept.judge()
-    assert judged.problems == ("webhook 5 has the same URL, so everything comes twice; delete it",)
+    assert judged.problems == ("webhook 5 has the same URL, so every delivery arrives twice; delete it",)
 
 
 def test_what_is_wrong_is_said() -> None:
@@ -114,7 +114,7 @@ def test_one_that_leads_elsewhere_is_left_alone_and_named() -> None:
     judged = kept.judge()
     assert judged.problems == ()
     assert judged.doubts == (
-        "webhook 5 leads to https://old.example.com/change_hook/github; delete it if that is an old address of"
+        "webhook 5 leads to https://old.example.com/change_hook/github; delete it if this is an old address of"
         " this receiver",
     )
 

@@ -87,8 +87,13 @@ def test_named_ones_come_instead() -> None:
             "name the endpoint of --repository: one of github, second",
         ),
         ({"github": github()}, [], {"repositories": ["o"]}, "--repository has 'o'; write OWNER/NAME"),
-        ({"github": github()}, [], {"repositories": ["o/r/s"]}, "'o/r/s': a name here has 2 parts"),
-        ({"github": github()}, [], {"repositories": ["app"]}, "github: app has no webhooks here"),
+        (
+            {"github": github()},
+            [],
+            {"repositories": ["o/r/s"]},
+            "'o/r/s': a repository's name has 2 parts at this forge",
+        ),
+        ({"github": github()}, [], {"repositories": ["app"]}, "github: webhooks of app cannot be managed"),
         (
             {"github": github()},
             [],
@@ -99,7 +104,7 @@ def test_named_ones_come_instead() -> None:
             {"github": github(secret=b"\xff" * 20)},
             [],
             {"repositories": ["o/r"]},
-            "github: the secret is not text",
+            "github: the secret is not valid UTF-8 text",
         ),
         (
             {"github": github(secret=lambda delivery: SECRET)},
@@ -134,7 +139,7 @@ CALLABLE = github(secret=lambda delivery: SECRET, repositories=["o/r"])
     [
         (CALLABLE, "the secret is a callable"),
         ({"dialect": "gitea", "secret": SECRET, "repositories": ["o/r"]}, "set the option 'api'"),
-        (github(secret=b"\xff" * 20, repositories=["o/r"]), "the secret is not text"),
+        (github(secret=b"\xff" * 20, repositories=["o/r"]), "the secret is not valid UTF-8 text"),
         (github(recover={"from": ["app"]}), None),
     ],
 )
@@ -162,7 +167,7 @@ def test_the_address_of_another_endpoint_is_an_error() -> None:
         if url.rstrip("/").endswith("github"):
             assert hook_url(url, "github") == url.rstrip("/")
         else:
-            with pytest.raises(ConfigurationError, match="and not to the endpoint 'github'"):
+            with pytest.raises(ConfigurationError, match="not to the endpoint 'github'"):
                 hook_url(url, "github")
 
 

@@ -87,14 +87,14 @@ def test_the_new_one_is_accepted_before_the_forge_has_it_and_the_old_one_until_a
     result_of(done)
     assert rotating.file.read() == [new]
     assert rotating.steps[-2:] == [
-        "waiting 60 s for what is on its way",
-        f"{rotating.file.path}: the old secret is gone",
+        "waiting 60 s for deliveries in flight",
+        f"{rotating.file.path}: removed the old secret",
     ]
     assert not any(new in step or old in step for step in rotating.steps)
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"), [("it answers 403", "does not accept"), (None, "cannot be reached")]
+    ("said", "problem"), [("the response is 403", "does not accept"), (None, "cannot be reached")]
 )
 def test_a_receiver_that_does_not_accept_it_changes_nothing(
     tmp_path: Path, said: str | None, problem: str
@@ -108,7 +108,7 @@ def test_a_receiver_that_does_not_accept_it_changes_nothing(
 
 
 def test_with_one_that_was_broken_off_nothing_is_taken_back(tmp_path: Path) -> None:
-    rotating = Rotating(tmp_path, lines=f"new\n{SECRET}\n", said="it answers 403", resume=True)
+    rotating = Rotating(tmp_path, lines=f"new\n{SECRET}\n", said="the response is 403", resume=True)
     with pytest.raises(ConfigurationError):
         rotating.run()
     assert rotating.file.read() == ["new", SECRET]
@@ -129,7 +129,7 @@ def test_no_forge_is_told_what_is_not_in_the_file_any_more(tmp_path: Path, resum
     rotating = Rotating(
         tmp_path, probe=edited, lines=f"new\n{SECRET}\n" if resume else f"{SECRET}\n", resume=resume
     )
-    with pytest.raises(ConfigurationError, match="has been changed meanwhile"):
+    with pytest.raises(ConfigurationError, match="has been changed in the meantime"):
         rotating.run()
     assert rotating.api.written() == []
     assert rotating.file.read() == ["another one"]
@@ -158,7 +158,7 @@ def test_a_forge_that_cannot_be_asked_before_it_begins(tmp_path: Path) -> None:
 def test_a_forge_that_fails_in_the_middle_leaves_both_and_the_next_run_goes_on(tmp_path: Path) -> None:
     rotating = Rotating(tmp_path)
     rotating.api.instead = [None, None, Say({}, 500)]
-    with pytest.raises(RestError, match="both secrets are accepted; --resume goes on"):
+    with pytest.raises(RestError, match="both secrets are accepted; --resume continues"):
         rotating.run()
     new, old = rotating.file.read()
     assert old == SECRET
@@ -214,7 +214,7 @@ def test_what_cannot_be_written_or_read_is_said(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ConfigurationError):
         file.exchange([], ["x"])
     (tmp_path / "none").write_text("old")
-    with pytest.raises(ConfigurationError, match="has been changed meanwhile"):
+    with pytest.raises(ConfigurationError, match="has been changed in the meantime"):
         file.exchange(["older"], ["x"])
 
     def full(descriptor: int) -> None:
@@ -295,7 +295,7 @@ def test_what_it_answers_is_said() -> None:
     site = Answers(202)
     assert asked(StubTreq(site), "https://user:pass%20word@ci.example.com/change_hook/github") == ""
     assert site.login == (b"user", b"pass word")
-    assert asked(StubTreq(Answers(403))) == "it answers 403"
+    assert asked(StubTreq(Answers(403))) == "the response is 403"
 
 
 @pytest.mark.parametrize("reason", [NoAnswer("none"), Refused()])

@@ -113,7 +113,7 @@ def test_it_does_not_arrive_and_the_forge_says_why() -> None:
     trying.wait(1)
     assert trying.result() == Trial(
         "missing",
-        "the test did not arrive within 30 s; the forge says: 502 (Bad Gateway); does the server run, at this"
+        "the test did not arrive within 30 s; the forge says: 502 (Bad Gateway); is the server running, at this"
         " address?",
     )
     assert Trial("missing", "").is_bad
@@ -156,7 +156,8 @@ def test_somebody_elses_refusals_are_no_test(last: Last | None, signed: bool) ->
     trial = trying.result()
     assert trial.outcome == "missing"
     assert (
-        "what was refused meanwhile (403, somebody else) may have been the test, or anybody's" in trial.said
+        "a request that was refused meanwhile (403, somebody else) may have been the test, or somebody else's"
+        in trial.said
     )
 
 
@@ -186,7 +187,7 @@ def test_one_that_the_forge_does_not_sign_shows_that_it_gets_here() -> None:
     trying.wait(AFTER_REFUSAL + 1)
     assert trying.result() == Trial(
         "arrived",
-        "a test arrived, which this forge does not sign, and was refused: 403, the signature is missing",
+        "a test arrived, which this forge does not sign, so it was refused: 403, the signature is missing",
     )
 
 
@@ -194,7 +195,7 @@ def test_one_that_the_forge_does_not_sign_shows_that_it_gets_here() -> None:
 def test_without_a_journal_nobody_sees_it(last: Last | None, said: str) -> None:
     trying = Trying(Api(Tried(("ping",), last=last)), journal=False)
     assert trying.result() == Trial(
-        "unseen", f"the test was sent; there is no journal that could say that it came{said}"
+        "unseen", f"the test was sent; without a journal it is not known whether it arrived{said}"
     )
 
 
