@@ -94,8 +94,8 @@ class _Reader:
 
     def read(self) -> HooksConfig:
         for key in self.www:
-            if isinstance(key, str) and key.startswith(PREFIX) and key not in _KEYS:
-                self.problems.append(f"unknown key {key!r}{nearest(key, _KEYS)}")
+            if isinstance(key, str) and key.startswith(PREFIX) and key not in KEYS:
+                self.problems.append(f"unknown key {key!r}{nearest(key, KEYS)}")
         auth = self._taken(read_checkers("change_hook_auth", self.www.get("change_hook_auth")))
         endpoints = self._endpoints(protected=bool(auth))
         attempts = int(self._positive("change_hook_attempts", DEFAULT_ATTEMPTS, "attempts"))
@@ -221,7 +221,8 @@ class _Reader:
                     break
 
 
-_KEYS = (
+#: Every key of ``www`` that is ours, but for ``port``.
+KEYS = (
     "change_hook",
     "change_hook_admin",
     "change_hook_alarms",
@@ -256,4 +257,4 @@ def read_www(
     return _Reader(www, registry or installed(), base or Path.cwd()).read()
 
 
-__all__ = ["DEFAULT_JOURNAL", "HooksConfig", "read_www"]
+__all__ = ["DEFAULT_JOURNAL", "KEYS", "PREFIX", "HooksConfig", "read_www"]

@@ -19,7 +19,7 @@ from change_hooks.sinks.base import read_option, takes_alarms
 #: Options of every sink to which a sink may see itself, and how they are checked.
 _SHARED: Mapping[str, Callable[[Any], float]] = {"time_limit": seconds, "concurrency": count}
 #: What our own sinks can be made with, and nobody writes.
-_INSIDE = {"http", "clock", "reactor", "start"}
+INSIDE = {"http", "clock", "reactor", "start"}
 
 
 def read_sinks(written: Any, attempts: int, base: Path) -> tuple[dict[str, RoutedSink], list[str]]:
@@ -92,7 +92,7 @@ class _Reader:
         if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in asked.values()):
             return
         taken = {*asked} - {"name", "base"}
-        written = {*taken, *NAMES} - _INSIDE
+        written = {*taken, *NAMES} - INSIDE
         for option in [option for option in options if option not in taken]:
             del options[option]
             self.problems.append(f"{where}: unknown option {option!r}{nearest(str(option), written)}")
@@ -158,4 +158,4 @@ def read_alarms(names: Any, sinks: Mapping[str, RoutedSink]) -> tuple[tuple[str,
     return tuple(names), problems
 
 
-__all__ = ["as_written", "read_alarms", "read_sinks"]
+__all__ = ["INSIDE", "as_written", "read_alarms", "read_sinks"]

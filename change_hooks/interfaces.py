@@ -394,6 +394,7 @@ Sink: TypeAlias = "IChangeSink | Callable[[Change], object]"
 __all__ = [
     "OUTPUT_KEPT",
     "Enricher",
+    "ForgeApi",
     "IAlarmSink",
     "IChangeSink",
     "IDeliverySink",

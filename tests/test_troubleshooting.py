@@ -15,10 +15,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "troubleshooting.md"
 #: Made of what other programs say.
 COMPOSED = {
     "no or wrong credentials (HTTP Basic)",
-    "deliveries from this address are not accepted",
     "duplicate of …, which was accepted before; 'change-hooks replay' processes it again",
     "the event lists nothing",
-    "too many unverified requests from this address; try again later",
 }
 
 

@@ -166,6 +166,7 @@ class ConfigurationError(Exception):
 
 
 __all__ = [
+    "AddressNotAllowed",
     "BadPayload",
     "BodyTooLarge",
     "ConfigurationError",
@@ -178,6 +179,7 @@ __all__ = [
     "RequestTimeout",
     "SignatureMismatch",
     "SignatureMissing",
+    "TooManyRequests",
     "Unavailable",
     "UnknownDialect",
     "UnsupportedContentType",

@@ -1,20 +1,19 @@
 """Directives for what autodoc does not know: ``interface``, of zope.interface, and ``public-names``.
 
-``public-names`` refers to every public name; with ``nitpicky`` one that is documented nowhere is an error.
+``public-names`` refers to every public name of a module; with ``nitpicky`` one that is documented nowhere is
+an error.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from inspect import cleandoc, isfunction
+from inspect import cleandoc, isclass
 from textwrap import indent
 from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
-from zope.interface.interface import Method
-
-import change_hooks
+from zope.interface.interface import InterfaceClass, Method
 
 
 class Interface(SphinxDirective):
@@ -41,20 +40,21 @@ def _member(name: str, described: Any) -> str:
 
 
 class PublicNames(SphinxDirective):
-    """A list of what ``from change_hooks import …`` can import, each with a link."""
+    """A list of what ``from MODULE import …`` can import, each with a link."""
+
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Its nodes."""
-        links = (
-            f":py:obj:`{name} <{_module(getattr(change_hooks, name))}.{name}>`"
-            for name in change_hooks.__all__
-        )
+        module = import_module(self.arguments[0])
+        links = (f":py:obj:`{name} <{_place(module, name)}.{name}>`" for name in module.__all__)
         return self.parse_text_to_nodes(", ".join(links) + "\n")
 
 
-def _module(value: Any) -> str:
-    """Where a name stands on the page: a class in its own module, a function in the package."""
-    return "change_hooks" if isfunction(value) else str(value.__module__)
+def _place(module: Any, name: str) -> str:
+    """Where a name stands on the page: a class in its own module, all else in the one given."""
+    value = getattr(module, name)
+    return str(value.__module__) if isclass(value) or isinstance(value, InterfaceClass) else module.__name__
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -81,23 +81,24 @@ def _object(value: Any) -> Any:
     return value if isinstance(value, dict) else MISSING
 
 
-_COMMIT: dict[str, Convert] = {
+#: The fields that each table may have, and what makes their values.
+COMMIT: dict[str, Convert] = {
     **dict.fromkeys(
         ("id", "message", "author", "author_name", "author_email", "committer", "url", "branch"), _text
     ),
     "when": _when,
     "files": _files,
 }
-_REF: dict[str, Convert] = {
+REF: dict[str, Convert] = {
     **dict.fromkeys(("ref", "before", "after", "url", "sender", "sender_name", "sender_email"), _text),
     **dict.fromkeys(("tag", "forced"), _flag),
     "total": _count,
     "when": _when,
 }
-_REPOSITORY: dict[str, Convert] = dict.fromkeys(
+REPOSITORY: dict[str, Convert] = dict.fromkeys(
     ("full_name", "name", "project", "url", "https", "ssh", "html", "src"), _text
 )
-_CHANGE: dict[str, Convert] = {
+CHANGE: dict[str, Convert] = {
     **dict.fromkeys(
         (
             "author",
@@ -182,22 +183,22 @@ class Table:
 
 def commits(written: object) -> Table:
     """Compile the option ``commits``."""
-    return _table(written, _COMMIT, ("each", "order", "skip"), needs=("each", "id"))
+    return _table(written, COMMIT, ("each", "order", "skip"), needs=("each", "id"))
 
 
 def refs(written: object) -> Table:
     """Compile the option ``refs``."""
-    return _table(written, _REF, ("each", "skip"), needs=("ref",))
+    return _table(written, REF, ("each", "skip"), needs=("ref",))
 
 
 def repository(written: object) -> Table:
     """Compile the option ``repository``."""
-    return _table(written, _REPOSITORY)
+    return _table(written, REPOSITORY)
 
 
 def change(written: object) -> Table:
     """Compile the option ``change``."""
-    return _table(written, _CHANGE, ("each", "order", "skip"))
+    return _table(written, CHANGE, ("each", "order", "skip"))
 
 
 def properties(written: object) -> Table:
@@ -373,4 +374,17 @@ def _nothing(scope: Scope, reason: str) -> Ignored:
     return Ignored(f"{reason}; not found: {', '.join(scope.noted)}" if scope.noted else reason)
 
 
-__all__ = ["NOT_FOUND", "Mapper", "Table", "change", "commits", "properties", "refs", "repository"]
+__all__ = [
+    "CHANGE",
+    "COMMIT",
+    "NOT_FOUND",
+    "REF",
+    "REPOSITORY",
+    "Mapper",
+    "Table",
+    "change",
+    "commits",
+    "properties",
+    "refs",
+    "repository",
+]
