@@ -1,1 +1,1 @@
-"""What never came: found in the forge's own log of deliveries, and fetched."""
+"""Recovery: deliveries that never arrived are found in the forge's own log, and fetched."""

@@ -1,9 +1,9 @@
-"""Finds the deliveries that a forge has in its log and the journal has not, and accepts them.
+"""Finds the deliveries that are in a forge's log but not in the journal, and accepts them.
 
-Strategy: what is missing is found by joining the forge's ids with the journal, and not by what the log says
-of how a delivery was answered. How far that has come (:mod:`~change_hooks.recovery.progress`) is written
-after everything else, and never passes what could not be read: a run that is killed is repeated, and the
-journal knows what it had stored.
+Strategy: missing deliveries are found by comparing the forge's ids with the journal, not by the response that
+the log records. The progress (:mod:`~change_hooks.recovery.progress`) is written after everything else, and
+never passes an entry that could not be read: a run that is killed is repeated, and the journal recognises
+what that run had stored.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from change_hooks.journal.hold import Hold
 from change_hooks.recovery.progress import OVERLAP, Progress, place, read_progress
 from change_hooks.recovery.recovered import REDELIVERED, Acceptance, Busy, Missing
 
-#: How the journal says that a delivery was answered of which nothing is missing.
+#: The response, according to the journal, to a delivery that needs no recovery.
 ACCEPTED = 202
-#: How far a run looks back that is the first, in seconds.
+#: How far back the first run looks, in seconds.
 FIRST = 86400.0
-#: How long an entry is left alone that may be on its way still, in seconds.
+#: How long an entry is left alone because its delivery may still be in flight, in seconds.
 GRACE = 120.0
-#: A run ends when the forge has not answered about so many in a row.
+#: A run ends after this many entries in a row for which the forge gave no answer.
 SILENT = 3
-#: What is said to be of a time so far ahead, in seconds, is of now: the forge's clock, or an entry, is wrong.
+#: An entry whose time is this far ahead, in seconds, counts as of now: a clock or the entry is wrong.
 AHEAD = 86400.0
-#: For how long one receiver keeps the others from recovering, in seconds, unless it renews that.
+#: How long one receiver keeps the others from recovering unless it renews its lease, in seconds.
 LEASE = 60.0
 
 
 class CatchUp:
     """Recovers from one log to one endpoint.
 
-    :param source: what the log is of; how far it was read is kept under it.
-    :param handles: whether the endpoint does anything about an event.
-    :param redeliver: ask the forge to send what is missing, and fetch it when that does not help.
+    :param source: whose log it is; the progress is stored under this name.
+    :param handles: whether the endpoint handles an event.
+    :param redeliver: ask the forge to redeliver what is missing, and fetch it only if that does not help.
     :param grace: see :data:`GRACE`.
     """
 
@@ -76,7 +76,7 @@ class CatchUp:
         """See :meth:`~change_hooks.recovery.recovered.Runner.run`."""
         if not await self._journal.lease(self._name, LEASE):
             raise Busy
-        hold = Hold(self._journal, self._name, self._clock, LEASE, "another process recovers now")
+        hold = Hold(self._journal, self._name, self._clock, LEASE, "another process is recovering now")
         self._left: float | None = None
         try:
             progress = read_progress(await self._journal.recall(self._name))
@@ -104,9 +104,9 @@ class CatchUp:
             await self._keep(progress, hold, dry)
             raise
         progress.limited = ""
-        # A shorter time that was asked for says nothing about what came before it.
+        # A shorter period that was asked for says nothing about what came before it.
         if start is None or progress.mark is None or start <= progress.mark:
-            # By the forge's clock: ours may be wrong, and be put right.
+            # By the forge's clock: ours may be wrong, and corrected later.
             known = (start or 0.0) if progress.mark is None else progress.mark
             read = [place(entry) for entry in attempts if entry.at <= before]
             progress.mark = max([*read, min(known, before)])
@@ -119,7 +119,7 @@ class CatchUp:
         await self._keep(progress, hold, dry)
 
     async def _attempts(self, progress: Progress, start: float | None, now: float) -> list[Logged]:
-        """What the log has since the *start*, and what is to be tried again."""
+        """The log's entries since *start*, and those that are to be tried again."""
         if start is None:
             return await self._log.attempts(None)
         waiting = progress.waiting(now) if self._log.in_list else None
@@ -128,7 +128,7 @@ class CatchUp:
             return [entry for entry in found if entry.at >= start or entry.delivery in progress.open]
         found = await self._log.attempts(min(start, progress.least, inf if waiting is None else waiting - 1))
         if found and max(map(place, found)) < start:
-            # The forge has begun to count anew.
+            # The forge has restarted its numbering.
             progress.mark, progress.near = None, []
             return await self._log.attempts(None)
         return [
@@ -159,8 +159,8 @@ class CatchUp:
         again: bool,
         dry: bool,
     ) -> AsyncIterator[Missing]:
-        """Settle the first attempt of each delivery that is missing, oldest first. One about which the forge
-        says nothing costs itself.
+        """Settle the first attempt of each missing delivery, oldest first. A delivery that the forge does not
+        answer about does not stop the others.
         """
         statuses: dict[str, set[int]] = defaultdict(set)
         first: dict[str, Logged] = {name: known.entry for name, known in progress.open.items()}
@@ -184,8 +184,8 @@ class CatchUp:
                     yield self._about(entry, REDELIVERED, "recovered")
                 progress.open.pop(entry.delivery, None)
             elif any(is_refusal(status) for status in answered & statuses[entry.delivery]):
-                # It came, and we refused it: the forge and our own trace say the same. A trace alone is what
-                # anybody can leave, and a refusal alone may be that of a proxy before us.
+                # It arrived and we refused it: the forge and our own trace agree. Anybody can leave a trace,
+                # and a refusal alone may come from a proxy in front of us.
                 progress.settle(entry)
             elif again or progress.is_due(entry, self._now()):
                 hold.check()
@@ -204,7 +204,7 @@ class CatchUp:
                     yield missing
 
     def _ends(self, progress: Progress, entry: Logged, error: RestError) -> bool:
-        """Whether the run ends with an error: what the forge says of one need not hold for the others."""
+        """Whether an error ends the run: an error about one entry need not concern the others."""
         if isinstance(error, RateLimited):
             if not error.sent:
                 return True
@@ -237,7 +237,7 @@ class CatchUp:
         return settled
 
     async def _ask(self, progress: Progress, entry: Logged) -> bool:
-        """Ask the forge to send it. False: it is to be fetched."""
+        """Ask the forge to send the delivery again. False: it must be fetched."""
         name = asked_name(self.endpoint, entry.delivery)
         known = progress.open.get(entry.delivery)
         if known is not None and known.tries >= 2:
@@ -264,12 +264,12 @@ class CatchUp:
 
 
 def is_refusal(status: int) -> bool:
-    """The delivery came, and was refused: asking for it again gives the same."""
+    """Whether the delivery arrived and was refused: a redelivery would be refused, too."""
     return 400 <= status < 500 and status not in (408, 429)
 
 
 def asked_name(endpoint: str, delivery: str) -> str:
-    """Under what the journal remembers that the forge was asked to send a delivery again."""
+    """The key under which the journal records that the forge was asked to send a delivery again."""
     return f"asked {endpoint} {delivery}"
 
 

@@ -1,12 +1,12 @@
-"""Finds branches, tags and pull requests that have moved since the last look, and accepts where they are now.
+"""Finds branches, tags and pull requests that have moved since the last look, and accepts their new heads.
 
-Strategy: this needs nothing of a forge but Git, so it works for all of them. What happened between two looks
-is not seen: of a branch that moved twice, the last move is found, with all that is new since the look before.
-The first look only sees where everything is. What has just been seen to have moved is left alone for a while,
-for its webhook may be on its way; and what a hook has brought meanwhile is the same, and is left out when it
-is stored. Where everything was is written after everything else, so a look that is killed is repeated under
-the same names. When the forge does not answer about one of them, that costs itself alone; when it does not
-about several in a row, or wants no more requests, the look ends, and the next one begins behind the last.
+Strategy: this needs only Git, so it works with every forge. Intermediate states between two looks are not
+seen: of a branch that moved twice, the last move is found, with all commits since the previous look. The
+first look only records where everything is. A ref that has just moved is left alone for a while, because its
+webhook may still be in flight; if a hook has reported the move meanwhile, the same change is recognised as a
+duplicate when it is stored. The state is written after everything else, so a look that is killed is repeated
+under the same names. If the forge does not answer about one ref, the others go on; if it does not answer
+about several in a row, or limits our requests, the look ends, and the next one starts after the last ref.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from change_hooks.recovery.recovered import Acceptance, Busy, Missing
 from change_hooks.recovery.where import Seen, Where
 
 WAY = "heads"
-#: After how many looks in which a ref's changes could not be made it is left alone; or they are made without
-#: what the forge does not give.
+#: After how many failed looks a ref is left alone, or its changes are made without the data that the forge
+#: does not provide.
 TRIES = len(PAUSES) + 1
 
 
 class Place(Protocol):
-    """A repository, and where its branches and tags are."""
+    """A repository, and the heads of its branches and tags."""
 
     async def repository(self) -> Repository:
-        """As it stands in payloads."""
+        """The repository, as payloads describe it."""
 
     async def refs(self) -> dict[str, str]:
-        """Its branches and tags, and the objects they point to."""
+        """The branches and tags, and the objects that they point to."""
 
 
 class Move(msgspec.Struct, frozen=True):
-    """Something has moved.
+    """A ref or pull request that has moved.
 
     :param what: a ref, or ``#7``.
-    :param seen: where to.
+    :param seen: its new head.
     """
 
     what: str
@@ -63,9 +63,9 @@ class Move(msgspec.Struct, frozen=True):
 class Heads:
     """Recovers from one repository to one endpoint.
 
-    :param source: what it is called; where everything was is kept under it.
-    :param forge: what is asked what was new; None: nothing can be.
-    :param grace: how long what has moved is left alone, in seconds. Nobody waits for it who asks by hand.
+    :param source: the repository's name; the state is stored under it.
+    :param forge: the API that knows the new commits; None: there is none.
+    :param grace: how long a ref that has moved is left alone, in seconds. A run by hand does not wait.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class Heads:
     async def run(
         self, since: float | None = None, *, dry: bool = False, unless: float | None = None
     ) -> AsyncGenerator[Missing, None]:
-        """See :meth:`~change_hooks.recovery.recovered.Runner.run`. *since* says nothing here."""
+        """See :meth:`~change_hooks.recovery.recovered.Runner.run`. *since* is ignored."""
         if not await self._journal.lease(self._name, LEASE):
             raise Busy
-        hold = Hold(self._journal, self._name, self._clock, LEASE, "another process recovers now")
+        hold = Hold(self._journal, self._name, self._clock, LEASE, "another process is recovering now")
         until = self._now() - self._grace if unless is not None else inf
         try:
             kept = await self._journal.recall(self._name)
@@ -109,10 +109,12 @@ class Heads:
             await hold.end()
 
     async def _look(self, before: Where, hold: Hold, until: float, dry: bool) -> AsyncIterator[Missing]:
-        """Look where everything is, and settle what was there *until* then."""
+        """Read all heads, and settle those that have been the same since *until*."""
         refs = await self._place.refs()
         if before.refs and not refs:
-            raise RestError("the repository had branches, and the forge lists none; nothing is settled")
+            raise RestError(
+                "the repository had branches, and the forge lists none now; nothing was recovered"
+            )
         repository = await self._place.repository()
         pulls, error = await self._pulls(repository)
         after = before.looked_again(refs, pulls, self._now())
@@ -123,7 +125,7 @@ class Heads:
             if error is not None:
                 raise error
         except (RestError, Unavailable):
-            # What was settled is kept; what was not, the next look finds again under the same name.
+            # What was settled is stored; the next look finds the rest again under the same names.
             after.looked = before.looked
             await self._keep(after, hold, dry)
             raise
@@ -132,7 +134,7 @@ class Heads:
         self.due = after.next(self._grace, self._now())
 
     async def _pulls(self, repository: Repository) -> tuple[OpenPulls | None, RestError | None]:
-        """The open pull requests; None: there is nobody to ask, or they cannot be had, and why."""
+        """The open pull requests; None: there is no API, or it failed with the error beside."""
         if self._forge is None or repository.full_name is None:
             return None, None
         try:
@@ -159,15 +161,15 @@ class Heads:
                 yield Move(what, seen, found)
 
     def _due(self, after: Where, what: str, until: float) -> Seen | None:
-        """Where something is that is to be settled now."""
+        """The new head of a ref or pull request that is to be settled now."""
         return None if until < inf and after.waits(what, self._now()) else after.due(what, until)
 
     async def _settle_all(
         self, after: Where, moves: Sequence[Move], hold: Hold, *, dry: bool, heard: bool
     ) -> AsyncIterator[Missing]:
-        """Settle what has moved.
+        """Settle everything that has moved.
 
-        :param heard: the forge has answered in this look.
+        :param heard: the forge has already answered in this look.
         """
         silent: dict[str, Missing] = {}
         for move in from_behind(moves, after.behind):
@@ -196,7 +198,7 @@ class Heads:
             yield failed
 
     def _costs(self, after: Where, silent: dict[str, Missing]) -> Iterator[Missing]:
-        """It is not the forge: let those be failures of their own."""
+        """The forge itself works: count those as failures of their own."""
         while silent:
             what = next(iter(silent))
             after.fail(what, self._now())
@@ -222,9 +224,9 @@ class Heads:
         return Missing(self.endpoint, name, move.event.name, self._now(), WAY, "missing")
 
     async def _settle(self, after: Where, move: Move, missing: Missing, dry: bool) -> Missing | None:
-        """Settle one.
+        """Settle one move.
 
-        :raises RestError: the forge does not answer, or wants no more requests.
+        :raises RestError: the forge does not answer, or limits our requests.
         """
         if dry:
             return missing
@@ -236,7 +238,7 @@ class Heads:
         except RestError as error:
             if isinstance(error, RateLimited) or not error.status:
                 raise
-            # What the forge says of this one need not hold for the others.
+            # An error about this one need not concern the others.
             after.fail(what, self._now())
             return replace(missing, outcome="failed", reason=f"{what!r}: {error}")
         settled = await self._acceptance.settle(missing, Happened([event]), self._now())
@@ -259,14 +261,14 @@ class Heads:
 
 
 def from_behind(moves: Sequence[Move], last: str) -> list[Move]:
-    """*moves*, which are in order, all round from behind the *last* one; empty: from the first."""
+    """*moves*, which are sorted, rotated to start after the *last* one; empty: unrotated."""
     later = (place for place, move in enumerate(moves) if _order(move.what) > _order(last))
     start = next(later, 0) if last else 0
     return [*moves[start:], *moves[:start]]
 
 
 def _order(what: str) -> tuple[int, str]:
-    """Refs by their names, then pull requests by their numbers."""
+    """Sort key: refs by name, then pull requests by number."""
     return (int(what[1:]), "") if what.startswith("#") else (-1, what)
 
 

@@ -1,4 +1,4 @@
-"""Marks what the forge sent again because it was asked to."""
+"""Marks deliveries that the forge sent again because we asked it to."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from change_hooks.recovery.recovered import REDELIVERED, recovered
 
 
 class MarkingIntake:
-    """An intake that looks, for some endpoints, whether the forge was asked to send what comes.
+    """An intake that recognises, for some endpoints, redeliveries that we asked the forge for.
 
-    :param intake: what accepts it.
-    :param journal: remembers what was asked for.
+    :param intake: the intake that accepts the deliveries.
+    :param journal: records what was asked for.
     """
 
     def __init__(self, intake: Intake, journal: IJournal) -> None:
         self._intake = intake
         self._journal = journal
-        #: The endpoints whose forge is asked.
+        #: The endpoints whose forge we ask for redeliveries.
         self.endpoints: Collection[str] = ()
 
     def accept(self, delivery: Delivery, found: Found) -> Receipt | Deferred[Receipt]:

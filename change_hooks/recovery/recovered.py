@@ -1,4 +1,4 @@
-"""What a recovery finds missing, and how it is accepted."""
+"""Missing deliveries that a recovery found, and how they are accepted."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from change_hooks.core.stored import ALL, Stored
 from change_hooks.forges.logged import Happened, Sent
 from change_hooks.forges.rest import RestError
 
-#: The way of a delivery that the forge sent again because it was asked to: it is signed like any other.
+#: The ``way`` of a delivery that the forge sent again because we asked it to: it is signed like any other.
 REDELIVERED = "redelivered"
-#: Headers that say something about the bytes that were sent, which nobody has any more.
+#: Headers about the bytes that were sent, which are no longer available.
 _OF_THE_BYTES = ("x-hub-signature", "x-gitea-signature", "content-", "webhook-signature", "x-gitlab-token")
 
 
 class Busy(RestError):
-    """Another receiver recovers from the same source now."""
+    """Another receiver is recovering from the same source now."""
 
     def __init__(self) -> None:
         super().__init__("another process is recovering from this log now")
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """A delivery that the forge has and the journal has not.
+    """A delivery that the forge has and the journal does not.
 
     :param received: when the forge sent it, in seconds since the epoch; 0: not known.
-    :param way: how it came, or would come.
+    :param way: how it was, or would be, recovered.
     :param outcome: ``missing`` (nothing was done), ``asked`` (the forge was asked to send it again),
         ``recovered``, ``ignored`` (it gives no change) or ``failed``.
     :param reason: why it failed, or gives no change.
@@ -53,7 +53,7 @@ class Missing(msgspec.Struct, frozen=True):
 class Runner(Protocol):
     """Recovers from one source to one endpoint."""
 
-    #: The endpoint's name, and the source's.
+    #: The names of the endpoint and of the source.
     endpoint: str
     source: str
 
@@ -62,27 +62,27 @@ class Runner(Protocol):
     ) -> AsyncGenerator[Missing, None]:
         """Recover what is missing, oldest first.
 
-        :param since: seconds since the epoch; None: since the last time.
-        :param dry: only say what is missing.
-        :param unless: do nothing when any receiver has looked then or later; None: somebody asks by hand.
-        :raises Busy: another receiver does it now.
-        :raises RestError: the forge does not say what there is.
+        :param since: seconds since the epoch; None: since the last run.
+        :param dry: only report what is missing.
+        :param unless: do nothing if any receiver has looked at or after this time; None: a run by hand.
+        :raises Busy: another receiver is recovering now.
+        :raises RestError: the forge's log cannot be read.
         :raises Unavailable: the journal cannot be used.
         """
 
     @property
     def due(self) -> float | None:
-        """When there is something to do again, after a run, in seconds since the epoch; None: not known."""
+        """When the next run has something to do, in seconds since the epoch; None: not known."""
 
 
 class Acceptance(msgspec.Struct, frozen=True):
-    """How what was found is accepted at an endpoint.
+    """How recovered deliveries are accepted at an endpoint.
 
-    :param endpoint: its name.
-    :param found: the changes of a delivery.
-    :param accept: stores them; False: they came before.
-    :param stored: what of its deliveries is stored.
-    :param service: the name of the service, when there are several on the journal.
+    :param endpoint: the endpoint's name.
+    :param found: finds the changes of a delivery.
+    :param accept: stores them, and returns False if they were stored before.
+    :param stored: which parts of the endpoint's deliveries are stored.
+    :param service: the name of the service, if several share the journal.
     """
 
     endpoint: str
@@ -92,15 +92,15 @@ class Acceptance(msgspec.Struct, frozen=True):
     service: str = ""
 
     def name(self, source: str) -> str:
-        """Under what the journal keeps how far a source was read."""
+        """The key under which the journal stores the progress of a source."""
         service = f"{self.service}/" if self.service else ""
         return f"recovery {service}{self.endpoint} {source}"
 
     async def settle(self, missing: Missing, detail: Sent | Happened, now: float) -> Missing | None:
-        """Accept what was missing.
+        """Accept a missing delivery.
 
         :param now: seconds since the epoch.
-        :returns: what became of it; None: it had come before.
+        :returns: its outcome; None: it had arrived before.
         :raises Unavailable: the journal cannot be used.
         """
         try:
@@ -142,13 +142,13 @@ class Acceptance(msgspec.Struct, frozen=True):
             dialect=self.endpoint,
             received=now,
             stored=self.stored,
-            # The configured API gave it to our token.
+            # The configured API returned it for our token.
             verification="token",
         )
 
 
 def recovered(change: Change, way: str) -> Change:
-    """*change*, with the way it came."""
+    """*change*, marked with how it was recovered."""
     return msgspec.structs.replace(change, properties={**change.properties, RECOVERED: way})
 
 

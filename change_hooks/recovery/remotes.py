@@ -1,4 +1,4 @@
-"""Where branches and tags are, as Git says it."""
+"""The heads of branches and tags, as Git lists them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def in_thread(function: Callable[[], T]) -> Deferred[T]:
-    """What *function* returns; when it is cancelled, the program that it runs is ended."""
+    """Call *function* in a thread; cancelling the result ends the program that it runs."""
     interruption = Interruption()
     outer: Deferred[T] = Deferred(lambda _: interruption.interrupt())
 
@@ -39,15 +39,15 @@ def in_thread(function: Callable[[], T]) -> Deferred[T]:
 
 
 async def refs_of(url: str) -> dict[str, str]:
-    """The branches and tags of a repository, and the objects they point to.
+    """The branches and tags of a repository, and the objects that they point to.
 
-    :param url: with a user and password, when it needs them.
-    :raises RestError: it cannot be asked.
+    :param url: with a user and password, if the repository needs them.
+    :raises RestError: the repository cannot be read.
     """
     try:
         found = await in_thread(Remote(url).refs)
     except ToolError as error:
-        raise RestError(f"the repository cannot be looked at: {error}") from None
+        raise RestError(f"the repository cannot be read: {error}") from None
     return {text(name): tip for name, tip in found.items()}
 
 
@@ -60,9 +60,9 @@ class Named:
         self._known: Repository | None = None
 
     async def repository(self) -> Repository:
-        """As it stands in payloads.
+        """The repository, as payloads describe it.
 
-        :raises RestError: the forge does not say it.
+        :raises RestError: the forge did not return it.
         """
         if self._known is None:
             try:
@@ -72,7 +72,7 @@ class Named:
         return self._known
 
     async def refs(self) -> dict[str, str]:
-        """See :func:`refs_of`. The address is that of the configured server, and so the token goes there."""
+        """See :func:`refs_of`. The address, and so the token, belongs to the configured server."""
         url = self._forge.git_url(self._full_name)
         password = await _password(self._forge, self._full_name)
         if password:
@@ -83,7 +83,7 @@ class Named:
 
 
 class Addressed:
-    """A repository that is known by its address alone."""
+    """A repository that is known only by its address."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -98,13 +98,13 @@ class Addressed:
 
 
 def addressed(address: str) -> Repository:
-    """A repository of which only the address is known."""
+    """The repository at an address, of which nothing else is known."""
     path = parse_address(address).path.strip("/").removesuffix(".git")
     return Repository(full_name=path, name=path.rpartition("/")[2], urls={"usual": address})
 
 
 async def _password(forge: Forge, full_name: str) -> str:
-    """The token, by what would authorize a request; with its user before a colon when it has one."""
+    """The token that would authorize an API request, as ``user:token`` if it has a user."""
     if forge.authorization is None or urlsplit(forge.base).scheme not in ("http", "https"):
         return ""
     headers: Any = await forge.authorization.headers(Subject(full_name))

@@ -1,8 +1,8 @@
-"""When to recover: at the start, after the receiver could not take deliveries, and from time to time.
+"""When to recover: at the start, after the receiver could not accept deliveries, and periodically.
 
-Strategy: one source is read after the other, so a forge is asked one thing at a time. Several receivers may
-share a journal; a source that another one has read since the moment that matters is not read again. While the
-journal cannot be written nothing is asked of a forge: the first thing that a run does is to write to it.
+Strategy: the sources are read one after another, so that a forge gets one request at a time. Several
+receivers may share a journal; a source that another one has read since the relevant moment is not read again.
+While the journal cannot be written, no forge is asked: a run begins by writing to the journal.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from change_hooks.forges.rest import RateLimited, RestError
 from change_hooks.observer import Answered, Observer
 from change_hooks.recovery.recovered import Busy, Missing, Runner
 
-#: How long after the start, and after the end of a time in which deliveries could not be taken, in seconds.
+#: How long to wait after the start, and after deliveries can be accepted again, in seconds.
 SOON = 2.0
-#: How soon to try again when the journal cannot be written, or another receiver is at it, in seconds.
+#: How soon to retry when the journal cannot be written, or another receiver is recovering, in seconds.
 AGAIN = 30.0
-#: How soon to try again when the forge could not be read and the option ``every`` is not set, in seconds.
+#: How soon to retry when the forge could not be read and the option ``every`` is not set, in seconds.
 FAILED = 300.0
 
 log = Logger()
@@ -34,23 +34,23 @@ log = Logger()
 class Scheduled:
     """One source, and when to read it.
 
-    :param every: in seconds; None: not by itself.
+    :param every: the period in seconds; None: not periodically.
     """
 
     def __init__(self, runner: Runner, every: float | None) -> None:
         self.runner = runner
         self.every = every
-        #: When to read it next, in seconds since the epoch; None: not by itself.
+        #: When to read it next, in seconds since the epoch; None: not scheduled.
         self.due: float | None = None
-        #: When it was read last.
+        #: When it was last read.
         self.read = 0.0
-        #: Another receiver that has read it then or later has done what is to be done.
+        #: If another receiver has read it at or after this time, there is nothing left to do.
         self.unless = 0.0
 
     def next(self, now: float, failed: float | None = None) -> None:
         """Set when to read it again.
 
-        :param failed: it could not be read; try again in so many seconds.
+        :param failed: it could not be read; retry after this many seconds.
         """
         if failed is not None:
             self.due = now + failed
@@ -66,7 +66,7 @@ class Scheduled:
 class Recovery(Observer):
     """Reads the sources of a configuration.
 
-    :param observer: told of what was recovered.
+    :param observer: notified of recovered deliveries.
     """
 
     def __init__(self, clock: Any, observer: Observer) -> None:
@@ -75,24 +75,24 @@ class Recovery(Observer):
         self._sources: list[Scheduled] = []
         self._alarm = Alarm(clock, self._ring)
         self._going: Deferred[None] | None = None
-        #: Who waits for the end of what is going on, which has been broken off.
+        #: They fire when the run that was cancelled has ended.
         self._ending: list[Deferred[None]] = []
         self._started = False
 
     def use(self, sources: Sequence[tuple[Runner, float | None]]) -> None:
-        """Read these, and no others."""
+        """Read only these sources from now on."""
         self._sources = [Scheduled(runner, every) for runner, every in sources]
         if self._started:
             self._break_off()
             self._read_all_soon()
 
     def start(self) -> None:
-        """Begin."""
+        """Start the schedule."""
         self._started = True
         self._read_all_soon()
 
     def stop(self) -> Deferred[None]:
-        """Begin nothing new, and break off what is going on. Fires when it has ended."""
+        """Start nothing new, and cancel the current run. Fires when that has ended."""
         self._started = False
         self._alarm.clear()
         return self._break_off()
@@ -100,12 +100,12 @@ class Recovery(Observer):
     def delivery_answered(
         self, endpoint: str, event: str, outcome: Answered, seconds: float | None, changes: int
     ) -> None:
-        """See :meth:`Observer.delivery_answered`: what was answered 503 is to be fetched."""
+        """See :meth:`Observer.delivery_answered`: deliveries that were answered 503 must be fetched."""
         if outcome == "unavailable" and self._started:
             self._read_all_soon(AGAIN)
 
     def _read_all_soon(self, after: float = 0.0) -> None:
-        """Read all of them, each so many seconds after it was read last."""
+        """Read all sources, each at the earliest *after* seconds after it was last read."""
         now = self._now()
         for source in self._sources:
             soon = max(now + SOON, min(source.read + after, now + AGAIN))
@@ -156,7 +156,7 @@ class Recovery(Observer):
             except CancelledError:
                 raise
             except Busy:
-                log.debug("{endpoint}, {source}: another receiver recovers", **named)
+                log.debug("{endpoint}, {source}: another receiver is recovering", **named)
                 source.next(now, AGAIN)
             except Unavailable as error:
                 log.warn("{endpoint}, {source}: recovery waits: {error}", error=str(error), **named)
@@ -166,7 +166,7 @@ class Recovery(Observer):
                 wait = source.every or FAILED
                 source.next(now, max(wait, error.wait) if isinstance(error, RateLimited) else wait)
                 if isinstance(error, RateLimited) and error.sent and source in self._sources:
-                    # The limit may be its own: the next time, the others are first.
+                    # The limit may be its own: next time, the others come first.
                     self._sources.remove(source)
                     self._sources.append(source)
             except Exception:

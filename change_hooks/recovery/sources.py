@@ -1,4 +1,4 @@
-"""What can be recovered from each forge, and what does it."""
+"""What can be recovered from each forge, and the runners that do it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from change_hooks.recovery.heads import Heads
 from change_hooks.recovery.recovered import Acceptance, Runner
 from change_hooks.recovery.remotes import Addressed, Named
 
-#: For each request to the forge, in seconds, and how often one that reads is sent.
+#: The time limit of each request to the forge, in seconds, and how often a reading request is attempted.
 TIME_LIMIT, ATTEMPTS = 20.0, 3
 
 
 class Ways(msgspec.Struct, frozen=True):
     """How to recover from a forge.
 
-    :param log: makes the log of a source; the last argument is the path that its webhook's URL ends in.
-    :param vias: what the option's ``via`` may be beside ``heads``; the first is the default.
-    :param kinds: the sources that there are of the log: see :attr:`Source.kind`.
-    :param parts: how many a repository's name has; None: any number.
+    :param log: creates the log of a source; the last argument is the path in which its webhook's URL ends.
+    :param vias: valid values of ``via`` besides ``heads``; the first is the default.
+    :param kinds: the kinds of sources that have a log: see :attr:`Source.kind`.
+    :param parts: how many parts a repository's name has; None: any number.
     """
 
     log: Callable[[Any, Source, str], Log]
@@ -53,10 +53,10 @@ WAYS: Mapping[str, Ways] = {
 
 
 def problems(forge: str, recover: Recover, journal: object) -> list[str]:
-    """What is wrong with the option ``recover`` of an endpoint; each follows the option's name.
+    """Problems with the option ``recover`` of an endpoint; each text follows the option's name.
 
-    :param forge: the short name of its forge.
-    :param journal: the configuration's.
+    :param forge: the short name of the endpoint's forge.
+    :param journal: the configured journal.
     """
     if not recover.sources:
         return []
@@ -88,27 +88,27 @@ def _via(ways: Ways | None, recover: Recover) -> str:
 
 
 def recover_of(handler: Any) -> Recover:
-    """What the handler of an endpoint is told to recover."""
+    """The option ``recover`` of an endpoint's handler."""
     found = getattr(getattr(handler, "settings", None), "recover", None)
     return found if isinstance(found, Recover) else Recover()
 
 
 def stored_of(handler: Any) -> Stored:
-    """What of the deliveries of an endpoint is stored."""
+    """Which parts of an endpoint's deliveries are stored."""
     return handler.stored() if isinstance(handler, HookHandler) else ALL
 
 
 def asks_again(handler: Any) -> bool:
-    """Whether its forge is asked to send again."""
+    """Whether the endpoint's forge is asked for redeliveries."""
     return recover_of(handler).via == "redeliver"
 
 
 def runners(handler: Any, journal: IJournal, acceptance: Acceptance, http: Any, clock: Any) -> list[Runner]:
-    """What recovers to an endpoint, one for each source.
+    """The runners that recover to an endpoint, one per source.
 
-    :param handler: the endpoint's.
-    :param http: a treq ``HTTPClient``; None: one is made.
-    :raises RestError: the options do not allow it.
+    :param handler: the endpoint's handler.
+    :param http: a treq ``HTTPClient``; None: one is created.
+    :raises RestError: the options do not allow recovery.
     """
     recover = recover_of(handler)
     if not recover.sources:
@@ -134,7 +134,7 @@ def runners(handler: Any, journal: IJournal, acceptance: Acceptance, http: Any, 
 
 
 def compares(handler: Any) -> bool:
-    """Whether what is recovered to its endpoint has other names than what its forge sends."""
+    """Whether recovered deliveries have other ids than those that the forge sends."""
     recover = recover_of(handler)
     ways = WAYS.get(getattr(handler, "forge", ""))
     return bool(recover.sources) and (
@@ -143,9 +143,9 @@ def compares(handler: Any) -> bool:
 
 
 def forge_of(handler: Any, http: Any, clock: Any) -> Forge | None:
-    """The API of an endpoint's forge; None: there is no client for it.
+    """The API of an endpoint's forge; None: there is no client for that forge.
 
-    :param http: a treq ``HTTPClient``; None: one is made.
+    :param http: a treq ``HTTPClient``; None: one is created.
     """
     try:
         factory = installed(FORGE_GROUPS).load(handler.forge)

@@ -1,4 +1,4 @@
-"""Where branches, tags and pull requests were at the last look: what the journal keeps of it."""
+"""The heads of branches, tags and pull requests at the last look, as stored in the journal."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from msgspec.structs import replace
 from change_hooks.forges.forge import OpenPulls
 from change_hooks.recovery.progress import PAUSES
 
-#: How many pull requests are remembered that a list which is not whole does not have: those opened last.
+#: How many pull requests that an incomplete list lacks are remembered: those opened last.
 UNLISTED = 10_000
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """Where something was seen to have moved to.
+    """A new head that was seen.
 
     :param at: since when, in seconds since the epoch.
-    :param look: in which look, or list. What comes of it is named by it, however often that is tried.
+    :param look: the number of the look, or list, that saw it. The delivery made from it is named after it,
+        however often that is tried.
     """
 
     tip: str
@@ -27,18 +28,18 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Where(msgspec.Struct, omit_defaults=True):
-    """Where everything was.
+    """All heads that are known.
 
-    :param looks: how many there have been.
+    :param looks: how many looks there have been.
     :param lists: how many of them had a list of the pull requests.
-    :param looked: when the last one was, in seconds since the epoch.
-    :param refs: the objects they point to.
-    :param pulls: the heads of the open pull requests, by their numbers; None: never looked at.
-    :param failed: in how many looks the changes of these could not be made.
-    :param moved: where these have moved since, oldest first, and are not settled yet: refs, and ``#7``.
-    :param again: when to try those again that *failed*, in seconds since the epoch.
-    :param unlisted: pull requests that the last list did not have: it may have changed while it was read.
-    :param behind: behind which of them the next look begins; empty: with the first.
+    :param looked: when the last look was, in seconds since the epoch.
+    :param refs: the objects that the refs point to.
+    :param pulls: the heads of the open pull requests, by number; None: never listed.
+    :param failed: for each ref or ``#7``, the number of looks in which its changes could not be made.
+    :param moved: for each ref or ``#7``, its new heads that are not settled yet, oldest first.
+    :param again: when to retry those that *failed*, in seconds since the epoch.
+    :param unlisted: pull requests missing from the last list, which may have changed while it was read.
+    :param behind: the ref or pull request after which the next look starts; empty: at the first.
     """
 
     looks: int = 0
@@ -53,10 +54,10 @@ class Where(msgspec.Struct, omit_defaults=True):
     lists: int = 0
 
     def looked_again(self, refs: Mapping[str, str], pulls: OpenPulls | None, now: float) -> Where:
-        """What is known after another look; nothing of it is settled that was not settled before, but at the
-        first one.
+        """The state after another look. The look settles nothing, except that the first one settles
+        everything.
 
-        :param pulls: None: they could not be looked at.
+        :param pulls: None: they could not be listed.
         """
         heads = heads_of(pulls)
         listed = pulls is not None and pulls.whole
@@ -65,7 +66,7 @@ class Where(msgspec.Struct, omit_defaults=True):
         if listed:
             after.unlisted = [number for number in after.pulls or () if f"#{number}" not in heads]
         after.refs = {ref: tip for ref, tip in self.refs.items() if ref in refs} if self.looks else {**refs}
-        # A clock that was ahead when something was seen keeps nothing waiting.
+        # A clock that was ahead when a head was seen must not delay it.
         after.moved = {
             what: [replace(each, at=min(each.at, now)) for each in seen]
             for what, seen in self.moved.items()
@@ -91,7 +92,7 @@ class Where(msgspec.Struct, omit_defaults=True):
         return {number: head for number, head in self.pulls.items() if number in heads or number in kept}
 
     def see(self, what: str, settled: str | None, tip: str, now: float) -> None:
-        """Something is at *tip* now, and was settled at *settled*."""
+        """Record that *what*, which was settled at *settled*, is at *tip* now."""
         seen = self.moved.get(what, [])
         if tip == settled:
             seen = []
@@ -100,7 +101,7 @@ class Where(msgspec.Struct, omit_defaults=True):
         self._put(what, seen)
 
     def settle(self, what: str, tip: str) -> None:
-        """Up to there, nothing more is to be done."""
+        """Record that *what* is done up to *tip*."""
         self.failed.pop(what, None)
         self.again.pop(what, None)
         if not what.startswith("#"):
@@ -112,26 +113,26 @@ class Where(msgspec.Struct, omit_defaults=True):
         self._put(what, seen[places[-1] + 1 :])
 
     def fail(self, what: str, now: float) -> None:
-        """The changes of one could not be made in this look."""
+        """Record that the changes of *what* could not be made in this look."""
         tries = self.failed.get(what, 0) + 1
         self.failed[what] = tries
         self.again[what] = now + PAUSES[min(tries, len(PAUSES)) - 1]
 
     def waits(self, what: str, now: float) -> bool:
-        """Whether one that failed is to be left alone still."""
+        """Whether *what* failed and is not to be retried yet."""
         return now < self.again.get(what, 0.0) <= now + PAUSES[-1]
 
     def due(self, what: str, before: float) -> Seen | None:
-        """The last place where something was then or earlier; None: it was settled there."""
+        """The newest head of *what* seen at or before that time; None: everything until then is settled."""
         return next((each for each in reversed(self.moved.get(what, [])) if each.at <= before), None)
 
     def next(self, grace: float, now: float) -> float | None:
         """When there is something to settle, in seconds since the epoch; None: not known.
 
-        :param grace: how long what has moved is left alone, in seconds.
+        :param grace: how long a ref that has moved is left alone, in seconds.
         """
         due = [self.again.get(what, seen[0].at + grace) for what, seen in self.moved.items()]
-        # What could be settled and was not was not there.
+        # A head that could have been settled but was not no longer exists.
         return min((at if at > now else now + grace for at in due), default=None)
 
     def _put(self, what: str, seen: list[Seen]) -> None:
@@ -141,7 +142,7 @@ class Where(msgspec.Struct, omit_defaults=True):
 
 
 def heads_of(pulls: OpenPulls | None) -> dict[str, str]:
-    """The commits that pull requests are on, by ``#7``."""
+    """The head commits of pull requests, by ``#7``."""
     items = pulls.items if pulls is not None else ()
     return {f"#{pull.number}": pull.head.revision or "" for pull in items}
 
