@@ -10,7 +10,7 @@ from functools import partial
 from importlib.metadata import distribution
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import pytest
 from msgspec.structs import fields as struct_fields
@@ -35,42 +35,12 @@ from change_hooks.outbox.routing import CONDITION_FIELDS
 from change_hooks.testing import Receiver
 
 from .support.operator import operator_of
+from .support.tables import CODE, DOCS, Row, named, rows
 
-DOCS = Path(__file__).parents[1] / "docs"
 DIALECTS = DOCS / "reference" / "dialects"
 SINKS = DOCS / "reference" / "sinks"
-CODE = re.compile(r"`([^`]+)`")
 #: A cell that says it in words, for a default that stands for something else.
 WORDS = object()
-
-
-class Row(NamedTuple):
-    """A row of a table: what its first cell names, and what stands below each heading."""
-
-    names: list[str]
-    cells: Mapping[str, str]
-
-
-def rows(path: Path, first: str, section: str = "") -> list[Row]:
-    """The rows of all tables whose first heading is *first*.
-
-    :param section: only of what stands below this heading.
-    """
-    text = path.read_text("utf-8")
-    if section:
-        text = re.split(r"^#+ ", text.partition(f"# {section}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    found = []
-    for table in re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE):
-        head, _, *body = ([cell.strip() for cell in line[1:-2].split("|")] for line in table.splitlines(True))
-        if head[0] == first:
-            found += [
-                Row(CODE.findall(cells[0]), dict(zip(head, cells, strict=True))) for cells in body if cells
-            ]
-    return found
-
-
-def named(found: list[Row]) -> list[str]:
-    return sorted(name for row in found for name in row.names)
 
 
 def read(cell: str) -> Any:

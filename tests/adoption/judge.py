@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -15,7 +16,7 @@ from twisted.web.resource import Resource
 
 from change_hooks import Change, make_resource
 from tests.adoption.payloads import B, Sent
-from tests.conftest import Client
+from tests.conftest import Client, Reply
 
 FILES = [{"filename": "src/app.py"}, {"filename": "moved.py", "previous_filename": "old.py"}]
 API = {f"/repos/acme/app/commits/{B}": {"sha": B, "commit": {"message": "The head's message"}}}
@@ -62,30 +63,46 @@ class Master(SimpleNamespace):
         return succeed(len(self.added))
 
 
-def judged(dialects: Mapping[str, Any], *requests: Sent) -> tuple[list[int], list[Change]]:
-    """What Buildbot's own resource makes of requests: the statuses, and the changes."""
-    master = Master()
-    resource: Any = change_hook.ChangeHookResource(master=master, dialects=dict(dialects))
+@contextmanager
+def github_api() -> Iterator[None]:
+    """Both clients of GitHub's API are answered from above."""
     with (
         patch("buildbot.util.httpclientservice.HTTPSession", Session),
         patch("change_hooks.forges.forge.http_client", lambda *_, **__: StubTreq(Forge())),
     ):
-        return _sent(Client(resource), requests), master.added
+        yield
+
+
+def their_client(dialects: Mapping[str, Any], master: Master) -> Client:
+    """A client of Buildbot's own resource."""
+    resource: Any = change_hook.ChangeHookResource(master=master, dialects=dict(dialects))
+    return Client(resource)
+
+
+def our_client(dialects: Mapping[str, Any], sink: Any) -> Client:
+    """A client of our resource."""
+    www = {"change_hook_dialects": dialects}
+    return Client(make_resource(www, sink=sink, master=Master(), http=StubTreq(Forge())))
+
+
+def judged(dialects: Mapping[str, Any], *requests: Sent) -> tuple[list[int], list[Change]]:
+    """What Buildbot's own resource makes of requests: the statuses, and the changes."""
+    master = Master()
+    with github_api():
+        return [reply.status for reply in sent(their_client(dialects, master), *requests)], master.added
 
 
 def ours(dialects: Mapping[str, Any], *requests: Sent) -> tuple[list[int], list[Change]]:
     """What our resource makes of them."""
     changes: list[Change] = []
-    resource = make_resource(
-        {"change_hook_dialects": dialects}, sink=changes.append, master=Master(), http=StubTreq(Forge())
-    )
-    with patch("buildbot.util.httpclientservice.HTTPSession", Session):
-        return _sent(Client(resource), requests), changes
+    with github_api():
+        return [reply.status for reply in sent(our_client(dialects, changes.append), *requests)], changes
 
 
-def _sent(client: Client, requests: tuple[Sent, ...]) -> list[int]:
+def sent(client: Client, *requests: Sent) -> list[Reply]:
+    """The answers to requests."""
     return [
-        client.post(f"/{request.path}", data=request.body, headers=request.headers).status
+        client(request.method, f"/{request.path}", data=request.body, headers=request.headers)
         for request in requests
     ]
 

@@ -251,6 +251,8 @@ def gitorious() -> dict[str, Any]:
 class Sent:
     """A request as a forge makes it."""
 
+    method = "POST"
+
     def __init__(self, path: str, body: bytes, **headers: str) -> None:
         self.path, self.body = path, body
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
