@@ -11,43 +11,12 @@ from twisted.internet.task import Clock
 from change_hooks.core.recovering import Source
 from change_hooks.forges.rest import RestError
 from change_hooks.forges.webhooks.base import Last, Tried, Wanted
-from change_hooks.journal import StoredDelivery
+from change_hooks.journal import Trace
+from change_hooks.testing import MemoryJournal
 from change_hooks.webhooks.arrival import AFTER_REFUSAL, EVERY
 from change_hooks.webhooks.places import Place
 from change_hooks.webhooks.trying import Trial, tried
 from tests.conftest import result_of
-
-
-class Journal:
-    """What the reader of a journal gives."""
-
-    def __init__(self) -> None:
-        self.lines: list[StoredDelivery] = []
-
-    def newest(self) -> int:
-        return len(self.lines)
-
-    def after(self, seq: int) -> list[StoredDelivery]:
-        return self.lines[seq:]
-
-    def add(self, **fields: Any) -> None:
-        line = {
-            **dict.fromkeys(("repository", "branch", "author", "client", "verification", "recovered"), ""),
-            "seq": len(self.lines) + 1,
-            "dialect": "github",
-            "delivery": "1",
-            "event": "ping",
-            "received": 5.0,
-            "status": 202,
-            "state": "ignored",
-            "reason": "it works",
-            "changes": 0,
-            "bytes": 2,
-            "duplicates": 0,
-            "sinks": {},
-            **fields,
-        }
-        self.lines.append(StoredDelivery(**line))
 
 
 class Api:
@@ -75,13 +44,27 @@ class Trying:
     def __init__(self, api: Any = None, *, test: bool | None = None, journal: bool = True) -> None:
         self.api = api or Api()
         self.clock = Clock()
-        self.journal = Journal()
-        self.journal.add()  # One that came before.
+        self.journal = MemoryJournal(clock=self.clock.seconds)
+        result_of(self.journal.open())
+        self.comes()  # Before it is tried.
         place = Place("github", Source("o/r"), self.api, Wanted("https://ci.example.com", frozenset()))
-        reader: Any = self.journal if journal else None
+        reader = self.journal.reader() if journal else None
         self.done = Deferred.fromCoroutine(
             tried(place, "5", reader=reader, wait=30.0, test=test, clock=self.clock)
         )
+
+    def comes(
+        self,
+        endpoint: str = "github",
+        event: str = "ping",
+        *,
+        status: int = 202,
+        reason: str = "it works",
+        delivery: str = "1",
+    ) -> None:
+        """A request comes, and gives no change."""
+        state = "ignored" if status == 202 else "refused"
+        self.journal.trace(Trace(endpoint, 5.0, status, state, reason, event=event, delivery=delivery))
 
     def wait(self, seconds: float) -> None:
         for _ in range(int(seconds / EVERY)):
@@ -95,11 +78,11 @@ class Trying:
 def test_it_arrives() -> None:
     trying = Trying()
     trying.wait(1)
-    trying.journal.add(dialect="gitlab")
-    trying.journal.add(event="push")
+    trying.comes("gitlab")
+    trying.comes(event="push")
     assert not trying.done.called
     trying.wait(1)
-    trying.journal.add()
+    trying.comes()
     trying.wait(0.5)
     assert trying.result() == Trial("arrived", "the test arrived after 2.2 s: ping, it works")
 
@@ -121,8 +104,8 @@ def test_it_does_not_arrive_and_the_forge_says_why() -> None:
 
 def test_it_is_refused() -> None:
     trying = Trying(Api(last=Last(403, delivery="mine")))
-    trying.journal.add(state="refused", status=403, reason="the signature does not match", delivery="mine")
-    trying.journal.add(state="refused", status=403, reason="somebody else", delivery="another")
+    trying.comes(status=403, reason="the signature does not match", delivery="mine")
+    trying.comes(status=403, reason="somebody else", delivery="another")
     trying.wait(AFTER_REFUSAL + 1)
     assert trying.result() == Trial(
         "refused",
@@ -139,10 +122,10 @@ OTHERS = [None, Last(0), Last(202), Last(502), Last(403, delivery="mine"), Last(
 def test_somebody_elses_refusals_do_not_hide_it(last: Last | None, signed: bool) -> None:
     trying = Trying(Api(Tried(("ping",), signed=signed), last))
     for _ in range(5):
-        trying.journal.add(state="refused", status=403, reason="somebody else", delivery="theirs")
+        trying.comes(status=403, reason="somebody else", delivery="theirs")
         trying.wait(AFTER_REFUSAL + 1)
         assert not trying.done.called
-    trying.journal.add()
+    trying.comes()
     trying.wait(1)
     assert trying.result().outcome == "arrived"
 
@@ -151,7 +134,7 @@ def test_somebody_elses_refusals_do_not_hide_it(last: Last | None, signed: bool)
 @pytest.mark.parametrize("signed", [True, False])
 def test_somebody_elses_refusals_are_no_test(last: Last | None, signed: bool) -> None:
     trying = Trying(Api(Tried(("ping",), signed=signed), last))
-    trying.journal.add(state="refused", status=403, reason="somebody else", delivery="theirs")
+    trying.comes(status=403, reason="somebody else", delivery="theirs")
     trying.wait(31)
     trial = trying.result()
     assert trial.outcome == "missing"
@@ -165,15 +148,15 @@ def test_what_the_forge_said_before_is_not_about_the_test() -> None:
     api = Api(last=Last(403, at="yesterday"))
     api.before = Last(403, at="yesterday")
     trying = Trying(api)
-    trying.journal.add(state="refused", status=403, reason="somebody else")
+    trying.comes(status=403, reason="somebody else")
     trying.wait(31)
     assert trying.result().outcome == "missing"
 
 
 def test_what_the_forge_says_without_an_id_goes_by_how_it_was_answered() -> None:
     trying = Trying(Api(last=Last(403, at="now")))
-    trying.journal.add(state="refused", status=400, reason="odd")
-    trying.journal.add(state="refused", status=403, reason="the signature does not match")
+    trying.comes(status=400, reason="odd")
+    trying.comes(status=403, reason="the signature does not match")
     trying.wait(AFTER_REFUSAL + 1)
     assert trying.result() == Trial(
         "refused",
@@ -183,7 +166,7 @@ def test_what_the_forge_says_without_an_id_goes_by_how_it_was_answered() -> None
 
 def test_one_that_the_forge_does_not_sign_shows_that_it_gets_here() -> None:
     trying = Trying(Api(Tried(("diagnostics:ping",), signed=False, last=Last(403))))
-    trying.journal.add(state="refused", status=403, reason="the signature is missing")
+    trying.comes(status=403, reason="the signature is missing")
     trying.wait(AFTER_REFUSAL + 1)
     assert trying.result() == Trial(
         "arrived",
