@@ -24,22 +24,14 @@ if TYPE_CHECKING:
     from change_hooks.core.options import ForgeOptions, option
     from change_hooks.core.payload import Shape
     from change_hooks.core.push import Push
+    from change_hooks.core.sink_answers import SinkBusy, SinkError, SinkOutput, SinkRefused
     from change_hooks.dialects.event_handler import EventHandler
     from change_hooks.dialects.handler import HookHandler
     from change_hooks.dialects.methods import shaped
-    from change_hooks.interfaces import (
-        IChangeSink,
-        IDeliverySink,
-        IHookHandler,
-        IJournal,
-        IPoller,
-        SinkBusy,
-        SinkError,
-        SinkOutput,
-        SinkRefused,
-    )
+    from change_hooks.interfaces import IChangeSink, IDeliverySink, IHookHandler, IJournal, IPoller
     from change_hooks.journal import ChangeKey
-    from change_hooks.service import ChangeHookService, make_resource
+    from change_hooks.plain import make_resource
+    from change_hooks.service import ChangeHookService
 
 __all__ = [
     "BadPayload",
@@ -97,22 +89,14 @@ _MODULES = {
     "core.options": ("ForgeOptions", "option"),
     "core.payload": ("Shape",),
     "core.push": ("Push",),
+    "core.sink_answers": ("SinkBusy", "SinkError", "SinkOutput", "SinkRefused"),
     "dialects.event_handler": ("EventHandler",),
     "dialects.handler": ("HookHandler",),
     "dialects.methods": ("shaped",),
-    "interfaces": (
-        "IChangeSink",
-        "IDeliverySink",
-        "IHookHandler",
-        "IJournal",
-        "IPoller",
-        "SinkBusy",
-        "SinkError",
-        "SinkOutput",
-        "SinkRefused",
-    ),
+    "interfaces": ("IChangeSink", "IDeliverySink", "IHookHandler", "IJournal", "IPoller"),
     "journal": ("ChangeKey",),
-    "service": ("ChangeHookService", "make_resource"),
+    "plain": ("make_resource",),
+    "service": ("ChangeHookService",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from twisted.logger import Logger
+
 from change_hooks.admin.settings import AdminSettings, read_settings
 from change_hooks.configured_endpoints import EndpointConfig, EndpointReader
 from change_hooks.configured_sinks import as_written, read_alarms, read_sinks
@@ -24,6 +26,8 @@ from change_hooks.web.auth import read_checkers
 from change_hooks.web.endpoint import DEFAULT_MAX_BODY
 from change_hooks.web.front import CONNECTIONS
 from change_hooks.web.proxies import TrustedProxies
+
+log = Logger()
 
 T = TypeVar("T")
 
@@ -257,4 +261,10 @@ def read_www(
     return _Reader(www, registry or installed(), base or Path.cwd()).read()
 
 
-__all__ = ["DEFAULT_JOURNAL", "KEYS", "PREFIX", "HooksConfig", "read_www"]
+def log_warnings(config: HooksConfig) -> None:
+    """Log what is doubtful in a configuration."""
+    for warning in config.warnings:
+        log.warn("{warning}", warning=warning)
+
+
+__all__ = ["DEFAULT_JOURNAL", "KEYS", "PREFIX", "HooksConfig", "log_warnings", "read_www"]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from zope.interface import Attribute, Interface
 
@@ -34,58 +34,6 @@ class IHookHandler(Interface):
             :class:`~change_hooks.core.change.Change`; *src* is the version control system or None.
         :raises ~change_hooks.core.errors.DeliveryError: it is refused, with the error's status.
         """
-
-
-class SinkError(Exception):
-    """A sink did not accept a change; it is tried again.
-
-    :param message: why; stored and shown.
-    :param retry_after: it asks for no other attempt before so many seconds.
-    :param output: what came of the attempt: what a program wrote, what a server answered. The last
-        :data:`OUTPUT_KEPT` bytes are kept with the attempt.
-    """
-
-    def __init__(self, message: str, retry_after: float = 0.0, *, output: str = "") -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-        self.output = output
-
-
-class SinkRefused(SinkError):
-    """A sink will never accept this change: it becomes a dead letter at once.
-
-    :param message: why; stored and shown.
-    :param output: see :class:`SinkError`.
-    """
-
-    def __init__(self, message: str, *, output: str = "") -> None:
-        super().__init__(message, output=output)
-
-
-class SinkBusy(SinkError):
-    """A sink cannot take anything now, whatever it is. The change is tried again, and this does not count as
-    one of its ``attempts``.
-
-    :param message: why; stored and shown.
-    :param retry_after: for how many seconds it wants to be left alone.
-    :param output: see :class:`SinkError`.
-    """
-
-    def __init__(self, message: str, retry_after: float = 30.0, *, output: str = "") -> None:
-        super().__init__(message, retry_after, output=output)
-
-
-class SinkOutput(NamedTuple):
-    """What a sink may return when it has accepted a change.
-
-    :param output: see :class:`SinkError`.
-    """
-
-    output: str
-
-
-#: How much of the output of an attempt is kept, in bytes: its end.
-OUTPUT_KEPT = 4096
 
 
 class ISink(Interface):
@@ -121,8 +69,8 @@ class IChangeSink(ISink):
             once, always with the same key.
         :returns: anything, a Deferred or a coroutine. The change counts as accepted when it has fired
             without an error. A :class:`SinkOutput` is kept with the attempt.
-        :raises SinkRefused: it will never be accepted.
-        :raises SinkError: it was not accepted now. So does any other error.
+        :raises ~change_hooks.core.sink_answers.SinkRefused: it will never be accepted.
+        :raises ~change_hooks.core.sink_answers.SinkError: it was not accepted now. So does any other error.
         """
 
 
@@ -392,7 +340,6 @@ class IJournal(Interface):
 Sink: TypeAlias = "IChangeSink | Callable[[Change], object]"
 
 __all__ = [
-    "OUTPUT_KEPT",
     "Enricher",
     "ForgeApi",
     "IAlarmSink",
@@ -403,8 +350,4 @@ __all__ = [
     "IPoller",
     "ISink",
     "Sink",
-    "SinkBusy",
-    "SinkError",
-    "SinkOutput",
-    "SinkRefused",
 ]

@@ -1,4 +1,4 @@
-"""What ties the parts to a running reactor, and the two ways to embed them."""
+"""What ties the parts to a running reactor: a receiver that stores what comes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from change_hooks.admin.port import AdminPort
 from change_hooks.admin.root import Admin
 from change_hooks.admin.settings import AdminSettings
 from change_hooks.admin.watch import Watch
-from change_hooks.config import HooksConfig, read_www
+from change_hooks.config import HooksConfig, log_warnings, read_www
 from change_hooks.core.address import repository_key
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
@@ -51,44 +51,6 @@ from change_hooks.web.tracing import no_trace, telling
 log = Logger()
 
 
-def warn(config: HooksConfig) -> None:
-    """Log what is doubtful in a configuration."""
-    for warning in config.warnings:
-        log.warn("{warning}", warning=warning)
-
-
-def make_resource(
-    www: Mapping[str, object],
-    *,
-    sink: Sink,
-    master: object = None,
-    pollers: Iterable[IPoller] = (),
-    http: HTTPClient | None = None,
-    clock: IReactorTime | None = None,
-) -> IResource:
-    """A resource that calls a sink before it answers. Nothing is stored.
-
-    :param www: ``change_hook_dialects``, ``change_hook_auth`` and the other ``change_hook_`` keys.
-    :param sink: an :class:`~change_hooks.interfaces.IChangeSink`, or a callable that takes one
-        :class:`~change_hooks.core.change.Change`; either may return a Deferred or a coroutine.
-    :param master: given to handlers as ``self.master``.
-    :param pollers: :class:`~change_hooks.interfaces.IPoller` providers, for the dialect ``poller``.
-    :param http: a treq ``HTTPClient`` for requests to forges; made when needed by default.
-    :param clock: for all waiting; the reactor by default.
-    :returns: mount it as ``change_hook``, or under any other name.
-    :raises ConfigurationError: with everything that is wrong in *www*.
-    """
-    config = read_www({**www, "change_hook_journal": None})
-    if config.sinks:
-        raise ConfigurationError(["change_hook_sinks is for a ChangeHookService; this resource has one sink"])
-    if config.admin is not None:
-        raise ConfigurationError(["change_hook_admin is for a ChangeHookService"])
-    warn(config)
-    context = Context(master=master, pollers=pollers, http=http, clock=reactor_unless(clock))
-    intake = InlineIntake(sink, context.clock, within=config.answer_within)
-    return Tree(config, context, intake, Gate()).root
-
-
 def _routed(sink: Sink, config: HooksConfig) -> RoutedSink:
     """A sink that was given.
 
@@ -113,9 +75,9 @@ class ChangeHookService(MultiService):
     Give it to ``setServiceParent`` of the application, and mount :attr:`resource`. Until it is started
     it answers 503.
 
-    :param www: see :func:`make_resource`; and ``change_hook_journal``, a SQLite file in *base* by
-        default, ``change_hook_attempts``, ``change_hook_answer_within``, ``change_hook_keep``.
-    :param sink: see :func:`make_resource`; None when changes are only to be kept.
+    :param www: see :func:`change_hooks.make_resource`; and ``change_hook_journal``, a SQLite file in
+        *base* by default, ``change_hook_attempts``, ``change_hook_answer_within``, ``change_hook_keep``.
+    :param sink: see :func:`change_hooks.make_resource`; None when changes are only to be kept.
     :param base: the folder that relative paths start from; the current one by default.
     :param clock: the reactor by default.
     :param journal: a journal of your own, in the place of the one that ``change_hook_journal`` names.
@@ -148,7 +110,7 @@ class ChangeHookService(MultiService):
         self._gate = Gate()
         self._observers = Observers()
         config = read_www(www, base=self._base)
-        warn(config)
+        log_warnings(config)
         self._config = config
         self._durable: Durable | None = None
         self._recoveries: Recoveries | None = None
@@ -308,7 +270,7 @@ class ChangeHookService(MultiService):
         """
         config = read_www(www, base=self._base)
         tree = self._planted(config)
-        warn(config)
+        log_warnings(config)
         if self._durable is not None:
             self._durable.reconfigure(config)
         if config.sinks_written != self._first_config.sinks_written:
@@ -409,4 +371,4 @@ def sink_name(sink: Any) -> str:
     return sink.name if IChangeSink.providedBy(sink) else "sink"
 
 
-__all__ = ["ChangeHookService", "make_resource"]
+__all__ = ["ChangeHookService"]

@@ -17,12 +17,12 @@ from change_hooks.dialects.bitbucket import BitBucketOptions
 from change_hooks.dialects.bitbucket_styles import BitbucketServerStyle
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.methods import reports, shaped
-from change_hooks.dialects.payloads.bitbucketserver import (
+from change_hooks.dialects.payloads.bitbucketserver import Push
+from change_hooks.dialects.payloads.bitbucketserver_pulls import (
     ACTIONS,
     AddOnPullRequestEvent,
     CommentEvent,
     PullRequestEvent,
-    Push,
     pull_request_in,
 )
 

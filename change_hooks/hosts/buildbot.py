@@ -29,8 +29,8 @@ from change_hooks.hosts.checking import ask_services
 from change_hooks.hosts.fitting import Limits, fitted
 from change_hooks.hosts.patched import with_patched
 from change_hooks.interfaces import IChangeSink
+from change_hooks.plain import make_resource as make_plain_resource
 from change_hooks.service import ChangeHookService
-from change_hooks.service import make_resource as make_plain_resource
 from change_hooks.tree import Standing
 
 CHILD = b"change_hook"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from change_hooks.interfaces import SinkRefused
+from change_hooks.core.sink_answers import SinkRefused
 
 #: The property that lists the fields that were made to fit.
 FITTED = "change_hook_fitted"

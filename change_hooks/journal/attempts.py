@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from change_hooks.interfaces import OUTPUT_KEPT
+from change_hooks.core.sink_answers import OUTPUT_KEPT
 from change_hooks.journal.records import Attempt
 from change_hooks.journal.session import Session, among, storable, store_rows
 

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.push import push_key
+from change_hooks.core.sink_answers import SinkBusy, SinkError, SinkOutput, SinkRefused
 from change_hooks.flow import as_deferred
-from change_hooks.interfaces import SinkBusy, SinkError, SinkOutput, SinkRefused
 from change_hooks.journal import Entry
 from change_hooks.journal.contents import Unreadable
 from change_hooks.observer import NOBODY, AttemptOutcome, Observer

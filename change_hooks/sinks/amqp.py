@@ -26,8 +26,9 @@ from change_hooks.core.address import server_url
 from change_hooks.core.change import Change
 from change_hooks.core.options import flag, seconds, text
 from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.core.sink_answers import SinkError, SinkRefused
 from change_hooks.flow import reactor_unless
-from change_hooks.interfaces import IAlarmSink, IChangeSink, SinkError, SinkRefused
+from change_hooks.interfaces import IAlarmSink, IChangeSink
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.link import Link
 from change_hooks.sinks.messages import (

@@ -18,8 +18,9 @@ from zope.interface import implementer
 from change_hooks.core.change import Change
 from change_hooks.core.options import seconds, text
 from change_hooks.core.push import newest_of
+from change_hooks.core.sink_answers import SinkError, SinkRefused
 from change_hooks.flow import reactor_unless
-from change_hooks.interfaces import IChangeSink, SinkError, SinkRefused
+from change_hooks.interfaces import IChangeSink
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.link import Link, endpoint
 

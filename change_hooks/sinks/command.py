@@ -18,8 +18,9 @@ from zope.interface import implementer
 from change_hooks.core.change import Change
 from change_hooks.core.options import count, seconds
 from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.core.sink_answers import SinkError, SinkOutput, SinkRefused
 from change_hooks.flow import reactor_unless
-from change_hooks.interfaces import IAlarmSink, IChangeSink, SinkError, SinkOutput, SinkRefused
+from change_hooks.interfaces import IAlarmSink, IChangeSink
 from change_hooks.sinks.base import printable, read_option
 from change_hooks.sinks.messages import fields_of
 from change_hooks.sinks.program import Ended, Program

@@ -11,8 +11,9 @@ from zope.interface import implementer
 
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.fetched import is_sent
+from change_hooks.core.sink_answers import SinkRefused
 from change_hooks.core.verification import as_secrets, sign_hmac
-from change_hooks.interfaces import IDeliverySink, SinkRefused
+from change_hooks.interfaces import IDeliverySink
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.http import TIME_LIMIT, Poster, standard_webhook
 

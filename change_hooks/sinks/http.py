@@ -14,10 +14,11 @@ from change_hooks.core.address import server_url
 from change_hooks.core.change import Change
 from change_hooks.core.options import flag, seconds
 from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.core.sink_answers import OUTPUT_KEPT, SinkBusy, SinkError
 from change_hooks.core.verification import as_secrets, sign_standard_webhook
 from change_hooks.flow import reactor_unless
 from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, begin, collect
-from change_hooks.interfaces import OUTPUT_KEPT, IAlarmSink, IChangeSink, SinkBusy, SinkError
+from change_hooks.interfaces import IAlarmSink, IChangeSink
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.messages import (
     FORMATS,

@@ -21,7 +21,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.process import registerReapProcessHandler, unregisterReapProcessHandler
 from twisted.python.failure import Failure
 
-from change_hooks.interfaces import OUTPUT_KEPT
+from change_hooks.core.sink_answers import OUTPUT_KEPT
 
 #: How long a program that is to end may take for it before it is killed, in seconds.
 GRACE = 5.0
@@ -34,7 +34,7 @@ class Ended(NamedTuple):
 
     :param status: its exit status; None: a signal ended it.
     :param signal: the signal's number; None: it ended by itself.
-    :param output: the last :data:`~change_hooks.interfaces.OUTPUT_KEPT` bytes that it wrote.
+    :param output: the last :data:`~change_hooks.core.sink_answers.OUTPUT_KEPT` bytes that it wrote.
     """
 
     status: int | None

@@ -8,7 +8,8 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.push import Push, PushKey
 from change_hooks.core.receiver_alarm import ReceiverAlarm
-from change_hooks.interfaces import IAlarmSink, IChangeSink, IDeliverySink, SinkError
+from change_hooks.core.sink_answers import SinkError
+from change_hooks.interfaces import IAlarmSink, IChangeSink, IDeliverySink
 from change_hooks.journal import ChangeKey
 
 #: What names a change or a push.
@@ -24,7 +25,7 @@ class _Failing:
     def fail(self, error: Exception | None = None, *, times: int = 1) -> None:
         """Fail the next hand-overs.
 
-        :param error: what to raise; a :class:`~change_hooks.interfaces.SinkError` by default.
+        :param error: what to raise; a :class:`~change_hooks.core.sink_answers.SinkError` by default.
         """
         self._failures += [error or SinkError("told to fail")] * times
 

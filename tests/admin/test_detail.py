@@ -8,7 +8,7 @@ from typing import Any
 
 from change_hooks.admin.detail import CHANGES, FILES, SHOWN, View, page, payload_of
 from change_hooks.admin.facts import Facts
-from change_hooks.interfaces import SinkError, SinkRefused
+from change_hooks.core.sink_answers import SinkError, SinkRefused
 from change_hooks.journal import SinkState, Whole
 from change_hooks.testing import MemorySink
 from tests.support.listed import line

@@ -15,7 +15,7 @@ from change_hooks import Change
 from change_hooks.admin.live import LOOK, QUIET, STREAMS, Live, News
 from change_hooks.admin.query import Query
 from change_hooks.core.errors import Unavailable
-from change_hooks.interfaces import SinkError
+from change_hooks.core.sink_answers import SinkError
 from change_hooks.testing import Receiver
 
 from .conftest import Made

@@ -12,7 +12,7 @@ from change_hooks.admin.assets import content_of
 from change_hooks.admin.pages import LINES
 from change_hooks.admin.replaying import LISTED, MOST
 from change_hooks.core.errors import Unavailable
-from change_hooks.interfaces import SinkError, SinkRefused
+from change_hooks.core.sink_answers import SinkError, SinkRefused
 from change_hooks.testing import MemorySink
 
 from ..support.logs import logged

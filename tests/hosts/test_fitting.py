@@ -7,9 +7,9 @@ import pytest
 
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push
+from change_hooks.core.sink_answers import SinkRefused
 from change_hooks.hosts.buildbot import MasterSink
 from change_hooks.hosts.fitting import FITTED, Limits, fitted
-from change_hooks.interfaces import SinkRefused
 from tests.support.buildbot import database
 
 

@@ -15,7 +15,8 @@ from twisted.logger import capturedLogs, formatEvent
 from change_hooks.core.change import RECOVERED, Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.found import NOTHING_KNOWN, About
-from change_hooks.interfaces import OUTPUT_KEPT, IJournal
+from change_hooks.core.sink_answers import OUTPUT_KEPT
+from change_hooks.interfaces import IJournal
 from change_hooks.journal import (
     LEASE,
     Appended,

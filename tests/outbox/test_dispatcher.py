@@ -13,8 +13,9 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.push import Push, PushKey
+from change_hooks.core.sink_answers import SinkBusy, SinkError, SinkOutput, SinkRefused
 from change_hooks.core.stored import Stored
-from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkBusy, SinkError, SinkOutput, SinkRefused
+from change_hooks.interfaces import IChangeSink, IDeliverySink
 from change_hooks.journal import LEASE, ChangeKey, Claimed, SinkState
 from change_hooks.outbox.dispatcher import LOOK_AGAIN
 from change_hooks.outbox.handing import LONGEST_WAIT

@@ -13,7 +13,8 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.push import Push
-from change_hooks.interfaces import IDeliverySink, SinkBusy
+from change_hooks.core.sink_answers import SinkBusy
+from change_hooks.interfaces import IDeliverySink
 from change_hooks.journal import LEASE, DeadLetter, Outcome
 from change_hooks.journal.chunks import LARGE
 from change_hooks.journal.outbox import CLAIM

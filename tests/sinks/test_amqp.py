@@ -12,7 +12,8 @@ from pika.frame import Method
 from pika.spec import Basic
 
 from change_hooks.core.change import Change
-from change_hooks.interfaces import IChangeSink, SinkRefused
+from change_hooks.core.sink_answers import SinkRefused
+from change_hooks.interfaces import IChangeSink
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks.amqp import LONGEST_PART, Amqp, Publishing, _failure, routing_key
 from tests.conftest import has_fired, result_of

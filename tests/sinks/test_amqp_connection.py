@@ -13,7 +13,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from change_hooks.core.change import Change
 from change_hooks.core.receiver_alarm import ReceiverAlarm
-from change_hooks.interfaces import SinkError, SinkRefused
+from change_hooks.core.sink_answers import SinkError, SinkRefused
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks.amqp import Amqp
 from tests.conftest import has_fired, result_of

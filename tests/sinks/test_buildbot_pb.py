@@ -5,7 +5,8 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push
-from change_hooks.interfaces import IChangeSink, SinkError, SinkRefused
+from change_hooks.core.sink_answers import SinkError, SinkRefused
+from change_hooks.interfaces import IChangeSink
 from change_hooks.sinks.buildbot_pb import CUT, LONGEST_TEXT, BuildbotPB, fields_of
 from tests.support.change_port import SinkAndMaster
 

@@ -14,7 +14,8 @@ from twisted.logger import LogEvent, globalLogPublisher
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push, PushKey
 from change_hooks.core.receiver_alarm import ReceiverAlarm
-from change_hooks.interfaces import IAlarmSink, IChangeSink, SinkError, SinkOutput, SinkRefused
+from change_hooks.core.sink_answers import SinkError, SinkOutput, SinkRefused
+from change_hooks.interfaces import IAlarmSink, IChangeSink
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks import Command
 from change_hooks.sinks.command import EX_DATAERR, REASON_KEPT

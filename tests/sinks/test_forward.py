@@ -10,6 +10,7 @@ from twisted.web.http_headers import Headers
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import NotAuthenticated
 from change_hooks.core.fetched import FETCH, POLL
+from change_hooks.core.sink_answers import SinkError, SinkRefused
 from change_hooks.core.stored import Stored
 from change_hooks.core.verification import (
     sign_hmac,
@@ -18,7 +19,7 @@ from change_hooks.core.verification import (
     verify_standard_webhook,
 )
 from change_hooks.dialects.handler import Context, make_handler
-from change_hooks.interfaces import IChangeSink, IDeliverySink, SinkError, SinkRefused
+from change_hooks.interfaces import IChangeSink, IDeliverySink
 from change_hooks.plugins import installed
 from change_hooks.sinks.forward import Forward, headers_to_forward
 from tests.conftest import delivery, result_of

@@ -15,9 +15,10 @@ from twisted.web.http_headers import Headers
 from change_hooks.core.change import Change
 from change_hooks.core.push import Push
 from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.core.sink_answers import OUTPUT_KEPT, SinkBusy, SinkError
 from change_hooks.core.verification import verify_standard_webhook
 from change_hooks.http_answers import NoAnswer
-from change_hooks.interfaces import OUTPUT_KEPT, IAlarmSink, IChangeSink, SinkBusy, SinkError
+from change_hooks.interfaces import IAlarmSink, IChangeSink
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks import Http
 from change_hooks.sinks.http import ANSWER_READ, BUSY, retry_after

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from change_hooks.interfaces import OUTPUT_KEPT
+from change_hooks.core.sink_answers import OUTPUT_KEPT
 from change_hooks.sinks.program import GRACE, Ended, Program
 
 

@@ -19,7 +19,7 @@ from change_hooks import (
     RefUpdate,
     Repository,
 )
-from change_hooks.interfaces import SinkRefused
+from change_hooks.core.sink_answers import SinkRefused
 from change_hooks.outbox.working import FIRST_RETRY
 from change_hooks.testing import MemorySink, Receiver, Unsettled, handle, post
 
