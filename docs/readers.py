@@ -4,11 +4,16 @@
 first page addresses starts with nothing installed:
 
 - *github* has a repository at GitHub, and wants a program to run on every push: the tutorial "From a push".
-- *buildbot* operates a Buildbot master: "Use it in a Buildbot master".
+- *buildbot* operates a Buildbot master: "Use it in a Buildbot master", and then, of "Move from Buildbot's own
+  hooks", where to look, and how to go back.
 - *twisted* writes a Twisted program: "Embed it in a Twisted program".
 
 A section is played from top to bottom. A block with a caption is a file of that name (or its end, if it
-exists), a shell block is typed into a terminal, and "another terminal" in the text opens one.
+exists), a shell block is typed into a terminal (of a console, what stands behind the prompts), and "another
+terminal" in the text opens one. Other blocks show something, and what they show is compared where it can be.
+
+Not played: what is done at a forge; other ways on the same pages (a dialect without a journal, Klein, a port
+of its own), which tests run. What a reader has before the page begins (a master, a checkout) is prepared.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +66,9 @@ def section(page: str, heading: str = "") -> Iterator[Block]:
             body = (DOCS / page).parent.joinpath(rest).read_text()
             body = body.partition(options.get("start-after", ""))[2] if "start-after" in options else body
             body = body.partition(options["end-before"])[0].rstrip("# ") if "end-before" in options else body
-        if kind in ("sh", "bash") or "caption" in options:
+        if kind == "console":
+            body = "".join(line[2:] for line in body.splitlines(keepends=True) if line.startswith("$ "))
+        if kind in ("sh", "bash", "console") or "caption" in options:
             yield Block(text[end : found.start()], options.get("caption"), body)
         end = found.end()
 
@@ -113,13 +121,15 @@ class Terminal:
             self.shell.wait(SECONDS)
         finally:
             self.shell.kill()
+        if "Traceback" in self.said():
+            raise SystemExit(f"there is a traceback in what the terminal shows:\n{self.said()}")
 
 
 class Reader:
     """Somebody with a home, a Python and the documentation."""
 
     def __init__(self, home: Path, python: str, wheels: str) -> None:
-        self.home, self.folder = home, home / "work"
+        self.home, self.folder, self.wheels = home, home / "work", Path(wheels)
         self.folder.mkdir(parents=True)
         (home / "bin").mkdir()
         (home / "bin" / "python3").write_text(f'#!/bin/sh\nexec {shlex.quote(python)} "$@"\n')
@@ -141,6 +151,12 @@ class Reader:
         subprocess.run(
             ["bash", "-euc", commands], cwd=self.folder, env=self.environment, check=True, stdout=sys.stderr
         )
+
+    def has_the_wheel(self, activate: str) -> None:
+        """What was installed is what is to be tested, and not what an index has."""
+        (wheel,) = self.wheels.glob("change_hooks-*.whl")
+        version = wheel.name.split("-")[1]
+        self.prepare(f'{activate}\ntest "$(change-hooks --version)" = "change-hooks, version {version}"')
 
     @contextmanager
     def play(self, *parts: Iterator[Block], ready: str = "", first: str = ":") -> Iterator[list[Terminal]]:
@@ -183,7 +199,9 @@ def github(reader: Reader) -> None:
     installed, *rest = section("tutorial/push-to-program.md")
     reader.prepare(installed.text)
     activate = ". ~/change-hooks/bin/activate"
+    reader.has_the_wheel(activate)
     with ports(), reader.play(iter(rest), ready=" ready\n", first=activate) as (server, other):
+        server.shows("the configuration is good\n")
         other.shows("1 change found")
         other.shows("delivered")
         revision = subprocess.check_output(
@@ -202,35 +220,63 @@ def buildbot(reader: Reader) -> None:
         "python3 -m venv ~/master\n. ~/master/bin/activate\n"
         f"pip install buildbot buildbot-www\n{installed.text}"
     )
+    activate = ". ~/master/bin/activate"
+    reader.has_the_wheel(activate)
     (reader.folder / "master.cfg").write_text(before + after)
     (reader.folder / "secrets").mkdir(mode=0o700)
     (reader.folder / "secrets" / "github").write_text("a long enough secret")
     (reader.folder / "secrets" / "github").chmod(0o600)
     reader.prepare(
-        ". ~/master/bin/activate\nbuildbot create-master -q .\n"
+        f"{activate}\nbuildbot create-master -q .\n"
         "git init -q -b main ~/checkout && cd ~/checkout\n"
         "git -c user.name=Ann -c user.email=ann@example.com commit -q --allow-empty -m 'Say hello'"
     )
     with ports():
         try:
             start = f"buildbot start --start_timeout {SECONDS} . || (tail -30 twistd.log; false)"
-            reader.prepare(f". ~/master/bin/activate\n{start}")
-            with reader.play(iter(rest), first=". ~/master/bin/activate") as (terminal,):
+            reader.prepare(f"{activate}\n{start}")
+            with reader.play(iter(rest), first=activate) as (terminal,):
                 terminal.shows("1 change found")
                 terminal.shows("delivered")
                 with urllib.request.urlopen("http://127.0.0.1:8010/api/v2/changes") as answer:
                     changes = json.load(answer)["changes"]
                 assert [change["comments"] for change in changes] == ["Say hello"], changes
+            assert unknown_dialect() == 404
+            where = section("how-to/from-buildbots-hooks.md", "Where to look when nothing happened")
+            with reader.play(map(with_id, where), first=activate) as (terminal,):
+                terminal.shows("nothing waits")
+            (reader.folder / "master.cfg").write_text(before + after)
+            back = section("how-to/from-buildbots-hooks.md", "Go back")
+            with reader.play(back, first=activate) as (terminal,):
+                assert unknown_dialect() == 400
         finally:
-            reader.prepare(". ~/master/bin/activate\nbuildbot stop .")
+            reader.prepare(f"{activate}\nbuildbot stop .")
+
+
+def with_id(block: Block) -> Block:
+    """A block in which ID stands for the newest delivery."""
+    find = "import json, sys; print(json.load(sys.stdin)['delivery'])"
+    newest = f'$(change-hooks deliveries master.cfg --dialect github --limit 1 --json | python3 -c "{find}")'
+    return block._replace(text=block.text.replace(" ID\n", f' "{newest}"\n'))
+
+
+def unknown_dialect() -> int:
+    """The status that a dialect gets which is not enabled: Buildbot's own hooks have another one."""
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:8010/change_hook/nothing", b"") as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def twisted(reader: Reader) -> None:
     installed, *_ = section("how-to/embed.md")
-    reader.prepare(f"python3 -m venv ~/program\n. ~/program/bin/activate\n{installed.text}")
+    activate = ". ~/program/bin/activate"
+    reader.prepare(f"python3 -m venv ~/program\n{activate}\n{installed.text}")
+    reader.has_the_wheel(activate)
     for heading in ("As a plain resource", "With a journal"):
         part = section("how-to/embed.md", heading)
-        with ports(), reader.play(part, ready="starting on 8080", first=". ~/program/bin/activate") as shown:
+        with ports(), reader.play(part, ready="starting on 8080", first=activate) as shown:
             program, other = shown
             other.shows("1 change found")
             program.shows("Ann changed main: Fix it")
