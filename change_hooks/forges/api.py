@@ -1,7 +1,7 @@
 """A forge's API as handlers see it.
 
-Strategy: a path is given in segments, so that nothing of a payload can lead a request elsewhere; each is
-checked. See :mod:`change_hooks.forges.segments`.
+Strategy: a path is given as segments, and each segment is checked, so that nothing in a payload can redirect
+a request. See :mod:`change_hooks.forges.segments`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 from change_hooks.forges.client import Rest
 from change_hooks.forges.rest import ANYTHING, Got, Query, Subject
 
-#: How many pages :meth:`Api.all` reads.
+#: How many pages :meth:`Api.all` reads at most, by default.
 PAGES = 30
 
 
 class Api:
     """Sends requests to a forge's API, with the endpoint's token.
 
-    :param rest: what sends them.
-    :param path: what each path begins with.
-    :param about: whose token is wanted.
-    :param repository_path: the path of a repository, by its full name.
+    :param rest: sends the requests.
+    :param path: the prefix of every path.
+    :param about: the subject that the token must be valid for.
+    :param repository_path: returns the path of a repository, given its full name.
 
-    Every request fails with :class:`~change_hooks.forges.rest.RestError`, whose ``status`` is that of the
-    answer, or 0 when there was none.
+    A request that fails raises :class:`~change_hooks.forges.rest.RestError`, whose ``status`` is that of the
+    response, or 0 if there was none.
     """
 
     def __init__(
@@ -42,24 +42,27 @@ class Api:
         self._about = about
 
     def repository(self, full_name: str, installation: str | int | None = None) -> Api:
-        """The API of one repository: paths start there, and the token is the one for it.
+        """The API of one repository: paths start there, and its token is used.
 
         :param full_name: ``owner/name``.
-        :param installation: by which an App of the forge gets its tokens, when it is known.
+        :param installation: the App installation that provides the token, if known.
         """
         about = Subject(full_name, None if installation is None else str(installation))
         path = self._repository_path(full_name)
         return Api(self._rest, self._repository_path, path=path, about=about)
 
     async def get(self, *path: str | int, **query: str | int) -> Any:
-        """What is at *path*: plain objects."""
+        """GET *path*.
+
+        :returns: the decoded response: plain objects.
+        """
         got = await self._rest.get(*self._full(path), query=_query(query), about=self._about)
         return got.value
 
     async def all(self, *path: str | int, most: int = PAGES, **query: str | int) -> list[Any]:
-        """The items of a list, of all its pages.
+        """The items of a list, from all of its pages.
 
-        :param most: pages are read.
+        :param most: how many pages are read at most.
         """
         items, _ = await self._rest.all(
             *self._full(path), pager=self._linked, most=most, query=_query(query), about=self._about
@@ -70,22 +73,22 @@ class Api:
         return self._rest.link(got)
 
     async def post(self, *path: str | int, json: Any = None) -> Any:
-        """Create something.
+        """POST to *path*.
 
-        :param json: the body; None: there is none.
+        :param json: the body; None: no body.
         """
         return await self._send("POST", path, json)
 
     async def put(self, *path: str | int, json: Any = None) -> Any:
-        """Replace something."""
+        """PUT *path*."""
         return await self._send("PUT", path, json)
 
     async def patch(self, *path: str | int, json: Any = None) -> Any:
-        """Change something."""
+        """PATCH *path*."""
         return await self._send("PATCH", path, json)
 
     async def delete(self, *path: str | int) -> Any:
-        """Delete something."""
+        """DELETE *path*."""
         return await self._send("DELETE", path, None)
 
     async def _send(self, method: str, path: Sequence[str | int], json: Any) -> Any:

@@ -26,8 +26,8 @@ PAGE, PAGES = 100, 30
 
 
 class AzureDevOps(Forge):
-    """Asks Azure DevOps. Repositories are called ``organization/project/repository``; on a server of one's
-    own, ``collection/project/repository``.
+    """The API of Azure DevOps. Full names are ``organization/project/repository`` or, on Azure DevOps Server,
+    ``collection/project/repository``.
     """
 
     name = "azuredevops"
@@ -42,8 +42,8 @@ class AzureDevOps(Forge):
         return _path(*_parts(full_name))
 
     async def commits(self, update: RefUpdate) -> Commits:
-        """See :meth:`Forge.commits`: those of the push. Of several refs that were pushed at once, the API
-        does not say which are whose.
+        """See :meth:`Forge.commits`: the commits of the push. If several refs were pushed at once, the API
+        does not say which commits belong to which ref.
         """
         if update.push is None:
             raise Unsupported
@@ -72,13 +72,13 @@ class AzureDevOps(Forge):
         return await self._touched(repository, subject, by_skip(PAGE), query, *path)
 
     async def pull_request_files(self, pull: PullRequest) -> Paths:
-        """See :meth:`Forge.pull_request_files`: those of its last iteration, compared with its target."""
+        """See :meth:`Forge.pull_request_files`: the last iteration, compared with the target."""
         path = ("pullRequests", str(pull.number), "iterations")
         got = await self.rest.get(*_place(pull.repository), *path, query=VERSION, about=about(pull))
         numbers = [mapping(item).get("id") for item in listed(got.value)]
         last = max((number for number in numbers if type(number) is int), default=None)
         if last is None:
-            raise RestError("the answer holds no iteration of the pull request", 200)
+            raise RestError("the response contains no iteration of the pull request", 200)
         query = {"$top": str(PAGE), "$compareTo": "0"}
         return await self._touched(
             pull.repository, about(pull), by_next_skip, query, *path, str(last), "changes"
@@ -110,12 +110,12 @@ class AzureDevOps(Forge):
 
 def _commit(page: str, item: Any) -> Commit:
     if not text(item, "commitId"):
-        raise RestError("the answer holds no commit", 200)
+        raise RestError("the response contains no commit", 200)
     return shaped_as(CommitShape, item).commit(page)
 
 
 def _paths(item: Any) -> list[str]:
-    """The paths of a file, with the one that it had before."""
+    """The path of a file, and its previous path."""
     paths = (text(item, "sourceServerItem"), text(item, "originalPath"), text(item, "item", "path"))
     return [path.removeprefix("/") for path in paths if path]
 
@@ -126,10 +126,10 @@ def _is_folder(item: Any) -> bool:
 
 
 def _place(repository: Repository) -> tuple[str, ...]:
-    """Where a repository stands in the API. Payloads name project and repository; the organization stands in
-    the repository's address alone.
+    """The path of a repository in the API. Payloads name the project and the repository; the organization is
+    only in the repository's address.
 
-    :raises RestError: it cannot be known.
+    :raises RestError: the path cannot be determined.
     """
     parts = (repository.full_name or "").split("/")
     if len(parts) == 2:
@@ -149,7 +149,7 @@ def _organization(url: str, project: str) -> str:
         return (there.hostname or "").partition(".")[0]
     before = [unquote(part) for part in there.path.partition("/_git/")[0].split("/")]
     if before[-1] == project:
-        # It is left out where the repository is called like it.
+        # The project is left out when the repository has the same name.
         before.pop()
     return before[-1] if before else ""
 
@@ -161,7 +161,7 @@ def _path(organization: str, project: str, name: str) -> tuple[str, ...]:
 def _parts(full_name: str) -> list[str]:
     """Organization, project and name.
 
-    :raises RestError: it is not a repository's full name.
+    :raises RestError: *full_name* is not a repository's full name.
     """
     parts = full_name.split("/")
     if len(parts) != 3 or not all(parts):

@@ -1,6 +1,6 @@
-"""The log of what Azure DevOps sent to an endpoint: of all subscriptions whose URL ends in its path.
+"""The log of what Azure DevOps sent to an endpoint, by all subscriptions whose URL ends in its path.
 
-Azure DevOps does not send again on demand, and keeps the log for seven days. The log has the whole event.
+Azure DevOps cannot redeliver on demand, and keeps the log for seven days. The log contains the whole event.
 
 Source: Microsoft, Azure DevOps Services REST API: "Service Hooks": "Subscriptions", "Notifications".
 """
@@ -21,16 +21,16 @@ from change_hooks.forges.logged import Logged, Sent, ends_in
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
 
-#: Notifications that are asked for at once, and how often at most.
+#: How many notifications one request asks for, and how many requests there are at most.
 PAGE, PAGES = 100, 200
 _STATUS = re.compile(r"(?:HTTP/[0-9.]+|Status Code:) ([1-5][0-9]{2})\b", re.ASCII)
 
 
 class AzureDevOpsLog:
-    """The log of one organization's subscriptions, or of those of one repository.
+    """The log of the subscriptions of one organization or one repository.
 
     :param source: the organization, or ``organization/project/repository``.
-    :param path: ``/change_hook/NAME``: what the URL of a subscription ends in.
+    :param path: ``/change_hook/NAME``, in which the URL of a subscription ends.
     """
 
     way: ClassVar[str] = "api-replay"
@@ -64,27 +64,27 @@ class AzureDevOpsLog:
                 found[entry.number] = entry
                 self._read[entry.number] = item
             if items and not found:
-                raise RestError("no notification of the log has an id and a time", 200)
+                raise RestError("no notification in the log has an id and a time", 200)
             if len(items) < PAGE:
                 return list(found.values())
-            # The next are those as old as the oldest, or older.
+            # The next page has notifications as old as the oldest, or older.
             oldest = min(logged, key=lambda known: known[0].at, default=None)
             until = until if oldest is None else text(oldest[1], "createdDate")
             if len(found) == before:
-                raise RestError("more notifications of one moment than the forge lists", 200)
+                raise RestError("more notifications have the same time than the forge lists at once", 200)
         raise RestError(
-            f"the log has more than {PAGES * PAGE} notifications; recover a shorter time (--since)"
+            f"the log has more than {PAGES * PAGE} notifications; recover a shorter period (--since)"
         )
 
     async def detail(self, number: str) -> Sent:
         """The event of a notification, as it was sent.
 
-        :raises RestError: it cannot be had.
+        :raises RestError: it cannot be fetched.
         """
         item = self._read.get(number, {})
         event = mapping(mapping(item).get("details")).get("event")
         if not isinstance(event, Mapping):
-            raise RestError("the forge does not say what it sent", 404)
+            raise RestError("the log entry does not contain what was sent", 404)
         payload = {
             **event,
             "subscriptionId": item.get("subscriptionId"),
@@ -93,11 +93,11 @@ class AzureDevOpsLog:
         return Sent({}, payload)
 
     async def again(self, number: str) -> bool:
-        """It does not do that."""
+        """Azure DevOps cannot redeliver."""
         return False
 
     async def _ours(self) -> list[str]:
-        """The subscriptions to the endpoint, as they are now."""
+        """The ids of the endpoint's current subscriptions."""
         path = (self._organization, "_apis", "hooks", "subscriptions")
         got = await self._rest.get(*path, query={**VERSION, "consumerId": "webHooks"}, about=self._about)
         if self._repository and self._id is None:
@@ -134,7 +134,7 @@ def _logged(item: Any) -> Logged:
     at = when(text(item, "createdDate"))
     subscription, number = text(item, "subscriptionId"), mapping(item).get("id")
     if at is None or not subscription or type(number) is not int:
-        raise RestError("a notification of the log has no id or no time", 200)
+        raise RestError("a notification in the log has no id or no time", 200)
     details = mapping(mapping(item).get("details"))
     event = text(details, "eventType") or text(details, "event", "eventType") or ""
     name = f"{subscription}:{number}"
@@ -142,7 +142,7 @@ def _logged(item: Any) -> Logged:
 
 
 def status_in(item: Any) -> int:
-    """How a notification was answered; 0: not at all, or the log does not say."""
+    """The response status to a notification; 0: no response, or not logged."""
     answered = _STATUS.search(text(item, "details", "response") or "")
     return int(answered[1]) if answered is not None else 0
 

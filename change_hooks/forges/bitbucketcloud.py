@@ -22,8 +22,8 @@ PAGE, PAGES = 100, 30
 
 
 class BitbucketCloud(Forge):
-    """Asks Bitbucket Cloud. The token is ``mail:token`` of a person, or that of a repository, project or
-    workspace.
+    """The API of Bitbucket Cloud. The token is ``mail:token`` of a person, or the access token of a
+    repository, project or workspace.
     """
 
     name = "bitbucketcloud"
@@ -44,7 +44,7 @@ class BitbucketCloud(Forge):
         path = ("repositories", *names(repository.full_name), "commit", revision)
         got = await self.rest.get(*path, about=Subject(repository.full_name or ""))
         if text(got.value, "hash") is None:
-            raise RestError("the answer holds no commit", 200)
+            raise RestError("the response contains no commit", 200)
         return _commit(got.value)
 
     async def commit_files(self, repository: Repository, revision: str) -> Paths:
@@ -52,12 +52,12 @@ class BitbucketCloud(Forge):
         return await self._touched(repository, Subject(repository.full_name or ""), revision)
 
     async def update_files(self, update: RefUpdate) -> Paths:
-        """See :meth:`Forge.update_files`: what is new since the new commit and the old one were the same."""
+        """See :meth:`Forge.update_files`: what is new since the merge base of the new and the old commit."""
         return await self._touched(update.repository, about(update), f"{update.after}..{update.before}")
 
     async def pull_request_files(self, pull: PullRequest) -> Paths:
-        """See :meth:`Forge.pull_request_files`. What is asked for is where Bitbucket's own address for it
-        leads to.
+        """See :meth:`Forge.pull_request_files`. This requests the address that Bitbucket's own address for
+        the files redirects to.
         """
         head, base = pull.head.revision or "", pull.base.revision or ""
         workspace, name = names((pull.head.repository or pull.repository).full_name)
@@ -70,7 +70,7 @@ class BitbucketCloud(Forge):
         return await self.commit(pull.head.repository or pull.repository, pull.head.revision or "")
 
     async def level(self, repository: Repository, who: Person, about: Subject) -> str:
-        """See :meth:`Forge.level`. Nobody is known by a nickname, which everybody may take."""
+        """See :meth:`Forge.level`. Nicknames do not identify anybody, because anyone can take one."""
         workspace, name = names(repository.full_name)
         pages = self.rest.pages(
             *("workspaces", workspace, "permissions", "repositories", name),

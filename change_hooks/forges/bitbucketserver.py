@@ -24,7 +24,7 @@ LEVELS = (("admin", "REPO_ADMIN"), ("write", "REPO_WRITE"), ("read", "REPO_READ"
 
 
 class BitbucketServer(Forge):
-    """Asks Bitbucket Data Center. The token is an HTTP access token, or ``user:password``."""
+    """The API of Bitbucket Data Center. The token is an HTTP access token, or ``user:password``."""
 
     name = "bitbucketserver"
     api_path = "/rest/api/latest"
@@ -47,7 +47,7 @@ class BitbucketServer(Forge):
         path = (*repository_path(repository.full_name), "commits", revision)
         got = await self.rest.get(*path, about=Subject(repository.full_name or ""))
         if text(got.value, "id") is None:
-            raise RestError("the answer holds no commit", 200)
+            raise RestError("the response contains no commit", 200)
         return _commit(got.value, repository.urls.get("html") or "")
 
     async def commit_files(self, repository: Repository, revision: str) -> Paths:
@@ -56,7 +56,7 @@ class BitbucketServer(Forge):
         return await self._touched(repository, subject, "commits", revision, "changes")
 
     async def update_files(self, update: RefUpdate) -> Paths:
-        """See :meth:`Forge.update_files`: what the new commit has and the old one has not."""
+        """See :meth:`Forge.update_files`: what the new commit has and the old one does not."""
         between = {"from": update.after or "", "to": update.before or ""}
         return await self._touched(update.repository, about(update), "compare", "changes", **between)
 
@@ -70,7 +70,7 @@ class BitbucketServer(Forge):
         return await self.commit(pull.head.repository or pull.repository, pull.head.revision or "")
 
     async def level(self, repository: Repository, who: Person, about: Subject) -> str:
-        """See :meth:`Forge.level`: also what somebody may do as one of a group, or in the project."""
+        """See :meth:`Forge.level`: includes permissions by group, and those in the whole project."""
         project, name = names(repository.full_name)
         login = (who.login or "").lower()
         for level, permission in LEVELS:
@@ -113,7 +113,7 @@ class BitbucketServer(Forge):
 def repository_path(full_name: str | None) -> tuple[str, ...]:
     """The path of ``PROJECT/name``, or of ``~user/name``.
 
-    :raises RestError: it is not such a name.
+    :raises RestError: *full_name* is not such a name.
     """
     project, name = names(full_name)
     return "projects", project, "repos", name

@@ -1,9 +1,9 @@
-"""Requests to a forge's REST API, made so that nothing a sender or an answer says decides where they go.
+"""Requests to a forge's REST API; neither a payload nor a response can decide where they go.
 
-Strategy: every address is the configured base and path segments that match a strict pattern. Redirections
-are not followed. Of a link to a next page only the query is used, and only when it names the same server. So
-a token goes to the configured server alone. What the forge says about its limits is obeyed: until a limit is
-over, requests fail without being sent.
+Strategy: every address is built from the configured base and path segments that match a strict pattern.
+Redirects are not followed. Of a link to the next page only the query is used, and only if the link names the
+same server. So a token is sent to the configured server only. The forge's rate limits are obeyed: until a
+limit is over, requests fail without being sent.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from change_hooks.forges.rest import (
 from change_hooks.forges.segments import segment
 from change_hooks.http_answers import Answer, AnswerTooLarge, NoAnswer, ask
 
-#: The largest answer that is read, in bytes.
+#: The largest response that is read, in bytes.
 LARGEST_ANSWER = 16 * 1024 * 1024
-#: How long a limit may hold at most, in seconds, whatever the forge says.
+#: How long a rate limit is obeyed at most, in seconds, whatever the forge says.
 LONGEST_WAIT = 2 * 60 * 60.0
-#: Before the second and the third attempt, in seconds.
+#: The pauses before the second and the third attempt, in seconds.
 PAUSES = (1.0, 4.0)
-#: Under which names a page has its items, when it is not the list itself.
+#: The names under which a page may hold its items, if it is not itself a list.
 LISTS = ("values", "value", "results", "changes", "changeEntries")
-#: How many answers are kept to be asked for conditionally.
+#: How many responses are kept for conditional requests.
 REMEMBERED = 64
 
 _LINK = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel\s*=\s*"?next"?', re.IGNORECASE)
@@ -54,10 +54,10 @@ class Rest:
     :param base: ``https://api.github.com``.
     :param http: a treq ``HTTPClient``.
     :param clock: the reactor, or a clock in tests.
-    :param authorization: None: without a token.
-    :param accept: the media type wanted.
+    :param authorization: provides the token; None: there is none.
+    :param accept: the media type to ask for.
     :param time_limit: for each request, in seconds.
-    :param attempts: for each request that reads, when the forge gives no answer or fails.
+    :param attempts: how often a reading request is attempted, if there is no response or a server error.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Rest:
         self._accept = accept
         self._time_limit = time_limit
         self._attempts = attempts
-        #: How far the forge's clock is ahead of ours, by its last answer, in seconds; None: it does not say.
+        #: How far the forge's clock is ahead of ours, by its last response, in seconds; None: not known.
         self.ahead: float | None = None
         self._until: dict[tuple[tuple[str, str], ...], float] = {}
         self._remembered: OrderedDict[str, Got] = OrderedDict()
@@ -99,11 +99,11 @@ class Rest:
     async def get(
         self, *path: str, query: Query | None = None, about: Subject = ANYTHING, conditional: bool = False
     ) -> Got:
-        """GET what is at *path*.
+        """GET *path*.
 
-        :param conditional: ask only for what has changed since the last time; an unchanged answer costs
-            nothing of the forge's rate limit, and is given again with ``fresh`` False.
-        :raises RestError: another status than 2xx, no JSON, no answer in time.
+        :param conditional: ask only for changes since the last request; an unchanged response does not count
+            against the forge's rate limit, and has ``fresh`` False.
+        :raises RestError: the status is not 2xx, the body is not JSON, or there was no response in time.
         """
         for pause in PAUSES[: self._attempts - 1]:
             try:
@@ -132,10 +132,10 @@ class Rest:
     async def send(
         self, method: str, *path: str, json: Any = None, query: Query | None = None, about: Subject = ANYTHING
     ) -> Got:
-        """Send a request that changes something; it is not repeated.
+        """Send a request that changes something; it is never retried.
 
-        :param json: the body; None: there is none.
-        :raises RestError: another status than 2xx, no JSON, no answer in time.
+        :param json: the body; None: no body.
+        :raises RestError: the status is not 2xx, the body is not JSON, or there was no response in time.
         """
         more: dict[str, Any] = {}
         if json is not None:
@@ -170,10 +170,10 @@ class Rest:
         about: Subject = ANYTHING,
         conditional: bool = False,
     ) -> AsyncIterator[Page]:
-        """The pages of a list, as long as they are asked for.
+        """The pages of a list, fetched one by one as they are iterated over.
 
         :param pager: finds the query of the next page.
-        :param conditional: see :meth:`get`; for the first page.
+        :param conditional: see :meth:`get`; applies to the first page.
         :raises RestError: see :meth:`get`; or a page is not a list.
         """
         now: Query | None = query or {}
@@ -186,7 +186,7 @@ class Rest:
             items = listed(got.value)
             now = pager(got, items, now)
             if now in asked or (items and items == before):
-                raise RestError("the forge gives a page again that it has given before", 200)
+                raise RestError("the forge returned the same page of a list twice", 200)
             before = items
             yield Page(items, now, got.fresh)
 
@@ -195,8 +195,8 @@ class Rest:
     ) -> tuple[list[Any], bool]:
         """The items of a list.
 
-        :param most: pages.
-        :returns: the items; and whether these are all, for the forge may have more pages than *most*.
+        :param most: how many pages are read at most.
+        :returns: the items, and whether these are all: the forge may have more than *most* pages.
         :raises RestError: see :meth:`pages`.
         """
         items: list[Any] = []
@@ -209,27 +209,27 @@ class Rest:
         return items, True
 
     def link(self, got: Got) -> Query | None:
-        """The query of the next page, by the header ``Link``; None: there is no next page.
+        """The query of the next page, according to the header ``Link``; None: there is no next page.
 
-        :raises RestError: it names another server.
+        :raises RestError: the link names another server.
         """
         found = _LINK.search(got.answer.header("link") or "")
         return None if found is None else self.query_of(found[1])
 
     def query_of(self, link: str) -> Query:
-        """The query of a link of the forge's own.
+        """The query of a link that the forge returned.
 
-        :raises RestError: it names another server.
+        :raises RestError: the link names another server.
         """
         there, here = urlsplit(link), urlsplit(self._base)
         if there.netloc and (there.scheme, there.netloc) != (here.scheme, here.netloc):
             raise RestError(
-                "the next page is at another address than the configured one; it is not fetched (set the"
-                " option for the API's address to the one that the forge itself uses)"
+                "the next page is not at the configured address, so it is not fetched (set the option for the"
+                " API's address to the one that the forge itself uses)"
             )
         return dict(parse_qsl(there.query, keep_blank_values=True))
 
-    # The one way out.
+    # Every request goes through here.
 
     async def _send(
         self,
@@ -305,18 +305,18 @@ class Rest:
         try:
             return Got(status, decode(body, Any), answer)
         except ValueError as error:
-            raise RestError("the answer is not valid JSON", status) from error
+            raise RestError("the response is not valid JSON", status) from error
 
 
 def listed(value: Any) -> list[Any]:
     """The items of a page: a list, or the list under one of :data:`LISTS`.
 
-    :raises RestError: it has none.
+    :raises RestError: *value* is neither.
     """
     if isinstance(value, Mapping):
         value = next((value[name] for name in LISTS if name in value), None)
     if not isinstance(value, list):
-        raise RestError("the answer is not a list", 200)
+        raise RestError("the response is not a list", 200)
     return value
 
 
@@ -324,14 +324,16 @@ def _why(status: int, with_token: bool) -> str:
     if status == 401:
         if with_token:
             return "the forge does not accept the token (401): it is wrong or has expired (option 'token')"
-        return "the forge wants a token (401); set the option 'token'"
+        return "the forge requires a token (401); set the option 'token'"
     if status == 403:
-        return "the token does not have this right (403); grant it, or use another token (option 'token')"
+        return "the token lacks this permission (403); grant it, or use another token (option 'token')"
     if status == 404:
-        return "the forge knows no such thing (404), or the token may not see it (option 'token')"
+        return "the forge does not know this (404), or the token has no access to it (option 'token')"
     if 300 <= status < 400:
-        return f"the forge redirects ({status}), which is not followed; set the option for the API's address"
-    return f"the forge answered {status}"
+        return (
+            f"the forge redirects ({status}), which is not followed; correct the option for the API's address"
+        )
+    return f"the forge responded with {status}"
 
 
 __all__ = ["Rest", "listed"]

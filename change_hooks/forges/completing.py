@@ -1,8 +1,8 @@
-"""What a payload leaves out, asked for: commits over the forge's limit, and the paths that were touched.
+"""Fetches what a payload leaves out: commits over the forge's limit, and the paths that were touched.
 
-Strategy: what to ask, and what of it when there is no answer, is said here for all forges alike; how it is
-asked, by each forge. An event is given back with all that could be had, and what could not says so: a change
-without its files, or a push without all its commits, has a property for that.
+Strategy: this module decides, for all forges, what to ask and what to do when there is no answer; each
+forge's module knows how to ask. The event is returned with all that could be fetched. Whatever is missing is
+marked: a change without its files, or a push without all of its commits, has a property for that.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from change_hooks.forges.rest import RestError, Unsupported
 if TYPE_CHECKING:
     from change_hooks.forges.forge import Forge
 
-#: How many commits are asked for, and for how many of them the files.
+#: How many commits are fetched at most, and for how many of them the files.
 MOST_COMMITS, MOST_COMMIT_FILES = 5_000, 100
-#: How a forge says that it does not have something, and will not have it later.
+#: Response statuses that mean that the forge does not have something, and will not have it later.
 GONE = (400, 404, 409, 410, 422)
 
 T = TypeVar("T")
 
 
 class Commits(msgspec.Struct, frozen=True):
-    """The commits of a push, as a forge says.
+    """The commits of a push, as a forge lists them.
 
     :param items: oldest first.
     :param whole: False: there are more.
-    :param parents: of these, as far as the forge says.
+    :param parents: the parents of these commits, as far as the forge lists them.
     """
 
     items: list[Commit]
@@ -42,7 +42,7 @@ class Commits(msgspec.Struct, frozen=True):
 
 
 class Paths(msgspec.Struct, frozen=True):
-    """The paths that something touches; of what was renamed, both names.
+    """The paths that something touches; for a renamed file, both names.
 
     :param whole: False: there are more.
     """
@@ -52,28 +52,28 @@ class Paths(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, items: Iterable[Sequence[str | None]], *, whole: bool) -> Paths:
-        """The paths of the items of a list; one without any could not be read.
+        """The paths of the items of a list; an item without a path could not be read.
 
-        :param whole: these are all items.
+        :param whole: whether these are all items.
         """
         found = [[path for path in paths if path] for paths in items]
         return cls(list(dict.fromkeys(path for paths in found for path in paths)), whole and all(found))
 
 
 class Asking(Protocol):
-    """Asks for something; None: it cannot be had, and what is known must do."""
+    """Fetches something; None: it is not available, and the event stays without it."""
 
     async def __call__(self, what: str, asked: Coroutine[Any, Any, T], /) -> T | None:
-        """:param what: in words."""
+        """:param what: what is fetched, in words."""
 
 
 async def completed(
     forge: Forge, event: RefUpdate | PullRequest, *, anyway: bool = False
 ) -> RefUpdate | PullRequest:
-    """An event that was found at the forge, with all that a payload would have said of it.
+    """An event that was found at the forge, with everything that a payload would have contained.
 
-    :param anyway: what the forge does not give now is left out, as what it does not have is.
-    :raises RestError: the forge cannot be asked now; an event without it would be stored for good.
+    :param anyway: also leave out what the forge fails to return now, not only what it does not have.
+    :raises RestError: the forge failed; the incomplete event would be stored for good.
     """
     ask = _anyway if anyway else _there
     if isinstance(event, PullRequest):
@@ -82,7 +82,7 @@ async def completed(
 
 
 async def completed_update(forge: Forge, update: RefUpdate, ask: Asking) -> RefUpdate:
-    """What was pushed, with its commits and their files."""
+    """A push, completed with its commits and their files."""
     if forge.whole_pushes:
         return await _with_head(forge, update, ask)
     if update.lacks_commits:
@@ -94,17 +94,17 @@ async def completed_update(forge: Forge, update: RefUpdate, ask: Asking) -> RefU
     without = [place for place, commit in enumerate(commits) if commit.files is None]
     if not without:
         return update
-    # The newest ones: these are what is built when there are too many.
+    # The newest ones: these are built when there are too many.
     await ask("the files of commits", _files(forge, update.repository, commits, without))
     return replace(update, commits=tuple(commits))
 
 
 async def _with_head(forge: Forge, update: RefUpdate, ask: Asking) -> RefUpdate:
-    """The commit that a branch or tag is on now; it stands for all of the push."""
+    """A push, completed with the head commit, which stands for the whole push."""
     head, revision = update.head, update.after or ""
     if head is None or head.message is None:
         found = await ask("the commit of a push", forge.commit(update.repository, revision))
-        # A tag may be an object of its own.
+        # A tag may be an object with an id of its own.
         head = head if found is None else replace(found, id=revision)
     if head is None or head.files is None:
         between = forge.whole_pushes and not is_zeros(update.before) and not update.is_tag
@@ -118,7 +118,7 @@ async def _with_head(forge: Forge, update: RefUpdate, ask: Asking) -> RefUpdate:
 
 
 async def _files(forge: Forge, repository: Repository, commits: list[Commit], places: Sequence[int]) -> bool:
-    """Put the files of commits into the list as they come."""
+    """Add the files of commits to the list as they arrive."""
     for place in reversed(places[-MOST_COMMIT_FILES:]):
         files = await _there("", forge.commit_files(repository, commits[place].id))
         if files is not None:
@@ -127,7 +127,7 @@ async def _files(forge: Forge, repository: Repository, commits: list[Commit], pl
 
 
 async def completed_pull(forge: Forge, pull: PullRequest, ask: Asking) -> PullRequest:
-    """A pull request, with its files and its last commit, which are asked for at once."""
+    """A pull request, completed with its files and its last commit, which are fetched concurrently."""
     head, files = pull.head_commit, pull.files
     asked: list[Deferred[Any]] = [
         succeed(None)
@@ -166,16 +166,16 @@ async def _there(_: str, asked: Coroutine[Any, Any, T]) -> T | None:
 
 
 def with_commits(update: RefUpdate, found: Commits) -> RefUpdate:
-    """*update* with the commits that the API gave; what the payload said of one stays.
+    """*update* with the commits that the API returned; the payload's own data of a commit is kept.
 
-    What cannot be the commits of this update is not believed: when those that the payload lists are not among
-    them, or the one that the ref is on now, or when they are more than the payload counts.
+    The API's list is rejected if it cannot be the commits of this update: if it lacks a commit that the
+    payload lists, or the new head, or if it has more commits than the payload counts.
     """
     listed, whole = pushed(update, found)
     known = {commit.id: commit for commit in update.commits}
     commits = [known.pop(commit.id, commit) for commit in listed]
     if not whole:
-        # What is cut may be the newest ones.
+        # The newest ones may have been cut off.
         commits += known.values()
     elif known or not (update.is_tag or any(commit.id == update.after for commit in commits)):
         return replace(update, total=update.total or True)
@@ -188,15 +188,15 @@ def with_commits(update: RefUpdate, found: Commits) -> RefUpdate:
 
 
 def pushed(update: RefUpdate, found: Commits) -> tuple[list[Commit], bool]:
-    """Of what the API gave, what the new commit has and the old one has not; and whether that is all of it.
-    An API that does not know how to leave out the old one lists the whole history.
+    """Of the commits that the API returned, those that the new head has and the old one does not; and whether
+    these are all. An API that cannot exclude the old head lists the whole history.
     """
     items = list({commit.id: commit for commit in found.items}.values())
     named = {commit.id for commit in items}
     before, after = revision_or_none(update.before) or "", update.after or ""
     old = _reachable(before, named, found.parents)
     if not named <= found.parents.keys():
-        # Their order is all that can be known.
+        # Only their order is known.
         places = [place + 1 for place, commit in enumerate(items) if commit.id == before]
         items = items[max(places, default=0) :]
     elif found.whole and after in named:
@@ -206,7 +206,7 @@ def pushed(update: RefUpdate, found: Commits) -> tuple[list[Commit], bool]:
 
 
 def _reachable(revision: str, named: Collection[str], parents: Mapping[str, Sequence[str]]) -> set[str]:
-    """The commits among those *named* that one has in its history, and itself."""
+    """The commits among those *named* that are in the history of *revision*, including itself."""
     found: set[str] = set()
     left = [revision]
     while left:

@@ -1,7 +1,7 @@
-"""What is asked of every forge alike: what a payload leaves out, and who may write comment commands.
+"""What every forge is asked for: data that a payload leaves out, and who may use comment commands.
 
-Strategy: a module for each forge says how its API is asked (the methods that raise :class:`Unsupported`
-here). When to ask, for how long, and that a failure costs no event, is said here, once.
+Strategy: the module of each forge knows how to ask its API (the methods that raise :class:`Unsupported`
+here). This module decides when to ask and for how long, and ensures that a failure never costs an event.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from change_hooks.http_answers import http_client
 
 log = Logger()
 
-#: For each request, in seconds: a sender waits ten for our answer.
+#: The time limit of each request, in seconds: a sender waits ten for our response.
 REQUEST_LIMIT = 3.0
-#: For all that is asked about a pull request or a comment, in seconds.
+#: The time limit of all requests about a pull request or a comment, in seconds.
 LOOK_UP_LIMIT = 4.0
-#: For what ``complete`` asks, in seconds: the sender has its answer by then.
+#: The time limit of ``complete``, in seconds: the sender has its response by then.
 COMPLETE_LIMIT = 60.0
-#: What people may do in a repository, from little to much.
+#: The permissions in a repository, lowest first.
 LEVELS = ("none", "read", "write", "admin")
 
 T = TypeVar("T")
 
 
 class OpenPulls(msgspec.Struct, frozen=True):
-    """The pull requests of a repository that are open.
+    """The open pull requests of a repository.
 
     :param items: each as if it had just been opened.
     :param whole: False: there are more, or some cannot be read.
@@ -55,33 +55,34 @@ class OpenPulls(msgspec.Struct, frozen=True):
 
 
 class Forge:
-    """The base of the forges.
+    """The base class of the forges.
 
-    :param options: of the endpoint: ``token``, ``verify``, ``debug`` and the API's address, as attributes.
-    :param http: a treq ``HTTPClient``; None: one is made.
+    :param options: the endpoint's options: ``token``, ``verify``, ``debug`` and the API's address, as
+        attributes.
+    :param http: a treq ``HTTPClient``; None: one is created.
     :param clock: the reactor, or a clock in tests; None: the reactor.
-    :raises ValueError: an option cannot be used.
+    :raises ValueError: an option is not usable.
     """
 
-    #: What it is called in messages.
+    #: The forge's name in messages.
     name: ClassVar[str] = ""
-    #: The option with the API's address, and what it is when it is not set; None: it must be set.
+    #: The option with the API's address, and its default; None: the option must be set.
     api_option: ClassVar[str] = "api"
     api: ClassVar[str | None] = None
-    #: What is put after the address.
+    #: The path that is appended to the address.
     api_path: ClassVar[str] = ""
     accept: ClassVar[str] = "application/json"
-    #: How a token is sent; None: as a bearer's.
+    #: How a token is sent; None: as a bearer token.
     scheme: ClassVar[Any] = None
-    #: Pull requests are always asked about, and not only with ``complete``.
+    #: Pull requests are always looked up, not only with ``complete``.
     always_asks: ClassVar[bool] = False
-    #: A push is one change, with the files of all of it.
+    #: A push is one change, with the files of the whole push.
     whole_pushes: ClassVar[bool] = False
-    #: Those of the options ``complete`` and ``commands`` that it can do something about.
+    #: Which of the options ``complete`` and ``commands`` the forge supports.
     supports: ClassVar[frozenset[str]] = frozenset()
-    #: The user of its repositories over HTTPS, beside a token.
+    #: The user name that goes with a token for Git over HTTPS.
     git_user: ClassVar[str] = "git"
-    #: What its webhooks call the update of a branch, that of a tag, and what happens to a pull request.
+    #: The names of its webhook events for branches, tags and pull requests.
     push_event: ClassVar[str] = "push"
     tag_event: ClassVar[str] = "push"
     pull_event: ClassVar[str] = "pull_request"
@@ -120,13 +121,13 @@ class Forge:
         """The API, for handlers."""
         return Api(self.rest, self.repository_path)
 
-    # What the framework calls.
+    # Called by the framework.
 
     def enrich(self, event: Event, *, complete: bool = False) -> Deferred[Event]:
-        """Ask for what *event* lacks.
+        """Fetch what *event* lacks.
 
-        :param complete: for all of it; otherwise only for what this forge never sends.
-        :returns: the event, as complete as can be; never fails for what the forge does.
+        :param complete: fetch everything; otherwise only what this forge never sends.
+        :returns: the event, as complete as possible; never fails because of the forge.
         """
         return Deferred.fromCoroutine(self._enrich(event, complete))
 
@@ -138,24 +139,24 @@ class Forge:
         *,
         installation: str | None = None,
     ) -> Deferred[bool]:
-        """Whether somebody may do so much in a repository.
+        """Whether a person has a permission in a repository.
 
         :param wanted: one of :data:`LEVELS`.
-        :returns: False also when the forge cannot be asked.
+        :returns: False also if the forge cannot be asked.
         """
         return Deferred.fromCoroutine(self._permission(repository, who, wanted, installation))
 
-    # What each forge says.
+    # Implemented by each forge.
 
     def repository_path(self, full_name: str) -> Sequence[str]:
-        """Where a repository stands in the API.
+        """The path of a repository in the API.
 
-        :raises RestError: its name is not one that the API knows.
+        :raises RestError: the API does not allow this name.
         """
         return ("repos", *names(full_name))
 
     async def commits(self, update: RefUpdate) -> Commits:
-        """All new commits of an update, as far as they are asked for."""
+        """All new commits of an update, up to the limit."""
         raise Unsupported
 
     async def commit(self, repository: Repository, revision: str) -> Commit:
@@ -171,18 +172,18 @@ class Forge:
         raise Unsupported
 
     async def repository(self, full_name: str) -> Repository:
-        """A repository, as it stands in a payload."""
+        """A repository, as payloads describe it."""
         raise Unsupported
 
     def git_url(self, full_name: str) -> str:
-        """Where Git finds a repository over HTTPS, on the configured server.
+        """The URL of a repository for Git over HTTPS, on the configured server.
 
-        :raises RestError: its name is not one that the API knows.
+        :raises RestError: the API does not allow this name.
         """
         return f"{self.base.removesuffix('/api/v3')}/{'/'.join(names(full_name, None))}.git"
 
     async def pull_requests(self, repository: Repository) -> OpenPulls:
-        """The pull requests that are open."""
+        """The open pull requests."""
         raise Unsupported
 
     async def pull_request_files(self, pull: PullRequest) -> Paths:
@@ -194,17 +195,17 @@ class Forge:
         return await self.commit(pull.repository, pull.head.revision or "")
 
     async def pull_request(self, repository: Repository, number: int, known: PullRequest) -> PullRequest:
-        """A pull request as it is now.
+        """The current state of a pull request.
 
-        :param known: what is known of it.
+        :param known: what is already known about it.
         """
         raise Unsupported
 
     async def level(self, repository: Repository, who: Person, about: Subject) -> str:
-        """What somebody may do: one of :data:`LEVELS`."""
+        """A person's permission: one of :data:`LEVELS`."""
         raise Unsupported
 
-    # When to ask, and what of it when there is no answer.
+    # When to ask, and what to do without an answer.
 
     async def _enrich(self, event: Event, complete: bool) -> Event:
         if not self.base:
@@ -241,7 +242,7 @@ class Forge:
                 "{forge}: could not fetch {what}: {reason}",
                 forge=self.name,
                 what=what,
-                reason=str(error) if isinstance(error, RestError) else f"no answer within {limit:g} s",
+                reason=str(error) if isinstance(error, RestError) else f"no response within {limit:g} s",
             )
             return None
         if self.debug:
@@ -250,36 +251,36 @@ class Forge:
 
 
 def about(event: PullRequest | RefUpdate) -> Subject:
-    """What requests about *event* are about."""
+    """The subject of requests about *event*."""
     return Subject(event.repository.full_name or "", getattr(event, "installation", None))
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """*value* when it is a JSON object; else an empty one."""
+    """*value* if it is a JSON object, otherwise an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
 def is_account_of(account: Any, who: Person) -> bool:
-    """Whether an account that was found by its login is somebody's: a login that was given up may be that of
-    another one by now. Where one of both has no key, the login alone decides.
+    """Whether an account that was found by its login belongs to *who*: somebody else may have taken over a
+    login that was given up. If either has no key, the login decides.
     """
     key = mapping(account).get("id")
     return who.id is None or type(key) not in (int, str) or str(key) == who.id
 
 
 def shaped_as(shape: type[T], value: Any) -> T:
-    """What is in an answer, in the shape in which it stands in payloads too.
+    """Decode part of a response that has the same shape in payloads.
 
-    :raises RestError: it is something else.
+    :raises RestError: it has another shape.
     """
     try:
         return convert(value, shape)
     except BadPayload as error:
-        raise RestError(f"the answer is not what was asked for: {error.message}", 200) from error
+        raise RestError(f"the response has an unexpected form: {error.message}", 200) from error
 
 
 def text(value: Any, *path: str) -> str | None:
-    """The text at *path* in a JSON object; None when there is none."""
+    """The text at *path* in a JSON object, or None."""
     for name in path:
         value = mapping(value).get(name)
     return value if isinstance(value, str) else None
@@ -288,11 +289,11 @@ def text(value: Any, *path: str) -> str | None:
 def parents_of(
     items: Sequence[Any], name: str, parents: str, parent: str | None = None
 ) -> dict[str, list[str]]:
-    """The parents of commits, of those that are said to have any.
+    """The parents of those commits that list any.
 
-    :param name: the field with what a commit is called.
-    :param parents: that with its parents.
-    :param parent: that with what each of them is called; None: they are their names.
+    :param name: the field with a commit's id.
+    :param parents: the field with its parents.
+    :param parent: the field with the id of each parent; None: the parents are listed as ids.
     """
     found: dict[str, list[str]] = {}
     for item in items:
@@ -304,7 +305,7 @@ def parents_of(
 
 
 def texts(items: Sequence[Any], *fields: str) -> list[str]:
-    """The texts in these fields of JSON objects: each one once, in order."""
+    """The texts in these fields of JSON objects, without duplicates, in order."""
     found = (text(item, field) for item in items for field in fields)
     return list(dict.fromkeys(name for name in found if name))
 

@@ -10,7 +10,7 @@ from change_hooks.forges.tokens import basic
 
 
 class Gerrit(Forge):
-    """Asks Gerrit. The token is ``user:password``, with the HTTP password that Gerrit made."""
+    """The API of Gerrit. The token is ``user:password``, with the HTTP password that Gerrit generated."""
 
     name = "gerrit"
     api_path = "/a"

@@ -33,13 +33,13 @@ from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import token_scheme
 
-#: A server gives 50 items a page, unless an administrator has changed that.
+#: A server returns 50 items per page, unless an administrator has changed that.
 PAGE, PAGES = 50, 60
 BY_FIFTIES = {"limit": str(PAGE), "page": "1"}
 
 
 class Gitea(Forge):
-    """Asks Gitea or Forgejo."""
+    """The API of Gitea and Forgejo."""
 
     name = "gitea"
     api_path = "/api/v1"
@@ -151,15 +151,15 @@ def _pull(repository: Repository, item: Any) -> PullRequest:
     try:
         pull = shaped_as(PullEvent, sent).neutral("pull_request")
     except BadPayload as error:
-        raise RestError(f"the answer holds no pull request: {error.message}", 200) from error
+        raise RestError(f"the response contains no pull request: {error.message}", 200) from error
     if pull is None or not pull.number or pull.head.revision is None:
-        raise RestError("the answer holds no pull request", 200)
+        raise RestError("the response contains no pull request", 200)
     return replace(pull, repository=repository)
 
 
 def _commit(item: Any) -> Commit:
     if not text(item, "sha"):
-        raise RestError("the answer holds no commit", 200)
+        raise RestError("the response contains no commit", 200)
     author, committer = (
         mapping(item.get("commit")).get("author"),
         mapping(item.get("commit")).get("committer"),

@@ -32,14 +32,14 @@ from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import token_scheme
 
-#: Items a page, and pages, of a pull request's files: GitHub lists 3,000 at most.
+#: Items per page, and pages, of a pull request's files: GitHub lists at most 3,000.
 PAGE, PAGES = 100, 30
 BY_HUNDREDS = {"per_page": str(PAGE), "page": "1"}
 _LEVELS = {"admin": "admin", "maintain": "write", "write": "write", "triage": "read", "read": "read"}
 
 
 class GitHub(Forge):
-    """Asks GitHub."""
+    """The API of GitHub."""
 
     name = "github"
     api_option = "github_api_endpoint"
@@ -75,7 +75,7 @@ class GitHub(Forge):
         path = ("repos", *names(repository.full_name), "commits", revision)
         got = await self.rest.get(*path, about=Subject(repository.full_name or ""))
         if not isinstance(got.value, Mapping) or text(got.value, "commit", "message") is None:
-            raise RestError("the answer holds no commit", 200)
+            raise RestError("the response contains no commit", 200)
         return replace(_commit(got.value), id=revision)
 
     async def commit_files(self, repository: Repository, revision: str) -> Paths:
@@ -112,7 +112,7 @@ class GitHub(Forge):
         value = mapping((await self.rest.get(*path, about=about(known))).value)
         head = _side(value.get("head"))
         if head.revision is None:
-            raise RestError("the answer holds no pull request", 200)
+            raise RestError("the response contains no pull request", 200)
         return replace(
             known,
             head=head,
@@ -170,7 +170,7 @@ def _paths(files: list[Any], *, whole: bool) -> Paths:
 
 def _commit(item: Any) -> Commit:
     if not text(item, "sha"):
-        raise RestError("the answer holds no commit", 200)
+        raise RestError("the response contains no commit", 200)
     inner = mapping(mapping(item).get("commit"))
     author, committer = inner.get("author"), inner.get("committer")
     return Commit(

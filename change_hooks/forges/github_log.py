@@ -1,4 +1,4 @@
-"""GitHub's log of a webhook's deliveries: that of a repository, of an organization, or of an App.
+"""GitHub's log of a webhook's deliveries, for a repository, an organization or an App.
 
 Source: GitHub, REST API: "Repository webhooks", "Organization webhooks", "GitHub App webhooks"; "Handling
 failed webhook deliveries". GitHub keeps the log for three days.
@@ -20,15 +20,15 @@ from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import AppToken
 
-#: How many pages of a hundred are read at most.
+#: How many pages of a hundred entries are read at most.
 PAGES = 200
 
 
 class GitHubLog:
     """The log of one webhook.
 
-    :param source: whose webhook, and which.
-    :param path: ``/change_hook/NAME``: what its URL ends in.
+    :param source: whose webhook it is, and its number if known.
+    :param path: ``/change_hook/NAME``, in which the webhook's URL ends.
     """
 
     way: ClassVar[str] = "api-replay"
@@ -53,8 +53,8 @@ class GitHubLog:
             self._hooks = ("repos", *names(source.repository), "hooks")
 
     async def attempts(self, since: float | None) -> list[Logged]:
-        """The attempts since then, newest first. When the forge says that nothing is new, that costs nothing
-        of its limit.
+        """The attempts since then, newest first. If nothing is new, the request does not count against the
+        rate limit.
 
         :raises RestError: not all of them could be read.
         """
@@ -83,29 +83,29 @@ class GitHubLog:
             if is_past([entry.at for entry in logged], since):
                 break
             if read == PAGES and page.more is not None:
-                raise RestError(f"the log has more than {PAGES} pages; recover a shorter time (--since)")
+                raise RestError(f"the log has more than {PAGES} pages; recover a shorter period (--since)")
         if there and not readable:
-            raise RestError("no entry of the log has an id and a time", 200)
+            raise RestError("no log entry has an id and a time", 200)
         self._last = LastRead(-inf if since is None else since, found)
         return found
 
     async def detail(self, number: str) -> Sent:
         """What was sent in an attempt.
 
-        :raises RestError: it cannot be had.
+        :raises RestError: it cannot be fetched.
         """
         path = (*await self._deliveries(), number)
         request = mapping(mapping((await self._rest.get(*path, about=self._about)).value).get("request"))
         payload = request.get("payload")
         if not isinstance(payload, Mapping):
-            raise RestError("the forge does not say what it sent", 200)
+            raise RestError("the log entry does not contain what was sent", 200)
         headers = {name: value for name, value in mapping(request.get("headers")).items() if _is_text(value)}
         return Sent(headers, payload)
 
     async def again(self, number: str) -> bool:
-        """Ask for another attempt; it has the same id.
+        """Ask for another attempt, which has the same id.
 
-        :raises RestError: it cannot be had.
+        :raises RestError: the forge refused.
         """
         await self._rest.post(*await self._deliveries(), number, "attempts", about=self._about)
         return True
@@ -134,7 +134,7 @@ def _logged(item: Any) -> Logged:
     fields = mapping(item)
     number, delivery, status = fields.get("id"), text(item, "guid"), fields.get("status_code")
     if at is None or number is None or not delivery:
-        raise RestError("an entry of the log has no id or no time", 200)
+        raise RestError("a log entry has no id or no time", 200)
     return Logged(str(number), delivery, text(item, "event") or "", at, status if type(status) is int else 0)
 
 

@@ -31,12 +31,12 @@ from change_hooks.forges.tokens import private_token
 
 PAGE, PAGES = 100, 30
 BY_HUNDREDS = {"per_page": str(PAGE), "page": "1"}
-#: What roles may do: those of maintainer, developer and guest, and above.
+#: The permissions of roles, from maintainer, developer and guest upwards.
 _LEVELS = ((40, "admin"), (30, "write"), (10, "read"))
 
 
 class GitLab(Forge):
-    """Asks GitLab."""
+    """The API of GitLab."""
 
     name = "gitlab"
     api = "https://gitlab.com"
@@ -51,8 +51,8 @@ class GitLab(Forge):
         return project(full_name)
 
     async def commits(self, update: RefUpdate) -> Commits:
-        """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one; of a new
-        branch, what is not on the default branch, which is what GitLab counts.
+        """See :meth:`Forge.commits`: what is reachable from the new commit and not from the old one; for a
+        new branch, what is not on the default branch: GitLab counts these.
         """
         since = revision_or_none(update.before) or update.since
         if since is None:
@@ -89,8 +89,8 @@ class GitLab(Forge):
         return _paths(files, whole=whole)
 
     async def pull_request_files(self, pull: PullRequest) -> Paths:
-        """See :meth:`Forge.pull_request_files`. GitLab works them out after it has sent the event: an empty
-        list says nothing.
+        """See :meth:`Forge.pull_request_files`. GitLab determines them after it has sent the event, so an
+        empty list means nothing.
         """
         files, whole = await self.rest.all(
             *project(pull.repository.full_name),
@@ -128,7 +128,7 @@ class GitLab(Forge):
         return OpenPulls(pulls, whole and len(pulls) == len(found))
 
     async def level(self, repository: Repository, who: Person, about: Subject) -> str:
-        """See :meth:`Forge.level`: also what somebody inherits from a group, or is invited to."""
+        """See :meth:`Forge.level`: includes inherited permissions, and those of invited groups."""
         number = who.id or await self._number_of(who.login or "", about)
         if number is None:
             return "none"
@@ -149,7 +149,7 @@ class GitLab(Forge):
         return next((level for least, level in _LEVELS if access >= least), "none")
 
     async def _number_of(self, login: str, about: Subject) -> str | None:
-        """The key of the one who has a login now."""
+        """The key of the account that has a login now."""
         login = login.lower()
         found = await self.rest.get("users", query={"username": login}, about=about)
         users = [item for item in listed(found.value) if (text(item, "username") or "").lower() == login]
@@ -160,7 +160,7 @@ class GitLab(Forge):
 def project(full_name: str | None) -> tuple[str, str]:
     """The path of a project: its full name is one segment.
 
-    :raises RestError: it is not a name.
+    :raises RestError: *full_name* is not a valid name.
     """
     return "projects", "/".join(names(full_name, None))
 
@@ -171,7 +171,7 @@ def _paths(files: list[Any], *, whole: bool) -> Paths:
 
 def _commit(item: Any) -> Commit:
     if not text(item, "id"):
-        raise RestError("the answer holds no commit", 200)
+        raise RestError("the response contains no commit", 200)
     committer = person(text(item, "committer_name"), text(item, "committer_email"))
     author = person(text(item, "author_name"), text(item, "author_email"))
     return Commit(

@@ -1,7 +1,8 @@
-"""GitLab's log of a webhook's events: that of a project, or of a group.
+"""GitLab's log of a webhook's events, for a project or a group.
 
-The log leaves out the token and the addresses of people. Those of commits are looked up when an event is
-taken from it. GitLab keeps the log for seven days, and sends five events a minute again.
+The log leaves out the token and people's email addresses. The addresses of commit authors are looked up when
+an event is recovered from it. GitLab keeps the log for seven days, and resends at most five events per
+minute.
 
 Source: GitLab, "Project webhooks API", "Group webhooks API", ``lib/api/hooks/events.rb``.
 """
@@ -22,20 +23,20 @@ from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
 
-#: Events a page, which GitLab gives at most, and pages that are read at most.
+#: Events per page (GitLab's maximum), and how many pages are read at most.
 PAGE, PAGES = 20, 500
-#: How many events are sent again within so many seconds.
+#: How many events GitLab resends, within how many seconds.
 RESENDS, MINUTE = 5, 60.0
 REDACTED = "[REDACTED]"
-#: The names of an event's delivery, the best first.
+#: The headers with the id of an event's delivery, best first.
 _IDS = ("idempotency-key", "webhook-id")
 
 
 class GitLabLog:
     """The log of one webhook.
 
-    :param source: whose webhook, and which.
-    :param path: ``/change_hook/NAME``: what its URL ends in.
+    :param source: whose webhook it is, and its number if known.
+    :param path: ``/change_hook/NAME``, in which the webhook's URL ends.
     """
 
     way: ClassVar[str] = "api-replay"
@@ -55,8 +56,8 @@ class GitLabLog:
         self._resent: list[float] = []
 
     async def attempts(self, since: float | None) -> list[Logged]:
-        """The attempts after that one, newest first; all of them, when even the newest stands before it: then
-        the forge has begun to count anew.
+        """The attempts after *since*, newest first; all attempts if even the newest is before it: then the
+        forge has restarted its numbering.
 
         :raises RestError: not all of them could be read.
         """
@@ -82,7 +83,7 @@ class GitLabLog:
                 since = None
             read += 1
             for entry, item in logged:
-                # What came meanwhile moves everything to later pages, and the same is seen twice.
+                # New entries shift the others to later pages, so an entry may be seen twice.
                 if since is None or entry.order > since:
                     found[entry.number] = entry
                     self._read[entry.number] = item
@@ -91,18 +92,18 @@ class GitLabLog:
             if read == PAGES and page.more is not None:
                 raise RestError(f"the log has more than {PAGES} pages")
         if there and not readable:
-            raise RestError("no entry of the log names its delivery; that needs GitLab 17.4", 200)
+            raise RestError("no log entry has a delivery id; that requires GitLab 17.4", 200)
         return list(found.values())
 
     async def detail(self, number: str) -> Sent:
         """What was sent in an attempt, with the addresses that the log leaves out.
 
-        :raises RestError: it cannot be had.
+        :raises RestError: it cannot be fetched.
         """
         item = self._read.get(number)
         payload = None if item is None else item.get("request_data")
         if not isinstance(payload, Mapping):
-            raise RestError("the forge does not say what it sent", 404)
+            raise RestError("the log entry does not contain what was sent", 404)
         headers = {
             name: value
             for name, value in mapping(mapping(item).get("request_headers")).items()
@@ -111,9 +112,9 @@ class GitLabLog:
         return Sent(headers, without_redacted(await self._with_authors(payload)))
 
     async def again(self, number: str) -> bool:
-        """Ask for another attempt; it has the same id. False: GitLab wants no more of these in this minute.
+        """Ask for another attempt, which has the same id. False: GitLab's limit per minute is reached.
 
-        :raises RestError: it cannot be had.
+        :raises RestError: the forge refused.
         """
         now: float = self._forge.clock.seconds()
         self._resent = [at for at in self._resent if at > now - MINUTE]
@@ -160,7 +161,7 @@ class GitLabLog:
 
 
 def without_redacted(value: Any) -> Any:
-    """*value* with None for everything that the log leaves out."""
+    """*value* with None in place of everything that the log redacts."""
     if isinstance(value, Mapping):
         return {name: without_redacted(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -173,7 +174,7 @@ def _logged(item: Any) -> Logged:
     ids = [headers[name] for name in _IDS if isinstance(headers.get(name), str)]
     data = mapping(mapping(item).get("request_data"))
     if not ids:
-        raise RestError("it does not name its delivery; that needs GitLab 17.4", 200)
+        raise RestError("it has no delivery id; that requires GitLab 17.4", 200)
     status = str(mapping(item).get("response_status") or "")
     return Logged(
         str(_number(item)),
@@ -189,7 +190,7 @@ def _logged(item: Any) -> Logged:
 def _number(item: Any) -> int:
     number = mapping(item).get("id")
     if type(number) is not int:
-        raise RestError("an entry of the log has no id", 200)
+        raise RestError("a log entry has no id", 200)
     return number
 
 

@@ -1,4 +1,4 @@
-"""What a forge says about how often it may be asked."""
+"""The rate limits that a forge's responses announce."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from email.utils import parsedate_to_datetime
 
 from change_hooks.http_answers import Answer
 
-#: How long to leave a forge alone that names no time, in seconds.
+#: How long to wait for a forge that names no time, in seconds.
 #: Source: GitHub, "Rate limits for the REST API".
 UNTOLD_WAIT = 60.0
 
 
 def asked_to_wait(answer: Answer, now: float) -> float:
-    """For how long the forge wants no more requests, in seconds; 0: it says nothing of that.
+    """How long to send no more requests, in seconds; 0: the response announces no limit.
 
     Source: GitHub, "Rate limits for the REST API"; GitLab, "Rate limits"; Azure DevOps, "Rate and usage
     limits".
@@ -28,7 +28,7 @@ def asked_to_wait(answer: Answer, now: float) -> float:
 
 
 def retry_after(text: str, now: float) -> float:
-    """The seconds that ``Retry-After`` asks for: a number, or the time until a date; else 0.
+    """The seconds that ``Retry-After`` asks for, as a number or a date; 0 if it is neither.
 
     :param now: seconds since the epoch.
 
@@ -44,7 +44,7 @@ def retry_after(text: str, now: float) -> float:
 
 
 def date_of(answer: Answer) -> float | None:
-    """When the answer was made, in seconds since the epoch; None: it does not say.
+    """When the response was created, in seconds since the epoch; None: not known.
 
     Source: RFC 9110, section 6.6.1.
     """

@@ -1,4 +1,4 @@
-"""What the logs of the forges have in common."""
+"""The common parts of the forges' logs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from change_hooks.forges.rest import RestError
 class Logged(msgspec.Struct, frozen=True, omit_defaults=True):
     """An entry of a forge's log.
 
-    :param number: the entry's, by which its details are asked for.
-    :param delivery: the delivery's id: the same for all attempts.
-    :param event: the forge's name of it.
-    :param at: seconds since the epoch; 0: the forge does not say.
-    :param status: how the attempt was answered; 0: not at all, or not known.
-    :param order: what entries are ordered by in a log that is not read by time.
-    :param also: more ids that the delivery may have been known by.
+    :param number: the entry's id, by which its details are fetched.
+    :param delivery: the delivery's id, which is the same for all attempts.
+    :param event: the forge's name of the event.
+    :param at: seconds since the epoch; 0: not known.
+    :param status: the response to the attempt; 0: none, or not known.
+    :param order: the sort key of entries in a log that is not read by time.
+    :param also: other ids that the delivery may have.
     """
 
     number: str
@@ -37,9 +37,9 @@ class Logged(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FoundHook:
-    """Which webhook's log is read; one that was found is looked for again when it is gone.
+    """The webhook whose log is read; if a webhook that was found disappears, it is searched for again.
 
-    :param configured: its number, when somebody has said it.
+    :param configured: the webhook's number, if it is configured.
     """
 
     def __init__(self, configured: int | str | None) -> None:
@@ -48,7 +48,7 @@ class FoundHook:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """While it is asked about."""
+        """Forget the number that was found if the forge no longer knows it."""
         try:
             yield
         except RestError as error:
@@ -58,31 +58,31 @@ class FoundHook:
 
 
 def is_past(places: Sequence[float], since: float | None) -> bool:
-    """Whether most of a page, newest first, is from before then: so is all that comes behind it. A single
-    entry says nothing, for a time may be wrong.
+    """Whether most of a page, newest first, is older than *since*; then so is everything after it. A single
+    entry does not count, because its time may be wrong.
 
-    :param places: where its entries stand.
+    :param places: the positions of the page's entries.
     """
     return since is not None and 2 * sum(place < since for place in places) > len(places)
 
 
 def the_one(hooks: list[Any], path: str, place: tuple[str, ...]) -> str:
-    """The number of the one webhook whose URL ends in *path*.
+    """The number of the only webhook whose URL ends in *path*.
 
-    :param place: where the URL stands in it.
+    :param place: the path of the URL in the JSON of a webhook.
     :raises RestError: there is none, or more than one.
     """
     ours = [hook for hook in hooks if ends_in(text(hook, *place), path)]
     if len(ours) != 1:
         raise RestError(
-            f"{len(ours)} webhooks have a URL that ends in {path}; name the one that is meant:"
+            f"{len(ours)} webhooks have a URL that ends in {path}; name the right one:"
             " {'repository': NAME, 'hook': NUMBER} (option 'recover')"
         )
     return str(ours[0].get("id"))
 
 
 def ends_in(url: str | None, path: str) -> bool:
-    """Whether the path of a URL does."""
+    """Whether the path of a URL ends in *path*."""
     try:
         return urlsplit(url or "").path.rstrip("/").endswith(path)
     except ValueError:
@@ -90,9 +90,9 @@ def ends_in(url: str | None, path: str) -> bool:
 
 
 class LastRead(msgspec.Struct, frozen=True):
-    """What was read the last time of a log by time, for when the forge says that nothing is new.
+    """The result of the last read of a log by time, used when the forge says that nothing is new.
 
-    :param since: all entries since then were read, in seconds since the epoch.
+    :param since: all entries since then were read; in seconds since the epoch.
     """
 
     since: float = inf
@@ -116,40 +116,40 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class Happened(msgspec.Struct, frozen=True):
-    """What happened, by a log that says nothing of deliveries."""
+    """Events, from a log that does not record deliveries."""
 
     events: Sequence[RefUpdate | PullRequest]
 
 
 class Log(Protocol):
-    """A forge's log: of a webhook's deliveries, or of what was pushed."""
+    """A forge's log: of a webhook's deliveries, or of pushes."""
 
-    #: How what is taken from it came.
+    #: The ``way`` of deliveries that are recovered from this log.
     way: ClassVar[str]
-    #: It is read by time, and an entry may be there before its delivery has been answered.
+    #: The log is read by time, and may have an entry before its delivery has been answered.
     timed: ClassVar[bool]
-    #: The details of an entry stand in the list of them: they are known of those that were read last.
+    #: The list of entries includes their details, so these are known only for entries that were read last.
     in_list: ClassVar[bool]
 
     async def attempts(self, since: float | None) -> list[Logged]:
         """All entries since then.
 
-        :param since: seconds since the epoch; in a log that is not *timed* an :attr:`Logged.order`, and only
-            what comes after it. None: all there are.
+        :param since: seconds since the epoch; for a log that is not *timed*, an :attr:`Logged.order`, which
+            itself is excluded. None: all entries.
         :raises RestError: not all of them could be read.
         """
 
     async def detail(self, number: str) -> Sent | Happened:
-        """What an entry is about.
+        """The details of an entry.
 
-        :raises RestError: it cannot be had.
+        :raises RestError: they cannot be fetched.
         """
 
     async def again(self, number: str) -> bool:
-        """Ask the forge to send it again.
+        """Ask the forge to redeliver an entry.
 
-        :returns: False: it does not do that now.
-        :raises RestError: it does not do that.
+        :returns: False: the forge cannot do that, at least not now.
+        :raises RestError: the forge refused.
         """
 
 

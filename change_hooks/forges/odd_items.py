@@ -1,4 +1,4 @@
-"""Items of a forge's lists that cannot be read: each costs itself alone, and is said."""
+"""Skips and logs the unreadable items in a forge's lists, so that one bad item does not spoil the list."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from change_hooks.forges.rest import RestError
 log = Logger()
 
 T = TypeVar("T")
-#: How many reasons are remembered, and said, at most.
+#: How many reasons are remembered, and logged, at most.
 MOST_REASONS = 100
 
 
 class OddItems:
-    """Reads lists without the items that are not what they should be.
+    """Reads lists, and skips their invalid items.
 
-    :param forge: what it is called in messages.
+    :param forge: the forge's name in messages.
     """
 
     def __init__(self, forge: str) -> None:
@@ -28,11 +28,10 @@ class OddItems:
         self._said: set[tuple[str, str]] = set()
 
     def without(self, what: str, items: Iterable[Any], read: Callable[[Any], T]) -> list[T]:
-        """The items that can be read, in order. Of those that cannot, the log has a line, once for each
-        reason.
+        """The items that can be read, in order. The others are logged, once for each reason.
 
         :param what: the items, in words.
-        :param read: raises RestError or BadPayload for an item that is something else.
+        :param read: raises RestError or BadPayload for an invalid item.
         """
         found: list[T] = []
         for item in items:
@@ -47,7 +46,7 @@ class OddItems:
             return
         self._said.add((what, reason))
         log.error(
-            "{forge}: an item in the list of {what} cannot be read, and is left out: {reason}",
+            "{forge}: an item in the list of {what} cannot be read and is skipped: {reason}",
             forge=self._forge,
             what=what,
             reason=reason,

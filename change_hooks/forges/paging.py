@@ -1,7 +1,7 @@
-"""How the forges continue a list on the next page.
+"""How the forges paginate lists.
 
-A pager is given an answer, the items in it and the query that gave it, and returns the query of the next
-page; None after the last one.
+A pager gets a response, its items and the query that led to it, and returns the query of the next page, or
+None after the last one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from change_hooks.forges.rest import Got, Pager, Query, RestError
 
 
 def by_number(size: int) -> Pager:
-    """Pages with the query ``page``: the list ends with a page of fewer than *size* items."""
+    """Pages by the query ``page``; a page with fewer than *size* items is the last."""
 
     def following(_: Got, items: list[Any], query: Query) -> Query | None:
         return None if len(items) < size else _next_number(query)
@@ -23,19 +23,19 @@ def by_number(size: int) -> Pager:
 
 
 def until_empty(_: Got, items: list[Any], query: Query) -> Query | None:
-    """Pages with the query ``page`` of a forge that may give fewer items than it was asked for, as Gitea
-    does: the list ends with an empty page.
+    """Pages by the query ``page``; the list ends with an empty page, because the forge (Gitea) may return
+    fewer items than it was asked for.
     """
     return _next_number(query) if items else None
 
 
 def by_link(rest: Rest) -> Pager:
-    """Pages that the header ``Link`` names."""
+    """Pages by the header ``Link``."""
     return lambda got, items, query: rest.link(got)
 
 
 def by_next(rest: Rest) -> Pager:
-    """Pages whose address stands in ``next``, as Bitbucket Cloud gives them."""
+    """Pages by the address in ``next`` (Bitbucket Cloud)."""
 
     def following(got: Got, _items: list[Any], _query: Query) -> Query | None:
         link = got.value.get("next") if isinstance(got.value, Mapping) else None
@@ -45,21 +45,21 @@ def by_next(rest: Rest) -> Pager:
 
 
 def by_start(got: Got, _: list[Any], query: Query) -> Query | None:
-    """Pages with the query ``start``, as Bitbucket Data Center gives them.
+    """Pages by the query ``start`` (Bitbucket Data Center).
 
-    :raises RestError: the answer does not say whether it is the last one.
+    :raises RestError: the response does not say whether it is the last page.
     """
     value = got.value if isinstance(got.value, Mapping) else {}
     if value.get("isLastPage") is True:
         return None
     start = value.get("nextPageStart")
     if type(start) is not int:
-        raise RestError("the answer does not say whether there is another page", 200)
+        raise RestError("the response does not say whether there is another page", 200)
     return {**query, "start": str(start)}
 
 
 def by_skip(size: int) -> Pager:
-    """Pages with the query ``skip``, as Azure DevOps gives them."""
+    """Pages by the query ``skip`` (Azure DevOps)."""
 
     def following(_: Got, items: list[Any], query: Query) -> Query | None:
         return None if len(items) < size else {**query, "skip": str(int(query.get("skip", "0")) + size)}
@@ -68,7 +68,7 @@ def by_skip(size: int) -> Pager:
 
 
 def by_next_skip(got: Got, _: list[Any], query: Query) -> Query | None:
-    """Pages whose ``$skip`` stands in ``nextSkip``: how Azure DevOps gives the files of pull requests."""
+    """Pages by ``nextSkip``, the next ``$skip`` (Azure DevOps, the files of pull requests)."""
     skip = got.value.get("nextSkip") if isinstance(got.value, Mapping) else None
     return {**query, "$skip": str(skip)} if type(skip) is int and skip > 0 else None
 

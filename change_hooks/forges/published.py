@@ -1,4 +1,4 @@
-"""The networks that a forge says its webhooks come from.
+"""The networks from which a forge sends its webhooks, as it publishes them.
 
 Source: GitHub, "REST API endpoints for meta data".
 """
@@ -16,22 +16,22 @@ from twisted.logger import Logger
 from change_hooks.alarm import Alarm
 from change_hooks.http_answers import KeptConnections, ask
 
-#: How often a list is fetched, and how long to wait when that failed, in seconds.
+#: How often the list is fetched, and how long to wait after a failure, in seconds.
 REFRESH = 3600.0
 AGAIN = 60.0
 TIME_LIMIT = 20.0
-#: The largest answer that is read, in bytes; GitHub's has about 100 kB.
+#: The largest response that is read, in bytes; GitHub's has about 100 kB.
 LARGEST = 4 * 1024 * 1024
 
 log = Logger()
 
 
 class PublishedNetworks:
-    """GitHub's list, kept up to date. The last one that could be had stays in force.
+    """GitHub's list, kept up to date. The last list that was fetched stays in force.
 
-    :param url: of the API's ``/meta``.
-    :param http: a treq ``HTTPClient``; None: one is made.
-    :param clock: all waiting goes through it.
+    :param url: the URL of the API's ``/meta``.
+    :param http: a treq ``HTTPClient``; None: one is created.
+    :param clock: the reactor, or a clock in tests.
     """
 
     def __init__(self, url: str, http: Any, clock: Any) -> None:
@@ -66,7 +66,9 @@ class PublishedNetworks:
             "the list of addresses at {url} could not be fetched ({kind}); {rest}",
             url=self._url,
             kind=failure.type.__name__,
-            rest="deliveries wait for it" if self.networks is None else "the last one stays in force",
+            rest="deliveries are refused until it is"
+            if self.networks is None
+            else "the last one stays in force",
         )
         return AGAIN
 
@@ -75,13 +77,13 @@ class PublishedNetworks:
             self._alarm.set(seconds)
 
     def start(self) -> None:
-        """Ask again after :meth:`stop`."""
+        """Resume fetching after :meth:`stop`."""
         if self._stopped:
             self._stopped = False
             self._alarm.set(0)
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop fetching."""
         self._alarm.clear()
         self._stopped = True
 

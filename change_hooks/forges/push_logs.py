@@ -1,6 +1,6 @@
-"""The logs of what was pushed, of the forges that keep none of what they sent.
+"""Push logs, of the forges that keep no log of their webhook deliveries.
 
-A log says who moved a branch or tag, from where and to where. What was new on it is asked of the API.
+A log records who moved a branch or tag, from where and to where. The new commits are fetched from the API.
 
 Source: Gitea, API reference, "List a repository's activity feeds", ``services/feed/notifier.go``; Atlassian,
 Bitbucket Data Center REST API, "Get ref change activity".
@@ -31,7 +31,7 @@ PAGES = 200
 
 
 class PushLog:
-    """What the logs have in common."""
+    """The base class of the push logs."""
 
     way: ClassVar[str] = "push-log"
     timed: ClassVar[bool] = True
@@ -48,9 +48,9 @@ class PushLog:
         self._repository: Repository | None = None
 
     async def attempts(self, since: float | None) -> list[Logged]:
-        """What was pushed since then.
+        """The pushes since then.
 
-        :raises RestError: not all of it could be read.
+        :raises RestError: not all of them could be read.
         """
         found: dict[str, Logged] = {}
         self._read = {}
@@ -68,9 +68,9 @@ class PushLog:
             if is_past([entry.at for entry, _ in logged], since):
                 break
             if read == PAGES and page.more is not None:
-                raise RestError(f"the log has more than {PAGES} pages; recover a shorter time (--since)")
+                raise RestError(f"the log has more than {PAGES} pages; recover a shorter period (--since)")
         if there and not readable:
-            raise RestError("no entry of the log has an id and a time", 200)
+            raise RestError("no log entry has an id and a time", 200)
         return list(found.values())
 
     def _logged(self, item: Any) -> Logged:
@@ -79,29 +79,29 @@ class PushLog:
         return Logged(number, name, self._event(item), at)
 
     async def detail(self, number: str) -> Happened:
-        """What was new on a branch or tag; nothing, when it is gone.
+        """What was new on a branch or tag; nothing if it no longer exists.
 
-        :raises RestError: it cannot be had.
+        :raises RestError: it cannot be fetched.
         """
         item = self._read.get(number)
         if item is None:
-            raise RestError("the entry is not in the log any more", 404)
+            raise RestError("the entry is no longer in the log", 404)
         if self._repository is None:
             self._repository = await self._forge.repository(self._full_name)
         update = await self._update(item, self._repository)
         return Happened([] if update is None else [await completed(self._forge, update)])
 
     async def again(self, number: str) -> bool:
-        """Nothing was sent that could be sent again."""
+        """False: nothing was sent, so nothing can be redelivered."""
         return False
 
-    # What each forge says.
+    # Implemented by each forge.
 
     def _time(self, item: Any) -> float:
         raise NotImplementedError
 
     def _event(self, item: Any) -> str:
-        """What its webhook would have called it; empty for what nobody builds."""
+        """The name of the webhook event for it; empty if it does not concern a branch or tag."""
         raise NotImplementedError
 
     async def _update(self, item: Any, repository: Repository) -> RefUpdate | None:
@@ -109,7 +109,7 @@ class PushLog:
 
 
 class GiteaLog(PushLog):
-    """The activities in a repository on Gitea or Forgejo."""
+    """The activity feed of a repository on Gitea or Forgejo."""
 
     def __init__(self, forge: Forge, source: Source, path: str) -> None:
         super().__init__(forge, source, path)
@@ -150,7 +150,7 @@ class GiteaLog(PushLog):
         )
 
     async def _now(self, ref: str) -> str | None:
-        """The commit that a ref is on now: of a new one the log does not say it."""
+        """The commit that a ref is on now, which the log does not contain for a new ref."""
         kind, name = ("tags", ref.removeprefix("refs/tags/"))
         if ref.startswith("refs/heads/"):
             kind, name = "branches", ref.removeprefix("refs/heads/")
@@ -163,7 +163,7 @@ class GiteaLog(PushLog):
             raise
         found = text(got.value, "commit", "id") or text(got.value, "commit", "sha")
         if not found:
-            raise RestError("the answer does not say which commit a branch or tag is on", 200)
+            raise RestError("the response does not say which commit a branch or tag is on", 200)
         return found
 
 
@@ -171,7 +171,7 @@ _PUSHES = ("commit_repo", "push_tag", "mirror_sync_push", "mirror_sync_create")
 
 
 def _moved(content: str | None) -> tuple[str | None, str | None]:
-    """From where and to where, by what an entry of Gitea's holds: JSON in a string."""
+    """The commits before and after, from an entry of Gitea's log: JSON in a string."""
     try:
         held = msgspec.json.decode(content or "{}")
     except msgspec.DecodeError:
@@ -182,7 +182,7 @@ def _moved(content: str | None) -> tuple[str | None, str | None]:
 
 
 class BitbucketServerLog(PushLog):
-    """The changes of refs in a repository on Bitbucket Data Center."""
+    """The ref changes in a repository on Bitbucket Data Center."""
 
     def __init__(self, forge: Forge, source: Source, path: str) -> None:
         super().__init__(forge, source, path)
@@ -205,7 +205,7 @@ class BitbucketServerLog(PushLog):
         ref = text(change, "ref", "id") or text(change, "refId")
         after = revision_or_none(text(change, "toHash"))
         if not ref or after is None:
-            raise RestError("an entry of the log does not say what moved", 200)
+            raise RestError("a log entry does not say what moved", 200)
         who = mapping(item).get("user")
         before = revision_or_none(text(change, "fromHash"))
         return RefUpdate(

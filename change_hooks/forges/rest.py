@@ -1,4 +1,4 @@
-"""What a request to a forge's REST API is about, what comes of it, and how it fails."""
+"""Requests to a forge's REST API: their subject, their results and their errors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Query = Mapping[str, str]
 
 
 class RestError(Exception):
-    """The forge did not give what was asked for.
+    """A request to the forge failed.
 
-    :param message: why, and what to do; holds nothing that was sent.
-    :param status: the answer's; 0: there was none.
+    :param message: why, and what to do; contains nothing that a sender sent.
+    :param status: that of the response; 0: there was none.
     """
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -25,19 +25,19 @@ class RestError(Exception):
 
     @property
     def transient(self) -> bool:
-        """The same request may succeed soon."""
+        """Whether the same request may succeed soon."""
         return self.status in (0, 408) or self.status >= 500
 
 
 class Unsupported(Exception):
-    """This forge's API has no such thing."""
+    """This forge's API does not support the request."""
 
 
 class RateLimited(RestError):
-    """The forge wants no more requests for a while.
+    """The forge's rate limit is reached.
 
-    :param wait: in seconds.
-    :param sent: False: it said so before, and so this request was not sent.
+    :param wait: how long to wait, in seconds.
+    :param sent: False: the limit was known before, so this request was not sent.
     """
 
     def __init__(self, wait: float, status: int = 429, *, sent: bool = True) -> None:
@@ -49,9 +49,9 @@ class RateLimited(RestError):
 class Subject(msgspec.Struct, frozen=True):
     """What a request is about, for tokens that depend on it.
 
-    :param repository: its full name.
-    :param installation: by which an App of the forge gets its tokens.
-    :param organization: when it is about an organization.
+    :param repository: the repository's full name.
+    :param installation: the App installation that provides the token.
+    :param organization: the organization, if the request is about one.
     """
 
     repository: str = ""
@@ -63,20 +63,20 @@ ANYTHING = Subject()
 
 
 class Authorization(Protocol):
-    """Gives the headers by which requests are authorized."""
+    """Provides the headers that authorize requests."""
 
     async def headers(self, subject: Subject) -> Mapping[str, str]:
-        """For a request about *subject*; empty: without a token."""
+        """The headers for a request about *subject*; empty: there is no token."""
 
     def refused(self, subject: Subject) -> bool:
-        """The forge did not take the token. True: it is worth another attempt, with a new one."""
+        """Called when the forge rejected the token. True: retry with a new one."""
 
 
 class Got(msgspec.Struct, frozen=True):
-    """An answer, decoded.
+    """A decoded response.
 
     :param value: plain objects; None for an empty body.
-    :param fresh: False: the forge says that it is the same as the time before.
+    :param fresh: False: the forge says that it is unchanged since the last request.
     """
 
     status: int
@@ -88,7 +88,7 @@ class Got(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """A page of a list.
 
-    :param more: the query of the next one; None: this is the last.
+    :param more: the query of the next page; None: this is the last.
     """
 
     items: list[Any]

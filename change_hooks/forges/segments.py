@@ -1,4 +1,4 @@
-"""The parts of an address at a forge, of what a payload says: only plain names come into one."""
+"""Path segments of a forge's addresses that come from payloads: only plain names are allowed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.~-]{1,200}")
 
 
 class Quoted(str):
-    """A part of a path that has been checked and quoted."""
+    """A path segment that has been checked and quoted."""
 
     __slots__ = ()
 
 
 def segment(text: str) -> str:
-    """A part of a path, quoted: a slash in it is no separator.
+    """Quote a path segment, including any slashes in it.
 
-    :raises RestError: it is not a plain name.
+    :raises RestError: *text* is not a plain name.
     """
     if isinstance(text, Quoted):
         return text
@@ -37,7 +37,7 @@ def names(full_name: str | None, parts: int | None = 2) -> list[str]:
     """The parts of a repository's full name.
 
     :param parts: how many there must be; None: any number.
-    :raises RestError: it has others, or one is not a plain name.
+    :raises RestError: there are more or fewer, or one is not a plain name.
     """
     found = (full_name or "").split("/")
     if parts is not None and len(found) != parts:

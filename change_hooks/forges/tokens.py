@@ -1,4 +1,4 @@
-"""Tokens for a forge's API: one, one that a program knows, or those of a GitHub App.
+"""Tokens for a forge's API: a fixed one, one that a callable returns, or those of a GitHub App.
 
 Source: GitHub, "Generating a JSON Web Token (JWT) for a GitHub App", "Generating an installation access
 token for a GitHub App".
@@ -23,7 +23,7 @@ from change_hooks.forges.client import Rest
 from change_hooks.forges.rest import Authorization, RestError, Subject
 from change_hooks.forges.segments import names
 
-#: How long a JSON Web Token holds, and how far back it begins, in seconds: clocks differ.
+#: How long a JSON Web Token is valid, and how far back its validity begins because clocks differ, in seconds.
 JWT_LIFE, JWT_BACK = 540, 60
 #: The part of an installation token's life after which a new one is fetched.
 USED = 0.8
@@ -39,35 +39,35 @@ def bearer(token: str) -> Mapping[str, str]:
 
 
 def token_scheme(token: str) -> Mapping[str, str]:
-    """``Authorization: token``, as GitHub and Gitea take it."""
+    """``Authorization: token``, as GitHub and Gitea expect it."""
     return {"authorization": f"token {token}"}
 
 
 def private_token(token: str) -> Mapping[str, str]:
-    """``PRIVATE-TOKEN``, as GitLab takes it."""
+    """``PRIVATE-TOKEN``, as GitLab expects it."""
     return {"private-token": token}
 
 
 def basic(token: str) -> Mapping[str, str]:
-    """Basic, of ``user:token``."""
+    """Basic credentials, from ``user:token``."""
     return {"authorization": "Basic " + b64encode(token.encode()).decode()}
 
 
 def basic_or_bearer(token: str) -> Mapping[str, str]:
-    """Basic of ``user:token``; Bearer of a token alone."""
+    """Basic credentials from ``user:token``; a bearer token if there is no user."""
     return basic(token) if ":" in token else bearer(token)
 
 
 def basic_without_user(token: str) -> Mapping[str, str]:
-    """Basic with a personal access token, and any user, as Azure DevOps takes it."""
+    """Basic credentials with a personal access token and any user, as Azure DevOps expects them."""
     return basic(token if ":" in token else f":{token}")
 
 
 class GivenToken:
-    """A token that is configured, or that a callable gives.
+    """A token that is configured, or that a callable returns.
 
-    :param token: a str; or a callable that is given a mapping with ``full_name`` of the repository and, when
-        it is known, ``installation``, and returns the token, a Deferred or a coroutine.
+    :param token: a str; or a callable that gets a mapping with the repository's ``full_name`` and, if known,
+        ``installation``, and returns the token, a Deferred or a coroutine.
     """
 
     def __init__(self, token: str | Callable[[Mapping[str, str]], Any], scheme: Scheme) -> None:
@@ -101,10 +101,10 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class AppToken:
-    """The installation tokens of a GitHub App: fetched when they are needed, and before they expire.
+    """The installation tokens of a GitHub App: fetched on demand, and again before they expire.
 
     :param app: the App's id, or its client id.
-    :param key: its private key, PEM.
+    :param key: the App's private key in PEM format.
     :raises ValueError: *key* is not an RSA key.
     """
 
@@ -123,7 +123,7 @@ class AppToken:
         return bearer(kept.token)
 
     def refused(self, subject: Subject) -> bool:
-        """Another one may be accepted."""
+        """A new token may be accepted."""
         return self._kept.pop(_key(subject), None) is not None
 
     async def _fetch(self, subject: Subject) -> _Kept:
@@ -186,12 +186,12 @@ class AppItself:
 
 
 def _key(subject: Subject) -> Subject:
-    """An installation has one token for all its repositories."""
+    """The key under which a token is kept: an installation has one token for all its repositories."""
     return subject if subject.installation is None else Subject("", subject.installation)
 
 
 def _follow(other: Deferred[None]) -> Deferred[None]:
-    """A Deferred that fires when *other* does, and can be cancelled alone."""
+    """A Deferred that fires when *other* does, and can be cancelled without cancelling *other*."""
     mine: Deferred[None] = Deferred()
 
     def fired(result: None) -> Deferred[None]:
@@ -209,7 +209,7 @@ def _organization(subject: Subject) -> tuple[str, ...]:
 
 def _field(value: Any, name: str) -> Any:
     if not isinstance(value, Mapping) or value.get(name) in (None, ""):
-        raise RestError("the answer to a request for an App's token is incomplete", 200)
+        raise RestError("the response to the request for the App's token is incomplete", 200)
     return value[name]
 
 
@@ -220,7 +220,7 @@ def _url_text(claims: Mapping[str, Any]) -> str:
 def authorization(
     token: Any, scheme: Scheme, base: str, http: Any, clock: Any
 ) -> GivenToken | AppToken | None:
-    """What the option ``token`` means.
+    """The authorization that the option ``token`` asks for.
 
     :param token: None, a str, a callable, or ``{'app': id, 'key': PEM}``.
     :raises ValueError: an App's key is not an RSA key.

@@ -96,14 +96,14 @@ def test_a_link_to_another_host_is_not_followed(host: str) -> None:
     api = Items(5)
     api.host = host
     client = rest(api, authorization=GivenToken("t0ken", bearer))
-    with pytest.raises(RestError, match="another address"):
+    with pytest.raises(RestError, match="not at the configured address"):
         run(client.all("linked", pager=lambda got, items, query: client.link(got), most=9))
     assert len(api.asked) == 1
 
 
 def test_a_page_that_names_itself_as_the_next_one_ends_the_list() -> None:
     client = rest(Items())
-    with pytest.raises(RestError, match="page again"):
+    with pytest.raises(RestError, match="the same page"):
         run(client.all("items", pager=lambda got, items, query: query, most=9))
 
 
@@ -114,7 +114,7 @@ def test_pages_that_go_round_end_the_list() -> None:
     def following(_: Any, _items: Any, query: Any) -> Any:
         return {"per_page": "2", "page": turns[query.get("page", "1")]}
 
-    with pytest.raises(RestError, match="page again"):
+    with pytest.raises(RestError, match="the same page"):
         run(rest(api).all("items", pager=following, most=99))
     assert len(api.asked) == 3
 
@@ -122,7 +122,7 @@ def test_pages_that_go_round_end_the_list() -> None:
 def test_a_forge_that_gives_the_same_page_under_every_number_ends_the_list() -> None:
     api = Items(99)
     api.route("GET", "/api/same", lambda asked: [1, 2])
-    with pytest.raises(RestError, match="page again"):
+    with pytest.raises(RestError, match="the same page"):
         run(rest(api).all("same", pager=by_number(2), most=99, query={"per_page": "2"}))
     assert len(api.asked) == 2
 
@@ -138,7 +138,12 @@ def test_a_redirection_is_not_followed() -> None:
 
 @pytest.mark.parametrize(
     ("status", "says"),
-    [(401, "set the option 'token'"), (403, "right"), (404, "knows no such thing"), (500, "answered 500")],
+    [
+        (401, "set the option 'token'"),
+        (403, "permission"),
+        (404, "does not know this"),
+        (500, "responded with 500"),
+    ],
 )
 def test_a_refusal_says_what_to_do(status: int, says: str) -> None:
     api = Items()

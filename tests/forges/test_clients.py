@@ -76,7 +76,7 @@ def test_a_repository_as_it_stands_in_payloads(name: str) -> None:
 def test_an_answer_that_is_none_is_said(name: str, said: Say) -> None:
     forge, api = client(name)
     api.instead = [said]
-    with pytest.raises(RestError, match="holds no commit"):
+    with pytest.raises(RestError, match="contains no commit"):
         run(forge.commit(pushed(name, 1, 2).repository, sha(7)))
 
 
@@ -101,7 +101,7 @@ def test_a_next_page_elsewhere_is_not_fetched() -> None:
     forge, api = client("bitbucketcloud")
     api.files *= 10  # type: ignore[attr-defined]
     api.base = "https://evil.example"  # type: ignore[attr-defined]
-    with pytest.raises(RestError, match="another address"):
+    with pytest.raises(RestError, match="not at the configured address"):
         run(forge.update_files(pushed("bitbucketcloud", 100, 123)))
     assert len(api.asked) == 1
 

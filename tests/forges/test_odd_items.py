@@ -92,7 +92,7 @@ def test_a_pull_request_of_a_comment_that_is_none(odd: Any) -> None:
     forge, api = client("gitea")
     api.pull = lambda number, revision: odd  # type: ignore[attr-defined]
     known = PullRequest(repository=Repository(full_name="o/r"), number=3, action="edited")
-    with pytest.raises(RestError, match="the answer"):
+    with pytest.raises(RestError, match="the response"):
         run(forge.pull_request(known.repository, 3, known))
 
 

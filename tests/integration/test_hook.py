@@ -93,7 +93,7 @@ def test_the_webhooks_of_the_other_forges(
 @pytest.mark.parametrize(
     ("token", "words", "status", "said"),
     [
-        ("wrong", ["ensure", "--url", "https://ci.example.com"], 1, "webhooks need: of a classic token"),
+        ("wrong", ["ensure", "--url", "https://ci.example.com"], 1, "webhooks need: for a classic token"),
         ("t0ken", ["ensure"], 2, "give --url https://YOUR.HOST"),
         ("t0ken", ["check", "gitlab"], 1, "no endpoint 'gitlab'"),
     ],

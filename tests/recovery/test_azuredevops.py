@@ -122,7 +122,7 @@ def test_more_of_one_moment_than_the_forge_lists_passes_over_nothing() -> None:
     azure = recovering()
     for number in range(1, PAGE + 2):
         azure.api.notification(number, NOW - 1000)
-    with pytest.raises(RestError, match="one moment"):
+    with pytest.raises(RestError, match="the same time"):
         azure.run()
     assert not azure.stored()
 
@@ -132,5 +132,5 @@ def test_too_many_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     azure = recovering()
     for number in range(1, 301):
         azure.api.notification(number, NOW - 5000 + number)
-    with pytest.raises(RestError, match="recover a shorter time"):
+    with pytest.raises(RestError, match="recover a shorter period"):
         azure.run()

@@ -440,7 +440,7 @@ def test_a_page_of_another_host_is_not_fetched() -> None:
     recovering.api.base = "https://evil.example"
     for number in range(150):
         recovering.api.attempt(f"g{number}", NOW - 5000 + number)
-    with pytest.raises(RestError, match="another address"):
+    with pytest.raises(RestError, match="not at the configured address"):
         recovering.run()
     assert not recovering.stored()
 

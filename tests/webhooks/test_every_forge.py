@@ -361,7 +361,7 @@ def test_azure_all_that_lead_here_get_the_secret_and_those_of_the_project_stay()
     headers = {"url": hook_of("azuredevops"), "httpHeaders": "X-Mine:1\nX-Change-Hook-Secret:old"}
     kept.api.add(hook_of("azuredevops"), publisherInputs=mine, consumerInputs=headers)
     kept.api.shown = lambda hook: hook
-    assert "a subscription is of the whole project, or of all projects" in kept.judge().doubts
+    assert "a subscription covers the whole project, or all projects" in kept.judge().doubts
     kept.ensure()
     sent = [hook["consumerInputs"]["httpHeaders"] for hook in kept.api.hooks]
     assert len(sent) == 4 + len(_AZURE) - 1
@@ -390,8 +390,8 @@ def test_azure_says_when_subscriptions_are_disabled_double_or_cut() -> None:
     assert judged.problems == ("the forge has disabled it: disabledBySystem",)
     assert judged.doubts == (
         "it has more than one subscription to git.push",
-        "subscriptions are of single branches: main",
-        "it sends too little (Resource details to send)",
+        "subscriptions cover single branches only: main",
+        "it sends incomplete events (Resource details to send)",
         "the forge does not verify the receiver's certificate",
     )
 
@@ -422,7 +422,7 @@ def test_azure_sends_a_comment_that_gives_nothing() -> None:
 def test_azure_without_a_repository_in_the_answer_is_an_error() -> None:
     kept = azure()
     kept.api.repository = {}
-    with pytest.raises(RestError, match="holds no repository"):
+    with pytest.raises(RestError, match="contains no repository"):
         kept.judge()
 
 

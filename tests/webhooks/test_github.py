@@ -201,7 +201,9 @@ def test_the_one_with_a_number_is_the_one_whatever_its_url() -> None:
 def test_what_the_token_lacks_is_said(status: int) -> None:
     kept = keeping()
     kept.api.instead = [Say({}, status)]
-    with pytest.raises(RestError, match=r"webhooks need: .*admin:repo_hook.*write Webhooks") as error:
+    with pytest.raises(
+        RestError, match=r"webhooks need: .*admin:repo_hook.*write permission for Webhooks"
+    ) as error:
         kept.ensure()
     assert error.value.status == status
 

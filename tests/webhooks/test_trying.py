@@ -208,7 +208,7 @@ def test_one_that_could_give_a_change_is_sent_on_demand() -> None:
 def test_a_forge_that_sends_none_is_an_error() -> None:
     class Refusing(Api):
         async def test(self, number: str, wanted: Wanted) -> Tried:
-            raise RestError("the forge answered 422", 422)
+            raise RestError("the forge responded with 422", 422)
 
     with pytest.raises(RestError, match="422"):
         Trying(Refusing()).result()

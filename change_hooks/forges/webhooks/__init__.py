@@ -1,4 +1,4 @@
-"""The webhooks at the forges: read, made and changed over their APIs, one module a forge."""
+"""The forges' webhooks: read, created and changed over their APIs, one module per forge."""
 
 from __future__ import annotations
 

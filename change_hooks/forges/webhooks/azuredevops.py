@@ -1,6 +1,6 @@
-"""The webhooks of Azure DevOps: subscriptions to service hooks, of which each is for one event.
+"""The webhooks of Azure DevOps: service hook subscriptions, each for one event.
 
-What is one webhook elsewhere is here all subscriptions of a repository that lead to the same address.
+All subscriptions of a repository with the same URL are treated as one webhook.
 
 Source: Microsoft, Azure DevOps Services REST API: "Service Hooks"; "Create a service hook subscription
 programmatically"; "Web Hooks" (consumer).
@@ -32,15 +32,17 @@ COMMENT = "ms.vss-code.git-pullrequest-comment-event"
 _PULLS = ("git.pullrequest.created", "git.pullrequest.updated", "git.pullrequest.merged")
 _EVENTS = ("git.push", *_PULLS, COMMENT)
 NOTHING: Mapping[str, Any] = {}
-#: Test notifications are not released: without this they are refused.
+#: Test notifications are a preview feature, and are refused without this version.
 PREVIEW = {"api-version": "7.1-preview.1"}
 _CONSUMER = {"publisherId": "tfs", "consumerId": "webHooks", "consumerActionId": "httpRequest"}
 
 
 class AzureDevOpsWebhooks(Webhooks):
-    """Those of one repository; the names of their numbers are joined by commas."""
+    """The webhooks of one repository. A webhook's number is the ids of its subscriptions,
+    joined by commas.
+    """
 
-    scope = "the permission to view and edit subscriptions (project administrators have it), and to read code"
+    scope = "permission to view and edit subscriptions (project administrators have it) and to read code"
     kinds = ("repository",)
     vocabulary: ClassVar[Mapping[str, str]] = {event: event for event in _EVENTS}
 
@@ -70,12 +72,12 @@ class AzureDevOpsWebhooks(Webhooks):
         return [_webhook(group) for group in found]
 
     async def _where(self) -> dict[str, str]:
-        """The repository, by the numbers that subscriptions have for it."""
+        """The repository, as subscriptions identify it."""
         path = self._forge.repository_path(self._source.repository)
         value = (await self._rest.get(*path, query=VERSION, about=self._about)).value
         repository, project = text(value, "id"), text(value, "project", "id")
         if not repository or not project:
-            raise RestError("the answer holds no repository", 200)
+            raise RestError("the response contains no repository", 200)
         return {"projectId": project, "repository": repository}
 
     async def create(self, wanted: Wanted) -> str:
@@ -85,8 +87,8 @@ class AzureDevOpsWebhooks(Webhooks):
         return ",".join(made)
 
     async def update(self, hook: Webhook, wanted: Wanted) -> None:
-        """See :meth:`Webhooks.update`; the repository's own subscriptions to what gives no change are
-        deleted. Those of the whole project stay, but lead here, and so need the secret.
+        """See :meth:`Webhooks.update`; the repository's own subscriptions to events that give no change are
+        deleted. Those of the whole project stay; they lead here as well, so they need the secret.
         """
         where = await self._where()
         there = set(map(_event, hook.read))
@@ -118,7 +120,7 @@ class AzureDevOpsWebhooks(Webhooks):
         await self._rest.send("DELETE", *path, query=VERSION, about=self._about)
 
     def _inputs(self, wanted: Wanted, url: str, before: Mapping[str, Any] = NOTHING) -> dict[str, str]:
-        """What a subscription is told; other headers that it has *before* stay."""
+        """The inputs of a subscription; other headers that it had *before* are kept."""
         inputs = {
             "url": url,
             "resourceDetailsToSend": "all",
@@ -186,12 +188,12 @@ def _webhook(group: Sequence[Mapping[str, Any]]) -> Webhook:
     twice = sorted(event for event in {*events} if events.count(event) > 1)
     doubts = [f"it has more than one subscription to {event}" for event in twice]
     if not all(map(_is_of_one_repository, group)):
-        doubts.append("a subscription is of the whole project, or of all projects")
+        doubts.append("a subscription covers the whole project, or all projects")
     branches = sorted({*filter(None, (text(read, "publisherInputs", "branch") for read in group))})
     if branches:
-        doubts.append(f"subscriptions are of single branches: {', '.join(branches)}")
+        doubts.append(f"subscriptions cover single branches only: {', '.join(branches)}")
     if any((text(each, "resourceDetailsToSend") or "all").lower() != "all" for each in inputs):
-        doubts.append("it sends too little (Resource details to send)")
+        doubts.append("it sends incomplete events (Resource details to send)")
     if any(each.get("acceptUntrustedCerts") in ("true", True) for each in inputs):
         doubts.append("the forge does not verify the receiver's certificate")
     return Webhook(

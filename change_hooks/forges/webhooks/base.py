@@ -1,8 +1,8 @@
-"""What the webhooks of all forges have in common.
+"""The common base of all forges' webhooks.
 
-Strategy: a forge says here how its webhooks are listed, made, changed and tested. Which of them is ours, what
-is wrong with it and what it should be is decided in one place, whoever the forge is. No forge gives a secret
-back, so it is written whenever a webhook is.
+Strategy: the module of each forge implements how webhooks are listed, created, changed and tested. Which of
+them is ours, what is wrong with it and what it should be is decided in one place for all forges. No forge
+returns a secret, so the secret is written with every update.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from change_hooks.forges.rest import Pager, Query, RestError, Subject
 if TYPE_CHECKING:
     from change_hooks.dialects.event_handler import EventHandler
 
-#: Pages of a list of webhooks that are read at most; forges allow a few dozen webhooks.
+#: How many pages of a list of webhooks are read at most; forges allow a few dozen webhooks.
 PAGES = 20
-#: What is read back where a secret is set.
+#: What forges return in place of a secret that is set.
 HIDDEN = "********"
 _PORTS = {"http": 80, "https": 443}
 
@@ -30,8 +30,8 @@ _PORTS = {"http": 80, "https": 443}
 class Wanted(msgspec.Struct, frozen=True):
     """What a webhook should be.
 
-    :param events: by the names that the forge's API has for them.
-    :param secret: None: it has none.
+    :param events: as the forge's API names them.
+    :param secret: None: no secret.
     """
 
     url: str
@@ -45,12 +45,12 @@ class Wanted(msgspec.Struct, frozen=True):
 class Webhook(msgspec.Struct, frozen=True):
     """A webhook as the forge has it.
 
-    :param number: what the forge knows it by.
-    :param active: the forge sends to it.
-    :param has_secret: it has one; None: the forge does not say.
-    :param disabled: why the forge has stopped sending to it by itself; empty: it has not.
-    :param doubts: what else may not be meant, each a sentence.
-    :param read: it, as the API gives it.
+    :param number: the forge's id of it.
+    :param active: whether the forge sends to it.
+    :param has_secret: whether it has a secret; None: the forge does not say.
+    :param disabled: why the forge has disabled it automatically; empty: it has not.
+    :param doubts: what else may be unintended, one phrase each.
+    :param read: the webhook as the API returned it.
     """
 
     number: str
@@ -67,12 +67,12 @@ class Webhook(msgspec.Struct, frozen=True):
 
 
 class Last(msgspec.Struct, frozen=True):
-    """What became of the last delivery to a webhook.
+    """The outcome of the last delivery to a webhook.
 
-    :param status: how it was answered; 0: not at all.
-    :param said: the forge's words.
-    :param at: when, as the forge writes it; empty: it does not say.
-    :param delivery: its id; empty: the forge does not say.
+    :param status: the response; 0: there was none.
+    :param said: the forge's description.
+    :param at: when, in the forge's format; empty: not known.
+    :param delivery: the delivery's id; empty: not known.
     """
 
     status: int
@@ -82,16 +82,16 @@ class Last(msgspec.Struct, frozen=True):
 
     @property
     def is_good(self) -> bool:
-        """It was taken."""
+        """Whether it was accepted."""
         return 200 <= self.status < 300
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """A test that the forge was asked for.
+    """A test that the forge was asked to send.
 
-    :param events: the names, one of which the delivery will have.
-    :param signed: it bears the secret.
-    :param last: how it was answered, where the forge says that at once.
+    :param events: the event names that the delivery may have.
+    :param signed: whether it is signed with the secret.
+    :param last: its outcome, if the forge reports that at once.
     """
 
     events: tuple[str, ...]
@@ -102,19 +102,19 @@ class Tried(msgspec.Struct, frozen=True):
 class Webhooks:
     """The webhooks of a repository or an organization.
 
-    :param source: whose they are.
-    :param handler: the endpoint's: it says which events can give a change.
+    :param source: the repository or organization.
+    :param handler: the endpoint's handler, which knows which events can give a change.
     """
 
-    #: What the token needs.
+    #: The permissions that the token needs, in words.
     scope: ClassVar[str] = ""
-    #: The sources that there are: see :attr:`Source.kind`.
+    #: The kinds of sources that are supported: see :attr:`Source.kind`.
     kinds: ClassVar[tuple[str, ...]] = ("repository", "organization")
-    #: The events that its API knows, each with the name that deliveries have for it.
+    #: The events that its API knows, each with the event's name in deliveries.
     vocabulary: ClassVar[Mapping[str, str]] = {}
-    #: Its test gives no change; False: it is sent only on demand. None: it has no test.
+    #: Whether its test gives no change; False: the test is sent only on demand. None: it has no test.
     harmless: bool | None = True
-    #: How many of the list that was read last cannot be read.
+    #: How many items of the last list could not be read.
     unread: int = 0
 
     def __init__(self, forge: Forge, source: Source, handler: EventHandler[Any]) -> None:
@@ -126,7 +126,7 @@ class Webhooks:
 
     @property
     def ahead(self) -> float | None:
-        """How far the forge's clock is ahead of ours, in seconds; None: it does not say."""
+        """How far the forge's clock is ahead of ours, in seconds; None: not known."""
         return self._rest.ahead
 
     @property
@@ -135,7 +135,7 @@ class Webhooks:
         return frozenset(name for name, sent in self.vocabulary.items() if self._handler.can_want(sent))
 
     async def all(self) -> list[Webhook]:
-        """All of them.
+        """All webhooks.
 
         :raises RestError: they cannot be read.
         """
@@ -146,40 +146,42 @@ class Webhooks:
     ) -> list[Webhook]:
         """The webhooks on all pages of a list.
 
-        :raises RestError: they cannot be read, or there are too many: what is not seen would be made again.
+        :raises RestError: they cannot be read, or there are too many: an unseen one would be created again.
         """
         items, complete = await self._rest.all(*path, pager=pager, most=PAGES, query=query, about=self._about)
         if not complete:
-            raise RestError(f"there are more than {len(items)} webhooks; delete those that nobody needs", 200)
+            raise RestError(
+                f"there are more than {len(items)} webhooks; delete those that are not needed", 200
+            )
         found = self._forge.odd.without("webhooks", items, read)
         self.unread = len(items) - len(found)
         return found
 
     async def create(self, wanted: Wanted) -> str:
-        """Make one, and return its number.
+        """Create a webhook, and return its number.
 
-        :raises RestError: the forge does not.
+        :raises RestError: the forge refused.
         """
         raise NotImplementedError
 
     async def update(self, hook: Webhook, wanted: Wanted) -> None:
-        """Make one what it should be, and switch it on. What is not said of it stays.
+        """Change a webhook to what it should be, and activate it. Settings outside *wanted* are kept.
 
-        :raises RestError: the forge does not.
+        :raises RestError: the forge refused.
         """
         raise NotImplementedError
 
     async def last(self, number: str) -> Last | None:
-        """What became of the last delivery; None: there is none, or the forge does not say.
+        """The outcome of the last delivery; None: there is none, or the forge does not report it.
 
-        :raises RestError: it cannot be asked.
+        :raises RestError: the forge cannot be asked.
         """
         return None
 
     async def test(self, number: str, wanted: Wanted) -> Tried:
         """Have the forge send a test.
 
-        :raises RestError: it does not.
+        :raises RestError: the forge refused.
         """
         raise NotImplementedError
 
@@ -188,9 +190,7 @@ class Webhooks:
 
 
 def same_place(one: str, other: str) -> bool:
-    """Whether two URLs lead to the same place, whatever their users, passwords and queries, which may be
-    secret.
-    """
+    """Whether two URLs lead to the same place, ignoring user, password and query, which may be secret."""
     return _place(one) == _place(other)
 
 
@@ -204,7 +204,7 @@ def _place(url: str) -> tuple[str, str, int | None, str]:
 
 
 def leads_to(hook: Webhook, endpoint: str) -> bool:
-    """Whether the URL of a webhook ends in the path of an endpoint, wherever that is."""
+    """Whether the URL of a webhook ends in the path of an endpoint, on any server."""
     try:
         path = urlsplit(hook.url).path
     except ValueError:
@@ -213,7 +213,7 @@ def leads_to(hook: Webhook, endpoint: str) -> bool:
 
 
 def shown_url(url: str) -> str:
-    """A URL fit to be shown: without user, password and query."""
+    """A URL that may be shown: without user, password and query."""
     scheme, _, rest = url.partition("://")
     place = rest.partition("?")[0].partition("#")[0]
     host, slash, path = place.partition("/")
@@ -224,13 +224,13 @@ def shown_url(url: str) -> str:
 
 
 def number_of(value: Any, name: str = "id") -> str:
-    """What a webhook is known by.
+    """The id of a webhook in a response.
 
-    :raises RestError: it is not said.
+    :raises RestError: it is missing.
     """
     number = mapping(value).get(name)
     if isinstance(number, bool) or not isinstance(number, (int, str)) or number == "":
-        raise RestError("the answer does not say which webhook it is", 200)
+        raise RestError("the response does not say which webhook it is", 200)
     return str(number)
 
 
@@ -242,15 +242,15 @@ def strings(value: Any) -> frozenset[str]:
 
 
 def status_of(value: Any) -> int:
-    """A status in an answer, which may be a number or its text; 0 for anything else."""
+    """A status in a response, as a number or a string of digits; 0 for anything else."""
     if type(value) is int:
         return value
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else 0
 
 
 def kept_url(hook: Webhook, wanted: Wanted) -> str:
-    """The URL to write: as it is where it leads to the right place, for its query may say something; unless
-    the one that is wanted has a user, a password or a query itself.
+    """The URL to write: the present one if it leads to the right place, because its query may matter; but not
+    if the wanted one has a user, a password or a query itself.
     """
     parts = urlsplit(wanted.url)
     own = bool(parts.query or parts.username or parts.password)

@@ -1,4 +1,4 @@
-"""Bitbucket Cloud's webhooks: those of a repository, and those of a workspace.
+"""Bitbucket Cloud's webhooks, of repositories and workspaces.
 
 Source: Atlassian, "The Bitbucket Cloud REST API": "Repositories", "Workspaces"; "Event payloads".
 """
@@ -33,10 +33,10 @@ _EVENTS = (
 
 
 class BitbucketCloudWebhooks(Webhooks):
-    """It has no test, and does not say what became of deliveries."""
+    """Bitbucket Cloud has no test, and does not report the outcome of deliveries."""
 
     scope = (
-        "the scopes read:webhook:bitbucket and write:webhook:bitbucket (of an access token: webhook), of an"
+        "the scopes read:webhook:bitbucket and write:webhook:bitbucket (for an access token: webhook), of an"
         " administrator"
     )
     harmless = None

@@ -1,4 +1,4 @@
-"""The webhooks of Bitbucket Data Center: those of a repository, and those of a project.
+"""The webhooks of Bitbucket Data Center, of repositories and projects.
 
 Source: Atlassian, Bitbucket Data Center REST API: "Repository", "Project": webhooks; "Event payload".
 """
@@ -35,9 +35,9 @@ _EVENTS = (
 
 
 class BitbucketServerWebhooks(Webhooks):
-    """Its test bears no signature."""
+    """The test that Bitbucket Data Center sends is not signed."""
 
-    scope = "an HTTP access token with repository admin (of a project: project admin)"
+    scope = "an HTTP access token with repository admin (for a project: project admin)"
     vocabulary: ClassVar[Mapping[str, str]] = {event: event for event in _EVENTS}
 
     @property

@@ -1,4 +1,4 @@
-"""The webhooks of Gitea and Forgejo: those of a repository, and those of an organization.
+"""The webhooks of Gitea and Forgejo, of repositories and organizations.
 
 Source: Gitea, API reference, ``routers/api/v1/utils/hook.go``, ``modules/webhook/type.go``.
 """
@@ -24,7 +24,8 @@ from change_hooks.forges.webhooks.base import (
     strings,
 )
 
-#: What is written for what is read back: the name that is read back would mean all of its kind.
+#: The names to write for those that the API returns: written back as they are, these would select all events
+#: of their kind.
 _WRITTEN = {
     "pull_request": "pull_request_only",
     "pull_request_review_approved": "pull_request_review",
@@ -35,9 +36,9 @@ _LABEL, _LABELING = "pull_request_label", {"labeled", "unlabeled"}
 
 
 class GiteaWebhooks(Webhooks):
-    """An event is finer here than its deliveries say."""
+    """The API's events are more specific than the event names in deliveries."""
 
-    scope = "the scope write:repository (of an organization: write:organization), of an administrator of it"
+    scope = "the scope write:repository (for an organization: write:organization), of an administrator"
     vocabulary: ClassVar[Mapping[str, str]] = {
         "push": "push",
         "create": "create",
@@ -57,7 +58,7 @@ class GiteaWebhooks(Webhooks):
 
     def __init__(self, forge: Forge, source: Source, handler: EventHandler[Any]) -> None:
         super().__init__(forge, source, handler)
-        # There is no test for the webhooks of an organization.
+        # There is no test for an organization's webhooks.
         self.harmless = None if source.organization else True
 
     @property
@@ -82,7 +83,7 @@ class GiteaWebhooks(Webhooks):
         return number_of((await self._rest.post(*self._path, json=json, about=self._about)).value)
 
     async def update(self, hook: Webhook, wanted: Wanted) -> None:
-        """See :meth:`Webhooks.update`: what is not written is cleared."""
+        """See :meth:`Webhooks.update`: settings that are not written are cleared."""
         json = self._written(wanted, kept_url(hook, wanted), mapping(hook.read))
         await self._rest.patch(*self._path, hook.number, json=json, about=self._about)
 
@@ -101,7 +102,7 @@ class GiteaWebhooks(Webhooks):
         }
 
     async def test(self, number: str, wanted: Wanted) -> Tried:
-        """See :meth:`Webhooks.test`: a push of nothing."""
+        """See :meth:`Webhooks.test`: a push without new commits."""
         await self._rest.post(*self._path, number, "tests", about=self._about)
         return Tried(("push",))
 

@@ -1,4 +1,4 @@
-"""GitHub's webhooks: those of a repository, and those of an organization.
+"""GitHub's webhooks, of repositories and organizations.
 
 Source: GitHub, REST API: "Repository webhooks", "Organization webhooks".
 """
@@ -25,16 +25,17 @@ from change_hooks.forges.webhooks.base import (
 )
 
 PAGE = 100
-#: For how long GitHub waits for an answer, and a little more, in seconds.
+#: How long GitHub waits for a response, and a little more, in seconds.
 RUNNING = 15.0
 
 
 class GitHubWebhooks(Webhooks):
-    """A method's name is the event's."""
+    """The API's event names are those of the handler's methods."""
 
     scope = (
-        "of a classic token the scope admin:repo_hook (of an organization: admin:org_hook), of another one or"
-        " an App the permission to write Webhooks (Organization webhooks); its owner must be an administrator"
+        "for a classic token, the scope admin:repo_hook (for an organization: admin:org_hook); for another"
+        " one or an App, write permission for Webhooks (Organization webhooks); its owner must be an"
+        " administrator"
     )
 
     @property
@@ -64,7 +65,7 @@ class GitHubWebhooks(Webhooks):
         await self._rest.patch(*self._path, hook.number, json=json, about=self._about)
 
     async def last(self, number: str) -> Last | None:
-        """See :meth:`Webhooks.last`. What may still be on its way is passed over."""
+        """See :meth:`Webhooks.last`. Deliveries that may still be in flight are skipped."""
         path = (*self._path, number, "deliveries")
         got = await self._rest.get(*path, query={"per_page": "30"}, about=self._about)
         newest = self._forge.clock.seconds() - RUNNING

@@ -1,4 +1,4 @@
-"""GitLab's webhooks: those of a project, and those of a group.
+"""GitLab's webhooks, of projects and groups.
 
 Source: GitLab, "Project webhooks API", "Group webhooks API".
 """
@@ -29,9 +29,9 @@ PAGE = 100
 
 
 class GitLabWebhooks(Webhooks):
-    """An event is a field of its own."""
+    """In GitLab's API, each event is a field of its own."""
 
-    scope = "the scope api, of a maintainer of the project (of a group: an owner)"
+    scope = "the scope api, of a maintainer of the project (for a group: an owner)"
     harmless = False
     vocabulary: ClassVar[Mapping[str, str]] = {
         "push_events": "push",
@@ -69,7 +69,7 @@ class GitLabWebhooks(Webhooks):
         if text(fields, "push_events_branch_filter"):
             doubts.append("it sends pushes to some branches only (its branch filter)")
         if text(fields, "custom_webhook_template"):
-            doubts.append("it sends a body of its own (its custom webhook template)")
+            doubts.append("it sends a custom body (its custom webhook template)")
         return Webhook(
             number_of(read),
             text(fields, "url") or "",
@@ -97,7 +97,7 @@ class GitLabWebhooks(Webhooks):
         return written
 
     async def last(self, number: str) -> Last | None:
-        """See :meth:`Webhooks.last`: versions before 17.3 do not say."""
+        """See :meth:`Webhooks.last`: versions before 17.3 do not report it."""
         try:
             path = (*self._path, number, "events")
             got = await self._rest.get(*path, query={"per_page": "1", "page": "1"}, about=self._about)
@@ -112,7 +112,7 @@ class GitLabWebhooks(Webhooks):
         return Last(status, "" if status else str(said or ""), text(got.value[0], "created_at") or "")
 
     async def test(self, number: str, wanted: Wanted) -> Tried:
-        """See :meth:`Webhooks.test`: it is the last push, again."""
+        """See :meth:`Webhooks.test`: the last push, once more."""
         flag = next(flag for flag in self.vocabulary if flag in wanted.events)
         await self._rest.post(*self._path, number, "test", flag, about=self._about)
         return Tried((self.vocabulary[flag],))
