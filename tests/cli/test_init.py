@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click import ClickException
@@ -138,3 +140,19 @@ def test_simulate_takes_the_address_and_the_secret_that_it_is_given(tmp_path: Pa
         target_of(path, "github", secret="s3cret")
     target = target_of(path, "github", url="http://ci.example/hooks", secret="s3cret")
     assert (target.url, target.secret) == ("http://ci.example/hooks", "s3cret")
+
+
+@pytest.mark.parametrize("page", ["push-to-program", "gitlab", "bitbucket", "gitea"])
+def test_a_tutorial_shows_what_it_writes(tmp_path: Path, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "tutorial" / f"{page}.md").read_text("utf-8")
+    command = re.findall(r"^change-hooks (init .*)$", text, re.MULTILINE)[0]
+    monkeypatch.chdir(tmp_path)
+    assert init(*command.split()[1:]).exit_code == 0
+    www = load_file(tmp_path / "hooks.cfg").www
+    namespace: dict[str, Any] = {}
+    exec(text.partition("```python\n")[2].partition("```")[0], namespace)
+    shown = (
+        namespace["c"]["www"] if "c" in namespace else {"change_hook_sinks": {"command": namespace["sink"]}}
+    )
+    for key, value in shown.items():
+        assert www[key] == value
