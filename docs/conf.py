@@ -22,6 +22,7 @@ html_title = "change_hooks"
 html_static_path = ["_static"]
 html_css_files = ["phone.css"]
 man_pages = [("reference/command-line", "change-hooks", "receive the webhooks of code forges", [], 1)]
+smartquotes = False  # A quote, or a pair of hyphens, is to be typed.
 copybutton_prompt_text = "$ "
 exclude_patterns = ["_build", "examples"]
 autodoc_member_order = "bysource"
@@ -35,7 +36,6 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"(collections|cryptography|io|ipaddress|msgspec|pathlib|re|treq|twisted|typing|typing_extensions|zope)\..*",
     ),
-    (r"py:class", r"<InterfaceClass .*"),
     (r"py:(class|data)", r"~?\w+"),
     (r"py:.*", r"change_hooks\.(config|forges|intake|journal|pollers\.base|sinks\.program|vcs|web)\..*"),
     (

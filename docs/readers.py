@@ -10,7 +10,8 @@ first page addresses starts with nothing installed:
 
 A section is played from top to bottom. A block with a caption is a file of that name (or its end, if it
 exists), a shell block is typed into a terminal (of a console, what stands behind the prompts), and "another
-terminal" in the text opens one. Other blocks show something, and what they show is compared where it can be.
+terminal" in the text opens one; ID stands for the id of GitHub's newest delivery. Other blocks show something,
+and what they show is compared where it can be.
 
 Not played: what is done at a forge; other ways on the same pages (a dialect without a journal, Klein, a port
 of its own), which tests run. What a reader has before the page begins (a master, a checkout) is prepared.
@@ -195,12 +196,19 @@ def ports() -> Iterator[None]:
         yield
 
 
+def with_id(block: Block) -> Block:
+    """A block with the id of the newest delivery of GitHub in the place of ID."""
+    find = "import json, sys; print(json.load(sys.stdin)['delivery'])"
+    newest = rf'$(change-hooks deliveries \1 --dialect github --limit 1 --json | python3 -c "{find}")'
+    return block._replace(text=re.sub(r"(\S+) ID$", rf'\1 "{newest}"', block.text, flags=re.MULTILINE))
+
+
 def github(reader: Reader) -> None:
     installed, *rest = section("tutorial/push-to-program.md")
     reader.prepare(installed.text)
     activate = ". ~/change-hooks/bin/activate"
     reader.has_the_wheel(activate)
-    with ports(), reader.play(iter(rest), ready=" ready\n", first=activate) as (server, other):
+    with ports(), reader.play(map(with_id, rest), ready=" ready\n", first=activate) as (server, other):
         server.shows("the configuration is good\n")
         other.shows("1 change found")
         other.shows("delivered")
@@ -251,13 +259,6 @@ def buildbot(reader: Reader) -> None:
                 assert unknown_dialect() == 400
         finally:
             reader.prepare(f"{activate}\nbuildbot stop .")
-
-
-def with_id(block: Block) -> Block:
-    """A block in which ID stands for the newest delivery."""
-    find = "import json, sys; print(json.load(sys.stdin)['delivery'])"
-    newest = f'$(change-hooks deliveries master.cfg --dialect github --limit 1 --json | python3 -c "{find}")'
-    return block._replace(text=block.text.replace(" ID\n", f' "{newest}"\n'))
 
 
 def unknown_dialect() -> int:

@@ -44,7 +44,9 @@ def _paragraph(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([*_<`\[\]\\])", r"\\\1", text)
+    """A text in Markdown, with the options in it as code."""
+    marked = re.sub(r"([*_<`\[\]\\])", r"\\\1", text)
+    return re.sub(r"(?<![\w-])--[a-z][a-z-]*", r"`\g<0>`", marked)
 
 
 class Commands(SphinxDirective):

@@ -1,4 +1,5 @@
-"""Directives for what autodoc does not know: ``interface``, of zope.interface, and ``public-names``.
+"""What autodoc does not know: the directives ``interface``, of zope.interface, and ``public-names``; and the
+name of an interface in an annotation.
 
 ``public-names`` refers to every public name of a module; with ``nitpicky`` one that is documented nowhere is
 an error.
@@ -6,14 +7,18 @@ an error.
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from inspect import cleandoc, isclass
 from textwrap import indent
 from typing import Any
 
 from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.util.docutils import SphinxDirective
 from zope.interface.interface import InterfaceClass, Method
+
+INTERFACE = re.compile(r"<InterfaceClass ([\w.]+)>")
 
 
 class Interface(SphinxDirective):
@@ -57,8 +62,19 @@ def _place(module: Any, name: str) -> str:
     return str(value.__module__) if isclass(value) or isinstance(value, InterfaceClass) else module.__name__
 
 
+def name_interfaces(app: Any, document: nodes.document) -> None:
+    """Show an interface in an annotation by its name, and not as Python does; refer to one that is alone."""
+    for reference in document.findall(pending_xref):
+        target = reference["reftarget"]
+        if "<InterfaceClass " in target:
+            reference["reftarget"] = re.sub(INTERFACE, r"\1", target).removesuffix(" | None")
+            for text in list(reference.findall(nodes.Text)):
+                text.parent.replace(text, nodes.Text(re.sub(INTERFACE, r"\1", text)))
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Sphinx calls this."""
     app.add_directive("interface", Interface)
     app.add_directive("public-names", PublicNames)
+    app.connect("doctree-read", name_interfaces)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

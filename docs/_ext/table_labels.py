@@ -30,7 +30,9 @@ def label(app: Any, document: nodes.document) -> None:
         for row in body.findall(nodes.row):
             for name, entry in list(zip(names, row.findall(nodes.entry), strict=True))[1:]:
                 paragraph = next(entry.findall(nodes.paragraph), None)
-                if name and paragraph is not None and len(names) > 2:
+                if paragraph is None or not paragraph.astext():
+                    entry["classes"].append("nothing")
+                elif name and len(names) > 2:
                     paragraph.insert(0, nodes.inline("", f"{name}: ", classes=["column-label"]))
 
 
