@@ -10,8 +10,8 @@ first page addresses starts with nothing installed:
 
 A section is played from top to bottom. A block with a caption is a file of that name (or its end, if it
 exists), a shell block is typed into a terminal (of a console, what stands behind the prompts), and "another
-terminal" in the text opens one; ID stands for the id of GitHub's newest delivery. Other blocks show something,
-and what they show is compared where it can be.
+terminal" in the text opens one; ID stands for the id of GitHub's newest delivery. Other blocks show
+something, and what they show is compared where it can be.
 
 Not played: what is done at a forge; other ways on the same pages (a dialect without a journal, Klein, a port
 of its own), which tests run. What a reader has before the page begins (a master, a checkout) is prepared.
