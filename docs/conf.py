@@ -34,7 +34,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(collections|cryptography|io|ipaddress|msgspec|pathlib|re|treq|twisted|typing|typing_extensions|zope)\..*",
+        r"(collections|cryptography|_?io|ipaddress|msgspec|pathlib|re|treq|twisted|typing|typing_extensions|zope)\..*",
     ),
     (r"py:(class|data)", r"~?\w+"),
     (r"py:.*", r"change_hooks\.(config|forges|intake|journal|pollers\.base|sinks\.program|vcs|web)\..*"),

@@ -50,7 +50,7 @@ class AdminPort:
         log.error(
             "cannot listen on {port} (change_hook_admin): {reason}; retrying in {seconds:.0f} s",
             port=self._port,
-            reason=failure.getErrorMessage(),
+            reason=failure.getErrorMessage().rstrip("."),
             seconds=AGAIN,
         )
         self._again.set(AGAIN)

@@ -185,7 +185,8 @@ def _sink(kind: str, *, commented: bool) -> str:
     type=click.Choice(list(FORGES)),
     default="github",
     show_default=True,
-    help="The forge that sends; base: commit hooks, programs and people.",
+    metavar="FORGE",
+    help=f"Who sends: {', '.join(FORGES)} (commit hooks, programs and people).",
 )
 @click.option(
     "--sink",

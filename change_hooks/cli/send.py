@@ -175,7 +175,7 @@ def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, 
     """Send a delivery as a forge would, made from the latest commits of a local repository, and signed.
     Where there is no repository, the commits are made up.
 
-    EVENT is push (the default), new-branch, tag, forced-push, deletion, pull-request or ping. With CONFIG,
+    EVENT is push (the default), pull-request, new-branch, forced-push, tag, deletion or ping. With CONFIG,
     DIALECT is one of its endpoints, and URL and secret are taken from there: change-hooks simulate github
     hooks.cfg. This tries a configuration before the forge knows the server's URL.
     """

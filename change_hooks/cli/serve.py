@@ -44,7 +44,7 @@ log = Logger()
     show_default=True,
     help="The lowest level to log.",
 )
-@click.option("--quiet", is_flag=True, help="Log only warnings and errors; the same as --log-level warning.")
+@click.option("--quiet", is_flag=True, help="Log only warnings and errors: --log-level warning.")
 @click.option("--port", help="A port number or endpoint string, instead of c['www']['port'].")
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Number of worker processes."

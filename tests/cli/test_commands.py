@@ -67,6 +67,13 @@ def test_help_fits_a_narrow_terminal(words: list[str], monkeypatch: pytest.Monke
     assert [line for line in wrapped if len(line) > 40] == []
 
 
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS), ["notify", "git"], ["hook", "ensure"]])
+def test_help_breaks_no_name_at_a_hyphen(words: list[str]) -> None:
+    # Of 80 columns, Click uses 78.
+    shown = CliRunner().invoke(main, [*words, "--help"], terminal_width=78).output.splitlines()
+    assert [line for line in shown if line.endswith("-") or len(line) > 80] == []
+
+
 def test_a_line_is_broken_between_words_and_indented() -> None:
     line = f"one  {click.style('two', fg='red')} three   four-and-a-half five"
     assert [click.unstyle(each) for each in fitted(line, 12).split("\n")] == [
