@@ -1,8 +1,8 @@
-"""Which units of a queue are handed over now: the newest of each group, once its group is quiet.
+"""Decides which units of a queue are delivered now: the newest of each group, once its group is quiet.
 
-Strategy: a queue is read to its end before anything of it is handed over, so what is superseded is known
-whatever stands between. The oldest entry of a group that has to wait stays in the journal until the group is
-handed over: it says since when the group waits, also to the receiver that comes after a crash.
+Strategy: a queue is read to its end before any of it is delivered, so superseded units are known wherever
+they are. The oldest entry of a waiting group stays in the journal until the group is delivered: it records
+since when the group has been waiting, also for the receiver that takes over after a crash.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Given = tuple[ChangeKey, Change]
 
 
 class Unit(NamedTuple):
-    """What a sink is given at once.
+    """The changes that a sink gets in one call.
 
-    :param group: of the units of one group, a sink that wants only the latest wants the last one.
-    :param given: with their keys, in order.
+    :param group: a sink that wants only the latest gets only the last unit of each group.
+    :param given: the changes with their keys, in order.
     """
 
     group: str
@@ -35,8 +35,8 @@ class Unit(NamedTuple):
 class Queued(NamedTuple):
     """The units of one entry.
 
-    :param units: that are wanted, in the order in which they end.
-    :param unwanted: the others, likewise.
+    :param units: the wanted units, in the order in which they end.
+    :param unwanted: the others, in the same order.
     """
 
     entry: Entry
@@ -45,10 +45,10 @@ class Queued(NamedTuple):
 
 
 class Quiet(NamedTuple):
-    """For how long a group must be left alone.
+    """How long a group must be quiet before it is delivered.
 
-    :param seconds: since its newest unit came.
-    :param at_most: since its oldest unit came; then it is handed over all the same.
+    :param seconds: seconds since its newest unit arrived.
+    :param at_most: seconds since its oldest unit arrived, after which it is delivered in any case.
     """
 
     seconds: float
@@ -56,15 +56,15 @@ class Quiet(NamedTuple):
 
 
 class Moments:
-    """Since when entries have been there: by the calendar, which may be set back, or by this receiver's own
-    clock since it saw them first.
+    """The ages of entries: by the calendar, which may be set back, or by this receiver's own clock since it
+    first saw them.
     """
 
     def __init__(self) -> None:
         self._since: dict[int, float] = {}
 
     def age(self, entry: Entry, clock: float, calendar: float) -> float:
-        """For how many seconds an entry has been there.
+        """How long an entry has existed, in seconds.
 
         :param clock: seconds on the receiver's clock.
         :param calendar: seconds since the epoch.
@@ -75,7 +75,7 @@ class Moments:
         return clock - since
 
     def keep(self, entries: Iterable[Entry]) -> None:
-        """Forget all others."""
+        """Forget all entries but these."""
         self._since = {entry.seq: self._since[entry.seq] for entry in entries}
 
     def __bool__(self) -> bool:
@@ -85,10 +85,10 @@ class Moments:
 class Ready(NamedTuple):
     """What is to be done with the entries of a queue.
 
-    :param now: to be handed over, in this order.
-    :param superseded: of which nothing is wanted any more.
+    :param now: deliver these now, in this order.
+    :param superseded: entries of which nothing is wanted any more.
     :param waiting: the others.
-    :param wait: until there is more to be handed over, in seconds; None: nothing waits.
+    :param wait: seconds until there is more to deliver; None: nothing waits.
     """
 
     now: list[Queued]
@@ -98,14 +98,14 @@ class Ready(NamedTuple):
 
 
 class Coalesced:
-    """The entries of a queue, of which each group wants its newest unit alone."""
+    """The entries of a queue, of which only the newest unit of each group is wanted."""
 
     def __init__(self) -> None:
         self._entries: list[Queued] = []
         self._newest: dict[str, tuple[Entry, int]] = {}
         self._oldest: dict[str, Entry] = {}
         self._wanted: dict[int, int] = {}
-        #: How many entries are superseded whole.
+        #: How many entries are entirely superseded.
         self.superseded = 0
 
     def add(self, queued: Queued) -> None:
@@ -126,11 +126,11 @@ class Coalesced:
 
     @property
     def wanted(self) -> int:
-        """How many entries are not."""
+        """How many entries are not entirely superseded."""
         return len(self._entries) - self.superseded
 
     def is_superseded(self, seq: int) -> bool:
-        """Whether nothing is wanted any more of the entry at a place."""
+        """Whether the entry at *seq* is entirely superseded."""
         return not self._wanted.get(seq, 1)
 
     def wants(self, entry: Entry, unit: Unit) -> bool:
@@ -141,10 +141,10 @@ class Coalesced:
         return newest.seq == entry.seq and last == unit.last
 
     def ready(self, quiet: Quiet | None, age: Callable[[Entry], float]) -> Ready:
-        """What is to be done now.
+        """Decide what is to be done now.
 
         :param quiet: None: no group has to wait.
-        :param age: for how many seconds an entry has been there.
+        :param age: returns how long an entry has existed, in seconds.
         """
         waits = {} if quiet is None else self._waits(quiet, age)
         kept = {self._oldest[group].seq for group, wait in waits.items() if wait > 0}
@@ -170,7 +170,7 @@ class Coalesced:
         return Ready([queued for _, queued in now], superseded, waiting, min(left, default=None))
 
     def _waits(self, quiet: Quiet, age: Callable[[Entry], float]) -> dict[str, float]:
-        """How long each group still has to wait; the longer it has been ready, the less."""
+        """How long each group still has to wait, in seconds; negative for a group that is ready."""
         return {
             group: min(quiet.seconds - age(newest), quiet.at_most - age(self._oldest[group]))
             for group, (newest, _) in self._newest.items()

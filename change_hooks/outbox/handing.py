@@ -1,4 +1,4 @@
-"""Handing one unit to a sink, once: the call, its time limit, what came of it, and the line in the log."""
+"""One attempt to deliver a unit to a sink: the call, its time limit, its outcome, and the line in the log."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from change_hooks.sinks.base import printable, sink_call
 
 #: The longest wait that a sink may ask for, in seconds.
 LONGEST_WAIT = 3600.0
-#: The longest text of a change that stands in a line of the log, in characters.
+#: The longest text of a change in a log line, in characters.
 LONGEST_LOGGED = 200
 
-#: What a hand-over gives of what is not wanted any more.
+#: The result of delivering a unit that is no longer wanted.
 _UNWANTED = object()
 
 log = Logger()
 
 
 class Attempted(NamedTuple):
-    """What came of one attempt.
+    """The outcome of one attempt.
 
-    :param accepted: the sink has accepted it, or it is not wanted any more.
-    :param unwanted: it is not wanted any more; nothing was tried.
-    :param refused: it never will.
-    :param error: fit to be stored and shown; empty when it was accepted.
-    :param asked: for how many seconds the sink asks to be left alone.
-    :param busy: it cannot take anything now, whatever it is.
+    :param accepted: the sink has accepted the unit, or it is no longer wanted.
+    :param unwanted: the unit is no longer wanted; nothing was attempted.
+    :param refused: the sink will never accept the unit.
+    :param error: the error, in a form that may be stored and shown; empty if the unit was accepted.
+    :param asked: how many seconds the sink asks to wait.
+    :param busy: the sink cannot accept anything now, whatever it is.
     :param late: it failed because it took too long.
-    :param output: what came of it, as the sink says.
+    :param output: the sink's output.
     :param at: when it began, in seconds since the epoch.
     :param seconds: how long it took.
     """
@@ -61,19 +61,19 @@ class Attempted(NamedTuple):
 
     @property
     def outcome(self) -> AttemptOutcome:
-        """All of it in one word."""
+        """The outcome in one word."""
         if self.accepted:
             return "taken"
         return "refused" if self.refused else "timeout" if self.late else "failed"
 
 
 class Handing:
-    """Hands units to one sink.
+    """Delivers units to one sink.
 
-    :param name: what the journal calls it.
-    :param clock: all waiting goes through it.
-    :param stored: gives the delivery at a place in the journal.
-    :param observer: told of each attempt.
+    :param name: the sink's name in the journal.
+    :param clock: the reactor, or a clock in tests.
+    :param stored: returns a stored delivery, given its sequence number.
+    :param observer: notified of each attempt.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Handing:
         self._call = None if routed.per == "delivery" else sink_call(routed.sink)
 
     def queued(self, entry: Entry) -> Queued:
-        """An entry, and what of it the sink is still to be given."""
+        """An entry, and which of its units the sink has yet to get."""
         given = entry.changes
         dialect = given[0][0].dialect if given else ""
         parted = self.routed.parted(self._name, [change for _, change in given], dialect)
@@ -108,11 +108,11 @@ class Handing:
 
     @inlineCallbacks
     def hand_over(self, seq: int, unit: Sequence[Given]) -> Any:
-        """Try once. Fires with an :class:`Attempted`; fails only with
-        :class:`~change_hooks.core.errors.Unavailable`, when the journal cannot give the delivery now: then
-        nothing has been tried.
+        """Attempt once. Fires with an :class:`Attempted`; fails only with
+        :class:`~change_hooks.core.errors.Unavailable`, if the journal cannot return the delivery now: then
+        nothing was attempted.
 
-        :param seq: the delivery's place in the journal.
+        :param seq: the delivery's sequence number in the journal.
         """
         began, at = self._clock.seconds(), time()
         delivery = (yield self._delivery(seq)) if self._call is None else None
@@ -142,7 +142,7 @@ class Handing:
         return attempted
 
     def break_off(self) -> None:
-        """Wait no longer for what is being handed over: it has failed."""
+        """Cancel the current attempt, which then has failed."""
         for running in list(self._running):
             running.cancel()
 
@@ -162,7 +162,7 @@ class Handing:
 
     @inlineCallbacks
     def _delivery(self, seq: int) -> Any:
-        """Fires with the delivery at a place in the journal, or with what is said of one that is damaged."""
+        """Fires with a stored delivery, or with the error of one that is damaged."""
         try:
             return (yield self._stored(seq))
         except (Unreadable, LookupError) as error:
@@ -183,7 +183,7 @@ class Handing:
 
     def _log(self, unit: Sequence[Given], attempted: Attempted, seconds: float) -> None:
         if attempted.unwanted:
-            outcome = "not wanted any more"
+            outcome = "no longer wanted"
         else:
             outcome = "accepted" if attempted.accepted else "refused" if attempted.refused else "failed"
         change = unit[-1][1]

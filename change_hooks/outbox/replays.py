@@ -1,10 +1,10 @@
-"""Replays that a command asks for, done by the program that has the sinks.
+"""Replays that a command asked for, done by the program that has the sinks.
 
-Strategy: a sink may be code of the program around us, so a command can only leave a wish in the journal.
-Whoever has sinks looks for wishes now and then, one receiver at a time, and does what a delivery's own way
-does: the stored delivery goes through its handler as it is now, and the changes get entries for the sinks
-that are to have them. Programs with different sinks may share a journal: each serves its own, and what is
-asked for the others' stays in the wish.
+Strategy: a sink may be code of the program around us, so a command can only leave a wish in the journal. A
+receiver with sinks looks for wishes from time to time, one receiver at a time, and processes a stored
+delivery like a new one: it goes through its handler as that is now, and its changes get outbox entries for
+the sinks that are to get them. Programs with different sinks may share a journal: each serves its own sinks,
+and leaves the others in the wish.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ from change_hooks.outbox.written import unless_away
 
 #: How often to look for wishes, in seconds.
 LOOK = 5.0
-#: For how long one receiver that is not heard of any more keeps the others from doing the same, in seconds.
+#: How long a receiver that has crashed keeps the others from replaying, in seconds.
 HELD = 60.0
 #: The name of that lease.
 LEASE_NAME = "replays"
-NOTHING_KEPT = "nothing of it is kept that could be replayed"
-STILL = "it is still to be delivered, and will be without this"
+NOTHING_KEPT = "nothing of it is stored that could be replayed"
+STILL = "it is still waiting to be delivered, so it needs no replay"
 
 log = Logger()
 
 
 def chosen(routes: Routes, sinks: Collection[str], asked: Collection[str], taken: Collection[str]) -> Routes:
-    """Where a replayed delivery goes.
+    """The routes of a replayed delivery.
 
-    :param routes: where it would go if it came now.
-    :param sinks: the names of all that there are.
-    :param asked: of those that it is to go to; empty: to all that have not taken it.
-    :param taken: of those that have.
+    :param routes: its routes if it arrived now.
+    :param sinks: the names of all sinks.
+    :param asked: the names of the sinks to replay to; empty: all that have not accepted it.
+    :param taken: the names of the sinks that have accepted it.
     """
     to = set(asked) if asked else set(sinks) - set(taken)
     return Routes(tuple(name for name in routes.wanted if name in to), routes.unwanted)
 
 
 class Replays:
-    """Does what is asked for.
+    """Does the replays that are asked for.
 
-    :param clock: all waiting goes through it.
-    :param process: gives the changes of a stored delivery.
+    :param clock: the reactor, or a clock in tests.
+    :param process: returns the changes of a stored delivery.
     """
 
     def __init__(
@@ -77,18 +77,18 @@ class Replays:
         self._more = False
 
     def start(self) -> None:
-        """Begin; without sinks there is nothing to do."""
+        """Start; without sinks there is nothing to do."""
         if self._dispatcher.sinks:
             self._stopped = False
             self._look()
 
     def stop(self) -> None:
-        """Begin nothing new."""
+        """Start nothing new."""
         self._stopped = True
         self._alarm.clear()
 
     def wake(self) -> None:
-        """Look now: something has just been asked for."""
+        """Look for wishes now, because a replay has just been asked for."""
         if self._looking:
             self._more = True
         elif not self._stopped:
@@ -107,13 +107,13 @@ class Replays:
 
     @inlineCallbacks
     def _take_up(self) -> Any:
-        # Nothing is written while nothing is asked for.
+        # Without wishes, nothing is written.
         first = yield self._next(0)
         if first is None or not (yield self._journal.lease(LEASE_NAME, HELD)):
             return
-        hold = Hold(self._journal, LEASE_NAME, self._clock, HELD, "another receiver replays now")
+        hold = Hold(self._journal, LEASE_NAME, self._clock, HELD, "another receiver is replaying now")
         try:
-            # What another one has done meanwhile is not there any more.
+            # Another receiver may have served some of the wishes meanwhile.
             wish = yield self._next(0)
             while wish is not None and not self._stopped:
                 hold.check()
@@ -124,7 +124,9 @@ class Replays:
 
     @inlineCallbacks
     def _next(self, after: int) -> Any:
-        """Fires with the first wish after a place that is for this receiver; None: there is none."""
+        """Fires with the first wish after a sequence number that is for this receiver; None:
+        there is none.
+        """
         while True:
             wishes: Sequence[Wish] = yield self._journal.wishes(after)
             for wish in wishes:
@@ -136,8 +138,8 @@ class Replays:
 
     @inlineCallbacks
     def _is_ours(self, wish: Wish) -> Any:
-        """Fires with whether a wish can be fulfilled here. One that names no sink is left to those where
-        something has failed, when nothing has here.
+        """Fires with whether a wish can be fulfilled here. If a wish names no sink and nothing has failed
+        here, it is left to the receivers where something has.
         """
         ours = set(self._dispatcher.sinks)
         if wish.sinks:
@@ -183,8 +185,8 @@ class Replays:
 
     @inlineCallbacks
     def _refuse_waiting(self, wish: Wish) -> Any:
-        """What waits for other sinks than those that are asked for is looked at again later: another program
-        may just have served its own of the same wish.
+        """Leave a wish for later if the delivery waits for other sinks than those that were asked for:
+        another program may just have served its own sinks.
         """
         results = yield self._journal.results(wish.seq)
         if not wish.sinks or not set(wish.sinks).isdisjoint(results.waiting):

@@ -1,4 +1,4 @@
-"""Deletes what has been delivered long enough ago."""
+"""Deletes old deliveries that every sink has accepted."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ log = Logger()
 class Retention:
     """Prunes a journal, now and every hour.
 
-    :param clock: all waiting goes through it.
-    :param keep: how long a delivery is kept after it was received, in days; None: for good.
-    :param keep_trace: how long a trace of a request that gave nothing is kept, in days.
+    :param clock: the reactor, or a clock in tests.
+    :param keep: how long a delivery is kept after it was received, in days; None: forever.
+    :param keep_trace: how long the trace of a request without changes is kept, in days.
     """
 
     def __init__(self, journal: IJournal, clock: IReactorTime, keep: float | None, keep_trace: float) -> None:
@@ -41,12 +41,12 @@ class Retention:
         self._stopped = True
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         self._stopped = False
         self._run()
 
     def stop(self) -> None:
-        """End; what is being deleted is."""
+        """Stop; a deletion in progress is completed."""
         self._stopped = True
         self._alarm.clear()
 
@@ -64,7 +64,7 @@ class Retention:
 
     @inlineCallbacks
     def _prune_all(self, prune: Callable[[float], Deferred[int]], keep: float) -> Any:
-        """Fires with how many."""
+        """Fires with the number of rows deleted."""
         pruned = 0
         while not self._stopped:
             some = yield prune(time() - keep * DAY)

@@ -1,4 +1,4 @@
-"""What a user may write for every sink, beside the sink's own options."""
+"""The options of every sink, besides the sink's own."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from change_hooks.interfaces import IDeliverySink
 from change_hooks.outbox.coalescing import Quiet
 from change_hooks.outbox.routing import CONDITION_FIELDS, GROUP_FIELDS, Condition, Patterns, RoutedSink
 
-#: How long a sink may take for one hand-over, in seconds.
+#: How long one call of a sink may take, in seconds.
 SINK_TIME_LIMIT = 60.0
-#: For how many queues at once a sink may be called.
+#: For how many queues a sink may be called concurrently.
 CONCURRENCY = 32
-#: Of what the newest is wanted with ``quiet`` alone.
+#: The default of ``latest_per`` if only ``quiet`` is set.
 GROUP = ("repository", "branch")
-#: How many times ``quiet`` the longest wait is.
+#: The default of ``quiet_limit``, as a multiple of ``quiet``.
 QUIET_LIMIT = 10
-#: The options.
+#: The names of these options.
 NAMES = (
     *("only", "unless", "when", "per", "latest_per", "quiet", "quiet_limit"),
     *("attempts", "time_limit", "concurrency"),
@@ -29,9 +29,9 @@ NAMES = (
 def routed(sink: Any, written: Mapping[str, Any], attempts: int) -> tuple[RoutedSink, list[str]]:
     """Read the options of a sink.
 
-    :param written: what the user wrote, of :data:`NAMES`. An option that is None is its default.
-    :param attempts: those of a sink that says nothing of them.
-    :returns: and the problems, each a sentence that begins with the option's name.
+    :param written: those of :data:`NAMES` that the user wrote. None selects an option's default.
+    :param attempts: the default of ``attempts`` for this sink.
+    :returns: the sink with its options, and the problems, each beginning with the option's name.
     """
     reader = _Reader({name: value for name, value in written.items() if value is not None})
     read = RoutedSink(
@@ -94,7 +94,7 @@ class _Reader:
         value = self._written.get("when")
         if value is None or callable(value):
             return value
-        self.problems.append("'when' must be a callable that is given the change")
+        self.problems.append("'when' must be a callable that takes the change")
         return None
 
     def per(self, sink: Any) -> str:

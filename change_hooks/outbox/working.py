@@ -1,4 +1,4 @@
-"""Working on the queues of one sink: what is handed over, in which order, and what is recorded of it."""
+"""Works through the queues of one sink: what is delivered, in which order, and what is recorded."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from change_hooks.outbox.coalescing import Coalesced, Moments, Ready, Unit
 from change_hooks.outbox.handing import LONGEST_WAIT, Attempted, Handing
 from change_hooks.outbox.written import until_written
 
-#: The wait after the first failure, and the longest one, in seconds.
+#: The pause after the first failure, and the longest one, in seconds.
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 300.0
-#: For how long what is handed over may stay unrecorded, in seconds; a crash repeats no more than that.
+#: How long deliveries may stay unrecorded, in seconds; a crash repeats no more than these.
 RECORD_WITHIN = 1.0
-#: The most entries of a queue that are looked at together.
+#: How many entries of a queue are read at a time.
 LOOKED_AT = 1000
 
 log = Logger()
 
 
 def back_off(attempts: int) -> float:
-    """Seconds to wait after the *attempts*-th failure in a row: doubling, capped, with jitter of a half."""
+    """Seconds to wait after the *attempts*-th failure in a row: doubling, capped, with 50 % jitter."""
     wait: float = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(attempts - 1, 30))
     return wait * (0.5 + random() / 2)  # noqa: S311 (jitter)
 
 
 class _Progress:
-    """What came of a queue so far."""
+    """The outcome of a queue so far."""
 
     def __init__(self, work: Work, per: str) -> None:
         self._work = work
@@ -50,15 +50,15 @@ class _Progress:
         self._made: list[Attempt] = []
 
     def done(self, seq: int, following: int | None) -> None:
-        """An entry is done but for what ends there or later; None: it is done."""
+        """Record that an entry is done, except units that end at *following* or later; None: all of it."""
         self._done.append((seq, following))
 
     def given_up(self, seq: int, index: int, error: str) -> None:
-        """What ends with a change is given up."""
+        """Record that the unit that ends with a change is given up."""
         self._dead.append(DeadLetter(seq, index, error))
 
     def made(self, seq: int, unit: Unit, attempted: Attempted) -> None:
-        """An attempt was made."""
+        """Record an attempt."""
         self._made.append(
             Attempt(
                 self._work.sink,
@@ -74,42 +74,42 @@ class _Progress:
         )
 
     def superseded(self, entry: Entry, unit: Unit) -> None:
-        """A unit is not wanted any more."""
+        """Record that a unit is no longer wanted, because a later one replaces it."""
         work = self._work
         if self._has_failed(entry, unit):
             self.attempts = 0
-        log.info("sink {sink}: {key} is superseded by what came later", sink=work.sink, key=unit.given[-1][0])
+        log.info("sink {sink}: {key} is superseded by a later change", sink=work.sink, key=unit.given[-1][0])
         self._made.append(
             Attempt(work.sink, work.repository, unit.last, time(), 0.0, "superseded", seq=entry.seq)
         )
 
     def unwanted(self, entry: Entry, units: Sequence[Unit]) -> None:
-        """Some units of an entry, between two that are wanted, are not, by the options as they are now."""
+        """Record that some units of an entry, between wanted ones, are not wanted by the present options."""
         if not units:
             return
         work, (key, _) = self._work, units[-1].given[-1]
         before = f"and {len(units) - 1} before it" if len(units) > 1 else ""
-        log.info("sink {sink}: {key} is not wanted, and not handed over", sink=work.sink, key=key)
+        log.info("sink {sink}: {key} is not wanted, so it is not delivered", sink=work.sink, key=key)
         self._made.append(
             Attempt(work.sink, work.repository, key.index, time(), 0.0, "unwanted", before, seq=entry.seq)
         )
 
     def _has_failed(self, entry: Entry, unit: Unit) -> bool:
-        """Whether it is what failed last."""
+        """Whether a unit is the one that failed last."""
         return (entry.seq, entry.next) == (self.failing, unit.last)
 
     def accepted(self) -> None:
-        """What is handed over next has not failed so far."""
+        """Reset the count of failures for the next unit."""
         self.attempts = 0
 
     def failed(self, entry: Entry, unit: Unit, *, counts: bool) -> None:
-        """An attempt failed; one that does not count is none."""
+        """Record that an attempt failed; *counts*: it counts as one of the sink's ``attempts``."""
         if not self._has_failed(entry, unit):
             self.attempts, self.failing = 0, entry.seq
         self.attempts += counts
 
     def outcome(self, wait: float = 0.0, error: str = "") -> Outcome:
-        """All of it, and when to go on."""
+        """The whole outcome, and when to continue."""
         return Outcome(
             self._work.sink,
             self._work.repository,
@@ -125,7 +125,7 @@ class _Progress:
 
 
 def _gaps(units: Sequence[Unit], unwanted: Sequence[Unit]) -> list[list[Unit]]:
-    """What is not wanted before each unit that is, and after the last one."""
+    """The unwanted units before each wanted one, and after the last one."""
     gaps: list[list[Unit]] = []
     rest = deque(unwanted)
     for unit in units:
@@ -137,9 +137,9 @@ def _gaps(units: Sequence[Unit], unwanted: Sequence[Unit]) -> list[list[Unit]]:
 
 
 class QueueWorker:
-    """Works on queues of one sink.
+    """Works through queues of one sink.
 
-    :param stopped: tells whether to begin nothing more.
+    :param stopped: returns whether to start nothing more.
     """
 
     def __init__(
@@ -159,12 +159,12 @@ class QueueWorker:
         self._moments: dict[str, Moments] = {}
 
     def break_off(self) -> None:
-        """Wait no longer for the sink."""
+        """Stop waiting for the sink."""
         self._handing.break_off()
 
     @inlineCallbacks
     def work_on(self, work: Work) -> Any:
-        """Hand over what is to be handed over now. Fires when what came of it has been recorded."""
+        """Deliver what is due now. Fires when the outcome has been recorded."""
         progress = _Progress(work, self._routed.per)
         try:
             coalesced = yield self._gathered(work, progress)
@@ -176,7 +176,7 @@ class QueueWorker:
 
     @inlineCallbacks
     def _gathered(self, work: Work, progress: _Progress) -> Any:
-        """The entries of a queue: the first ones; for a sink that wants only the latest, all of them."""
+        """The first entries of a queue; for a sink that wants only the latest, all entries."""
         coalesced = Coalesced()
         entries = list(work.entries)
         while entries:
@@ -195,8 +195,8 @@ class QueueWorker:
 
     @inlineCallbacks
     def _found(self, work: Work, entry: Entry) -> Any:
-        """An entry with the changes that are needed to tell what is to be handed over of it."""
-        # Where a push ends says nothing of single changes: then all of it is handed over again.
+        """An entry with the changes that are needed to decide what to deliver."""
+        # The end of a push says nothing about single changes: then the whole push is delivered again.
         done = entry.next if entry.per == self._routed.per else 0
         is_whole = entry.rest is None and not entry.next
         if is_whole or (done == entry.next and not self._routed.whole):
@@ -266,7 +266,7 @@ class QueueWorker:
         return ready
 
     def _failed_wait(self, work: Work, progress: _Progress, unit: Unit, attempted: Attempted) -> float | None:
-        """When to try again, in seconds; None: it is given up."""
+        """Seconds until the next attempt; None: the unit is given up."""
         key = unit.given[-1][0]
         if attempted.busy:
             wait = max(attempted.asked, FIRST_RETRY)
@@ -308,7 +308,9 @@ class QueueWorker:
         self._observer.dead_letter(work.sink, error)
 
     def _record(self, outcome: Outcome) -> Deferred[bool]:
-        """A shutdown may leave it unrecorded; it will be handed over again, under the same key."""
+        """A shutdown may leave the outcome unrecorded; the changes are then delivered again, with the same
+        key.
+        """
         return until_written(lambda: self._journal.record([outcome]), self._clock, self._stopped)
 
 

@@ -1,4 +1,4 @@
-"""What goes on when the journal is away: what has to be written, and what has a next time."""
+"""Coping with an unavailable journal: retrying what must be written, tolerating what can wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from change_hooks.core.errors import Unavailable
 from change_hooks.incidents import report
 
-#: The wait before the journal is tried again, in seconds.
+#: The pause before the journal is tried again, in seconds.
 TRY_AGAIN = 1.0
 
 
@@ -21,14 +21,14 @@ TRY_AGAIN = 1.0
 def until_written(
     write: Callable[[], Deferred[Any]], clock: IReactorTime, given_up: Callable[[], bool]
 ) -> Any:
-    """Write it when the journal can.
+    """Retry a write until the journal is available.
 
-    :param write: tries once; fails with :class:`~change_hooks.core.errors.Unavailable` when it cannot be
-        written now.
-    :param given_up: asked after each failure: whether to leave it, since the receiver ends; what is left
-        unwritten the next run does again.
-    :returns: fires with True when it is written, False when it was given up; fails with whatever else
-        *write* fails with.
+    :param write: tries once; fails with :class:`~change_hooks.core.errors.Unavailable` if the journal cannot
+        be written now.
+    :param given_up: called after each failure; returns True to stop, because the receiver is ending. The next
+        run repeats what was not written.
+    :returns: fires with True when it is written, or False when it was given up; fails with any other error of
+        *write*.
     """
     while True:
         try:
@@ -42,7 +42,7 @@ def until_written(
 
 
 def unless_away(failure: Failure, what: str) -> None:
-    """Report that something failed, unless the journal is only away: then there is a next time."""
+    """Report that something failed, unless the journal is just unavailable: then it will be retried."""
     if not failure.check(Unavailable):
         report(what, failure)
 

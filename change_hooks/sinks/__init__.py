@@ -1,4 +1,4 @@
-"""Where changes go: a program per change, another web server, or whatever you write."""
+"""Where changes go: a program, another web server, a message broker, or a sink of your own."""
 
 from __future__ import annotations
 

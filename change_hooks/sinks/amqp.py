@@ -1,4 +1,4 @@
-"""Publish every change to an exchange of RabbitMQ, or another AMQP 0-9-1 broker.
+"""Publishes every change to an exchange of RabbitMQ or another AMQP 0-9-1 broker.
 
 Source: RabbitMQ, "Consumer Acknowledgements and Publisher Confirms"; AMQP 0-9-1, "exchange types";
 CloudEvents 1.0.2, AMQP binding.
@@ -40,13 +40,12 @@ from change_hooks.sinks.messages import (
     message_of,
 )
 
-#: The exchange, and for how long each change may take, in seconds.
+#: The default exchange, and the default time limit for each change, in seconds.
 EXCHANGE = "change_hooks"
 TIME_LIMIT = 30.0
-#: The longest part of a routing key, in bytes: the whole has room for 255.
+#: The longest word of a routing key, in bytes: the whole key can have 255.
 LONGEST_PART = 80
-#: What RabbitMQ says of a message over its limit, when it closes the channel. Source: its option
-#: max_message_size.
+#: RabbitMQ's reason for closing the channel when a message is too large. Source: its option max_message_size.
 _TOO_LARGE = re.compile(r"message size (\d+) is larger than configured max size (\d+)")
 
 
@@ -55,19 +54,19 @@ class Amqp:
     """Publishes every change to a durable topic exchange, and waits for the broker's confirmation.
 
     The message is one JSON object: the change's fields, ``dialect``, ``delivery`` and ``index``. Its routing
-    key is ``dialect.repository.branch`` (see :func:`routing_key`), its ``message_id`` is made of the change's
-    key, and it is persistent.
+    key is ``dialect.repository.branch`` (see :func:`routing_key`), its ``message_id`` is derived from the
+    change's key, and it is persistent.
 
     :param url: ``amqp://user:password@host:port/vhost``, or ``amqps://`` for TLS.
-    :param exchange: declared when it is not there.
-    :param mandatory: a change for which no queue is bound has failed, and is tried again; with False the
-        broker confirms it, and drops it.
+    :param exchange: declared if it does not exist.
+    :param mandatory: a change for which no queue is bound counts as failed, and is retried; with False the
+        broker confirms it and drops it.
     :param format: ``'change'``; ``'cloudevents'``: the same object as a CloudEvent in binary mode;
         ``'cloudevents-structured'``: in structured mode.
     :param name: what the journal calls this sink.
     :param time_limit: for each change, in seconds.
-    :raises TypeError: an option is of another type; None is the default of each.
-    :raises ValueError: *url* or *format* is not such a one.
+    :raises TypeError: an option has the wrong type; None selects an option's default.
+    :raises ValueError: *url* or *format* is invalid.
     """
 
     def __init__(
@@ -111,7 +110,7 @@ class Amqp:
                 self._exchange, key, message.body, _properties(message, kind), self._mandatory
             )
         except NackError as error:
-            raise SinkError("the broker refuses it") from error
+            raise SinkError("the broker refused it") from error
         except AMQPError as error:
             self._link.drop(publishing)
             raise _failure(error, len(message.body)) from error
@@ -119,10 +118,10 @@ class Amqp:
             self._link.drop(publishing)
             raise
         if returned:
-            raise SinkError(f"no queue is bound to the exchange {self._exchange!r} for it")
+            raise SinkError(f"no queue is bound to the exchange {self._exchange!r} for its routing key")
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._link.drop()
 
     @inlineCallbacks
@@ -151,10 +150,11 @@ class Amqp:
 
 
 class Publishing:
-    """A connection, and a channel of it in confirm mode.
+    """A connection, and one of its channels in confirm mode.
 
-    The broker returns what no queue took before it confirms it. Which messages those were is told by their
-    ids: one confirmation may be for many, and pika knows of one that was returned, and not which.
+    The broker returns a message that no queue accepted before it confirms it. Returned messages are
+    identified by their ids: one confirmation may cover many messages, and pika reports that one was returned,
+    but not which.
     """
 
     def __init__(self, protocol: TwistedProtocolConnection, channel: Any) -> None:
@@ -167,7 +167,7 @@ class Publishing:
     def publish(
         self, exchange: str, key: str, body: bytes, properties: BasicProperties, mandatory: bool
     ) -> Any:
-        """Publish a message that has an id. Fires, when it is confirmed, with whether it was returned."""
+        """Publish a message that has an id. Fires when it is confirmed, with whether it was returned."""
         name = properties.message_id
         self._returned.discard(name)
         with suppress(UnroutableError):
@@ -182,8 +182,8 @@ class Publishing:
 def routing_key(change: Change, key: Any) -> str:
     """``dialect.repository.branch``: three words, so that a queue can be bound to any of them.
 
-    Of the repository's address the scheme and a ``.git`` at its end are left out; a ``.`` within a word
-    becomes ``_``; a word that is not known is ``-``; a long one is cut.
+    The scheme and a final ``.git`` of the repository's address are left out; a ``.`` within a word becomes
+    ``_``; an unknown word is ``-``; a long one is cut.
     """
     dialect = key.dialect if key is not None else ""
     repository = change.repository.partition("://")[2] or change.repository
@@ -195,12 +195,12 @@ def _word(text: str) -> str:
 
 
 def _failure(error: AMQPError, size: int) -> SinkError:
-    """What a broken channel means for a message of *size* bytes; others may have been under way."""
+    """What a broken channel means for a message of *size* bytes; others may have been in flight."""
     if isinstance(error, ChannelClosedByBroker):
         too_large = _TOO_LARGE.search(error.reply_text)
         if too_large is not None and int(too_large[1]) == size:
             return SinkRefused(
-                f"its message has {size} bytes; the broker takes {too_large[2]} (max_message_size)"
+                f"its message has {size} bytes; the broker accepts {too_large[2]} (max_message_size)"
             )
     return SinkError(f"{type(error).__name__}: {error}")
 

@@ -1,4 +1,4 @@
-"""What all sinks have in common."""
+"""The common parts of all sinks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 def read_option(name: str, value: object, check: Callable[[Any], T], *, default: T) -> T:
-    """An option of a sink, as a user wrote it; None is the default.
+    """Read an option of a sink as the user wrote it; None selects the default.
 
-    :param check: gives it as it is used, or says what is wrong with it in a TypeError or a ValueError.
-    :raises TypeError: it is of another type. The message begins with its name.
-    :raises ValueError: likewise, for another value.
+    :param check: returns the value to use, or raises a TypeError or ValueError that says what is wrong.
+    :raises TypeError: the value has the wrong type. The message begins with the option's name.
+    :raises ValueError: the value is invalid; likewise.
     """
     if value is None:
         return default
@@ -40,19 +40,19 @@ def sink_call(sink: Any) -> Callable[[Change, Any], Any]:
 
 
 def takes_alarms(sink: Any) -> bool:
-    """Whether a sink can be told of events about the receiver."""
+    """Whether a sink accepts events about the receiver."""
     named = IChangeSink.providedBy(sink) or IDeliverySink.providedBy(sink)
     return IAlarmSink.providedBy(sink) or (callable(sink) and not named)
 
 
 def alarm_call(sink: Any) -> Callable[[ReceiverAlarm], Any]:
-    """How to tell a sink of an event about the receiver: its ``add_alarm``, or a plain callable."""
+    """How to send a sink an event about the receiver: its ``add_alarm``, or a plain callable."""
     call: Callable[[ReceiverAlarm], Any] = sink.add_alarm if IAlarmSink.providedBy(sink) else sink
     return call
 
 
 def printable(text: str) -> str:
-    """*text* without anything that a terminal or a log would obey."""
+    """*text* without control characters that a terminal or a log would interpret."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() or letter == "\t" else "\ufffd" for letter in text)

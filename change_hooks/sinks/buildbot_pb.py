@@ -1,4 +1,4 @@
-"""Hand every change to the change port of a Buildbot master.
+"""Sends every change to the change port of a Buildbot master.
 
 Source: Buildbot manual, "PBChangeSource"; Twisted, "Perspective Broker".
 """
@@ -24,18 +24,18 @@ from change_hooks.interfaces import IChangeSink
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.link import Link, endpoint
 
-#: The user and the password of a master that says nothing of them.
+#: The default user and password of a master.
 USER = "change"
 PASSWORD = "changepw"  # noqa: S105 (Buildbot's own default)
-#: For each change, in seconds.
+#: The default time limit for each change, in seconds.
 TIME_LIMIT = 60.0
-#: The longest text that goes through Perspective Broker, in bytes.
+#: The longest text that Perspective Broker can transfer, in bytes.
 LONGEST_TEXT = SIZE_LIMIT - 1
-#: The longest list. A text or a dict is a list too, with its kind in front.
+#: The longest list. A text or a dict is sent as a list, too, preceded by its kind.
 LONGEST_LIST = SIZE_LIMIT - 1
-#: The largest whole number, in bits: 64 digits of 7 bits, rounded down.
+#: The largest integer, in bits: 64 digits of 7 bits, rounded down.
 LARGEST_NUMBER = 400
-#: The property that says that something was too large for the way: a list of fields.
+#: The property that lists the fields that were too large to send whole.
 CUT = "change_hook_cut"
 
 
@@ -43,8 +43,8 @@ CUT = "change_hook_cut"
 class BuildbotPB:
     """Sends every change to a master that has a ``PBChangeSource``, as Buildbot's own tools do.
 
-    The master is not told the change's key, so one that has to be sent again (the connection broke before
-    the master had answered) is there twice. Texts of more than 640 KiB and lists of more than 655,359 items
+    The protocol has no field for the change's key, so a change that must be resent (because the connection
+    broke before the master answered) is added twice. Texts over 640 KiB and lists of more than 655,359 items
     are cut; the property ``change_hook_cut`` lists the fields concerned.
 
     :param master: ``host:port`` of the master's change port, or a Twisted endpoint string.
@@ -52,8 +52,8 @@ class BuildbotPB:
     :param passwd: as in the ``PBChangeSource``.
     :param name: what the journal calls this sink.
     :param time_limit: for each change, in seconds.
-    :raises TypeError: an option is of another type; None is the default of each.
-    :raises ValueError: *master* is no address.
+    :raises TypeError: an option has the wrong type; None selects an option's default.
+    :raises ValueError: *master* is not a valid address.
     """
 
     def __init__(
@@ -89,17 +89,17 @@ class BuildbotPB:
             self._link.drop(connected)
             raise SinkRefused(f"it does not fit through Perspective Broker: {error}") from error
         except RemoteError as error:
-            raise SinkError(f"the master refuses it: {error}") from error
+            raise SinkError(f"the master refused it: {error}") from error
         except (DeadReferenceError, PBConnectionLost) as error:
             self._link.drop(connected)
             raise SinkError("the connection to the master broke") from error
         except CancelledError:
-            # It did not answer in time; who knows whether it is there.
+            # It did not answer in time, so the change may or may not have been added.
             self._link.drop(connected)
             raise
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._link.drop()
 
     @inlineCallbacks
@@ -120,7 +120,7 @@ class BuildbotPB:
 
 def _not_let_in(failure: Failure) -> Failure:
     if failure.check(UnauthorizedLogin):
-        raise SinkError("the master knows no such user and password")
+        raise SinkError("the master does not accept the user and password")
     return failure
 
 
@@ -133,8 +133,8 @@ class _Master:
 
 
 def fields_of(change: Change) -> dict[str, Any]:
-    """A change as a master's change port takes it; of a push, the newest one. A field that is not known is
-    left out; what does not fit is cut, and named in the property :data:`CUT`.
+    """A change as a master's change port expects it; for a push, its newest change. Unknown fields are left
+    out; a value that is too large is cut, and its field is named in the property :data:`CUT`.
     """
     whole = {name: value for name, value in newest_of(change).items() if value is not None}
     fields = {name: _fitting(value) for name, value in whole.items()}

@@ -1,4 +1,4 @@
-"""Run a program: once for every push, unless it is told otherwise."""
+"""Runs a program: once for every push, unless configured otherwise."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from change_hooks.sinks.base import printable, read_option
 from change_hooks.sinks.messages import fields_of
 from change_hooks.sinks.program import Ended, Program
 
-#: For one run, in seconds, and how many may run at once.
+#: The default time limit of a run, in seconds, and how many runs there may be at once.
 TIME_LIMIT = 600.0
 CONCURRENCY = 4
-#: The longest value put into the environment, in bytes; the system limits them. The JSON on standard
-#: input has all of it.
+#: The longest value that is put into the environment, in bytes: the system limits these. The JSON on standard
+#: input always has the whole value.
 LONGEST_VALUE = 32_000
-#: How much of the end of the output stands in the reason of a failure, in bytes.
+#: How much of the end of the output is quoted in the reason of a failure, in bytes.
 REASON_KEPT = 500
-#: "The input data was incorrect in some way": the program does not want the same again. Source: sysexits(3).
+#: "The input data was incorrect in some way": retrying is pointless. Source: sysexits(3).
 EX_DATAERR = 65
 
 log = Logger()
@@ -51,28 +51,28 @@ class Command:
     Of an alarm (``change_hook_alarms``), the fields are those of
     :class:`~change_hooks.core.receiver_alarm.ReceiverAlarm`: ``CHANGE_HOOK_EVENT`` and so on.
 
-    Exit status 0 means that the push was accepted; 65 (``EX_DATAERR``) that it never will be; with any other
-    the program is run again. It runs in a process group of its own, which is ended at the time limit and when
-    the server ends.
+    Exit status 0 means that the push was accepted; 65 (``EX_DATAERR``) that it never will be; after any
+    other, the program is run again. It runs in a process group of its own, which is terminated at the time
+    limit and when the server ends.
 
     :param argv: the program and its arguments.
     :param name: what the journal calls this sink.
     :param cwd: the folder it runs in; the server's own by default.
-    :param env: more variables; they go before those of the change.
-    :param time_limit: seconds after which it is ended, and has failed.
-    :param concurrency: how many may run at once.
-    :param output: where what it writes to standard output and standard error goes: ``'log'``; a file, to
-        which it is appended; None. In any case the last 4 KiB are kept with the attempt.
-    :param base: the folder that relative paths start from.
-    :raises TypeError: an option is of another type; None is the default of each but *output*.
-    :raises ValueError: for a zero byte in one of them.
+    :param env: more variables, which take precedence over those of the change.
+    :param time_limit: seconds after which the program is terminated, and has failed.
+    :param concurrency: how many programs may run at once.
+    :param output: where its standard output and standard error go: ``'log'``; a file, to which they are
+        appended; None. In any case the last 4 KiB are kept with the attempt.
+    :param base: the folder that relative paths are relative to.
+    :raises TypeError: an option has the wrong type; None selects the default of every option but *output*.
+    :raises ValueError: an option contains a zero byte.
     """
 
     per = "push"
     attempts = 3
     #: Options that are mappings themselves, and not references to a secret.
     mappings = ("env",)
-    #: It keeps the time itself, from when the program starts.
+    #: This sink measures its time limit itself, from the start of the program.
     time_limit = None
 
     def __init__(
@@ -147,7 +147,7 @@ class Command:
         return {**os.environ, **environment_of(fields), **self.env}
 
     def has_ended(self, run: _Run, ended: Ended) -> None:
-        """The program of a run has ended."""
+        """Called when the program of a run has ended."""
         self._running.remove(run)
         output = ended.output.decode("utf-8", "replace")
         if self._log:
@@ -157,11 +157,11 @@ class Command:
         self._run_some()
 
     def open(self) -> None:
-        """Run programs, again when it was closed."""
+        """Allow programs to be run, also after :meth:`close`."""
         self._closed = False
 
     def close(self) -> Deferred[Any]:
-        """End all programs. Fires when they have ended."""
+        """Terminate all programs. Fires when they have ended."""
         self._closed = True
         self._run_some()
         for run in self._running:
@@ -174,7 +174,7 @@ class Command:
 class _Run:
     """One run of the program.
 
-    :param fields: what is said of the change.
+    :param fields: the fields of the change.
     """
 
     def __init__(self, command: Command, fields: dict[str, Any]) -> None:
@@ -191,8 +191,8 @@ class _Run:
     def start(self, start: Any, file: Path | None, environment: Mapping[str, str]) -> None:
         """Start the program.
 
-        :param file: what it writes is appended to it.
-        :raises OSError: it cannot be started.
+        :param file: the program's output is appended to it.
+        :raises OSError: the program cannot be started.
         """
         command = self._command
         with ExitStack() as opened:
@@ -225,9 +225,9 @@ class _Run:
             self._file = None
 
     def end(self, why: str) -> None:
-        """End the program.
+        """Terminate the program.
 
-        :param why: what is said of it.
+        :param why: the reason that is reported.
         """
         self._why = self._why or why
         self._program.end()
@@ -235,7 +235,7 @@ class _Run:
     def _cancel(self, _: object) -> None:
         self.is_cancelled = True
         if self._program is not None:
-            self.end("it was not wanted any more")
+            self.end("it was no longer wanted")
         self.done.errback(CancelledError())
 
     def _ended(self, ended: Ended) -> None:
@@ -246,7 +246,7 @@ class _Run:
         self.gone.callback(None)
 
     def judge(self, ended: Ended, output: str) -> None:
-        """Say what came of it."""
+        """Turn the exit status into the outcome of the run."""
         said = output[-REASON_KEPT:].strip()
         how = self._why or (
             f"exit status {ended.status}" if ended.signal is None else f"signal {ended.signal}"
@@ -262,7 +262,7 @@ class _Run:
             self.done.callback(SinkOutput(output))
 
     def fail(self, error: SinkError) -> None:
-        """It has failed."""
+        """Report that the run has failed."""
         self.done.errback(error)
 
 
@@ -287,7 +287,7 @@ def _path(value: object) -> Path:
 
 
 def environment_of(fields: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of a change as variables; without those that are too long, and without ``changes``."""
+    """The fields of a change as environment variables, except those that are too long, and ``changes``."""
     environment: dict[str, str] = {}
     for name, value in fields.items():
         if value is None or name == "changes":

@@ -1,4 +1,4 @@
-"""Send every delivery on to another receiver, as it came."""
+"""Forwards every delivery to another receiver, as it was received."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from change_hooks.interfaces import IDeliverySink
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.http import TIME_LIMIT, Poster, standard_webhook
 
-#: What is about one connection, and not about the delivery. Source: RFC 9110, section 7.6.1.
+#: Headers about the connection, not about the delivery. Source: RFC 9110, section 7.6.1.
 HOP_BY_HOP = frozenset(
     {
         *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"),
         *(b"te", b"trailer", b"transfer-encoding", b"upgrade"),
     }
 )
-#: What is made anew for the new connection; and what proxies in front of this receiver added.
+#: Headers that are created again for the new connection, and those that proxies in front of us added.
 NOT_OURS = frozenset(
     {
         *(b"host", b"content-length", b"accept-encoding", b"expect", b"authorization", b"cookie"),
@@ -33,39 +33,39 @@ NOT_OURS = frozenset(
 )
 _OF_PROXIES = b"x-forwarded-"
 
-#: Headers that hold an HMAC of the body: the algorithm, and what stands before the digits.
+#: Headers with an HMAC of the body: the algorithm, and the prefix of the digits.
 HMAC_HEADERS = {
     "x-hub-signature-256": ("sha256", "sha256="),
     "x-gitea-signature": ("sha256", ""),
     "x-gogs-signature": ("sha256", ""),
     "x-forgejo-signature": ("sha256", ""),
 }
-#: Its algorithm stands in front of it: GitHub has SHA-1 there, others SHA-256.
+#: The header whose value names its algorithm: GitHub uses SHA-1 there, others SHA-256.
 OLD_HMAC_HEADER = "x-hub-signature"
 
 
 @implementer(IDeliverySink)
 class Forward:
-    """Sends every delivery that gives a change on to another receiver: the same body, the forge's headers.
+    """Forwards every delivery that gives a change to another receiver: the same body, the forge's headers.
 
-    So a receiver that checks the forge's signature accepts it, also hours later. A status of 2xx means that
-    it was accepted; with any other it is sent again, not before ``Retry-After``.
+    A receiver that verifies the forge's signature accepts it, even hours later. A status of 2xx means that
+    the delivery was accepted; after any other it is sent again, not before ``Retry-After``.
 
-    What says when it was signed, or is a token, cannot be sent on as it came: GitLab's token, and the
-    signature of Standard Webhooks. With *secret* these are made anew; so is whatever else says who sent it,
-    as the endpoint's own sender would, for a receiver that has another secret than this one.
+    A token, or a signature with a timestamp, cannot be forwarded as it is: GitLab's token, and the signature
+    of Standard Webhooks. With *secret*, these are created again, and so are all other signatures, as the
+    endpoint's own sender would create them, for a receiver that has another secret than this one.
 
-    :param url: ``http://`` or ``https://``; redirections are not followed.
-    :param secret: what the receiver knows; None: signatures over the body alone are sent on as they came.
+    :param url: ``http://`` or ``https://``; redirects are not followed.
+    :param secret: the receiver's secret; None: signatures over the body alone are forwarded unchanged.
     :param name: what the journal calls this sink.
     :param time_limit: for each request, in seconds.
     :param verify: check the server's certificate.
-    :raises TypeError: an option is of another type; None is the default of each.
-    :raises ValueError: *url* or *secret* is not such a one.
+    :raises TypeError: an option has the wrong type; None selects an option's default.
+    :raises ValueError: *url* or *secret* is invalid.
     """
 
     per = "delivery"
-    #: It keeps the time itself.
+    #: This sink measures its time limit itself.
     time_limit = None
 
     def __init__(
@@ -83,13 +83,13 @@ class Forward:
         self.name = name
         secrets: list[bytes] = read_option("secret", secret, as_secrets, default=[])
         self._secret = secrets[0] if secrets else None
-        #: Signs as the sender of a delivery's endpoint does; a service sets it.
+        #: Signs a delivery like its endpoint's sender; set by the service.
         self.sign_as: Callable[[Delivery, bytes], Delivery] = lambda delivery, secret: delivery
 
     def add_delivery(self, delivery: Delivery) -> Any:
         """See :meth:`change_hooks.interfaces.IDeliverySink.add_delivery`."""
         if not is_sent(delivery):
-            raise SinkRefused("it did not come with a request that could be sent on")
+            raise SinkRefused("it was not received as a request that could be forwarded")
         headers = headers_to_forward(delivery.requestHeaders)
         body = delivery.body
         if self._secret is not None:
@@ -112,7 +112,7 @@ class Forward:
         return self._poster.send(delivery.method.decode("ascii"), body, headers)
 
     def close(self) -> Deferred[None]:
-        """Close the connections that are kept."""
+        """Close the connections that are kept open."""
         return self._poster.close()
 
 
@@ -132,9 +132,9 @@ def headers_to_forward(received: Headers) -> Headers:
 
 
 def sign(headers: Headers, delivery: Delivery, secret: bytes, now: int) -> None:
-    """Make anew whatever says who sent a delivery, in the scheme that it came with.
+    """Create all signatures and tokens of a delivery again, in the schemes that it was received with.
 
-    :param headers: are changed.
+    :param headers: changed in place.
     :param now: seconds since the epoch.
     """
     body = delivery.body

@@ -1,4 +1,4 @@
-"""Send every change to another web server, signed as Standard Webhooks."""
+"""Sends every change to another web server, signed as in Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from change_hooks.sinks.messages import (
     message_of,
 )
 
-#: How much of an answer is read, in bytes. The status says all that matters.
+#: How much of a response is read, in bytes. Only the status matters.
 ANSWER_READ = 64 * 1024
-#: For each request, in seconds.
+#: The default time limit for each request, in seconds.
 TIME_LIMIT = 30.0
-#: Statuses that speak of the moment, not of what was sent: Request Timeout, Too Early, Too Many Requests.
+#: Statuses about the moment, not about the request: Request Timeout, Too Early, Too Many Requests.
 #: Source: RFC 9110, section 15.5.9; RFC 8470, section 5.2; RFC 6585, section 4.
 NOT_NOW = frozenset({408, 425, 429})
-#: How long a server that has one of them and no ``Retry-After`` is left alone, in seconds.
+#: How long to wait after one of these without ``Retry-After``, in seconds.
 BUSY = 30.0
 
 
 class Poster:
-    """Sends requests to one address, over connections that are kept.
+    """Sends requests to one address, over connections that are kept open.
 
-    :param url: ``http://`` or ``https://``; redirections are not followed.
-    :param time_limit: for each request, from connecting to the end of the answer, in seconds.
+    :param url: ``http://`` or ``https://``; redirects are not followed.
+    :param time_limit: for each request, from connecting to the end of the response, in seconds.
     :param verify: check the server's certificate.
-    :param http: a treq ``HTTPClient``; made when it is needed by default.
+    :param http: a treq ``HTTPClient``; by default, one is created on demand.
     :param clock: the reactor by default.
-    :raises TypeError: an option is of another type; None is the default of each.
+    :raises TypeError: an option has the wrong type; None selects an option's default.
     :raises ValueError: *url* is not such an address.
     """
 
@@ -68,10 +68,10 @@ class Poster:
 
     @inlineCallbacks
     def send(self, method: str, body: bytes, headers: Headers) -> Any:
-        """Send a request. Fires when a status of 2xx has come, whatever comes after it.
+        """Send a request. Fires when a status of 2xx has arrived, whatever follows it.
 
-        :raises SinkError: (fails with) another status has; its *retry_after* is what the server asks for.
-        :raises SinkBusy: the status is one of :data:`NOT_NOW`.
+        :raises SinkError: (fails with) another status arrived; *retry_after* is what the server asks for.
+        :raises SinkBusy: (fails with) the status is one of :data:`NOT_NOW`.
         """
         clock = reactor_unless(self._clock)
         if self._http is None:
@@ -88,7 +88,7 @@ class Poster:
         )
         reading = collect(response, ANSWER_READ).addTimeout(until - clock.seconds(), clock)
         if 200 <= response.code < 300:
-            # So that the connection can be used again.
+            # Read to the end, so that the connection can be reused.
             reading.addErrback(lambda _: None)
             return
         raise self._refusal((yield _read(reading, response)))
@@ -101,7 +101,7 @@ class Poster:
         return SinkError(f"status {answer.status}", retry_after=wait, output=said)
 
     def close(self) -> Deferred[None]:
-        """Close the connections that are kept."""
+        """Close the connections that are kept open."""
         closed: Deferred[None] = (
             self._http.close() if isinstance(self._http, KeptConnections) else succeed(None)
         )
@@ -110,7 +110,7 @@ class Poster:
 
 @inlineCallbacks
 def _read(reading: Deferred[Answer], response: Any) -> Any:
-    """An answer that says no, as far as it can be read: its status says what matters."""
+    """A negative response, as far as it can be read: only its status matters."""
     try:
         return (yield reading)
     except AnswerTooLarge as error:
@@ -125,10 +125,10 @@ def _read(reading: Deferred[Answer], response: Any) -> Any:
 class Http:
     """POSTs every change as a JSON object: its fields, ``dialect``, ``delivery`` and ``index``.
 
-    A status of 2xx means that it was accepted; with any other it is tried again, not before ``Retry-After``.
-    ``webhook-id`` is the same at every attempt, so that a receiver can drop repetitions.
+    A status of 2xx means that it was accepted; after any other it is sent again, not before ``Retry-After``.
+    ``webhook-id`` is the same in every attempt, so that a receiver can drop repetitions.
 
-    :param url: ``http://`` or ``https://``; redirections are not followed.
+    :param url: ``http://`` or ``https://``; redirects are not followed.
     :param secret: signs the request (``webhook-signature``): a ``whsec_`` token or any str or bytes; None:
         it is not signed.
     :param format: ``'change'``; ``'cloudevents'``: the same object as a CloudEvent in binary mode;
@@ -136,13 +136,13 @@ class Http:
     :param name: what the journal calls this sink.
     :param time_limit: for each request, in seconds.
     :param verify: check the server's certificate.
-    :raises TypeError: an option is of another type; None is the default of each.
-    :raises ValueError: *url*, *secret* or *format* is not such a one.
+    :raises TypeError: an option has the wrong type; None selects an option's default.
+    :raises ValueError: *url*, *secret* or *format* is invalid.
 
     Source: Standard Webhooks; CloudEvents 1.0.2, HTTP binding.
     """
 
-    #: It keeps the time itself.
+    #: This sink measures its time limit itself.
     time_limit = None
 
     def __init__(
@@ -184,7 +184,7 @@ class Http:
         return standard_webhook(message.body, message.id, int(self._poster.now()), self._secrets[:1])
 
     def close(self) -> Deferred[None]:
-        """Close the connections that are kept."""
+        """Close the connections that are kept open."""
         return self._poster.close()
 
 
@@ -199,7 +199,7 @@ def standard_webhook(body: bytes, id: str, now: int, secrets: list[bytes]) -> di
 
 
 def retry_after(header: str | None, now: float) -> float:
-    """The seconds that a ``Retry-After`` header asks for: a number, or the time until a date; else 0.
+    """The seconds that a ``Retry-After`` header asks for, as a number or a date; 0 if it is neither.
 
     :param now: seconds since the epoch.
 

@@ -1,4 +1,4 @@
-"""A connection that is made when it is needed, and shared."""
+"""A shared connection that is established on demand."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class Link(Generic[T]):
-    """Hands out one connection to all who ask, and connects again after it was dropped.
+    """Provides one connection to all callers, and reconnects after it was dropped.
 
-    :param connect: makes a connection.
-    :param close: ends one.
+    :param connect: establishes a connection.
+    :param close: closes one.
     """
 
     def __init__(self, connect: Callable[[], Deferred[T]], close: Callable[[T], Any]) -> None:
@@ -27,7 +27,7 @@ class Link(Generic[T]):
         self._waiting: list[Deferred[T]] = []
 
     def get(self) -> Deferred[T]:
-        """The connection. Fails when it cannot be made, for all who wait for it."""
+        """The connection. If it cannot be established, this fails for all callers that wait for it."""
         asked: Deferred[T] = Deferred(self._waiting_no_more)
         if self._connection is not None:
             asked.callback(self._connection)
@@ -56,9 +56,9 @@ class Link(Generic[T]):
             asked.errback(failure)
 
     def drop(self, connection: T | None = None) -> None:
-        """Use it no more, and make another one when it is needed.
+        """Discard the connection, and establish another one on demand.
 
-        :param connection: only when it is this one.
+        :param connection: discard it only if it is this one.
         """
         if self._attempt is not None and connection is None:
             self._attempt.cancel()
@@ -68,9 +68,9 @@ class Link(Generic[T]):
 
 
 def endpoint(reactor: Any, address: str) -> Any:
-    """A client endpoint of ``host:port``, or of a Twisted endpoint string (``tls:host:port`` ...).
+    """A client endpoint for ``host:port``, or for a Twisted endpoint string (``tls:host:port`` ...).
 
-    :raises ValueError: it is neither.
+    :raises ValueError: *address* is neither.
     """
     host, _, port = address.rpartition(":")
     if host and port.isascii() and port.isdigit() and ":" not in host:

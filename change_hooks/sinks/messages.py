@@ -16,11 +16,11 @@ from change_hooks.core.change import Change
 from change_hooks.core.push import Push
 from change_hooks.core.receiver_alarm import ReceiverAlarm
 
-#: What the option ``format`` may be.
+#: The valid values of the option ``format``.
 FORMATS = ("change", "cloudevents", "cloudevents-structured")
-#: The longest branch that stands in a header, in characters.
+#: The longest branch that is put into a header, in characters.
 LONGEST_SUBJECT = 500
-#: What may stand in an HTTP header as it is. Source: CloudEvents, HTTP binding, 3.1.3.2.
+#: The characters that need no quoting in an HTTP header. Source: CloudEvents, HTTP binding, 3.1.3.2.
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 _encode = msgspec.json.Encoder().encode
@@ -29,8 +29,8 @@ _encode = msgspec.json.Encoder().encode
 class Message(NamedTuple):
     """A change, ready to be sent.
 
-    :param id: the same at every attempt.
-    :param attributes: of the CloudEvent, when they do not stand in the body.
+    :param id: the same in every attempt.
+    :param attributes: those of the CloudEvent, if they are not in the body.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Message(NamedTuple):
 
 
 def fields_of(change: Change, key: Any) -> dict[str, Any]:
-    """All that is said of a change: its fields, and those of its key."""
+    """The fields of a change, and those of its key."""
     fields = change.as_dict()
     if key is not None:
         fields.update(key._asdict())
@@ -48,7 +48,7 @@ def fields_of(change: Change, key: Any) -> dict[str, Any]:
 
 
 def message_of(change: Change, key: Any, format: str = "change") -> Message:
-    """Write a change.
+    """Serialize a change.
 
     :param format: one of :data:`FORMATS`.
     """
@@ -66,7 +66,7 @@ def message_of(change: Change, key: Any, format: str = "change") -> Message:
 
 
 def alarm_message(alarm: ReceiverAlarm, format: str = "change") -> Message:
-    """Write an event about the receiver.
+    """Serialize an event about the receiver.
 
     :param format: one of :data:`FORMATS`.
     """
@@ -109,7 +109,7 @@ def _moment(seconds: int) -> str:
 
 
 def known_format(value: object) -> str:
-    """Take one of :data:`FORMATS`."""
+    """Check that *value* is one of :data:`FORMATS`."""
     if value not in FORMATS:
         raise ValueError(f"must be one of {', '.join(map(repr, FORMATS))}")
     return str(value)

@@ -1,8 +1,8 @@
-"""A program that runs: in a process group of its own, with its output read.
+"""Runs a program in a process group of its own, and reads its output.
 
-Strategy: the program gets its standard input as a file, so that it may read it or not; standard output and
-standard error are one pipe, of which the end is kept. Its exit status decides, as soon as it is there: a
-child that it leaves behind may hold the pipe open for as long as it likes, and is not waited for.
+Strategy: the program gets its standard input as a file, so it need not read it; standard output and standard
+error are one pipe, and the end of the output is kept. The exit status decides as soon as it is known: a child
+process that the program leaves behind may keep the pipe open, but nothing waits for it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from twisted.python.failure import Failure
 
 from change_hooks.core.sink_answers import OUTPUT_KEPT
 
-#: How long a program that is to end may take for it before it is killed, in seconds.
+#: How long a program may take to terminate before it is killed, in seconds.
 GRACE = 5.0
-#: The most that is read of a pipe when its program has ended, in bytes: more than a pipe holds.
+#: How much is read from a pipe after its program has ended, in bytes: more than a pipe can hold.
 LEFT = 1024 * 1024
 
 
 class Ended(NamedTuple):
     """How a program ended.
 
-    :param status: its exit status; None: a signal ended it.
-    :param signal: the signal's number; None: it ended by itself.
+    :param status: its exit status; None: a signal terminated it.
+    :param signal: the signal's number; None: it exited by itself.
     :param output: the last :data:`~change_hooks.core.sink_answers.OUTPUT_KEPT` bytes that it wrote.
     """
 
@@ -46,12 +46,12 @@ class Program:
     """Starts a program.
 
     :param argv: the program and its arguments.
-    :param stdin: what it finds on its standard input.
+    :param stdin: its standard input.
     :param cwd: the folder it runs in.
     :param env: its whole environment.
-    :param write: is given all that it writes.
-    :param ended: is told how it ended.
-    :raises OSError: it cannot be started.
+    :param write: called with its output, piece by piece.
+    :param ended: called when it has ended.
+    :raises OSError: the program cannot be started.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Program:
         finally:
             os.close(writing)
         self._output = _Output(reading, self._wrote, self.reapProcess, reactor)
-        # It may have ended already, and nobody is told so before it is known to have started.
+        # It may have ended already, but the caller must first know that it has started.
         reactor.callLater(0, self._watch)
 
     def _watch(self) -> None:
@@ -105,7 +105,7 @@ class Program:
             self._write(data)
 
     def end(self) -> None:
-        """Ask it, and all that it has started, to end; what has not ended after :data:`GRACE` is killed."""
+        """Terminate the process group; what has not ended after :data:`GRACE` seconds is killed."""
         if self._running and self._kill_later is None:
             self._signal(signal.SIGTERM)
             self._kill_later = self._reactor.callLater(GRACE, self._signal, signal.SIGKILL)
@@ -114,22 +114,22 @@ class Program:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
-    # What Twisted calls for a process.
+    # Called by Twisted.
 
     def reapProcess(self) -> None:
-        """A child of this process has ended; maybe this one."""
+        """Called when a child process has ended, maybe this one."""
         if not (self._running and self._watched):
             return
         try:
             pid, status = os.waitpid(self._process.pid, os.WNOHANG)
         except ChildProcessError:
-            pid, status = self._process.pid, 0xFF00  # Somebody else has learnt its status.
+            pid, status = self._process.pid, 0xFF00  # Somebody else has reaped it.
         if pid:
             unregisterReapProcessHandler(pid, self)
             self.processEnded(status)
 
     def processEnded(self, status: int) -> None:
-        """It has ended."""
+        """Called when the program has ended."""
         self._output.drain()
         self._running = False
         if self._kill_later is not None:
@@ -142,8 +142,8 @@ class Program:
 
 
 class _Output(FileDescriptor):
-    """The reading end of a program's output. It is read for as long as anybody holds the other end: a child
-    that is left behind and goes on writing must not break over it.
+    """The reading end of a program's output. It is read for as long as anybody holds the other end, so that a
+    child process that is left behind can go on writing.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class _Output(FileDescriptor):
         return fdesc.readFromFD(self._fd, self._wrote)
 
     def drain(self) -> None:
-        """Read what is there."""
+        """Read the available output."""
         left = LEFT
         while self.connected and left > 0:
             try:

@@ -125,9 +125,9 @@ def test_deliveries_are_replayed_by_id_and_what_is_on_its_way_is_left_alone(
     assert result.exit_code == 1
     first, second = [json.loads(line) for line in result.stdout.splitlines()]
     assert (first["delivery"], second["delivery"]) == ("1", "2")
-    assert "still to be delivered" in first["error"]
+    assert "still waiting to be delivered" in first["error"]
     assert "error" not in second
-    assert "base/1: it is still to be delivered" in result.stderr
+    assert "base/1: it is still waiting to be delivered" in result.stderr
 
 
 def two_sinks(command_line: CommandLine) -> None:
@@ -180,7 +180,7 @@ def test_what_was_not_kept_cannot_be_replayed(command_line: CommandLine) -> None
     )
     result = command_line.run("replay", "9")
     assert result.exit_code == 1
-    assert "base/9: nothing of it is kept that could be replayed" in result.stderr
+    assert "base/9: nothing of it is stored that could be replayed" in result.stderr
 
 
 def test_the_program_that_has_the_sinks_is_asked_and_waited_for(

@@ -57,7 +57,7 @@ def test_only_the_message_that_was_too_large_is_refused_for_good() -> None:
     text = "PRECONDITION_FAILED - message size 1000 is larger than configured max size 512"
     closed = ChannelClosedByBroker(406, text)
     assert isinstance(_failure(closed, 1000), SinkRefused)
-    assert "takes 512" in str(_failure(closed, 1000))
+    assert "accepts 512" in str(_failure(closed, 1000))
     for error, size in (
         (closed, 999),
         (ChannelClosedByBroker(404, "NOT_FOUND"), 1000),

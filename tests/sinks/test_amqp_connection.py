@@ -73,7 +73,7 @@ def test_what_no_queue_takes_and_what_the_broker_refuses_has_failed_and_the_conn
 ) -> None:
     sink = amqp()
     broker.answers = [UnroutableError([]), NackError([])]
-    for problem in ("no queue is bound to the exchange 'change_hooks'", "the broker refuses it"):
+    for problem in ("no queue is bound to the exchange 'change_hooks'", "the broker refused it"):
         with pytest.raises(SinkError, match=problem) as raised:
             result_of(sink.add_change(Change(), KEY))
         assert not isinstance(raised.value, SinkRefused)

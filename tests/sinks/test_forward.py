@@ -220,7 +220,7 @@ def test_a_receiver_that_refuses_is_asked_again() -> None:
 
 @pytest.mark.parametrize("method", [POLL, FETCH])
 def test_what_did_not_come_with_a_request_is_not_sent(method: bytes) -> None:
-    with pytest.raises(SinkRefused, match="did not come with a request"):
+    with pytest.raises(SinkRefused, match="not received as a request"):
         forward(delivery(BODY, method=method))
 
 
