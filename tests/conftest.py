@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -120,6 +121,19 @@ class Client:
 @pytest.fixture
 def client() -> Callable[[IResource], Client]:
     return Client
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """The coverage of this test is not measured, which takes three times as long as the test itself.
+
+    For one that sends thousands of deliveries by ways that other tests have shown. The marker ``no_cover`` does
+    not do it in a process of xdist, where coverage is started twice.
+    """
+    tracing = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(tracing)
 
 
 @pytest.fixture
