@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from drive import drive
 from servers import SECRET
 
 HERE = Path(__file__).parent
@@ -40,7 +41,9 @@ class Sample:
 def push(commits: int) -> bytes:
     payload = json.loads((HERE.parent / "tests/recorded/github/push__one_commit.json").read_text())
     (commit,) = payload["commits"]
-    payload["commits"] = [{**commit, "id": f"{number:040x}"} for number in range(commits)]
+    payload["commits"] = [{**commit, "id": f"{number:040x}"} for number in range(1, commits + 1)]
+    payload["head_commit"] = payload["commits"][-1]
+    payload["after"] = payload["head_commit"]["id"]
     return json.dumps(payload, ensure_ascii=False).encode()
 
 
@@ -185,11 +188,11 @@ def measure(
     with ExitStack() as servers:
         at = {kind: servers.enter_context(serving(kind)) for kind in kinds}
         for port, _ in at.values():
-            asyncio.run(run(port, head, body, connections, seconds))
+            drive(port, head, body, connections, seconds)
         for _ in range(rounds):
             for kind, (port, pid) in at.items():
                 before, began = cpu(pid), time.monotonic()
-                latencies = asyncio.run(run(port, head, body, connections, seconds))
+                latencies = drive(port, head, body, connections, seconds)
                 rate = len(latencies) / (time.monotonic() - began)
                 samples[kind].append(Sample(rate, latencies, (cpu(pid) - before) / len(latencies), peak(pid)))
     return samples

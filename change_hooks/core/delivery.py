@@ -16,6 +16,7 @@ import msgspec
 from twisted.web.http_headers import Headers
 
 from change_hooks.core.forms import Arguments, parse_multipart, parse_urlencoded, unquoted
+from change_hooks.core.headers import HeaderFields
 from change_hooks.core.stored import ALL, EVERY, Stored
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Head)
-_set = object.__setattr__
 
 
 class Delivery:
@@ -85,23 +85,6 @@ class Delivery:
     :param digest: of what was verified, when it may be accepted only once, under whatever id; else empty.
     """
 
-    __slots__ = (
-        "_content",
-        "_headers",
-        "_made",
-        "_read",
-        "body",
-        "client",
-        "dialect",
-        "digest",
-        "id",
-        "method",
-        "received",
-        "stored",
-        "uri",
-        "verification",
-    )
-
     method: bytes
     uri: bytes
     body: bytes
@@ -112,7 +95,7 @@ class Delivery:
     verification: Verification | None
     stored: Stored
     digest: str
-    _headers: Headers
+    _headers: HeaderFields
     _content: BytesIO
     _read: set[bytes]
     _made: dict[Any, Any] | None
@@ -121,7 +104,7 @@ class Delivery:
         self,
         method: bytes,
         uri: bytes,
-        headers: Headers,
+        headers: Headers | HeaderFields,
         body: bytes,
         *,
         client: object = None,
@@ -132,19 +115,21 @@ class Delivery:
         stored: Stored = ALL,
         digest: str = "",
     ) -> None:
-        _set(self, "method", method)
-        _set(self, "uri", uri)
-        _set(self, "_headers", headers)
-        _set(self, "_read", set())
-        _set(self, "_made", None)
-        _set(self, "body", body)
-        _set(self, "client", ClientAddress.of(client))
-        _set(self, "id", id)
-        _set(self, "dialect", dialect)
-        _set(self, "received", received)
-        _set(self, "verification", verification)
-        _set(self, "stored", stored)
-        _set(self, "digest", digest)
+        self.__dict__.update(
+            method=method,
+            uri=uri,
+            _headers=HeaderFields.of(headers),
+            _read=set(),
+            _made=None,
+            body=body,
+            client=ClientAddress.of(client),
+            id=id,
+            dialect=dialect,
+            received=received,
+            verification=verification,
+            stored=stored,
+            digest=digest,
+        )
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a Delivery is immutable; {name!r} cannot be set")
@@ -190,26 +175,29 @@ class Delivery:
 
         :param headers: those to set; the others stay.
         """
-        sent = self._headers
+        copy = object.__new__(Delivery)
+        its = copy.__dict__
+        its.update(self.__dict__)
+        its["_read"] = set()
+        its.pop("_content", None)
+        if id is not None:
+            its["id"] = id
+        if verification is not None:
+            its["verification"] = verification
+        if digest is not None:
+            its["digest"] = digest
+        if uri is not None:
+            its["uri"] = uri
+        if client is not None:
+            its["client"] = ClientAddress.of(client)
         if headers:
-            sent = sent.copy()
+            sent = its["_headers"] = HeaderFields(self._headers)
             for name, value in headers.items():
-                sent.setRawHeaders(name.encode("ascii"), [value.encode("utf-8", "surrogateescape")])
-        copy = Delivery(
-            self.method,
-            self.uri if uri is None else uri,
-            sent,
-            self.body if body is None else body,
-            client=self.client if client is None else client,
-            id=self.id if id is None else id,
-            dialect=self.dialect,
-            received=self.received,
-            verification=self.verification if verification is None else verification,
-            stored=self.stored,
-            digest=self.digest if digest is None else digest,
-        )
-        if body is None and headers is None:
-            _set(copy, "_made", self._made)
+                sent[name.encode("ascii").lower()] = [value.encode("utf-8", "surrogateescape")]
+        if body is not None:
+            its["body"] = body
+        if body is not None or headers is not None:
+            its["_made"] = None
         return copy
 
     # What a handler reads, under the names of twisted.web.
@@ -223,7 +211,7 @@ class Delivery:
     def requestHeaders(self) -> Headers:
         """A copy of the headers."""
         self._read.add(EVERY)
-        return self._headers.copy()
+        return self._headers.as_headers()
 
     @property
     def args(self) -> Arguments:
@@ -238,19 +226,18 @@ class Delivery:
     @property
     def content(self) -> BytesIO:
         """The body as a file; one and the same file each time."""
-        try:
-            content = self._content
-        except AttributeError:
-            content = BytesIO(self.body)
-            _set(self, "_content", content)
+        content: BytesIO | None = self.__dict__.get("_content")
+        if content is None:
+            content = self.__dict__["_content"] = BytesIO(self.body)
         return content
 
     def getHeader(self, name: AnyStr) -> AnyStr | None:
         """The last value of a header, bytes for bytes and str for str; None when it was not sent."""
         if isinstance(name, str):
             return self.header(name)
-        self._read.add(name.lower())
-        values = self._headers.getRawHeaders(name)
+        raw = name.lower()
+        self._read.add(raw)
+        values = self._headers.get(raw)
         return None if values is None else values[-1]
 
     def getClientAddress(self) -> ClientAddress:
@@ -285,7 +272,7 @@ class Delivery:
     @property
     def form(self) -> Arguments:
         """The arguments of a form body alone, a new dict each time; empty for another content type."""
-        content_type = self._headers.getRawHeaders(b"content-type")
+        content_type = self._headers.get(b"content-type")
         if not content_type or not self.body:
             return {}
         kind = content_type[0].partition(b";")[0].strip().lower()
@@ -299,7 +286,7 @@ class Delivery:
         """The last value of a header as text (undecodable bytes replaced); None when not sent."""
         raw = name.encode("ascii").lower()
         self._read.add(raw)
-        values = self._headers.getRawHeaders(raw)
+        values = self._headers.get(raw)
         return None if values is None else values[-1].decode("utf-8", "replace")
 
     @property
@@ -308,7 +295,7 @@ class Delivery:
         made = self._made
         if made is None:
             made = {}
-            _set(self, "_made", made)
+            self.__dict__["_made"] = made
         return made
 
     def forget(self) -> None:
@@ -335,11 +322,7 @@ class Delivery:
         head = _Head(
             self.method,
             self._stored_uri(),
-            [
-                (name, list(values))
-                for name, values in self._headers.getAllRawHeaders()
-                if keeps(name.lower(), read)
-            ],
+            [(name, values) for name, values in self._headers.items() if keeps(name, read)],
             (self.client.type, self.client.host, self.client.port),
             self.verification or "none",
         )
@@ -364,9 +347,7 @@ class Delivery:
     ) -> Delivery:
         """The delivery that :meth:`dump` took apart."""
         stored = _decoder.decode(head)
-        headers = Headers()
-        for name, values in stored.headers:
-            headers.setRawHeaders(name, values)
+        headers = HeaderFields({name.lower(): values for name, values in stored.headers})
         kind, host, port = stored.client
         verification = stored.verification
         return cls(

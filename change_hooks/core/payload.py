@@ -129,6 +129,8 @@ def json_text(delivery: Delivery, *, form: bool, json: bool = True) -> bytes:
     :raises UnsupportedContentType: for another content type, or an unknown character set.
     :raises BadPayload: for a form without exactly one ``payload``.
     """
+    if json and delivery.getHeader(b"content-type") == b"application/json":
+        return _in_utf8(delivery.body, "utf-8")
     return _in_utf8(*raw_json(delivery, form=form, json=json))
 
 

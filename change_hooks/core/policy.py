@@ -146,23 +146,22 @@ class Policy:
 
     def finish(self, changes: list[Change], source: Source, event: Event | None = None) -> list[Change]:
         """The same changes with what a user's options, and the URL, say about all of them alike."""
+        options = self._options
         updates: dict[str, Any] = {}
-        for name in ("project", "codebase"):
-            chosen = source.argument(name)
-            if chosen is None:
-                chosen = getattr(self._options, name)
-                if callable(chosen):
-                    chosen = chosen(source.payload)
-            if chosen is not None:
-                updates[name] = chosen
-        if callable(self._options.repository_url):
-            updates["repository"] = self._options.repository_url(source.payload)
+        for name, chosen in (("project", options.project), ("codebase", options.codebase)):
+            asked = source.argument(name)
+            if asked is not None:
+                updates[name] = asked
+            elif chosen is not None:
+                updates[name] = chosen(source.payload) if callable(chosen) else chosen
+        if callable(options.repository_url):
+            updates["repository"] = options.repository_url(source.payload)
         listed = source.listed
         if source.unread:
             listed = {**listed, UNREAD: list(source.unread)}
         if updates:
             changes = [_replace(change, **updates) for change in changes]
-        more = within(listed, len(changes))
+        more = within(listed, len(changes)) if listed else listed
         return _with_properties(changes, more) if more else changes
 
     def select(self, changes: list[Change], source: Source, name: str = "") -> Found:
@@ -199,7 +198,8 @@ class Policy:
             raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
         repository, style = event.repository, self._style
         properties: dict[str, Any] = {"event": event.name} if style.event_property else {}
-        properties.update(within(event.properties, events * (len(event.commits) + 1)))
+        if event.properties:
+            properties.update(within(event.properties, events * (len(event.commits) + 1)))
         common = Change(
             branch=style.branch(event) or None,
             category=style.deleted if event.after is None else style.category(event),

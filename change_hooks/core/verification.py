@@ -137,9 +137,12 @@ def verify_hmac(
     text = header.decode("latin-1") if isinstance(header, bytes) else (header or "")
     if not text or text == prefix:
         raise SignatureMissing("the signature is missing; set the same secret on both sides")
-    parts = [text] if separator is None else text.split(separator, MOST_SIGNATURES)[:MOST_SIGNATURES]
-    size = DIGEST_SIZES[algorithm]
-    sent = [signature for part in parts if len(signature := _digest(part, prefix, encoding)) == size]
+    parts = (text,) if separator is None else text.split(separator, MOST_SIGNATURES)[:MOST_SIGNATURES]
+    size, sent = DIGEST_SIZES[algorithm], []
+    for part in parts:
+        signature = _digest(part, prefix, encoding)
+        if len(signature) == size:
+            sent.append(signature)
     if not sent:
         raise SignatureMismatch("the signature is malformed")
     if not is_signed(body, sent, secrets, algorithm):

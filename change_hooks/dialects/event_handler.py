@@ -43,7 +43,7 @@ from change_hooks.dialects.source import (
     paths,
     payload_of,
 )
-from change_hooks.flow import Steps, proceed
+from change_hooks.flow import Steps, is_later, proceed
 from change_hooks.plugins import FORGE_GROUPS, installed
 
 if TYPE_CHECKING:
@@ -253,7 +253,8 @@ class EventHandler(HookHandler[Forge]):
         return proceed(self._hosted(request))
 
     def _way(self, delivery: Delivery) -> Steps[tuple[Found, str | None]]:
-        delivery = yield from self.verified(delivery)
+        if delivery.verification is None:
+            delivery = yield from self.verified(delivery)
         found = yield from self.find(delivery)
         return found, self.src
 
@@ -276,22 +277,24 @@ class EventHandler(HookHandler[Forge]):
         return found
 
     def _found(self, delivery: Delivery) -> Steps[Found]:
+        large = is_large(delivery)
         document, name = yield from self.named(delivery)
         method = self._method_of(name)
         if method is None:
             return Found((), _not_handled(name))
         unread: list[str] = []
         opens = self._looks or delivery.is_opened
-        payload = yield apart(
-            delivery, payload_of, delivery if opens else None, document, method.shape, unread
-        )
+        to_open = (delivery if opens else None, document, method.shape, unread)
+        payload = (yield apart(delivery, payload_of, *to_open)) if large else payload_of(*to_open)
         if (method.shape is Any and not self._own) or not self._looks:
             # It may be large; and a user's method may change it.
             delivery.forget()
         arguments = (payload, name) if method.takes_event else (payload,)
         # What a user has written may touch what belongs to the reactor's thread.
         inside = self._own and not self.calls
-        result = yield (apart(delivery, method.call, *arguments) if inside else method.call(*arguments))
+        result = apart(delivery, method.call, *arguments) if large and inside else method.call(*arguments)
+        if is_later(result):
+            result = yield result
         source = DeliverySource(delivery, document, name, self._whitelist, unread)
         if is_pair(result):
             changes = normal_changes(result)
@@ -306,24 +309,28 @@ class EventHandler(HookHandler[Forge]):
             if self._lacks(event) and delivery.verification != "none" and self._policy.refusal(event) is None:
                 events = yield from self._enriched(events, source)
                 break
-        if self._own and not self._policy.asks:
+        if large and self._policy.asks:
+            yield apart(delivery, source.read)
+        elif large and self._own:
             decided: Found = yield apart(delivery, self._decided, events, source, name)
             return decided
-        if is_large(delivery) and self._policy.asks:
-            yield apart(delivery, source.read)
         return self._decided(events, source, name)
 
     def named(self, delivery: Delivery) -> Steps[tuple[bytes, str]]:
         """The document, and the event's name."""
-        found: tuple[bytes, str] = yield apart(delivery, self._named, delivery)
-        return found
+        if is_large(delivery):
+            found: tuple[bytes, str] = yield apart(delivery, self._named, delivery)
+            return found
+        return self._named(delivery)
 
     def _named(self, delivery: Delivery) -> tuple[bytes, str]:
         document = self.document(delivery)
         return document, self.event(delivery, document)
 
     def _method_of(self, event: str) -> Method | None:
-        return self._methods.get(method_name(event)) or self._methods.get(self.otherwise)
+        methods = self._methods
+        # Most names are what stands in the method's; others are spelled so first.
+        return methods.get(PREFIX + event) or methods.get(method_name(event)) or methods.get(self.otherwise)
 
     def kept(self, about: About) -> Kept:
         """The tests of a delivery of which only what it is about is kept."""
@@ -355,12 +362,12 @@ class EventHandler(HookHandler[Forge]):
         complete = self.settings.complete
         if not self.settings.look_up:
             return False
+        if isinstance(event, RefUpdate):
+            return complete and not event.is_complete
         if isinstance(event, PullRequest):
             unknown = event.files is None or (self._own_files and event.head_commit is None)
             return unknown and (complete or self.completes_pulls)
-        if isinstance(event, Comment):
-            return self._policy.command(event) is not None
-        return isinstance(event, RefUpdate) and complete and not event.is_complete
+        return isinstance(event, Comment) and self._policy.command(event) is not None
 
     def _enriched(self, events: Sequence[Event], source: DeliverySource) -> Steps[list[Event]]:
         enriched: list[Event] = []

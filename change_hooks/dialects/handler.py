@@ -275,7 +275,10 @@ class HookHandler(Generic[Opts]):
             secrets = yield from _called(secrets, delivery)
         kind: Verification = "none"
         if secrets:
-            kind = yield apart(delivery, self.checked, delivery, secrets)
+            if is_large(delivery):
+                kind = yield in_thread(self.checked, delivery, secrets)
+            else:
+                kind = self.checked(delivery, secrets)
         if kind == "none" and self.signed:
             raise SignatureMissing("the signature is missing; set the same secret on both sides")
         if kind == "none" and self.context.protected:
@@ -321,8 +324,10 @@ class HookHandler(Generic[Opts]):
 
     def identified(self, delivery: Delivery) -> Steps[str | None]:
         """What :meth:`delivery_id` says. The framework calls this."""
-        found: str | None = yield apart(delivery, self.delivery_id, delivery)
-        return found
+        if is_large(delivery):
+            found: str | None = yield in_thread(self.delivery_id, delivery)
+            return found
+        return self.delivery_id(delivery)
 
     def claimed_id(self, delivery: Delivery) -> str | None:
         """The same for one that is not verified, by its headers alone; for a trace of it."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
+from change_hooks.core.lenient import fields_of
 from change_hooks.core.opened import opened, opened_as
 from change_hooks.core.payload import decode, expect_mapping
 from change_hooks.core.policy import MAX_CHANGES
@@ -111,11 +115,19 @@ def payload_of(delivery: Delivery | None, document: bytes, shape: Any, unread: l
         payload = opened_as(delivery, shape, lambda: document, unread)
     if shape is Any:
         expect_mapping(payload)
-    for name in getattr(payload, "__struct_fields__", ()):
+    for name in _lists_in(payload.__class__):
         value = getattr(payload, name)
         if value.__class__ is list and len(value) > MAX_CHANGES:
             raise BadPayload(f"has more than {MAX_CHANGES} elements", f"$.{name}")
     return payload
+
+
+@lru_cache(maxsize=256)
+def _lists_in(shape: type) -> tuple[str, ...]:
+    """The fields of a shape that may be a list."""
+    if not issubclass(shape, msgspec.Struct):
+        return ()
+    return tuple(field.name for field, kind in fields_of(shape) if kind is Any or "list[" in str(kind))
 
 
 def paths(items: Sequence[Any]) -> list[str]:

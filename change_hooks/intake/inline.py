@@ -14,7 +14,7 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.found import Found
-from change_hooks.flow import Steps, proceed, reactor_unless
+from change_hooks.flow import Steps, is_later, proceed, reactor_unless
 from change_hooks.incidents import report
 from change_hooks.intake.receipt import Receipt, accepted, ignored
 from change_hooks.interfaces import IChangeSink
@@ -60,7 +60,7 @@ class InlineIntake:
     def accept(self, delivery: Delivery, found: Found) -> Receipt | Deferred[Receipt]:
         """See :meth:`change_hooks.intake.receipt.Intake.accept`."""
         accepted = proceed(self._hand_over(delivery, found))
-        if isinstance(accepted, Deferred):
+        if is_later(accepted):
             accepted.addTimeout(self.within, reactor_unless(self._clock), onTimeoutCancel=_too_late)
         return accepted
 

@@ -59,6 +59,7 @@ class Connection(Protocol):
         self._feeding = self._advancing = False
         self._blocked = False  # The client does not read.
         self._producer: Any = None  # Is told so.
+        self._peer: ClientAddress | None = None  # With PROXY protocol it is known with the first bytes.
         self._lingering = False  # Nothing more is answered.
         self._now: float = self.factory.seconds()
         with suppress(AttributeError):
@@ -137,24 +138,29 @@ class Connection(Protocol):
     # What comes from the parser.
 
     @property
-    def peer(self) -> Any:
+    def peer(self) -> ClientAddress:
         """The address of the peer."""
-        return self.transport.getPeer()
+        if self._peer is None:
+            self._peer = ClientAddress.of(self.transport.getPeer())
+        return self._peer
 
     def head_came(self, request: Request) -> None:
-        """The head of a request has come."""
-        if self._current is None and not self._queue and not self._blocked:
+        """The head of a request has come. What is small has nearly always come as a whole, in one segment: it
+        is begun when all of that has been read.
+        """
+        waits = self._current is not None or self._queue or self._blocked
+        if waits or (request.length is not None and request.length <= SMALL):
+            self._queue.append(request)
+        else:
             self._current = request
             request.begin()
-        else:
-            self._queue.append(request)
 
     def request_came(self, request: Request) -> None:
         """All of it has come."""
         if request.body is not None:
             request.body.complete = True
         request.body_complete()
-        if request.closes and self._current is None and not self._lingering:
+        if request.closes and request.finished and self._current is None and not self._lingering:
             self._close()
 
     def has_room(self, request: Request) -> bool:
@@ -170,10 +176,12 @@ class Connection(Protocol):
 
     def go_on(self, request: Request) -> None:
         """The body of the request is wanted."""
+        if self._parser.over:
+            return
         if (request.length or 0) > self.max_body:
             self._refuse(BodyTooLarge(self.max_body))
             return
-        expected = request.requestHeaders.getRawHeaders(b"expect", [b""])
+        expected = request.requestHeaders.get(b"expect") or [b""]
         # In HTTP/1.0 nothing but the answer may come.
         asks = expected[-1].lower() == b"100-continue"
         if asks and request.version == "1.1" and not request.received:
@@ -235,7 +243,7 @@ class Connection(Protocol):
         """Let the parser see some bytes."""
         self._now = self.factory.seconds()
         if self.client is None:
-            self.factory.known(self, ClientAddress.of(self.peer))
+            self.factory.known(self, self.peer)
             if self._parser.over:
                 return
         self._feeding = True
@@ -289,6 +297,11 @@ class Connection(Protocol):
         if self._parser.over:
             return
         request = self._parser.stop()
+        if self._current is None and self._queue and self._queue[0] is request:
+            # Whose it is answers, or says that it was refused.
+            self._current = self._queue.popleft()
+            request.closes = True
+            request.begin()
         if request.finished:
             self._close()
             return

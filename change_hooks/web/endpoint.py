@@ -18,7 +18,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
@@ -38,7 +38,7 @@ from change_hooks.core.known_ids import known_id
 from change_hooks.core.options import Allow
 from change_hooks.core.stored import ALL
 from change_hooks.dialects.handler import HookHandler
-from change_hooks.flow import Steps, proceed
+from change_hooks.flow import Steps, is_later, proceed
 from change_hooks.incidents import report
 from change_hooks.intake.receipt import Intake, Receipt, ignored
 from change_hooks.journal import Trace
@@ -149,7 +149,7 @@ class Endpoint(Resource):
         except DeliveryError as error:
             return self.refuse(request, error)
         answer_to_come = proceed(self._line(delivery))
-        if isinstance(answer_to_come, Deferred):
+        if is_later(answer_to_come):
             gone: list[Failure] = []
             request.notifyFinish().addErrback(gone.append)
             answer_to_come.addCallback(self._send, request, started, gone)
@@ -218,7 +218,9 @@ class Endpoint(Resource):
         """The way of a delivery that has been let in. Never raises."""
         try:
             delivery = yield from self._counted(delivery)
-            receipt = yield self._accept(delivery)
+            receipt = self._accept(delivery)
+            if is_later(receipt):
+                receipt = yield receipt
             return delivery, self._answer(receipt, delivery)
         except Exception as error:
             return delivery, self._refused(error, delivery)
@@ -242,7 +244,7 @@ class Endpoint(Resource):
         if self._ours is None:
             return delivery.replace(id=safe_id(known_id(delivery)), verification=self._unverified)
         verified = proceed(self._ours.verified(delivery))
-        if isinstance(verified, Deferred):
+        if is_later(verified):
             try:
                 verified = yield verified.addTimeout(SECRET_WITHIN, self._clock)
             except DeferredTimeout:
@@ -257,7 +259,7 @@ class Endpoint(Resource):
 
     def _accept(self, delivery: Delivery) -> Receipt | Deferred[Receipt]:
         found = self.found(delivery)
-        if isinstance(found, Deferred):
+        if is_later(found):
             return self._intake.accept_late(delivery, found)
         return self._intake.accept(delivery, found) if found else ignored(found)
 
@@ -266,7 +268,9 @@ class Endpoint(Resource):
         return proceed(self._find(delivery))
 
     def _find(self, delivery: Delivery) -> Steps[Found]:
-        result = yield self.handler.getChanges(delivery)
+        result = self.handler.getChanges(delivery)
+        if is_later(result):
+            result = yield result
         return normal_changes(result)
 
     def _answer(self, receipt: Receipt, delivery: Delivery) -> Answer:
@@ -354,8 +358,8 @@ class Endpoint(Resource):
         self._observer.delivery_answered(self.name, about.event, answer.outcome, seconds, answer.changes)
         if answer.outcome not in _STORED:
             self._trace(request, delivery, answer, started)
-        write = log.info if answer.status < 400 else log.warn
-        write(
+        log.emit(
+            LogLevel.info if answer.status < 400 else LogLevel.warn,
             "{dialect} {delivery} from {client}: {status} {text} ({seconds:.3f} s){place}",
             dialect=self.name,
             delivery="-" if delivery is None else delivery.id or "-",
@@ -376,15 +380,16 @@ _STORED = frozenset({"accepted", "duplicate"})
 
 def _place(about: About) -> str:
     """What a request is about, for the end of a line in the log."""
-    known = filter(None, (about.repository, about.branch))
-    place = " ".join(printable(text[:LONGEST_LOGGED]) for text in known)
-    return f": {place}" if place else ""
+    repository = printable(about.repository[:LONGEST_LOGGED])
+    branch = printable(about.branch[:LONGEST_LOGGED])
+    if repository and branch:
+        return f": {repository} {branch}"
+    return f": {repository or branch}" if repository or branch else ""
 
 
 def _size(request: Any) -> int:
     """Of the body that has come, in bytes."""
-    request.content.seek(0, 2)
-    size: int = request.content.tell()
+    size: int = request.content.seek(0, 2)
     return size
 
 

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import httptools
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
 from twisted.python.failure import Failure
-from twisted.web.http_headers import Headers
 
+from change_hooks.core.delivery import ClientAddress
 from change_hooks.core.errors import BodyTooLarge, DeliveryError, HeadTooLarge, Unavailable
+from change_hooks.core.headers import HeaderFields
 from change_hooks.incidents import report
 from change_hooks.web.request import Answering, Request
 from change_hooks.web.room import SMALL
@@ -31,7 +32,7 @@ class Receiving(Answering, Protocol):
     max_body: int
 
     @property
-    def peer(self) -> Any:
+    def peer(self) -> ClientAddress:
         """The address of the peer."""
 
     def head_came(self, request: Request) -> None:
@@ -61,7 +62,7 @@ class RequestParser:
         self._connection = connection
         self._parser: Any = httptools.HttpRequestParser(self)
         self._target = b""
-        self._headers = Headers()
+        self._headers = HeaderFields()
         self._now = 0.0
         self._head_size = 0  # Of target and headers, trailers included.
         self._quiet = 0  # Bytes in which nothing was complete.
@@ -145,21 +146,32 @@ class RequestParser:
         if self.over:
             raise self._fail(DeliveryError("nothing more is read"))
         self._quiet = self._head_size = self._came = 0
-        self._headers = Headers()
+        self._headers = HeaderFields()
         self._target = b""
         self.in_head = True
         self.since = self._now
 
     def on_url(self, target: bytes) -> None:
         """Some of the target has come."""
-        self._count(len(target))
+        self._quiet = 0
+        self._head_size += len(target)
+        if self._head_size > MAX_HEAD:
+            raise self._fail(HeadTooLarge(MAX_HEAD))
         self._target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header has come; or a trailer, which nobody wants."""
-        self._count(len(name) + len(value) + 32)
+        self._quiet = 0
+        size = self._head_size = self._head_size + len(name) + len(value) + 32
+        if size > MAX_HEAD:
+            raise self._fail(HeadTooLarge(MAX_HEAD))
         if self.in_head:
-            self._headers.addRawHeader(name, value)
+            name = name.lower()
+            headers = self._headers
+            if name in headers:
+                headers[name].append(value.rstrip())
+            else:
+                headers[name] = [value.rstrip()]
 
     def on_headers_complete(self) -> None:
         """The head has come."""
@@ -210,12 +222,6 @@ class RequestParser:
             version=version,
         )
 
-    def _count(self, size: int) -> None:
-        self._quiet = 0
-        self._head_size += size
-        if self._head_size > MAX_HEAD:
-            raise self._fail(HeadTooLarge(MAX_HEAD))
-
 
 class _Rest:
     """Sees the rest of a request whose head another parser has read."""
@@ -225,7 +231,7 @@ class _Rest:
         self.on_message_complete = parser.on_message_complete
 
 
-def _length(headers: Headers, version: str, method: bytes) -> int | None:
+def _length(headers: HeaderFields, version: str, method: bytes) -> int | None:
     """The length of a body; None: it comes in chunks.
 
     :raises DeliveryError: the head says it in a way that others may read otherwise.
@@ -234,12 +240,12 @@ def _length(headers: Headers, version: str, method: bytes) -> int | None:
     """
     if version not in ("1.1", "1.0") or method == b"CONNECT":
         raise DeliveryError("the request is not HTTP/1.1")
-    hosts = headers.getRawHeaders(b"host", [])
+    hosts = headers.get(b"host", [])
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise DeliveryError("the request must have one header Host")
-    codings = headers.getRawHeaders(b"transfer-encoding")
+    codings = headers.get(b"transfer-encoding")
     if codings is None:
-        return int(headers.getRawHeaders(b"content-length", [b"0"])[0])
+        return int(headers.get(b"content-length", [b"0"])[0])
     if version == "1.0" or len(codings) > 1 or codings[0].lower() != b"chunked":
         raise DeliveryError("the header Transfer-Encoding can only be 'chunked', in HTTP/1.1")
     return None

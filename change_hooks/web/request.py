@@ -11,12 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web._auth.wrapper import UnauthorizedResource
 from twisted.web.http import RESPONSES
-from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource, getChildForRequest
 from twisted.web.util import DeferredResource
 
 from change_hooks.core.errors import DeliveryError
 from change_hooks.core.forms import Arguments, parse_urlencoded
+from change_hooks.core.headers import HeaderFields
 from change_hooks.incidents import report
 from change_hooks.web.answers import Refusal, error_answer, write_answer
 from change_hooks.web.room import Body
@@ -25,7 +25,9 @@ from change_hooks.web.room import Body
 _BODILESS = (Refusal, UnauthorizedResource, DeferredResource)
 _PHRASES = {**RESPONSES, 431: b"Request Header Fields Too Large"}
 #: The front writes these itself.
-_FRAMING = frozenset({b"Connection", b"Content-Length", b"Date", b"Transfer-Encoding"})
+_FRAMING = frozenset({b"connection", b"content-length", b"date", b"transfer-encoding"})
+#: How the names of fields are written that are not spelled like the others.
+_TITLES = {b"etag": b"ETag", b"www-authenticate": b"WWW-Authenticate"}
 #: Answers that have no body.
 _EMPTY = frozenset({204, 304})
 #: Pieces of a body of fewer bytes are gathered, to pieces of that many.
@@ -73,40 +75,43 @@ class Request:
     :param version: ``1.1`` or ``1.0``.
     """
 
+    code = 200
+    #: How much of the body has come, in bytes; and whether all has.
+    received = 0
+    complete = False
+    finished = False
+    #: The connection ends with the answer.
+    closes = False
+    body: Body | None = None
+    _resource: Any = None
+    _begun = False
+    _chunked = False
+
     def __init__(
         self,
         connection: Answering,
         method: bytes,
         target: bytes,
-        headers: Headers,
+        headers: HeaderFields,
         *,
         client: Any,
         length: int | None,
         version: str = "1.1",
     ) -> None:
         self.method = method
-        self.uri = _origin_form(target)
+        self.uri = target if target.startswith(b"/") else _origin_form(target)
         self.path = self.uri.partition(b"?")[0]
         self.prepath: list[bytes] = []
         self.postpath = _segments(self.path)
         self.requestHeaders = headers
-        self.responseHeaders = Headers()
+        self.responseHeaders = HeaderFields()
         self.client = client
-        self.code = 200
         self.content = BytesIO()
         self.length = length
         self.version = version
-        self.received = 0
-        self.complete = False
-        self.finished = False
-        self.closes = False
-        self.body: Body | None = None
         self._pieces: list[bytes] = []
         self._small = bytearray()
         self._connection = connection
-        self._resource: Any = None
-        self._begun = False
-        self._chunked = False
         self._notified: list[Deferred[None]] = []
 
     # What resources use.
@@ -269,9 +274,10 @@ class Request:
         """Send the head, and *data*, of a body of *length* bytes; None: nobody knows how long it is."""
         self._begun = True
         lines = [b"HTTP/1.1 %d %b\r\n" % (self.code, _PHRASES.get(self.code, b"Unknown Status"))]
-        for name, values in self.responseHeaders.getAllRawHeaders():
+        for name, values in self.responseHeaders.items():
             if name not in _FRAMING:
-                lines += [b"%b: %b\r\n" % (name, value) for value in values]
+                for value in values:
+                    lines.append(b"%b: %b\r\n" % (_TITLES.get(name) or name.title(), value))
         if self._bodiless:
             data = b""
         if length is not None:

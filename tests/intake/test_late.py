@@ -296,10 +296,7 @@ def test_a_bug_in_the_recording_does_not_stop_the_rest(
 
 
 def test_what_was_found_in_time_is_let_go_without_the_garbage_collector(process: Process) -> None:
-    class Large(Delivery):
-        __slots__ = ("__weakref__",)
-
-    received = Large(b"POST", b"/", Headers(), b"x", id="1", dialect="base", verification="signature")
+    received = Delivery(b"POST", b"/", Headers(), b"x", id="1", dialect="base", verification="signature")
     alive = ref(received)
     later: Deferred[Any] = Deferred()
     answer = process.intake.accept_late(received, later)

@@ -124,13 +124,16 @@ class Push(Sent, kw_only=True):
         :raises BadPayload: it is not said where the ref is now.
         """
         head, pusher = self.head_commit, self.pusher or NOBODY
+        listed = self.commits or ([head] if head is not None else [])
+        commits = [commit.commit() for commit in listed]
         return RefUpdate(
             repository=self.repository.repository(),
             ref=self.ref,
             before=revision_or_none(self.before),
             after=self._after(),
-            commits=[commit.commit() for commit in self.commits or ([head] if head else ())],
-            head=head.commit() if head else None,
+            commits=commits,
+            # Nearly always it is the last one that is listed.
+            head=None if head is None else commits[-1] if head == listed[-1] else head.commit(),
             total=True if len(self.commits or ()) >= LISTED else None,
             created=self.created,
             forced=self.forced,
