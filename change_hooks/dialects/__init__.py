@@ -1,1 +1,1 @@
-"""One module per dialect: the payload's shapes at the top, how it is signed, then the events."""
+"""One module per dialect: how deliveries are verified and named, then one method per event."""

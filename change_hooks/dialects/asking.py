@@ -1,4 +1,4 @@
-"""What of a configuration asks the forge's API."""
+"""Options that query the forge's API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from change_hooks.plugins import FORGE_GROUPS, installed
 
 
 def without_effect(forge: str, options: Mapping[str, Any]) -> list[str]:
-    """What of the options that ask the forge's API can ask nothing, and what to do."""
+    """Warnings about options that query the forge's API but cannot work, with what to do."""
     asking = [name for name in ("complete", "commands") if options.get(name)]
     if not asking:
         return []
@@ -19,7 +19,7 @@ def without_effect(forge: str, options: Mapping[str, Any]) -> list[str]:
         client = None
     supports = () if client is None else getattr(client, "supports", asking)
     doubts = [
-        f"{name!r} has no effect: the API of {forge!r} is not asked for it; leave it out"
+        f"{name!r} has no effect: the API of {forge!r} is not used for it; leave it out"
         for name in asking
         if name not in supports
     ]
@@ -31,8 +31,8 @@ def without_effect(forge: str, options: Mapping[str, Any]) -> list[str]:
         ]
     elif "commands" in asking and not options.get("token"):
         doubts.append(
-            "'commands' has no effect without a 'token': the forge says only with one what a comment's author"
-            " may do"
+            "'commands' has no effect without a 'token': the permissions of a comment's author cannot be"
+            " looked up"
         )
     return doubts
 

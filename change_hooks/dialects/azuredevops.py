@@ -1,4 +1,4 @@
-"""The dialect ``azuredevops``: Azure Repos, in the cloud and on a server of one's own.
+"""The dialect ``azuredevops``: Azure Repos, in the cloud and on Azure DevOps Server.
 
 Source: Microsoft, "Service hook events"; "Webhooks with Azure DevOps"; "Troubleshoot service hooks".
 """
@@ -25,14 +25,14 @@ from change_hooks.dialects.pull_states import Remembered, Seen
 
 @dataclass(frozen=True)
 class AzureDevOpsOptions(ForgeOptions):
-    """What a user may write for ``azuredevops``."""
+    """The options of ``azuredevops``."""
 
     secret_header: str = option("X-Change-Hook-Secret", text)
     azuredevops_property_whitelist: tuple[str, ...] = option((), texts)
 
 
 class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
-    """Takes pushes, and what happens to pull requests."""
+    """Handles pushes, and what happens to pull requests."""
 
     sender = "Azure DevOps: Azure Repos"
     verified_by = "a header with the secret, or HTTP Basic"
@@ -52,25 +52,25 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
         return replace(super().stored(), secret_headers=frozenset({name}))
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """The secret stands in a header, or is the password of HTTP Basic."""
+        """The secret is in a header, or is the password of HTTP Basic authentication."""
         header = delivery.getHeader(self.settings.secret_header.encode("latin-1", "replace"))
         verify_token(header or delivery.getPassword(), secrets)
         return "token" if header else "password"
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """With the secret in the header."""
+        """Add the secret as a header."""
         text = secret.decode("utf-8", "surrogateescape")
         return delivery.replace(headers={self.settings.secret_header: text})
 
     def event(self, delivery: Delivery, document: bytes) -> str:
-        """What the payload calls itself."""
+        """The event's name in the payload."""
         sent: Sent = self.opened(delivery, Sent)
         if not sent.eventType:
             raise BadPayload("is missing; it names the event", "$.eventType")
         return sent.eventType
 
     def delivery_id(self, delivery: Delivery) -> str | None:
-        """Subscription and number, in the body."""
+        """The subscription's id and the notification's number, from the body."""
         try:
             sent: Sent = self.opened(delivery, Sent)
         except BadPayload:
@@ -79,12 +79,12 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
 
     @shaped(PushEvent)
     def handle_git_push(self, payload: PushEvent, event: str = "git.push") -> Sequence[Event]:
-        """Branches and tags were made, moved or deleted."""
+        """Branches and tags were created, moved or deleted."""
         return [CUT] if payload.resource is None else payload.resource.updates(event)
 
     @shaped(PullEvent)
     def handle_git_pullrequest_created(self, payload: PullEvent, event: str) -> Event:
-        """Something happened to a pull request. Who did it is known of its beginning and its end alone."""
+        """Something happened to a pull request. Who did it is known only for its creation and its end."""
         pull = payload.resource
         if pull is None:
             return CUT
@@ -104,7 +104,7 @@ class AzureDevOpsHandler(EventHandler[AzureDevOpsOptions]):
         return CUT if payload.resource is None else payload.resource.written(event, payload.at)
 
     def _action(self, pull: Pull, event: str, payload: Sent) -> Action | None:
-        """What happened: an update does not say, so it is compared with what was last."""
+        """What happened: an update does not say, so it is compared with the previous state."""
         if event.endswith(".merged"):
             return "merged" if pull.is_merged else None
         key = (pull.repository.id or "", pull.pullRequestId)

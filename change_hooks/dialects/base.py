@@ -5,7 +5,7 @@ For commit hooks, programs and people::
     curl -d revision=1c9f -d author='Ann <ann@example.com>' -d branch=main \
         -d comments='Fix it' -d 'files=["src/a.c"]' http://localhost:8010/change_hook/base
 
-The fields come in the query, in a form body (urlencoded or multipart) or as one JSON object.
+The fields are sent in the query, in a form body (urlencoded or multipart) or as one JSON object.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from change_hooks.flow import Steps, proceed
 
 @dataclass(frozen=True)
 class BaseOptions(Options):
-    """What a user may write for ``base``."""
+    """The options of ``base``."""
 
     secret: Any = option(None, secret)
     allow_get: bool = option(default=False, check=flag)
@@ -44,7 +44,7 @@ class BaseOptions(Options):
 
 
 class BaseHookHandler(HookHandler[BaseOptions]):
-    """Takes a change described field by field in the request.
+    """Handles a change that the request describes field by field.
 
     With a secret, the raw body is signed: ``X-Hub-Signature-256: sha256=<hexadecimal HMAC>``, and only
     the body's fields are read.
@@ -59,7 +59,7 @@ class BaseHookHandler(HookHandler[BaseOptions]):
 
     @property
     def methods(self) -> tuple[str, ...]:  # type: ignore[override]
-        """GET only on demand, and never with a secret: there is no body to sign."""
+        """GET only if the options allow it, and never with a secret: there is no body to sign."""
         return ("GET", "POST") if self.settings.allow_get and not self.signed else ("POST",)
 
     @classmethod

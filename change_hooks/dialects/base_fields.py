@@ -39,11 +39,11 @@ WHEN = ("when_timestamp", "when")
 
 
 def fields_of(delivery: Delivery, *, body_alone: bool) -> Mapping[str, Any]:
-    """The fields as they were sent: text, or of JSON any value.
+    """The fields as they were sent: text, or any value in JSON.
 
-    :param body_alone: those in the URL do not count.
-    :raises BadPayload: the body is not valid.
-    :raises UnsupportedContentType: it is of another type.
+    :param body_alone: ignore the fields in the URL.
+    :raises BadPayload: the body is invalid.
+    :raises UnsupportedContentType: the body has another content type.
     """
     kind, _ = content_type(delivery)
     if is_json(kind):
@@ -59,10 +59,10 @@ def fields_of(delivery: Delivery, *, body_alone: bool) -> Mapping[str, Any]:
 
 
 def change_fields(fields: Mapping[str, Any], listed: Sequence[str] | None) -> dict[str, Any]:
-    """The fields of a change, of those that were sent.
+    """The fields of a change, from those that were sent.
 
-    :param listed: patterns of the names that properties may have; None: any.
-    :raises BadPayload: one has another type, or there is none.
+    :param listed: patterns for the names of properties; None: any name.
+    :raises BadPayload: a field has the wrong type, or there is none.
     """
     change: dict[str, Any] = {}
     for name, synonyms in TEXT_FIELDS.items():

@@ -21,13 +21,13 @@ from change_hooks.dialects.payloads.bitbucket import Push, commit_of
 
 @dataclass(frozen=True)
 class BitBucketOptions(ForgeOptions):
-    """What a user may write for the ``bitbucket`` dialects."""
+    """The options of the ``bitbucket`` dialects."""
 
     bitbucket_property_whitelist: tuple[str, ...] = option((), texts)
 
 
 class BitBucketStyle(Style):
-    """As the page of the dialect says."""
+    """The look that the dialect's page documents."""
 
     def category(self, event: RefUpdate) -> str | None:
         """None."""
@@ -35,7 +35,7 @@ class BitBucketStyle(Style):
 
 
 class BitBucketHandler(EventHandler[BitBucketOptions]):
-    """Takes a push: a form with the JSON in ``payload``."""
+    """Handles a push: a form with the JSON in ``payload``."""
 
     sender = "the old Bitbucket POST service"
     verified_by = "HTTP Basic"
@@ -48,13 +48,13 @@ class BitBucketHandler(EventHandler[BitBucketOptions]):
     style = BitBucketStyle()
 
     def event(self, delivery: Delivery, document: bytes) -> str:
-        """The service sends nothing but pushes, unless a header says something else."""
+        """The service sends only pushes, unless a header names another event."""
         name = delivery.header(self.event_header)
         return "push" if name in (None, "", "repo:push") else name
 
     @shaped(Push)
     def handle_push(self, payload: Push, event: str = "push") -> list[Event]:
-        """Commits on any number of branches; the service does not say where these are now."""
+        """Commits on any number of branches; the service does not send the branches' heads."""
         url = f"{payload.canon_url or ''}{payload.repository.absolute_url}"
         listed = [commit_of(commit, url) for commit in payload.commits or ()]
         commits = [commit for commit in listed if commit.id]

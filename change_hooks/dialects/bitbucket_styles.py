@@ -1,4 +1,4 @@
-"""What the changes of ``bitbucketcloud`` and ``bitbucketserver`` look like, as their pages say."""
+"""The look of the changes of ``bitbucketcloud`` and ``bitbucketserver``, as their pages document it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from change_hooks.dialects.payloads.alike import whole_ref
 
 
 class BitbucketStyle(Style):
-    """What both have in common."""
+    """The common look of both dialects."""
 
     per_commit = False
     full_refs = True
     deleted = "ref-deleted"
     event_property = False
     pull_actions = ("opened", "updated", "edited", "merged", "closed")
-    #: How the title of a pull request's change begins.
+    #: The beginning of the title of a pull request's change.
     title: ClassVar[str] = ""
 
     def category(self, event: RefUpdate) -> str | None:
@@ -26,7 +26,7 @@ class BitbucketStyle(Style):
         return "push"
 
     def pull(self, event: PullRequest, options: Any) -> dict[str, Any]:
-        """Where the merge can be had; once that is over, where it went, or where it came from."""
+        """The branch is the merge ref while there is one; then the target, or the source."""
         title = f"{self.title} Pull Request #{event.number}"
         return {
             "author": str(event.sender),
@@ -47,15 +47,16 @@ class BitbucketStyle(Style):
 
 
 def source_ref(event: PullRequest) -> str | None:
-    """Where a pull request comes from: of another repository, under a name that no branch here has. So is one
-    of which the repository is not said, for it may be gone; the older form never says it.
+    """The ref that a pull request comes from. If it is in another repository, its name is changed to one that
+    no branch here has; so it is if the repository is not named, because that may be deleted. The older form
+    never names it.
     """
     if event.from_fork or (event.from_fork is None and event.merge_ref is None):
         return f"refs/pull-requests/{event.number}/from"
     return event.head.branch and whole_ref(event.head.branch)
 
 
-#: The categories of pull requests, by what happened; of all else, ``pull-updated``.
+#: The categories of pull requests, by action; for all other actions, ``pull-updated``.
 CATEGORIES: Mapping[str, str] = {
     "opened": "pull-created",
     "reopened": "pull-created",
@@ -78,7 +79,7 @@ class BitbucketCloudStyle(BitbucketStyle):
 
 
 class BitbucketServerStyle(BitbucketStyle):
-    """As the page of the dialect says."""
+    """The look that the dialect's page documents."""
 
     unnamed = "Bitbucket Server commit {revision}"
     title = "Bitbucket Server"

@@ -18,7 +18,7 @@ from change_hooks.dialects.payloads.bitbucketcloud import ACTIONS, CommentEvent,
 
 
 class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
-    """Takes ``repo:push``, what happens to pull requests, and comments on them."""
+    """Handles ``repo:push``, the pull request events, and comments on pull requests."""
 
     sender = "Bitbucket Cloud"
     verified_by = "HMAC-SHA256"
@@ -33,7 +33,7 @@ class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
 
     @shaped(Push)
     def handle_repo_push(self, payload: Push, event: str = "repo:push") -> Sequence[Event]:
-        """Branches and tags were made, moved or deleted."""
+        """Branches and tags were created, moved or deleted."""
         return payload.updates(event) or [Ignored("the push lists no branch and no tag")]
 
     @shaped(PullRequestEvent)
@@ -71,7 +71,7 @@ class BitbucketCloudEventHandler(EventHandler[BitBucketOptions]):
     handle_pullrequest_changes_request_removed = handle_pullrequest_approved
 
     def property_source(self, event: str, payload: Mapping[str, object]) -> Mapping[str, object]:
-        """Of a pull request's payload, the pull request."""
+        """The pull request, if the payload has one."""
         found = payload.get("pullrequest") if event in ACTIONS else payload
         return found if isinstance(found, Mapping) else payload
 

@@ -1,6 +1,6 @@
 """The ``bitbucketserver`` dialect: Bitbucket Server and Data Center.
 
-Their own webhooks (versions 5 to 9), and those of the older add-on, which wrote payloads like Cloud's.
+Its own webhooks (versions 5 to 9), and those of the older add-on, whose payloads resemble Cloud's.
 
 Source: Atlassian, "Event payload" (Bitbucket Data Center); the add-on "Post Webhooks for Bitbucket".
 """
@@ -29,13 +29,13 @@ from change_hooks.dialects.payloads.bitbucketserver_pulls import (
 
 @dataclass(frozen=True)
 class BitbucketServerOptions(BitBucketOptions):
-    """What a user may write for ``bitbucketserver``."""
+    """The options of ``bitbucketserver``."""
 
     server_url: str = option("", text)
 
 
 class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
-    """Takes pushes (also to mirrors), the ``pr:`` events, and the add-on's events."""
+    """Handles pushes (also to mirrors), the ``pr:`` events, and the add-on's events."""
 
     sender = "Bitbucket Server, Data Center"
     verified_by = "HMAC-SHA256"
@@ -48,17 +48,17 @@ class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
     event_actions: ClassVar[Mapping[str, Action]] = ACTIONS
 
     def property_source(self, event: str, payload: Mapping[str, object]) -> Mapping[str, object]:
-        """Of a pull request's payload, the pull request."""
+        """The pull request, if the payload has one."""
         return pull_request_in(payload) if event in ACTIONS else payload
 
     @reports("nothing")
     def handle_diagnostics_ping(self, payload: object) -> Event:
-        """Somebody tries the connection."""
+        """A test of the connection."""
         return Ignored("a ping; the webhook works")
 
     @shaped(Push)
     def handle_repo_refs_changed(self, payload: Push, event: str = "repo:refs_changed") -> Sequence[Event]:
-        """Branches and tags were made, moved or deleted."""
+        """Branches and tags were created, moved or deleted."""
         return payload.updates(event, self.settings.server_url) or [NOTHING_LISTED]
 
     handle_repo_push = handle_repo_refs_changed
@@ -93,7 +93,7 @@ class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
 
     @reports("nothing")
     def handle_pr_reviewer_approved(self, payload: object) -> Event:
-        """Somebody reviewed a pull request, or is to."""
+        """Somebody reviewed a pull request, or was asked to."""
         return Ignored("an approval or another review gives no change")
 
     handle_pr_reviewer_unapproved = handle_pr_reviewer_approved
@@ -103,8 +103,8 @@ class BitbucketServerEventHandler(EventHandler[BitbucketServerOptions]):
 
     @shaped(AddOnPullRequestEvent)
     def handle_pullrequest_created(self, payload: AddOnPullRequestEvent, event: str) -> Event:
-        """The same, as the add-on writes it."""
-        ignored = Ignored("no such event is sent by the add-on")
+        """The same, in the add-on's format."""
+        ignored = Ignored("the add-on sends no such event")
         return payload.neutral(event, self.settings.server_url) or ignored
 
     handle_pullrequest_updated = handle_pullrequest_created

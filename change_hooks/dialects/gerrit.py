@@ -20,7 +20,7 @@ from change_hooks.dialects.url_token import TokenInUrl
 
 
 class GerritHandler(TokenInUrl, EventHandler[GerritOptions]):
-    """Takes updates of refs, and what happens to changes under review. Gerrit signs nothing."""
+    """Handles ref updates, and the events of changes under review. Gerrit signs nothing."""
 
     sender = "Gerrit, with the plugin webhooks"
     verified_by = "token in the URL, or HTTP Basic"
@@ -30,18 +30,18 @@ class GerritHandler(TokenInUrl, EventHandler[GerritOptions]):
     style = GerritStyle()
 
     def event(self, delivery: Delivery, document: bytes) -> str:
-        """What the payload calls itself."""
+        """The event's name in the payload."""
         sent: Sent = self.opened(delivery, Sent)
         if not sent.type:
             raise BadPayload("is missing; it names the event", "$.type")
         return sent.type
 
     def delivery_id(self, delivery: Delivery) -> str:
-        """The body's digest: Gerrit tries the same event several times, and gives it no name."""
+        """A digest of the body: Gerrit retries events, but gives them no id."""
         return sha256(delivery.body).hexdigest()[:32]
 
     def handle_ref_updated(self, payload: Mapping[str, object]) -> Sequence[Event]:
-        """Refs were made, moved or deleted; Gerrit's own among them, which give no change."""
+        """Refs were created, moved or deleted, including Gerrit's own, which give no change."""
         sent, properties = read(payload)
         return sent.updates(self.settings.git_base_url, properties)
 
@@ -64,7 +64,7 @@ class GerritHandler(TokenInUrl, EventHandler[GerritOptions]):
     handle_topic_changed = handle_patchset_created
 
     def handle_comment_added(self, payload: Mapping[str, object]) -> list[Event]:
-        """Somebody wrote a comment, voted, or both: a vote labels the change."""
+        """Somebody commented, voted, or both; a vote labels the change."""
         sent, properties = read(payload)
         pull = sent.pull("labeled", self.settings.git_base_url, properties)
         comment = Comment(

@@ -1,4 +1,4 @@
-"""What a user may write for ``gerrit``, and what its changes look like."""
+"""The options of ``gerrit``, and the look of its changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from change_hooks.core.style import Style
 
 @dataclass(frozen=True)
 class GerritOptions(ForgeOptions):
-    """What a user may write for ``gerrit``."""
+    """The options of ``gerrit``."""
 
     git_base_url: str = option("", text)
     skip_kinds: tuple[str, ...] = option((), texts)
@@ -20,14 +20,14 @@ class GerritOptions(ForgeOptions):
 
 
 class GerritStyle(Style):
-    """As users of Buildbot's ``GerritChangeSource`` know it."""
+    """The look of the changes of Buildbot's ``GerritChangeSource``."""
 
     def category(self, event: RefUpdate) -> str:
-        """Gerrit's name of the event."""
+        """Gerrit's name for the event."""
         return event.name
 
     def pull(self, event: PullRequest, options: GerritOptions) -> dict[str, Any]:
-        """The branch is the patch set's ref; of what is over, the one that it was for."""
+        """The branch is the patch set's ref; once the change is merged or abandoned, the target branch."""
         is_over = event.action in ("merged", "closed")
         message = event.head_commit.message if event.head_commit is not None else None
         return {

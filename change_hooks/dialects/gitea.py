@@ -19,7 +19,7 @@ from change_hooks.dialects.payloads import gitea as sent
 
 
 class GiteaHandler(ProcessMethods, GiteaSender):
-    """Takes pushes, ``create`` from Gogs, and what happens to pull requests."""
+    """Handles pushes, ``create`` from Gogs, and the pull request events."""
 
     sender = "Gitea, Forgejo, Codeberg, Gogs"
     verified_by = "HMAC-SHA256, or the header `Authorization`"
@@ -29,7 +29,7 @@ class GiteaHandler(ProcessMethods, GiteaSender):
 
     @shaped(sent.Push)
     def handle_push(self, payload: sent.Push, event: str = "push") -> Event:
-        """A branch or tag was made, moved or deleted."""
+        """A branch or tag was created, moved or deleted."""
         if payload.before == payload.after:
             return Ignored("nothing was pushed; the webhook works")
         update = payload.update(event)
@@ -37,13 +37,13 @@ class GiteaHandler(ProcessMethods, GiteaSender):
 
     @shaped(sent.MadeOrDeleted)
     def handle_gogs_create(self, payload: sent.MadeOrDeleted, event: str) -> Event:
-        """Gogs made a branch or tag; of a tag it sends no push."""
+        """Gogs created a branch or tag; it sends no push for a tag."""
         return payload.made() if payload.ref_type == "tag" else self.handle_create(payload)
 
     @reports("nothing")
     def handle_create(self, payload: object) -> Event:
-        """A branch or tag was made."""
-        return Ignored("the push that comes beside it reports the new branch or tag")
+        """A branch or tag was created."""
+        return Ignored("the accompanying push reports the new branch or tag")
 
     @reports("deletions")
     @shaped(sent.MadeOrDeleted)
@@ -61,7 +61,7 @@ class GiteaHandler(ProcessMethods, GiteaSender):
     @reports("comments")
     @shaped(sent.PullEvent)
     def handle_pull_request_comment(self, payload: sent.PullEvent, event: str) -> Event:
-        """Somebody reviewed a pull request, with or without words."""
+        """Somebody reviewed a pull request, with or without a comment."""
         return payload.comment(event)
 
     handle_pull_request_approved = handle_pull_request_comment
@@ -70,7 +70,7 @@ class GiteaHandler(ProcessMethods, GiteaSender):
     @reports("comments")
     @shaped(sent.CommentEvent)
     def handle_issue_comment(self, payload: sent.CommentEvent, event: str = "issue_comment") -> Event:
-        """Somebody wrote a comment on a pull request, whose commit older versions do not name."""
+        """Somebody commented on a pull request; older versions do not send its head commit."""
         if not payload.on_a_pull_request:
             return Ignored(NOT_ON_A_PULL)
         return payload.written(event)

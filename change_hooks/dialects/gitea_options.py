@@ -1,4 +1,4 @@
-"""What a user may write for ``gitea``, and what its changes look like: as the plugin for Buildbot has it.
+"""The options of ``gitea``, and the look of its changes: as in the plugin for Buildbot.
 
 Source: the documentation of ``buildbot-gitea``.
 """
@@ -16,13 +16,13 @@ from change_hooks.core.verification import as_secrets
 
 
 def header_values(value: object) -> tuple[bytes, ...]:
-    """Take a str, bytes, or a list of them."""
+    """Accept a str, bytes, or a list of them."""
     return tuple(as_secrets(value))
 
 
 @dataclass(frozen=True)
 class GiteaOptions(ForgeOptions):
-    """What a user may write for ``gitea``, ``forgejo`` and ``gogs``."""
+    """The options of ``gitea``, ``forgejo`` and ``gogs``."""
 
     secrets: ClassVar[tuple[str, ...]] = ("secret", "token", "authorization")
 
@@ -34,16 +34,16 @@ class GiteaOptions(ForgeOptions):
 
 
 class GiteaStyle(Style):
-    """As the page of the dialect says."""
+    """The look that the dialect's page documents."""
 
     pull_actions = ("opened", "reopened", "updated", "edited", "ready", "drafted")
 
     def category(self, event: RefUpdate) -> str:
-        """The forge's own name of the event."""
+        """The forge's own name for the event."""
         return event.name
 
     def pull(self, event: PullRequest, options: GiteaOptions) -> dict[str, Any]:
-        """The branch is the one that it comes from."""
+        """The branch is the source branch."""
         return {
             "author": str(event.author),
             "branch": event.head.branch,
@@ -61,8 +61,8 @@ class NewestStyle(GiteaStyle):
 
 
 class ProcessMethods:
-    """Takes the methods ``process_<event>(payload, event, codebase)`` of subclasses as the plugin does: they
-    return a list of dicts. The codebase that they are given is None; that of the URL is put on their changes.
+    """Calls the methods ``process_<event>(payload, event, codebase)`` of subclasses as the plugin does: they
+    return a list of dicts. They get None as the codebase; that of the URL is set on their changes.
     """
 
     def __init_subclass__(cls, **more: Any) -> None:

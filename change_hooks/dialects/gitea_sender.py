@@ -1,4 +1,4 @@
-"""Who sends to ``gitea``: the headers of Gitea, Forgejo and Gogs, and what verifies them.
+"""The senders of ``gitea``: the headers of Gitea, Forgejo and Gogs, and their verification.
 
 Source: Gitea, "Webhooks"; ``services/webhook/deliver.go``; Forgejo, ``services/webhook/shared``.
 """
@@ -19,7 +19,7 @@ from change_hooks.dialects.gitea_options import GiteaOptions, NewestStyle
 from change_hooks.dialects.handler import apart
 from change_hooks.flow import Steps
 
-#: Forgejo sends the headers of all three, Gitea its own and those of Gogs.
+#: Forgejo sends the headers of all three forges, Gitea its own and those of Gogs.
 FAMILY = ("Forgejo", "Gitea", "Gogs")
 SIGNATURES = (
     *(SignatureHeader(f"X-{name}-Signature") for name in FAMILY),
@@ -29,7 +29,7 @@ SIGNATURES = (
 
 
 class GiteaSender(EventHandler[GiteaOptions]):
-    """Verifies deliveries, and finds what they are called."""
+    """Verifies deliveries, and finds their ids and event names."""
 
     takes_form = True
     headers = tuple(f"X-{name}-{what}" for name in FAMILY for what in ("Event", "Event-Type", "Delivery"))
@@ -41,12 +41,12 @@ class GiteaSender(EventHandler[GiteaOptions]):
 
     @property
     def signed(self) -> bool:
-        """A signature or the header ``Authorization`` is demanded."""
+        """Whether a signature or the header ``Authorization`` is required."""
         return bool(self.settings.secret or self.settings.authorization)
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
-        """A strict endpoint needs a secret, or what ``Authorization`` must be."""
+        """A strict endpoint needs a secret, or the value of ``Authorization``."""
         return [] if options.get("authorization") else super().conflicts(options)
 
     @classmethod
@@ -55,25 +55,25 @@ class GiteaSender(EventHandler[GiteaOptions]):
         return super().doubts(options, protected or bool(options.get("authorization")))
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """The JSON is signed, also when it is sent in a form; all signatures that are there must match."""
+        """The JSON is signed, even if it is sent in a form; every signature that is present must match."""
         verify_together(self.signed_part(delivery), SIGNATURES, delivery.header, secrets)
         return "signature"
 
     def signed_part(self, delivery: Delivery) -> bytes:
-        """The JSON; a form around it can be written in many ways."""
+        """The JSON, because a form around it can be encoded in many ways."""
         return raw_json(delivery, form=True)[0]
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """With all signatures, as Forgejo does."""
+        """Add all signatures, as Forgejo does."""
         return delivery.replace(headers=sign_together(self.signed_part(delivery), SIGNATURES, secret))
 
     def naming(self, event: str, id: str) -> Mapping[str, str]:
-        """The headers of Gitea; of Gogs for an event that only it sends."""
+        """The headers of Gitea, or of Gogs for an event that only Gogs sends."""
         name = "Gogs" if event.startswith("gogs:") else "Gitea"
         return {f"X-{name}-Event": event.removeprefix("gogs:"), f"X-{name}-Delivery": id}
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
-        """Versions before Gitea 1.14 repeat the secret in the body: it is taken out, and never stored."""
+        """Versions before Gitea 1.14 repeat the secret in the body; it is removed, and never stored."""
         if delivery.verification is not None:
             return delivery
         wanted = self.settings.authorization
@@ -87,7 +87,7 @@ class GiteaSender(EventHandler[GiteaOptions]):
         return stripped
 
     def event(self, delivery: Delivery, document: bytes) -> str:
-        """What Gogs says when a branch or tag is made has a name of its own: it sends no push for tags."""
+        """The event's name; Gogs's ``create`` has a name of its own, because Gogs sends no push for tags."""
         for name in FAMILY:
             event = delivery.header(f"X-{name}-Event") or delivery.header(f"X-{name}-Event-Type")
             if event:
@@ -95,7 +95,7 @@ class GiteaSender(EventHandler[GiteaOptions]):
         raise BadPayload("is missing; it names the event", "header X-Gitea-Event")
 
     def delivery_id(self, delivery: Delivery) -> str | None:
-        """The UUID; each attempt has another one."""
+        """The UUID, which is different for each attempt."""
         ids = (delivery.header(f"X-{name}-Delivery") for name in FAMILY)
         return next(filter(None, ids), None)
 

@@ -26,19 +26,19 @@ from change_hooks.flow import Steps
 
 #: How old a signed timestamp may be, in seconds.
 TOLERANCE = 3600
-#: Outermost fields of a payload: whoever has seen them can send in the forge's name.
+#: Secret top-level fields of a payload: whoever has seen them can impersonate the forge.
 SECRET_FIELDS = ("password", "sign", "timestamp")
 
 
 @dataclass(frozen=True)
 class GiteeOptions(ForgeOptions):
-    """What a user may write for ``gitee``."""
+    """The options of ``gitee``."""
 
     gitee_property_whitelist: tuple[str, ...] = option((), texts)
 
 
 class GiteeHandler(EventHandler[GiteeOptions]):
-    """Takes pushes, pull requests and comments."""
+    """Handles pushes, pull requests and comments."""
 
     sender = "Gitee"
     verified_by = "password, or HMAC-SHA256 that does not cover the body"
@@ -49,7 +49,7 @@ class GiteeHandler(EventHandler[GiteeOptions]):
     secret_headers = ("X-Gitee-Token", "X-Git-Oschina-Token")
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """The token is the secret itself, or signs the time. Neither covers the body."""
+        """The token is the secret itself, or a signature of the time. Neither protects the body."""
         token = delivery.getHeader(b"x-gitee-token") or delivery.getHeader(b"x-git-oschina-token")
         timestamp = delivery.header("X-Gitee-Timestamp")
         try:
@@ -62,11 +62,11 @@ class GiteeHandler(EventHandler[GiteeOptions]):
         return "token"
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """With the secret itself."""
+        """Add the secret itself."""
         return delivery.replace(headers={"X-Gitee-Token": secret.decode("utf-8", "surrogateescape")})
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
-        """The body repeats what is secret: it is taken out, and never stored."""
+        """The body repeats the secrets; they are removed, and never stored."""
         if delivery.verification is not None:
             return delivery
         delivery = yield from super().verified(delivery)
@@ -74,12 +74,12 @@ class GiteeHandler(EventHandler[GiteeOptions]):
         return stripped
 
     def delivery_id(self, delivery: Delivery) -> str:
-        """A digest of time and body: Gitee gives no name."""
+        """A digest of the time and the body: Gitee sends no id."""
         sent = f"{delivery.header('X-Gitee-Timestamp')}\n".encode()
         return sha256(sent + delivery.body).hexdigest()[:32]
 
     def event(self, delivery: Delivery, document: bytes) -> str:
-        """What the payload calls itself; otherwise what the header says."""
+        """The event's name in the payload, or else in the header."""
         if delivery.header("X-Gitee-Ping") == "true":
             return "ping"
         kind: Kind = self.opened(delivery, Kind)
@@ -90,12 +90,12 @@ class GiteeHandler(EventHandler[GiteeOptions]):
         return name.removesuffix("s").removesuffix("_hook")
 
     def handle_ping(self, payload: object) -> Event:
-        """Somebody tried the webhook."""
+        """A test of the webhook."""
         return Ignored("a ping; the webhook works")
 
     @shaped(Push)
     def handle_push(self, payload: Push, event: str = "push") -> Event:
-        """A branch or tag was made, moved or deleted."""
+        """A branch or tag was created, moved or deleted."""
         return payload.update(event)
 
     handle_tag_push = handle_push

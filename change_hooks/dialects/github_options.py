@@ -1,4 +1,4 @@
-"""What a user may write for ``github``, and what its changes look like."""
+"""The options of ``github``, and the look of its changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from change_hooks.core.style import Style
 
 @dataclass(frozen=True)
 class GitHubOptions(ForgeOptions):
-    """What a user may write for ``github``."""
+    """The options of ``github``."""
 
     replacement: Any = option(None, anything, "class")
     github_property_whitelist: tuple[str, ...] = option((), texts)
@@ -22,14 +22,14 @@ class GitHubOptions(ForgeOptions):
 
 
 class GitHubStyle(Style):
-    """As the page of the dialect says."""
+    """The look that the dialect's page documents."""
 
     def category(self, event: RefUpdate) -> str | None:
-        """``tag`` for tags, none for branches."""
+        """``tag`` for tags, None for branches."""
         return "tag" if event.is_tag else None
 
     def pull(self, event: PullRequest, options: GitHubOptions) -> dict[str, Any]:
-        """The branch is the ref that GitHub makes for the pull request."""
+        """The branch is the ref that GitHub creates for the pull request."""
         count = event.commits or 0
         title = f"GitHub Pull Request #{event.number} ({count} commit{'' if count == 1 else 's'})"
         author = event.author if event.sender == Person() else event.sender

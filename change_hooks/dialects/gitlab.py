@@ -1,4 +1,4 @@
-"""The ``gitlab`` dialect: GitLab, project, group and system hooks, versions 8 and later.
+"""The ``gitlab`` dialect: the project, group and system hooks of GitLab 8 and later.
 
 Source: GitLab, "Webhook events"; "System hooks"; "Webhooks: secret token and signing token"; Standard
 Webhooks.
@@ -23,7 +23,7 @@ from change_hooks.dialects.standard_webhooks import sign_headers, verify_headers
 
 
 class GitLabHandler(EventHandler[GitLabOptions]):
-    """Takes pushes (``repository_update`` too), ``merge_request``, and ``note`` on merge requests."""
+    """Handles pushes (``repository_update`` too), ``merge_request``, and ``note`` on merge requests."""
 
     sender = "GitLab"
     verified_by = "token, Standard Webhooks signature"
@@ -35,7 +35,7 @@ class GitLabHandler(EventHandler[GitLabOptions]):
     style = GitLabStyle()
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """A ``whsec_`` secret signs the body; any other is the token itself; each that can be is checked."""
+        """A ``whsec_`` secret signs the body; any other is the token. Each one that was sent is checked."""
         keys = [secret for secret in secrets if signing_key(secret) is not None]
         tokens = [secret for secret in secrets if secret not in keys]
         if not delivery.header("webhook-signature") or not keys:
@@ -48,19 +48,19 @@ class GitLabHandler(EventHandler[GitLabOptions]):
         return "signature"
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """A ``whsec_`` secret signs; any other is sent."""
+        """Sign with a ``whsec_`` secret; send any other secret as the token."""
         if signing_key(secret) is None:
             return delivery.replace(headers={"X-Gitlab-Token": secret.decode("utf-8", "surrogateescape")})
         return sign_headers(delivery, secret, delivery.header("Idempotency-Key"))
 
     def naming(self, event: str, id: str) -> Mapping[str, str]:
-        """The header has names of its own for events, and one for all of those of system hooks."""
+        """The header has its own names for events, and a single name for all system hooks."""
         header = next((header for header, name in _HEADERS.items() if name == event), "System Hook")
         return {self.event_header: header, "Idempotency-Key": id}
 
     def delivery_id(self, delivery: Delivery) -> str | None:
-        """The id that is signed, where one is; else the idempotency key; of older versions, the event's UUID
-        with a digest of the body, since several hooks share it and the webhook's is drawn anew for each try.
+        """The signed id, or the idempotency key. For older versions: the event's UUID with a digest of the
+        body, because several hooks share it, and the webhook's own UUID is different for each attempt.
         """
         signed = delivery.header("webhook-id")
         if signed and delivery.verification == "signature":
@@ -72,7 +72,7 @@ class GitLabHandler(EventHandler[GitLabOptions]):
         return f"{event}:{sha256(delivery.body).hexdigest()[:16]}" if event else signed
 
     def event(self, delivery: Delivery, document: bytes) -> str:
-        """What the payload calls itself: system hooks all have the same header."""
+        """The event's name in the payload, because all system hooks have the same header."""
         kind: Kind = self.opened(delivery, Kind)
         name = kind.object_kind or kind.event_name or _HEADERS.get(delivery.header(self.event_header) or "")
         if not name:
@@ -81,14 +81,14 @@ class GitLabHandler(EventHandler[GitLabOptions]):
 
     @shaped(Push)
     def handle_push(self, payload: Push, event: str = "push") -> Event:
-        """A branch or tag was made, moved or deleted."""
+        """A branch or tag was created, moved or deleted."""
         return payload.update(event)
 
     handle_tag_push = handle_push
 
     @shaped(RepositoryUpdate)
     def handle_repository_update(self, payload: RepositoryUpdate) -> Sequence[Event]:
-        """All that a system hook says of a push to many branches or tags."""
+        """A system hook reports a push, possibly to many branches or tags."""
         return payload.updates()
 
     @shaped(MergeRequestEvent)

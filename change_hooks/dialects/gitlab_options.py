@@ -1,4 +1,4 @@
-"""What a user may write for ``gitlab``, and what its changes look like."""
+"""The options of ``gitlab``, and the look of its changes."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from change_hooks.core.style import Style
 
 @dataclass(frozen=True)
 class GitLabOptions(ForgeOptions):
-    """What a user may write for ``gitlab``."""
+    """The options of ``gitlab``."""
 
     gitlab_property_whitelist: tuple[str, ...] = option((), texts)
     note_pattern: re.Pattern[str] | None = option(None, regular_expression)
 
 
 class GitLabStyle(Style):
-    """As the page of the dialect says."""
+    """The look that the dialect's page documents."""
 
     comments = True
 
     def category(self, event: RefUpdate) -> str | None:
-        """GitLab's own name of the event."""
+        """GitLab's own name for the event."""
         return event.name
 
     def pull(self, event: PullRequest, options: GitLabOptions) -> dict[str, Any]:
-        """The branch is the one that it is for."""
+        """The branch is the target branch."""
         commit = event.head_commit
         return {
             "author": commit.author if commit else str(event.sender),

@@ -51,13 +51,13 @@ class Push(Shape):
 
 @dataclass(frozen=True)
 class GitoriousOptions(ForgeOptions):
-    """What a user may write for ``gitorious``."""
+    """The options of ``gitorious``."""
 
     gitorious_property_whitelist: tuple[str, ...] = option((), texts)
 
 
 class GitoriousStyle(Style):
-    """As the page of the dialect says."""
+    """The look that the dialect's page documents."""
 
     event_property = False
 
@@ -67,7 +67,7 @@ class GitoriousStyle(Style):
 
 
 class GitoriousHandler(EventHandler[GitoriousOptions]):
-    """Takes a push: a form with the JSON in ``payload``."""
+    """Handles a push: a form with the JSON in ``payload``."""
 
     sender = "Gitorious installations"
     verified_by = "HTTP Basic"
@@ -79,12 +79,12 @@ class GitoriousHandler(EventHandler[GitoriousOptions]):
     style = GitoriousStyle()
 
     def event(self, delivery: Delivery, document: bytes) -> str:
-        """The service sends nothing but pushes."""
+        """The service sends only pushes."""
         return "push"
 
     @shaped(Push)
     def handle_push(self, payload: Push, event: str = "push") -> Event:
-        """A branch was made, moved or deleted; ``ref`` is its bare name."""
+        """A branch was created, moved or deleted; ``ref`` is its bare name."""
         commits = [_commit(commit) for commit in payload.commits or ()]
         last = commits[-1].id if commits else None
         project = payload.project or Named()

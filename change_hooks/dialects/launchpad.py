@@ -18,14 +18,14 @@ from change_hooks.dialects.payloads.launchpad import BranchPush, ProposalEvent, 
 
 @dataclass(frozen=True)
 class LaunchpadOptions(ForgeOptions):
-    """What a user may write for ``launchpad``."""
+    """The options of ``launchpad``."""
 
     allow_sha1: bool = option(default=False, check=flag)
     launchpad_property_whitelist: tuple[str, ...] = option((), texts)
 
 
 class LaunchpadHandler(EventHandler[LaunchpadOptions]):
-    """Takes pushes and merge proposals."""
+    """Handles pushes and merge proposals."""
 
     sender = "Launchpad"
     verified_by = "HMAC-SHA1"
@@ -33,25 +33,25 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
     forge = "launchpad"
     event_header = "X-Launchpad-Event-Type"
     id_headers = ("X-Launchpad-Delivery",)
-    #: Launchpad offers nothing else.
+    #: Launchpad offers no other algorithm.
     signature_prefix = "sha1="
     signature_algorithm = "sha1"
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
-        """A secret needs the word of the user that SHA-1 will do."""
+        """A secret requires the user's consent to SHA-1."""
         problems = super().conflicts(options)
         if options.get("secret") and options.get("allow_sha1") is not True:
             problems.append("option 'secret' needs 'allow_sha1': True; Launchpad signs with HMAC-SHA1 only")
         return problems
 
     def handle_ping(self, payload: object) -> Event:
-        """Somebody tried the webhook."""
+        """A test of the webhook."""
         return Ignored("a ping")
 
     @shaped(Push)
     def handle_git_push_0_1(self, payload: Push, event: str) -> list[Event]:
-        """Branches and tags were made, moved or deleted. Commits and people are not listed."""
+        """Branches and tags were created, moved or deleted. The payload lists no commits and no people."""
         return [update_of(payload, ref, change, event) for ref, change in payload.ref_changes.items()]
 
     @shaped(BranchPush)
@@ -61,7 +61,7 @@ class LaunchpadHandler(EventHandler[LaunchpadOptions]):
 
     @shaped(ProposalEvent)
     def handle_merge_proposal_0_1(self, payload: ProposalEvent, event: str) -> Event:
-        """Something happened to a merge proposal. The commit it is on is not named."""
+        """Something happened to a merge proposal. The payload does not name its commit."""
         return payload.neutral(event) or Ignored("the merge proposal is not between Git repositories")
 
 

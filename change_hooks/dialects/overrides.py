@@ -1,8 +1,9 @@
 """Methods of Buildbot's handler classes that ours do not have, and what replaces each.
 
-Strategy: a class that was written for Buildbot's and overrides one of them would be ignored in silence. So
-making such a class is an error that names the seam, unless something of the class itself calls the method.
-:mod:`change_hooks.upstream` has classes that call them all.
+Strategy: if a class that was written for Buildbot overrides one of them, its method would silently be
+ignored. So instantiating such a class is an error that names the replacement, unless the class itself calls
+the method.
+:mod:`change_hooks.upstream` has classes that call all of them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _PULLS = {
     "extractProperties": _WHITELIST.format(prefix="bitbucket"),
     "external_property_denylist": _WHITELIST.format(prefix="bitbucket"),
 }
-#: By the name of the forge, and that of the method or attribute.
+#: The replacements, by forge, and by the name of the method or attribute.
 REPLACED: Mapping[str, Mapping[str, str]] = {
     "github": {
         "process": _PROCESS,
@@ -53,7 +54,7 @@ def refuse_unused(handler: type, forge: str) -> None:
     """Refuse a class with a method that nothing calls.
 
     :param forge: the name of its forge.
-    :raises ConfigurationError: it has one; the seam that replaces it is named.
+    :raises ConfigurationError: it has one; the message names the replacement.
     """
     replaced = REPLACED.get(forge, {})
     problems = [

@@ -22,19 +22,19 @@ from change_hooks.dialects.payloads.pagure import ACTIONS, Envelope, Sent, pull_
 
 @dataclass(frozen=True)
 class PagureOptions(ForgeOptions):
-    """What a user may write for ``pagure``."""
+    """The options of ``pagure``."""
 
     pagure_property_whitelist: tuple[str, ...] = option((), texts)
 
 
 class PagureStyle(Style):
-    """As the page of the dialect says."""
+    """The look that the dialect's page documents."""
 
     per_commit = False
 
 
 class PagureHandler(EventHandler[PagureOptions]):
-    """Takes pushes, and what happens to pull requests."""
+    """Handles pushes and the pull request events."""
 
     sender = "Pagure: pagure.io, Fedora, CentOS"
     verified_by = "HMAC-SHA256"
@@ -44,21 +44,21 @@ class PagureHandler(EventHandler[PagureOptions]):
     style = PagureStyle()
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """Both signatures are checked; that with SHA-1 alone is not enough."""
+        """Both signatures are checked; the one with SHA-1 alone is not sufficient."""
         verify_together(delivery.body, SIGNATURES, delivery.header, secrets)
         return "signature"
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """With both hashes, as Pagure does."""
+        """Add both signatures, as Pagure does."""
         return delivery.replace(headers=sign_together(delivery.body, SIGNATURES, secret))
 
     def event(self, delivery: Delivery, document: bytes) -> str:
-        """The topic in the body: the header is not signed."""
+        """The topic in the body, because the header is not signed."""
         envelope: Envelope = self.opened(delivery, Envelope)
         return envelope.topic
 
     def delivery_id(self, delivery: Delivery) -> str | None:
-        """The id of the message, in the body."""
+        """The message's id, from the body."""
         try:
             envelope: Envelope = self.opened(delivery, Envelope)
         except BadPayload:
@@ -73,12 +73,12 @@ class PagureHandler(EventHandler[PagureOptions]):
 
     @shaped(Sent)
     def handle_git_branch_creation(self, payload: Sent, event: str) -> Event:
-        """A branch was made."""
+        """A branch was created."""
         return payload.branch_made(event)
 
     @shaped(Sent)
     def handle_git_tag_creation(self, payload: Sent, event: str) -> Event:
-        """A tag was made."""
+        """A tag was created."""
         return payload.tag_made(event)
 
     @shaped(Sent)
@@ -102,7 +102,7 @@ class PagureHandler(EventHandler[PagureOptions]):
 
     @shaped(Sent)
     def handle_pull_request_closed(self, payload: Sent, event: str) -> Event:
-        """It was merged, or closed without that."""
+        """A pull request was merged, or closed without merging."""
         return payload.closed(event)
 
     @shaped(Sent)

@@ -1,4 +1,4 @@
-"""The ``poller`` dialect: tell the host's pollers to look now.
+"""The ``poller`` dialect: makes the host's pollers poll now.
 
 For commit hooks: ``curl -s -F poller=NAME http://localhost:8010/change_hook/poller``.
 """
@@ -26,7 +26,7 @@ log = Logger()
 
 
 def names(value: Any) -> tuple[str, ...]:
-    """Take a list of names, str or bytes."""
+    """Accept a list of names, str or bytes."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, (str, bytes)) for item in value):
         raise TypeError("must be a list of pollers' names")
     return tuple(as_name(item) for item in value)
@@ -39,28 +39,28 @@ def as_name(value: str | bytes) -> str:
 
 @dataclass(frozen=True)
 class PollerOptions(Options):
-    """What a user may write for ``poller``."""
+    """The options of ``poller``."""
 
     allowed: tuple[str, ...] | None = option(None, names)
 
 
 class PollingHandler(HookHandler[PollerOptions]):
-    """Forces the pollers named by ``poller``; all that are allowed when none is named."""
+    """Polls with the pollers that ``poller`` names, or with all that are allowed if it names none."""
 
-    sender = "anybody who wants a poller to look now"
+    sender = "anybody who wants a poller to poll now"
     verified_by = "HTTP Basic"
     Options: ClassVar[type[Options] | None] = PollerOptions
     methods = ("GET", "POST")
 
     @classmethod
     def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
-        """Warn when anybody may poke."""
-        return [] if protected else ["polls for anybody who can reach it: set change_hook_auth, or 'auth'"]
+        """Warn when anybody may start polls."""
+        return [] if protected else ["lets anybody start polls: set change_hook_auth, or 'auth'"]
 
     def getChanges(self, request: Request) -> tuple[Ignored | list[Change], None]:
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`. The changes come from the pollers.
 
-        :raises BadPayload: a name is not that of a poller that may be polled.
+        :raises BadPayload: a name is not that of an allowed poller.
         """
         if isinstance(request, Delivery):
             return self._poll(request), None
@@ -88,7 +88,7 @@ class PollingHandler(HookHandler[PollerOptions]):
 
 
 def polling_sources(master: Any) -> list[Any]:
-    """The change sources of a Buildbot master that can be told to poll; none of any other *master*."""
+    """The change sources of a Buildbot master that can be forced to poll; none for any other *master*."""
     sources = getattr(master, "change_svc", ())
     return [source for source in sources if callable(getattr(source, "force", None))]
 

@@ -1,4 +1,4 @@
-"""What pull requests were when they were last heard of, for forges that say only that one was updated."""
+"""Remembers the last state of pull requests, for forges that report only that one was updated."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 from change_hooks.core.events import Action
 
-#: Of how many pull requests that is remembered.
+#: How many pull requests are remembered.
 MOST = 4096
 
 
 class Seen(NamedTuple):
-    """What a delivery says about a pull request.
+    """The state of a pull request, according to a delivery.
 
-    :param head: the commit that it is on.
+    :param head: its head commit.
     :param draft: None: not known.
-    :param at: when, in seconds since the epoch; None: not known.
-    :param delivery: which says so; None: it has no name.
+    :param at: the time, in seconds since the epoch; None: not known.
+    :param delivery: the delivery's id; None: it has none.
     """
 
     head: str
@@ -27,21 +27,21 @@ class Seen(NamedTuple):
 
 
 class Remembered:
-    """The last state of each pull request, in memory: what is not known counts as new.
+    """The last state of each pull request, in memory: an unknown pull request counts as new.
 
-    A delivery that comes once more gives once more what it gave, because the first try may have come to
-    nothing. One that comes late changes nothing of what is remembered.
+    A repeated delivery gives the same result again, because the first attempt may have failed. A late
+    delivery does not change what is remembered.
     """
 
     def __init__(self) -> None:
         self._last: OrderedDict[tuple[str, int], tuple[Seen, Action]] = OrderedDict()
 
     def opened(self, pull: tuple[str, int], now: Seen) -> Action:
-        """Remember a new one."""
+        """Remember a new pull request."""
         return "opened" if pull in self._last else self._remember(pull, now, "opened")
 
     def updated(self, pull: tuple[str, int], now: Seen) -> Action:
-        """What has happened to one.
+        """What has happened to a pull request.
 
         :param pull: its repository and number.
         """

@@ -1,8 +1,8 @@
 """The ``sourcehut`` dialect: git.sr.ht and other installations, with GraphQL-native and legacy webhooks.
 
-One key signs for all users of an installation, over the body and a nonce. What makes a delivery unique is
-read from the signed body: so a copy of one is a duplicate in the journal, for every receiver and after a
-restart, and one that is older than the journal remembers is refused. Only legacy payloads have no date.
+One key signs for all users of an installation, over the body and a nonce. A delivery's id is read from the
+signed body, so a copy is recognised as a duplicate in the journal, by every receiver and after a restart; a
+delivery that is older than the journal remembers is refused. Only legacy payloads have no date.
 
 Source: man.sr.ht, "API conventions"; core.sr.ht, ``srht/crypto.py``; docs.sourcehut.org, git.sr.ht.
 """
@@ -25,15 +25,15 @@ from change_hooks.dialects.payloads.sourcehut import Answer, Webhook, common_of,
 from change_hooks.dialects.url_token import TokenInUrl
 from change_hooks.flow import Steps
 
-#: The key of sr.ht.
+#: The public key of sr.ht.
 SR_HT = "uX7KWyyDNMaBma4aVbJ/cbUQpdjqczuCyK/HxzV/u+4="
-#: A delivery whose event is older is refused, in seconds. SourceHut retries for less than an hour.
+#: A delivery with an older event is refused, in seconds. SourceHut retries for less than an hour.
 OLDEST = 86400
 
 
 @dataclass(frozen=True)
 class SourceHutOptions(ForgeOptions):
-    """What a user may write for ``sourcehut``."""
+    """The options of ``sourcehut``."""
 
     public_key: Any = option((public_key(SR_HT),), lambda value: tuple(map(public_key, texts(value))))
     server_url: str = option("https://git.sr.ht", lambda value: text(value).rstrip("/"))
@@ -41,7 +41,7 @@ class SourceHutOptions(ForgeOptions):
 
 
 class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
-    """Takes pushes. Only SourceHut has the key to sign with."""
+    """Handles pushes. Only SourceHut has the private key."""
 
     sender = "SourceHut: git.sr.ht and other installations"
     verified_by = "Ed25519"
@@ -51,11 +51,11 @@ class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
 
     @property
     def signed(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
-        """The signature is verified, and with a ``secret`` the argument ``token`` in the URL as well."""
+        """Verify the signature, and with a ``secret`` also the argument ``token`` in the URL."""
         if delivery.verification is not None:
             return delivery
         yield apart(delivery, self._check_signature, delivery)
@@ -81,7 +81,7 @@ class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
         return answer
 
     def delivery_id(self, delivery: Delivery) -> str | None:
-        """The event's id in the signed body, which all hooks of a repository share; else the nonce."""
+        """The event's id in the signed body, which all hooks of a repository share; otherwise the nonce."""
         return self._answer(delivery).id or delivery.header("X-Payload-Nonce")
 
     def event(self, delivery: Delivery, document: bytes) -> str:
@@ -91,26 +91,26 @@ class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
-        """None: it is always strict."""
+        """There are none: the dialect is always strict."""
         return []
 
     @classmethod
     def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
-        """Every user of the installation can have it sign."""
+        """Warn that every user of the installation can make it sign."""
         if protected or options.get("repositories") or options.get("secret"):
             return []
-        return ["accepts pushes of all users of SourceHut: set 'repositories', or a 'secret' for '?token='"]
+        return ["accepts pushes from any user of SourceHut: set 'repositories', or a 'secret' for '?token='"]
 
     @shaped(Answer)
     def handle_GIT_POST_RECEIVE(self, payload: Answer, event: str) -> list[Event]:
-        """Branches and tags were made, moved or deleted."""
+        """Branches and tags were created, moved or deleted."""
         webhook = payload.data.webhook if payload.data else Webhook()
         common = common_of(webhook, event, self.settings.server_url)
         return updates_of(webhook.updates, common, "$.data.webhook.updates")
 
     @shaped(Answer)
     def handle_repo_post_update(self, payload: Answer, event: str) -> list[Event]:
-        """The same, of a legacy webhook: it does not name the repository."""
+        """The same, from a legacy webhook, which does not name the repository."""
         common = common_of(Webhook(pusher=payload.pusher), event, self.settings.server_url)
         return updates_of(payload.refs, common, "$.refs")
 

@@ -13,7 +13,7 @@ from change_hooks.core.verification import sign_standard_webhook, verify_standar
 
 
 def verify_headers(delivery: Delivery, secrets: Sequence[bytes]) -> None:
-    """Check them.
+    """Check the three headers.
 
     :param secrets: any one of them may match.
     :raises NotAuthenticated: they are missing, malformed or wrong.
@@ -29,9 +29,9 @@ def verify_headers(delivery: Delivery, secrets: Sequence[bytes]) -> None:
 
 
 def sign_headers(delivery: Delivery, secret: bytes, id: str | None) -> Delivery:
-    """The delivery with them.
+    """The delivery with the three headers.
 
-    :param id: which is signed; None: a new one.
+    :param id: the id that is signed; None: a new one.
     """
     name, now = id or f"msg_{uuid4().hex}", int(delivery.received)
     signature = sign_standard_webhook(delivery.body, name, now, secret)

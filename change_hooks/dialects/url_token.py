@@ -1,4 +1,4 @@
-"""A secret in the URL, for senders that sign nothing that is ours alone."""
+"""A secret in the URL, for senders that cannot sign with a secret of ours."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from change_hooks.core.verification import verify_token
 
 
 class TokenInUrl:
-    """Takes the secret from the argument ``token`` of the URL. It is never stored."""
+    """Expects the secret in the argument ``token`` of the URL. It is never stored."""
 
     secret_arguments: ClassVar[tuple[str, ...]] = ("token",)
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """The argument is there once, and is the secret."""
+        """The argument must be present exactly once, and be the secret."""
         verify_token(only_argument(delivery.query, "token"), secrets)
         return "token"
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """With the secret in the URL."""
+        """Add the secret to the URL."""
         return delivery.replace(uri=with_argument(delivery.uri, "token", secret))
 
 

@@ -1,7 +1,7 @@
-"""What a user wrote for a handler: checked, and made fit to be read.
+"""Checks the options that a user wrote for a handler, and prepares them for reading.
 
-Strategy: secrets and tokens may be callables, so one that Buildbot renders becomes one, and is rendered each
-time that it is needed. Any other option is rendered before the handler is made.
+Strategy: secrets and tokens may be callables, so one that Buildbot must render becomes a callable, and is
+rendered each time that it is needed. All other options are rendered before the handler is created.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from change_hooks.renderables import is_renderable, render, when_needed
 
 
 class Optioned(Protocol):
-    """As much of a handler class as is asked here."""
+    """The part of a handler class that is used here."""
 
     Options: ClassVar[type[Options] | None]
     as_upstream: ClassVar[bool]
@@ -37,13 +37,13 @@ class Optioned(Protocol):
 
 
 def check_written(handler: type[Optioned], written: Any, *, protected: bool) -> tuple[list[str], list[str]]:
-    """What is wrong, and what is doubtful, in what a user wrote.
+    """Problems with what a user wrote, and warnings about it.
 
-    :param protected: HTTP Basic authentication stands before it.
+    :param protected: the endpoint requires HTTP Basic authentication.
 
-    A class that declares ``Options`` in its own body takes no others. One that does not may read
-    names of its own, so an unknown one is doubtful, unless it looks like a mistyped known one. What
-    Buildbot has yet to render is checked when that has been done.
+    A class that declares ``Options`` in its own body accepts no other options. One that does not may read
+    options of its own, so an unknown option is only a warning, unless it looks like a mistyped known one.
+    Options that Buildbot has yet to render are checked after rendering.
     """
     declared, problems, doubts = handler.Options, list[str](), list[str]()
     if declared is None:
@@ -69,9 +69,9 @@ def check_written(handler: type[Optioned], written: Any, *, protected: bool) -> 
 def readable(
     declared: type[Options], written: Mapping[str, Any], master: Any, problems: list[str]
 ) -> dict[str, Any]:
-    """The options with the secrets that they refer to, and with a callable for each that Buildbot renders.
+    """The options, with secrets in place of references, and a callable for each secret that Buildbot renders.
 
-    :param problems: gets what is wrong with references.
+    :param problems: problems with references are appended to it.
     """
     values = dict(written)
     for name in declared.secrets:
@@ -91,7 +91,7 @@ def _late(value: object) -> bool:
 
 
 def to_render(declared: type[Options], written: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that Buildbot has to render before they can be read."""
+    """The options that Buildbot must render before they can be read."""
     return {
         name: value
         for name, value in written.items()
@@ -100,10 +100,10 @@ def to_render(declared: type[Options], written: Mapping[str, Any]) -> dict[str, 
 
 
 def rendered(declared: type[Options] | None, written: Any, master: Any) -> Steps[Any]:
-    """The options of a handler that declares *declared*, with all that has to be rendered before it is made.
-    One that declares nothing reads them itself.
+    """The options of a handler that declares *declared*, with everything rendered that must be before the
+    handler is created. A handler that declares nothing reads its options itself.
 
-    :raises ConfigurationError: one cannot be rendered.
+    :raises ConfigurationError: an option cannot be rendered.
     """
     if declared is None or not isinstance(written, Mapping):
         return written
@@ -120,7 +120,7 @@ def rendered(declared: type[Options] | None, written: Any, master: Any) -> Steps
 def rendered_now(declared: type[Options] | None, written: Any, master: Any) -> Any:
     """The same, for a host that does not wait.
 
-    :raises ConfigurationError: one cannot be rendered, or not at once.
+    :raises ConfigurationError: an option cannot be rendered, or not immediately.
     """
     found: list[Any] = []
     followed(rendered(declared, written, master)).addBoth(found.append)

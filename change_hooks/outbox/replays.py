@@ -124,9 +124,7 @@ class Replays:
 
     @inlineCallbacks
     def _next(self, after: int) -> Any:
-        """Fires with the first wish after a sequence number that is for this receiver; None:
-        there is none.
-        """
+        """Fires with this receiver's first wish after a sequence number; None: there is none."""
         while True:
             wishes: Sequence[Wish] = yield self._journal.wishes(after)
             for wish in wishes:

@@ -308,9 +308,7 @@ class QueueWorker:
         self._observer.dead_letter(work.sink, error)
 
     def _record(self, outcome: Outcome) -> Deferred[bool]:
-        """A shutdown may leave the outcome unrecorded; the changes are then delivered again, with the same
-        key.
-        """
+        """A shutdown may leave it unrecorded; the changes are then delivered again, with the same key."""
         return until_written(lambda: self._journal.record([outcome]), self._clock, self._stopped)
 
 

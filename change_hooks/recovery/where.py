@@ -54,8 +54,7 @@ class Where(msgspec.Struct, omit_defaults=True):
     lists: int = 0
 
     def looked_again(self, refs: Mapping[str, str], pulls: OpenPulls | None, now: float) -> Where:
-        """The state after another look. The look settles nothing, except that the first one settles
-        everything.
+        """The state after another look, which settles nothing; but the first one settles everything.
 
         :param pulls: None: they could not be listed.
         """

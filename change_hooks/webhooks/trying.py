@@ -83,9 +83,7 @@ async def tried(
 
 
 def _refused(last: Last, lines: Sequence[StoredDelivery]) -> StoredDelivery | None:
-    """The request that the forge sent last, if it is among the refused ones; anybody may have sent the
-    others.
-    """
+    """The request that the forge sent last, if it is a refused one; anybody may have sent the others."""
     if last.delivery:
         return next((line for line in lines if line.delivery == last.delivery), None)
     return next((line for line in reversed(lines) if line.status == last.status), None)

@@ -86,7 +86,7 @@ def test_only_a_legacy_payload_may_have_no_date() -> None:
     payload = json.loads(BODY)
     for date in (None, "", "soon"):
         payload["data"]["webhook"]["date"] = date
-        with pytest.raises(BadPayload, match="is missing; the page of the dialect") as caught:
+        with pytest.raises(BadPayload, match="is missing; the dialect's page") as caught:
             send(json.dumps(payload).encode())
         assert caught.value.field == "$.data.webhook.date"
 

@@ -1,7 +1,7 @@
-"""The ``generic`` dialect: any sender of JSON, from configuration alone.
+"""The ``generic`` dialect: any sender of JSON, by configuration alone.
 
-It says where the signature or token is (:mod:`.senders`) and where in the payload the values stand
-(:mod:`.mapping`).
+The configuration says where the signature or token is (:mod:`.senders`), and where the values are in the
+payload (:mod:`.mapping`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from change_hooks.dialects.generic.senders import StandardWebhook
 from change_hooks.dialects.handler import apart
 from change_hooks.flow import Steps
 
-#: What a delivery is called whose event has no name.
+#: The event name of a delivery whose event has no name.
 UNNAMED = "delivery"
 
 
 class GenericHandler(Looking):
-    """Takes any JSON object. A subclass may have methods ``handle_<event>`` for events of its own."""
+    """Handles any JSON object. A subclass may have methods ``handle_<event>`` for its own events."""
 
     sender = "any sender of JSON, by a mapping in the configuration"
     verified_by = "HMAC, Standard Webhooks, or a token"
@@ -48,11 +48,11 @@ class GenericHandler(Looking):
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
-        """A secret needs a place, and a mapping something to give."""
+        """A secret needs a place in the request, and a mapping must describe something to build."""
         return super().conflicts(options) + contradictions(options)
 
     def stored(self) -> Stored:
-        """Every header that is read, so that a replayed delivery has it; no token."""
+        """Every header that is read is stored, so that a replayed delivery has it; tokens are not."""
         said = self.settings
         read = {name for one in (said.event, said.id) if one is not None for name in one.headers}
         token_in = said.token_in.place if said.token_in is not None else {}
@@ -75,7 +75,7 @@ class GenericHandler(Looking):
         return delivery if way is None else way.sign(delivery, secret)
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
-        """A token in the body is taken out: it is never stored."""
+        """A token in the body is removed, so that it is never stored."""
         fresh = delivery.verification is None
         delivery = yield from super().verified(delivery)
         token = self.settings.token_in
@@ -85,7 +85,7 @@ class GenericHandler(Looking):
         return stripped
 
     def delivery_id(self, delivery: Delivery) -> str | None:
-        """The option ``id``; of Standard Webhooks, the id that is signed."""
+        """The value of the option ``id``; for Standard Webhooks, the signed id."""
         if self.settings.id is not None:
             try:
                 return as_text(self._look(self.settings.id, delivery))
@@ -96,13 +96,13 @@ class GenericHandler(Looking):
         return None
 
     def event(self, delivery: Delivery, document: bytes) -> str:
-        """The option ``event``."""
+        """The value of the option ``event``."""
         if self.settings.event is None:
             return UNNAMED
         return as_text(self._look(self.settings.event, delivery)) or UNNAMED
 
     def handle_anything(self, payload: Mapping[str, object], event: str) -> Result:
-        """What the mapping makes of it."""
+        """The events or changes that the mapping describes."""
         said = self.settings
         refused, scope = said.refusal(event), Scope(payload, payload)
         if refused is not None:

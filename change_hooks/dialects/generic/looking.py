@@ -1,7 +1,7 @@
-"""What ``generic`` looks up in a payload before anything is made of it: the names of event and delivery.
+"""Finds the event's name and the delivery's id in a payload of ``generic``, before anything else.
 
-Strategy: a user's functions may be in the options, and may touch what belongs to the reactor's thread. So
-they are called in that alone, also for a large body, which has been decoded in another one by then.
+Strategy: the options may contain a user's functions, which may use objects that belong to the reactor's
+thread. So they are called only in that thread, even for a large body, which was decoded in another thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from change_hooks.flow import Steps
 
 
 class Looking(EventHandler[GenericOptions]):
-    """Looks into payloads, as the options say."""
+    """Finds names in payloads, as the options say."""
 
     def __init__(self, master: object, options: object) -> None:
         super().__init__(master, options)
@@ -48,9 +48,9 @@ class Looking(EventHandler[GenericOptions]):
         return document
 
     def _look(self, where: Selector, delivery: Delivery) -> Any:
-        """What a selector finds in a delivery.
+        """The value that a selector finds in a delivery.
 
-        :raises BadPayload: the payload is no object.
+        :raises BadPayload: the payload is not an object.
         """
         payload = expect_mapping(self.opened(delivery))
         return where.find(Scope(payload, payload, header=delivery.header))

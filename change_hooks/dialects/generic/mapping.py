@@ -1,8 +1,8 @@
-"""From any JSON to neutral events, or straight to changes, as a user's mapping says.
+"""Maps any JSON to neutral events, or directly to changes, as a user's mapping says.
 
-Strategy: each table of fields below has the conversion that makes a field's value of what a selector finds. A
-value that is not there, or that has another type, is noted under the path that the user wrote and costs that
-one field.
+Strategy: each table of fields below has the conversion from what a selector finds to the field's value. A
+value that is missing or has the wrong type is noted under the path that the user wrote; only that field is
+left out.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from change_hooks.core.payload import epoch
 from change_hooks.core.select import matches, within
 from change_hooks.dialects.generic.selectors import MISSING, Scope, Selector, as_text, selector
 
-#: The property that lists the paths that the mapping names and the payload has not.
+#: The property that lists the paths of the mapping that are not in the payload.
 NOT_FOUND = "change_hook_not_found"
-#: What is larger is a time in milliseconds: as seconds it would be in the year 5138.
+#: A larger number is a time in milliseconds: in seconds it would be in the year 5138.
 _SECONDS_END = 1e11
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 _ORDERS = ("oldest first", "newest first")
 Convert = Callable[[Any], Any]
 
 
-# Conversions: MISSING for a value of another type --------------------------------------------------
+# Conversions: MISSING for a value of the wrong type --------------------------------------------------
 
 
 def _text(value: Any) -> Any:
@@ -56,7 +56,7 @@ def _count(value: Any) -> Any:
 
 
 def _when(value: Any) -> Any:
-    """Seconds since the epoch, of seconds or milliseconds, as a number or digits, or of a date."""
+    """Seconds since the epoch, from seconds or milliseconds (a number or digits), or from a date."""
     if isinstance(value, str):
         known = epoch(value)
         if known is not None:
@@ -71,7 +71,7 @@ def _when(value: Any) -> Any:
 
 
 def _files(value: Any) -> Any:
-    """The paths, of one, a list of them, or a mapping whose keys they are."""
+    """Paths, from one path, a list of paths, or a mapping whose keys are paths."""
     if isinstance(value, str):
         return [value]
     return [path for path in value if isinstance(path, str)] if isinstance(value, (list, dict)) else MISSING
@@ -122,11 +122,11 @@ CHANGE: dict[str, Convert] = {
 
 @dataclass(frozen=True)
 class Table:
-    """A set of fields, each with where its value stands.
+    """A set of fields, each with the selector of its value.
 
-    :param each: where the list, or the mapping, of the items stands; None: there is one item.
-    :param newest_first: the list is in that order.
-    :param skip: items are left out in which one of these values matches one of its fnmatch patterns.
+    :param each: the selector of the list, or the mapping, of the items; None: there is one item.
+    :param newest_first: the order of the list.
+    :param skip: an item is left out if one of these values matches one of its fnmatch patterns.
     """
 
     fields: Mapping[str, tuple[Selector, ...]]
@@ -136,7 +136,7 @@ class Table:
     skip: tuple[tuple[Selector, tuple[str, ...]], ...] = ()
 
     def items(self, scope: Scope) -> Iterator[Scope]:
-        """The scopes of the items that are wanted; none when there is no list."""
+        """The scopes of the wanted items; none if there is no list."""
         for item in self._all(scope):
             if not any(matches(as_text(one.find(item)), patterns) for one, patterns in self.skip):
                 yield item
@@ -156,7 +156,7 @@ class Table:
             scope.note(self.each.name)
 
     def read(self, scope: Scope) -> dict[str, Any]:
-        """The values that are there. None: the sender says that there is none."""
+        """The values that were found. None: the sender sent ``null``."""
         values: dict[str, Any] = {}
         for name, selectors in self.fields.items():
             found = [self._find(name, one, scope) for one in selectors]
@@ -202,7 +202,7 @@ def change(written: object) -> Table:
 
 
 def properties(written: object) -> Table:
-    """Compile the option ``properties``, whose names are free."""
+    """Compile the option ``properties``, in which any name is allowed."""
     if not isinstance(written, Mapping) or not all(isinstance(name, str) for name in written):
         raise TypeError("must be a dict of names and paths")
     return _table(written, dict.fromkeys(written, lambda value: value))
@@ -216,7 +216,7 @@ def _table(
 ) -> Table:
     """Compile a dict of fields.
 
-    :raises TypeError: it, or one in it, is of another type; the message follows the option's name.
+    :raises TypeError: the dict, or a value in it, has the wrong type; the message follows the option's name.
     :raises ValueError: a name in it is unknown or missing.
     """
     if not isinstance(written, Mapping):
@@ -244,7 +244,7 @@ def _skip(written: object) -> tuple[tuple[Selector, tuple[str, ...]], ...]:
 
 
 def _field(name: str, value: object) -> tuple[Selector, ...]:
-    # Of files all count that are listed; of everything else, the first that is there.
+    # A list of files is the union of all; any other list means its first value that is present.
     values = value if name == "files" and isinstance(value, (list, tuple)) else [value]
     try:
         found = tuple(selector(one) for one in values)
@@ -273,12 +273,12 @@ class Mapper:
             return []
         found = [fields for item in table.items(scope) if (fields := table.read(item))]
         if not found:
-            return _nothing(scope, "the payload has nothing of what 'change' names")
+            return _nothing(scope, "the payload has none of the values that 'change' names")
         more = self._more(scope)
         return [self._change(fields, more, len(found)) for fields in found]
 
     def _change(self, fields: Mapping[str, Any], more: Mapping[str, Any], count: int) -> Change:
-        """One of so many changes."""
+        """One of *count* changes."""
         known = {"src": self.src, **{name: value for name, value in fields.items() if value is not None}}
         missing = [name for name in ("files", "comments") if name not in known]
         properties = dict(within({**more, **known.pop("properties", {})}, count))
@@ -287,7 +287,7 @@ class Mapper:
         return Change(**known, properties=properties)
 
     def updates(self, scope: Scope, event: str) -> list[RefUpdate | Ignored]:
-        """The refs that were made, moved and deleted."""
+        """The refs that were created, moved or deleted."""
         table = self.refs
         if table is None:
             return []
@@ -319,7 +319,7 @@ class Mapper:
         )
 
     def _more(self, scope: Scope) -> dict[str, Any]:
-        """The properties that are the same for all changes of the delivery. Read when all else is."""
+        """The properties that are the same for all changes of the delivery. Read after everything else."""
         found = self.properties.read(scope) if self.properties is not None else {}
         return {**found, NOT_FOUND: list(scope.noted)} if scope.noted else found
 
@@ -329,14 +329,14 @@ def _update(
 ) -> RefUpdate | Ignored:
     """One ref.
 
-    :param common: what is the same for all of them.
+    :param common: the fields that are the same for all refs.
     """
     if "after" in fields:
         after = revision_or_none(fields["after"])
     elif listed:
         after = listed[-1].id
     else:
-        return _nothing(scope, "the payload does not say which commit the ref is on")
+        return _nothing(scope, "the payload does not say which commit the ref points to")
     ref = fields.get("ref") or ""
     if fields.get("tag") and not ref.startswith("refs/"):
         ref = f"refs/tags/{ref}"

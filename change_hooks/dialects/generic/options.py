@@ -1,4 +1,4 @@
-"""What a user may write for ``generic``, and what its changes look like."""
+"""The options of ``generic``, and the look of its changes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from change_hooks.dialects.generic.mapping import Mapper, Table
 from change_hooks.dialects.generic.selectors import Selector, selector
 from change_hooks.dialects.generic.senders import Token, Verifier, signature, token_in
 
-#: The options that say where values stand; functions may be in them.
+#: The options that say where values are; they may contain functions.
 MAPPING = ("event", "id", "repository", "refs", "commits", "change", "properties")
 
 
 @dataclass(frozen=True)
 class GenericOptions(ForgeOptions):
-    """What a user may write for ``generic``."""
+    """The options of ``generic``."""
 
     signature: Verifier | None = option(None, signature)
     token_in: Token | None = option(None, token_in)
@@ -61,7 +61,7 @@ class UnnamedStyle(Style):
 
 
 def has_callable(written: object) -> bool:
-    """Whether what a user wrote has a function in it, at any depth."""
+    """Whether what a user wrote contains a function, at any depth."""
     if isinstance(written, Mapping):
         return any(map(has_callable, (*written, *written.values())))
     if isinstance(written, (list, tuple)):
@@ -70,7 +70,7 @@ def has_callable(written: object) -> bool:
 
 
 def contradictions(options: Mapping[str, Any]) -> list[str]:
-    """What is wrong in how these options go together."""
+    """Problems with the combination of these options."""
     problems: list[str] = []
     there = {name for name, value in options.items() if value is not None}
     ways = there & {"signature", "token_in"}
@@ -81,7 +81,7 @@ def contradictions(options: Mapping[str, Any]) -> list[str]:
     if ways and "secret" not in there:
         problems.append(f"option {min(ways)!r} needs a 'secret'")
     if ("refs" in there) == ("change" in there):
-        problems.append("one of the options 'refs' and 'change' must say what to build, and not both")
+        problems.append("exactly one of the options 'refs' and 'change' must say what to build")
     if "commits" in there and "refs" not in there:
         problems.append("option 'commits' needs 'refs'")
     return problems

@@ -1,8 +1,8 @@
-"""Where in a payload a value stands: paths, headers, constants, defaults and callables.
+"""Selects values from a payload: by paths, headers, constants, defaults and callables.
 
 Strategy: what a user writes is compiled once, when the configuration is read, so that every mistake is found
-then. Afterwards a selector only looks. What it does not find is noted under the words that the user wrote,
-and costs that one value.
+then. Afterwards a selector only looks values up. A value that it does not find is noted under the words that
+the user wrote; only that value is left out.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Any, Final, Protocol
 
 from change_hooks.core.names import check_names
 
-#: The value of what is not there. None is a value: the sender wrote ``null``.
+#: Stands for a value that is not there. None is a value: the sender wrote ``null``.
 MISSING: Final[Any] = object()
-#: How many names of what was not found are kept.
+#: How many names of missing values are kept.
 MOST_NOTED = 20
-#: The path that means the key under which an item stands in its mapping.
+#: The path that means an item's key in its mapping.
 KEY = "@key"
 _NAMES = ("path", "header", "value", "default", "join", "map")
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What a selector may look at.
+    """The data that a selector may look at.
 
     :param item: the value that paths start from.
     :param root: the whole payload; a path that begins with ``$.`` starts there.
-    :param key: the key under which *item* stands, when it comes out of a mapping.
-    :param header: finds the value of a header; None: it was not sent.
-    :param noted: the names of what was not found, as its keys; the same for all scopes of a delivery.
+    :param key: the key of *item*, if it is from a mapping.
+    :param header: returns the value of a header; None: it was not sent.
+    :param noted: its keys are the names of missing values; shared by all scopes of a delivery.
     """
 
     item: Any
@@ -40,11 +40,11 @@ class Scope:
     noted: dict[str, None] = field(default_factory=dict)
 
     def inside(self, item: Any, key: str | None = None) -> Scope:
-        """The scope of something in the payload."""
+        """The scope of an item in the payload."""
         return Scope(item, self.root, key, self.header, self.noted)
 
     def note(self, name: str) -> None:
-        """Remember what was not found."""
+        """Note that a value was not found."""
         if len(self.noted) < MOST_NOTED:
             self.noted[name] = None
 
@@ -54,11 +54,11 @@ class Selector(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it when there is nothing to be found."""
+        """What to call the value when it is not found."""
 
     @property
     def headers(self) -> tuple[str, ...]:
-        """The headers that it reads."""
+        """The names of the headers that it reads."""
 
     def find(self, scope: Scope) -> Any:
         """The value, or :data:`MISSING`."""
@@ -66,7 +66,7 @@ class Selector(Protocol):
 
 @dataclass(frozen=True)
 class Path:
-    """Keys and indexes with dots between them: ``push.changes.0.new.name``; ``*`` stands for every one."""
+    """Keys and indexes separated by dots: ``push.changes.0.new.name``; ``*`` stands for all of them."""
 
     name: str
     headers: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Constant:
-    """Always the same."""
+    """A constant value."""
 
     value: Any
     name: str = "value"
@@ -114,7 +114,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Call:
-    """What a user's callable makes of the item; an exception of it means that there is nothing."""
+    """The value that a user's callable returns for the item; an exception means that there is none."""
 
     call: Callable[[Any], Any]
     headers: tuple[str, ...] = ()
@@ -134,7 +134,7 @@ class Call:
 
 @dataclass(frozen=True)
 class First:
-    """The first of several that is there and is not null; else null, if one of them is."""
+    """The first of several values that is present and not null; otherwise null, if one of them is null."""
 
     selectors: tuple[Selector, ...]
     default: Any = MISSING
@@ -163,7 +163,7 @@ class First:
 
 @dataclass(frozen=True)
 class Join:
-    """Several values with something between them; all must be there."""
+    """Several values joined by a separator; all of them must be present."""
 
     selectors: tuple[Selector, ...]
     between: str
@@ -186,7 +186,7 @@ class Join:
 
 @dataclass(frozen=True)
 class Translated:
-    """Another value for some; those that are not listed stay as they are."""
+    """A value translated by a table; values that the table does not list are unchanged."""
 
     selector: Selector
     words: Mapping[str, Any]
@@ -208,11 +208,11 @@ class Translated:
 
 
 def selector(written: object) -> Selector:
-    """Compile what a user wrote for one value: a path, a callable, a list of which the first counts that is
-    there, or a dict with ``path``, ``header`` or ``value``, and ``default``, ``join``, ``map``.
+    """Compile what a user wrote for one value: a path, a callable, a list of these (the first value that is
+    present counts), or a dict with ``path``, ``header`` or ``value``, and ``default``, ``join``, ``map``.
 
-    :raises TypeError: it is something else; the message follows the name of what it stands for.
-    :raises ValueError: a name in it is unknown, or goes together with nothing.
+    :raises TypeError: it is something else; the message follows the name of the value.
+    :raises ValueError: a name in it is unknown, or does not fit the others.
     """
     if isinstance(written, str):
         return _path(written)
@@ -272,7 +272,7 @@ def _path(text: str) -> Path:
 
 
 def _walk(value: Any, keys: list[str]) -> Any:
-    """The value at a path; a key that itself has dots in it counts before its parts."""
+    """The value at a path; a key that contains dots takes precedence over its parts."""
     if not keys:
         return value
     if keys[0] == "*":
@@ -304,7 +304,7 @@ def _every(value: Any, keys: list[str]) -> Any:
 
 
 def as_text(value: Any) -> str | None:
-    """A value as text; None when it is not text, and not a number either."""
+    """A value as text; None if it is neither text nor a number."""
     if isinstance(value, str):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):

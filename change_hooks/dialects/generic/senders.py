@@ -1,6 +1,6 @@
-"""How the senders of the ``generic`` dialect are verified: what a user may write about it, compiled.
+"""Verifies the senders of the ``generic`` dialect, as a user's options say.
 
-The algorithm and everything else comes from the configuration alone, never from what was sent.
+The algorithm and all other parameters come from the configuration alone, never from the request.
 
 Source: Stripe, "Resolve webhook signature verification errors"; Slack, "Verifying requests from Slack";
 Grafana, "Configure the webhook notifier"; Standard Webhooks.
@@ -45,8 +45,8 @@ class Verifier(Protocol):
     ) -> Verification:
         """See :meth:`change_hooks.dialects.handler.HookHandler.verify`.
 
-        :param payload: gives what stands in the body, for a token that is there; nothing else decodes it
-            before it is verified.
+        :param payload: decodes the body, for a token that is in it; nothing else decodes the body before it
+            is verified.
         """
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
@@ -57,8 +57,8 @@ class Verifier(Protocol):
 class Part:
     """A header, or a part of it.
 
-    :param prefix: what the part begins with.
-    :param separator: what stands between the parts; None: there is one.
+    :param prefix: the beginning of the part.
+    :param separator: the separator between parts; None: there is only one part.
     """
 
     header: str
@@ -66,7 +66,7 @@ class Part:
     separator: str | None = None
 
     def of(self, delivery: Delivery) -> str | None:
-        """The value behind the prefix, of the first part that has it."""
+        """The value after the prefix, from the first part that has the prefix."""
         sent = delivery.header(self.header)
         if sent is None:
             return None
@@ -78,10 +78,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Timestamp(Part):
-    """When the sender signed.
+    """The time at which the sender signed.
 
-    :param unit: in seconds.
-    :param tolerance: how far it may be from now, in seconds.
+    :param unit: its unit, in seconds.
+    :param tolerance: how far it may differ from our clock, in seconds.
     """
 
     unit: float = 1.0
@@ -92,8 +92,8 @@ class Timestamp(Part):
 class Signature:
     """A header with one or several HMACs.
 
-    :param signed: what is signed, in pieces: text, and the names ``body``, ``timestamp``, ``id`` at every
-        second place.
+    :param signed: what is signed, in pieces: alternately text, and one of the names ``body``, ``timestamp``,
+        ``id``.
     """
 
     header: str
@@ -136,13 +136,13 @@ class Signature:
         return "signature"
 
     def _message(self, values: Mapping[str, bytes]) -> bytes:
-        """What is signed."""
+        """The message that is signed."""
         return b"".join(
             values[piece] if place % 2 else piece.encode() for place, piece in enumerate(self.signed)
         )
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """See :class:`Verifier`. An id that is there already is signed as it is."""
+        """See :class:`Verifier`. An existing id is kept and signed."""
         values, parts = {"body": delivery.body}, dict[str, list[str]]()
         if self.timestamp is not None:
             stamp = str(int(delivery.received / self.timestamp.unit))
@@ -178,9 +178,9 @@ class StandardWebhook:
 
 @dataclass(frozen=True)
 class Token:
-    """The secret itself, in one place of the request. It covers nothing of the body.
+    """The secret itself, somewhere in the request. It does not protect the body.
 
-    :param kind: where.
+    :param kind: where it is.
     :param name: the header, the argument in the URL, or the path in the body.
     """
 
@@ -214,7 +214,7 @@ class Token:
         if self.kind == "query":
             return only_argument(delivery.query, self.name)
         if self.kind == "body":
-            # The one secret that has to be found before anything is verified.
+            # Only this kind of secret must be searched for in the body before anything is verified.
             found, last = self._place(payload())
             value = found.get(last) if found is not None else None
             return value.encode("utf-8", "replace") if isinstance(value, str) else None
@@ -232,19 +232,19 @@ class Token:
 
     @property
     def place(self) -> Mapping[str, Sequence[str]]:
-        """The names of headers or arguments that hold it."""
+        """The names of the headers or arguments that contain it."""
         return {self.kind: (self.name,)}
 
     def stripped(self, delivery: Delivery, payload: Any) -> Delivery:
-        """A delivery without the token in its body, which has been verified.
+        """A verified delivery without the token in its body.
 
-        :param payload: what stands in the body.
+        :param payload: the decoded body.
         """
         return with_json(delivery, _without(payload, self.name.split(".")))
 
 
 def _without(payload: dict[str, Any], way: list[str]) -> dict[str, Any]:
-    """A payload without what stands at a path."""
+    """A payload without the value at a path."""
     key, *rest = way
     if rest:
         return {**payload, key: _without(payload[key], rest)}

@@ -1,1 +1,1 @@
-"""What forges send, as types, and what it is in neutral terms; one module for each family of forges."""
+"""The forges' payloads as types, and their conversion to the neutral form; one module per forge family."""

@@ -1,4 +1,4 @@
-"""What the service hooks of Azure DevOps send about Git repositories.
+"""The payloads of Azure DevOps's service hooks for Git repositories.
 
 Source: Microsoft, "Service hook events"; "Git: Pull Requests, Get".
 """
@@ -33,7 +33,7 @@ class Identity(Shape):
     uniqueName: str | None = None
 
     def person(self) -> Person:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         mail = self.uniqueName if "@" in (self.uniqueName or "") else None
         return Person(self.displayName, mail, self.uniqueName)
 
@@ -51,9 +51,9 @@ class CommitShape(Shape):
     comment: str | None = None
 
     def commit(self, page: str) -> Commit:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
-        :param page: the repository's.
+        :param page: the repository's web page.
         """
         author, committer = self.author or GitUser(), self.committer or GitUser()
         return Commit(
@@ -80,11 +80,11 @@ class RepositoryShape(Shape):
 
     @property
     def page(self) -> str:
-        """Its page, without the name of a user in the address."""
+        """The repository's web page, without a user name in the address."""
         return without_user(self.webUrl or self.remoteUrl or "")
 
     def repository(self) -> Repository:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         project = self.project.name if self.project is not None else None
         return Repository(
             full_name=f"{project}/{self.name}" if project and self.name else self.name,
@@ -111,7 +111,7 @@ class Pushed(Shape):
     date: str | None = None
 
     def updates(self, event: str) -> list[RefUpdate]:
-        """The same, in neutral terms. The commits belong to the ref when it is the only one."""
+        """Convert to the neutral form. The commits belong to the ref if it is the only one."""
         page, repository = self.repository.page, self.repository.repository()
         commits = [commit.commit(page) for commit in self.commits or ()]
         by_id = {commit.id: commit for commit in commits}
@@ -176,14 +176,14 @@ class Pull(Shape):
 
     @property
     def is_merged(self) -> bool:
-        """That ``git.pullrequest.merged`` came says only that a merge was tried."""
+        """Whether it was merged: ``git.pullrequest.merged`` itself means only that a merge was attempted."""
         return self.status == "completed" and self.mergeStatus in (None, "succeeded")
 
     def head(self, field: str = "$.resource") -> str:
         """The commit that is to be merged.
 
-        :param field: where the pull request stands in the payload.
-        :raises BadPayload: it is not named.
+        :param field: the path of the pull request in the payload.
+        :raises BadPayload: it is missing.
         """
         head = self.lastMergeSourceCommit
         if head is None or not head.commitId:
@@ -193,11 +193,11 @@ class Pull(Shape):
     def neutral(
         self, action: Action, event: str, sender: Person, at: int | None, field: str = "$.resource"
     ) -> PullRequest:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
-        :param field: where the pull request stands in the payload.
-        :param at: when it happened, in seconds since the epoch.
-        :raises BadPayload: the commit that is to be merged is not named.
+        :param field: the path of the pull request in the payload.
+        :param at: the time of the event, in seconds since the epoch.
+        :raises BadPayload: the commit to be merged is missing.
         """
         base, merged = self.lastMergeTargetCommit or Place(), self.lastMergeCommit or Place()
         source = (self.forkSource.repository if self.forkSource is not None else None) or self.repository
@@ -247,7 +247,7 @@ class Commented(Shape):
     comment: Note | None = None
 
     def written(self, event: str, at: int | None) -> Comment:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         note = self.comment or Note()
         author = (note.author or Identity()).person()
         pull = self.pullRequest.neutral("edited", event, author, at, "$.resource.pullRequest")
@@ -264,7 +264,7 @@ class Commented(Shape):
 
 
 class Sent(Shape):
-    """Every event; *resource* is what it is about."""
+    """The common part of all events; *resource* is the subject."""
 
     eventType: str = ""
     id: str | None = None
@@ -274,12 +274,12 @@ class Sent(Shape):
 
     @property
     def at(self) -> int | None:
-        """When it happened, in seconds since the epoch."""
+        """The time of the event, in seconds since the epoch."""
         return when(self.createdDate)
 
     @property
     def name(self) -> str | None:
-        """Of the delivery: tried again, it has the same."""
+        """The delivery's id, which is the same for every attempt."""
         if self.subscriptionId and self.notificationId is not None:
             return f"{self.subscriptionId}:{self.notificationId}"
         return self.id
@@ -298,13 +298,13 @@ class CommentEvent(Sent):
 
 
 def when(date: str | None) -> int | None:
-    """Seconds since the epoch; None also for the year 1, which stands for no date."""
+    """Seconds since the epoch; also None for the year 1, which means that there is no date."""
     seconds = epoch(date)
     return None if seconds is None or seconds < 0 else seconds
 
 
 def without_user(url: str) -> str:
-    """An address without user and password; empty when it is none."""
+    """An address without user and password; empty if it is not an address."""
     try:
         parts = urlsplit(url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

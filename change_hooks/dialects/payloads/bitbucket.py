@@ -1,4 +1,4 @@
-"""What the POST service of Bitbucket sends, and what of it is read.
+"""The payloads of Bitbucket's POST service.
 
 Source: Atlassian, "POST Service Management".
 """
@@ -41,7 +41,7 @@ class Push(Shape):
 def commit_of(commit: CommitShape, url: str) -> Commit:
     """One commit.
 
-    :param url: the repository's page.
+    :param url: the repository's web page.
     """
     revision = commit.raw_node or commit.node or ""
     files = commit.files

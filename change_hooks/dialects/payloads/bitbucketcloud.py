@@ -1,7 +1,7 @@
-"""What Bitbucket Cloud sends.
+"""The payloads of Bitbucket Cloud.
 
-A pull request comes as Cloud writes it (``source``, ``destination``, ``links``), or in the older
-description's form (``fromRef``, ``toRef``, ``link``).
+A pull request has Cloud's own form (``source``, ``destination``, ``links``), or that of the older description
+(``fromRef``, ``toRef``, ``link``).
 
 Source: Atlassian, "Event payloads" (Bitbucket Cloud).
 """
@@ -22,7 +22,7 @@ class Actor(Shape):
     uuid: str | None = None
 
     def person(self) -> Person:
-        """The same, in neutral terms. Cloud sends no mail address: the nickname stands in its place."""
+        """Convert to the neutral form. Cloud sends no email address, so the nickname is used instead."""
         login = self.nickname or self.username
         return Person(self.display_name, login, login, self.uuid)
 
@@ -48,7 +48,7 @@ class RepositoryShape(Shape):
     links: Links | None = None
 
     def repository(self) -> Repository:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         html = href(self.links, "html")
         ssh = f"git@bitbucket.org:{self.full_name}.git" if self.full_name else None
         return Repository(
@@ -79,13 +79,13 @@ class Ref(Shape):
 
     @property
     def hash(self) -> str | None:
-        """The commit that it is on."""
+        """The commit that it points to."""
         return None if self.target is None else self.target.hash
 
     def ref(self, field: str) -> str:
-        """The whole ref; of Mercurial the bare name.
+        """The whole ref; for Mercurial, the bare name.
 
-        :param field: where it stands in the payload.
+        :param field: its path in the payload.
         :raises BadPayload: it has no name.
         """
         if not self.name:
@@ -114,7 +114,7 @@ class Push(Shape):
     actor: Actor | None = None
 
     def updates(self, event: str) -> list[RefUpdate]:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         found = [
             self._update(change, event, f"$.push.changes[{place}]")
             for place, change in enumerate(self.push.changes)
@@ -168,7 +168,7 @@ class SideShape(Shape):
     repository: RepositoryShape | None = None
 
     def side(self) -> Side:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         return Side(
             branch=self.branch.name if self.branch is not None else None,
             revision=self.commit.hash if self.commit is not None else None,
@@ -198,9 +198,9 @@ class PullRequestShape(Shape):
     draft: bool | None = None
 
     def sides(self) -> tuple[Side, Side, bool]:
-        """Head and base, and whether they come in the older form.
+        """Head and base, and whether they have the older form.
 
-        :raises BadPayload: it is not said what is to be merged.
+        :raises BadPayload: the commit to be merged is missing.
         """
         if self.fromRef is not None and self.toRef is not None:
             head = Side(branch=self.fromRef.branch.name, revision=self.fromRef.commit.hash)
@@ -216,9 +216,9 @@ class PullRequestEvent(Shape):
     actor: Actor | None = None
 
     def neutral(self, event: str) -> PullRequest:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
-        :raises BadPayload: it is not said what is to be merged.
+        :raises BadPayload: the commit to be merged is missing.
         """
         pull = self.pullrequest
         page = pull.link or href(pull.links, "html")
@@ -260,7 +260,7 @@ class CommentEvent(PullRequestEvent):
     comment: Note | None = None
 
     def written(self, event: str) -> Comment:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         note = self.comment or Note()
         return Comment(
             pull_request=self.neutral(event),
@@ -283,6 +283,6 @@ ACTIONS: Mapping[str, Action] = {
 
 
 def href(links: Links | None, kind: str) -> str:
-    """The address of a link; empty when there is none."""
+    """The address of a link; empty if there is none."""
     link: Href | None = getattr(links, kind, None)
     return (link.href if link is not None else None) or ""

@@ -1,4 +1,4 @@
-"""What Bitbucket Server and Data Center send, and their older add-on.
+"""The payloads of Bitbucket Server and Data Center, and of the older add-on.
 
 Source: Atlassian, "Event payload" (Bitbucket Data Center); the add-on "Post Webhooks for Bitbucket".
 """
@@ -25,7 +25,7 @@ class User(Shape):
     id: int | str | None = None
 
     def person(self) -> Person:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         mail = self.emailAddress or self.username or self.name
         return Person(self.displayName or self.name, mail, self.name, key_of(self.id))
 
@@ -41,7 +41,7 @@ class Links(Shape):
 
     @property
     def page(self) -> str | None:
-        """The first of its web pages."""
+        """The address of its first web page."""
         link = self.self[0] if self.self else None
         return link.href if link is not None else None
 
@@ -60,7 +60,7 @@ class RepositoryShape(Shape):
     links: Links | None = None
 
     def page(self, server: str) -> str:
-        """Its page, with a slash at its end.
+        """The address of its web page, with a slash at the end.
 
         :param server: the server's address, for versions that leave out links.
         """
@@ -73,12 +73,12 @@ class RepositoryShape(Shape):
         return f"{server.rstrip('/')}/projects/{key}/repos/{self.slug}/".lstrip("/")
 
     def page_of(self, path: str, server: str) -> str:
-        """A page below it; empty when no server is known."""
+        """The address of a page below it; empty if the server is not known."""
         page = self.page(server)
         return f"{page}{path}" if "://" in page else ""
 
     def repository(self, server: str) -> Repository:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         clone = (self.links.clone if self.links is not None else None) or []
         by_name = {link.name: link.href for link in clone if link is not None}
         key = self.project.key if self.project is not None else None
@@ -126,7 +126,7 @@ class AddOnRef(Shape):
 
     @property
     def hash(self) -> str | None:
-        """The commit that it is on."""
+        """The commit that it points to."""
         return None if self.target is None else self.target.hash
 
 
@@ -152,9 +152,9 @@ class Push(Shape):
     push: AddOnPushed | None = None
 
     def updates(self, event: str, server: str) -> list[RefUpdate]:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
-        :raises BadPayload: it does not say which refs changed, nor why it does not.
+        :raises BadPayload: the changed refs are missing, without a reason.
         """
         if self.changes is not None:
             return [
@@ -176,7 +176,7 @@ class Push(Shape):
             raise BadPayload("is missing", f"{place}.refId")
         after = None if change.type == "DELETE" else moved_to(change.toHash, f"{place}.toHash")
         known = self.toCommit if self.toCommit is not None and after is not None else CommitShape()
-        # Newer versions send one commit for all refs.
+        # Newer versions send a single commit for all refs.
         if known.id is not None and known.id != after:
             known = CommitShape()
         revision = after or revision_or_none(change.fromHash) or ""
@@ -227,5 +227,5 @@ NOBODY = User()
 
 
 def in_milliseconds(date: str | int | None) -> int | None:
-    """Seconds since the epoch, of milliseconds or a date in words."""
+    """Seconds since the epoch, from milliseconds or a date as text."""
     return when(date, 1000)

@@ -1,4 +1,4 @@
-"""What Bitbucket Server and Data Center, and their older add-on, send about pull requests.
+"""The pull request payloads of Bitbucket Server and Data Center, and of the older add-on.
 
 Source: Atlassian, "Event payload" (Bitbucket Data Center); the add-on "Post Webhooks for Bitbucket".
 """
@@ -37,7 +37,7 @@ class SideShape(Shape):
     repository: RepositoryShape | None = None
 
     def side(self, server: str) -> Side:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         return Side(
             branch=self.id.removeprefix("refs/heads/"),
             revision=self.latestCommit,
@@ -83,14 +83,14 @@ class PullRequestEvent(Shape):
 
     @property
     def moved(self) -> bool:
-        """False when neither target nor commit has changed, only its words."""
+        """False if neither the target nor a commit has changed, but only the text."""
         before, now = self.previousTarget, self.pullRequest.toRef
         if before is None or before.latestCommit != now.latestCommit:
             return True
         return before.id is not None and before.id != now.id
 
     def neutral(self, event: str, server: str) -> PullRequest:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         pull = self.pullRequest
         repository = pull.toRef.repository or RepositoryShape()
         merged = pull.properties.mergeCommit if pull.properties is not None else None
@@ -128,7 +128,7 @@ class CommentEvent(PullRequestEvent):
     comment: Note | None = None
 
     def written(self, event: str, server: str) -> Comment:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         note = self.comment or Note()
         pull = self.neutral(event, server)
         return Comment(
@@ -168,7 +168,7 @@ class AddOnPullRequestEvent(Shape):
     actor: User | None = None
 
     def neutral(self, event: str, server: str) -> PullRequest | None:
-        """The same, in neutral terms; None for an event that the add-on does not send."""
+        """Convert to the neutral form; None for an event that the add-on does not send."""
         pull, action = self.pullrequest, ACTIONS.get(event)
         return action and PullRequest(
             repository=self.repository.repository(server),
@@ -186,6 +186,6 @@ class AddOnPullRequestEvent(Shape):
 
 
 def pull_request_in(payload: Mapping[str, object]) -> Mapping[str, object]:
-    """The pull request that an event is about; the whole payload when there is none."""
+    """The pull request that an event is about; the whole payload if there is none."""
     found = payload.get("pullRequest") or payload.get("pullrequest")
     return found if isinstance(found, Mapping) else payload

@@ -1,4 +1,4 @@
-"""What Gerrit sends: the events of its plugin "webhooks", which are those of ``gerrit stream-events``.
+"""The payloads of Gerrit: the events of its plugin "webhooks", which are those of ``gerrit stream-events``.
 
 Any field may be missing. Source: Gerrit, "gerrit stream-events"; "JSON Data".
 """
@@ -35,7 +35,7 @@ class Account(Shape):
     username: str | None = None
 
     def person(self) -> Person:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         return Person(self.name, self.email, self.username)
 
 
@@ -70,7 +70,7 @@ class RefUpdateShape(Shape):
     project: str | Project | None = None
 
     def properties(self) -> dict[str, Any]:
-        """The properties that the change for this ref has, also when the event lists others."""
+        """The properties of the change for this ref, even if the event lists other refs."""
         known = {**asdict(self), "project": _name(self.project)}.items()
         return {f"event.refUpdate.{name}": value for name, value in known if value is not None}
 
@@ -82,7 +82,7 @@ class Approval(Shape):
 
 
 class Sent(Shape):
-    """Every event."""
+    """The common part of all events."""
 
     type: str = ""
     eventCreatedOn: int | None = None
@@ -91,7 +91,7 @@ class Sent(Shape):
     project: str | Project | None = None
     refUpdate: RefUpdateShape | None = None
     refUpdates: list[RefUpdateShape] | None = None
-    #: Who did it, under the names that it has in the events.
+    #: The person who caused the event; its name depends on the event.
     submitter: Account | None = None
     uploader: Account | None = None
     author: Account | None = None
@@ -105,7 +105,7 @@ class Sent(Shape):
     added: list[str] | None = None
 
     def sender(self) -> Person:
-        """Who did it."""
+        """The person who caused the event."""
         others = (self.author, self.abandoner, self.restorer, self.changer, self.editor)
         found = self.submitter or self.uploader or next(filter(None, others), None)
         return found.person() if found is not None else Person()
@@ -121,20 +121,20 @@ class Sent(Shape):
         return _ACTIONS.get(self.type, "edited")
 
     def votes(self) -> list[str]:
-        """What was voted now, as ``Code-Review+2``."""
+        """The new votes, as ``Code-Review+2``."""
         new = [vote for vote in self.approvals or () if vote.type and vote.value != (vote.oldValue or 0)]
         return [f"{vote.type}{vote.value:+d}" for vote in new if vote.value is not None]
 
     def text(self) -> str:
-        """A comment without the line about patch set and votes that Gerrit puts before it."""
+        """The comment, without the line about the patch set and the votes that Gerrit adds before it."""
         return _HEAD.sub("", self.comment or "", count=1)
 
     def updates(self, base: str, properties: Mapping[str, Any]) -> list[RefUpdate]:
-        """The refs that moved, in neutral terms.
+        """The refs that moved, in neutral form.
 
-        :param base: where repositories are.
-        :param properties: of the event.
-        :raises BadPayload: it is not said which.
+        :param base: the address of the repositories.
+        :param properties: those of the event.
+        :raises BadPayload: the refs are missing.
         """
         changes = self.refUpdates
         if changes is None and self.refUpdate is not None:
@@ -146,7 +146,7 @@ class Sent(Shape):
     def _update(self, change: RefUpdateShape, base: str, properties: Mapping[str, Any]) -> RefUpdate:
         return RefUpdate(
             repository=repository(_name(change.project) or _name(self.project), base),
-            # Older versions leave out what stands before a branch's name.
+            # Older versions leave out the prefix of a branch's ref.
             ref=whole_ref(change.refName),
             before=revision_or_none(change.oldRev),
             after=moved_to(change.newRev, "$.refUpdate.newRev"),
@@ -158,10 +158,10 @@ class Sent(Shape):
         )
 
     def pull(self, action: Action, base: str, properties: Mapping[str, Any]) -> PullRequest:
-        """A change under review, in neutral terms.
+        """A change under review, in neutral form.
 
-        :param base: where repositories are.
-        :raises BadPayload: project or commit cannot be known.
+        :param base: the address of the repositories.
+        :raises BadPayload: the project or the commit is missing.
         """
         change, patch_set = self.change or Change(), self.patchSet or PatchSet()
         project, sender = _name(change.project) or _name(self.project), self.sender()
@@ -206,9 +206,9 @@ def _name(project: str | Project | None) -> str | None:
 
 
 def repository(project: str | None, base: str) -> Repository:
-    """A project.
+    """The repository of a project.
 
-    :param base: where repositories are; none: its address is its name.
+    :param base: the address of the repositories; empty: the project's name is used as its address.
     """
     address = f"{base.rstrip('/')}/{project}" if base else project
     return Repository(full_name=project, name=project, urls={"usual": address})
@@ -217,7 +217,7 @@ def repository(project: str | None, base: str) -> Repository:
 def read(payload: Mapping[str, Any]) -> tuple[Sent, dict[str, Any]]:
     """The event, and its properties.
 
-    :raises BadPayload: it is not one.
+    :raises BadPayload: *payload* is not an event.
     """
     unread: list[str] = []
     sent = convert(payload, Sent, unread)
@@ -227,7 +227,8 @@ def read(payload: Mapping[str, Any]) -> tuple[Sent, dict[str, Any]]:
 
 def properties_of(payload: Mapping[str, Any]) -> dict[str, Any]:
     """The event as the properties that users of Buildbot's ``GerritChangeSource`` know:
-    ``event.change.number``, ``event.patchSet.ref`` … Of a list of refs each is told by its own change.
+    ``event.change.number``, ``event.patchSet.ref`` … For a list of refs, each change has the properties of
+    its own ref.
     """
     kept = {name: value for name, value in payload.items() if name not in ("eventCreatedOn", "refUpdates")}
     change, more = payload.get("change"), {}

@@ -1,4 +1,4 @@
-"""What Gitea, Forgejo and Gogs send.
+"""The payloads of Gitea, Forgejo and Gogs.
 
 Source: Gitea, ``modules/structs/hook.go``, ``pull.go``, ``issue.go``; Gogs, ``internal/types/webhook.go``.
 """
@@ -33,12 +33,12 @@ from change_hooks.dialects.payloads.alike import (
     whole_ref,
 )
 
-#: How many commits of a push are listed, unless an administrator has changed that: the newest.
+#: How many commits of a push are listed (the newest), unless an administrator has changed that.
 LISTED = 5
 
 
 class User(Shape):
-    """Somebody at the forge; or a commit's author or committer, who has a ``name``."""
+    """A user of the forge; or a commit's author or committer, who has a ``name``."""
 
     login: str | None = None
     username: str | None = None
@@ -48,7 +48,7 @@ class User(Shape):
     id: int | str | None = None
 
     def person(self) -> Person:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         login = self.login or self.username
         return Person(self.full_name or self.name or login, self.email, login, key_of(self.id))
 
@@ -59,7 +59,7 @@ class CommitShape(PushedCommit):
     timestamp: str | None = None
 
     def commit(self) -> Commit:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         author, committer = self.author or NOBODY, self.committer or NOBODY
         return self.told(
             person(author.name or author.username, author.email),
@@ -79,7 +79,7 @@ class RepositoryShape(Shape):
     owner: User | None = None
 
     def repository(self) -> Repository:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         owner, page = self.owner or NOBODY, self.html_url or page_at(self.url)
         return Repository(
             full_name=self.full_name or full_name_of(owner.username or owner.login or owner.name, self.name),
@@ -89,13 +89,13 @@ class RepositoryShape(Shape):
         )
 
     def properties(self) -> dict[str, Any]:
-        """The properties that every change has."""
+        """The properties of every change."""
         owner = self.owner or NOBODY
         return {"repository_name": self.name, "owner": owner.username or owner.login}
 
 
 class Sent(Shape):
-    """What all payloads have."""
+    """The common part of all payloads."""
 
     repository: RepositoryShape
     sender: User | None = None
@@ -105,7 +105,7 @@ class RefEvent(Sent, kw_only=True):
     ref: str
 
     def about(self, revision: str | None, pusher: User | None, event: str) -> dict[str, Any]:
-        """What an update of a ref has, whichever way it is reported."""
+        """The common fields of a ref update, whichever event reports it."""
         page = self.repository.html_url
         return {
             "repository": self.repository.repository(),
@@ -125,8 +125,8 @@ class Push(RefEvent, kw_only=True):
     pusher: User | None = None
 
     def update(self, event: str) -> RefUpdate:
-        """The same, in neutral terms. The newest commit comes first; what is listed for a new branch is older
-        than it.
+        """Convert to the neutral form. The newest commit comes first; the commits that are listed for a new
+        branch are older than the branch.
         """
         after, created = moved_to(self.after, "$.after"), was_created(self.before)
         commits = [] if created else [commit.commit() for commit in reversed(self.commits or ())]
@@ -137,7 +137,7 @@ class Push(RefEvent, kw_only=True):
             after=after,
             commits=commits,
             head=head.commit() if head is not None else None,
-            # Gogs, and older versions of the others, do not count.
+            # Gogs, and older versions of the others, do not send a count.
             total=(self.total_commits or len(commits) >= LISTED or None) if commits else None,
             created=created,
             **self.about(after, self.pusher, event),
@@ -145,22 +145,22 @@ class Push(RefEvent, kw_only=True):
 
 
 class MadeOrDeleted(RefEvent, kw_only=True):
-    """A branch or tag was made or deleted. *ref* is a bare name."""
+    """A branch or tag was created or deleted. *ref* is a bare name."""
 
     ref_type: str | None = None
     sha: str | None = None
 
     def made(self) -> RefUpdate:
-        """It was made.
+        """The creation as an event.
 
-        :raises BadPayload: it is not said which commit it is on.
+        :raises BadPayload: the commit is missing.
         """
         if not self.sha:
             raise BadPayload("is missing", "$.sha")
         return self._update("create", self.sha)
 
     def deleted(self, event: str) -> RefUpdate:
-        """It was deleted."""
+        """The deletion as an event."""
         return self._update(event, None)
 
     def _update(self, event: str, after: str | None) -> RefUpdate:
@@ -179,12 +179,12 @@ class SideShape(Shape):
     repo: RepositoryShape | None = None
 
     def side(self) -> Side:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         repository = None if self.repo is None else self.repo.repository()
         return Side(branch=self.ref, revision=self.sha, repository=repository)
 
     def properties(self, side: str) -> dict[str, Any]:
-        """The properties that say where the *side* (``base`` or ``head``) of a pull request is."""
+        """The properties that describe a *side* (``base`` or ``head``) of a pull request."""
         repository = self.repo or RepositoryShape()
         return {
             f"{side}_branch": self.ref,
@@ -196,7 +196,7 @@ class SideShape(Shape):
 
 
 class Pull(Shape):
-    """A pull request; or as much of it as stands in the issue that it is, too."""
+    """A pull request; or the part of it that its issue contains."""
 
     number: int = 0
     id: int | None = None
@@ -213,21 +213,21 @@ class Pull(Shape):
     updated_at: str | None = None
     base: SideShape | None = None
     head: SideShape | None = None
-    # What Gogs writes in their place: it does not name the commits.
+    # Gogs sends these instead, without the commits.
     base_branch: str | None = None
     base_repo: RepositoryShape | None = None
     head_branch: str | None = None
     head_repo: RepositoryShape | None = None
-    #: Of an issue: it is a pull request.
+    #: In an issue: it is a pull request.
     pull_request: Any = None
 
     def sides(self) -> tuple[SideShape, SideShape]:
-        """What it is to be merged into, and what is to be merged."""
+        """The target and the source: what to merge into, and what to merge."""
         base = self.base or SideShape(ref=self.base_branch, repo=self.base_repo)
         return base, self.head or SideShape(ref=self.head_branch, repo=self.head_repo)
 
     def neutral(self, payload: Sent, action: Action, name: str, forge_action: str = "") -> PullRequest:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         base, head = self.sides()
         return PullRequest(
             repository=payload.repository.repository(),
@@ -258,7 +258,7 @@ class Pull(Shape):
 
 
 class Old(Shape, rename={"value": "from"}):
-    """What a field was before."""
+    """The previous value of a field."""
 
     value: str | None = None
 
@@ -278,9 +278,9 @@ class PullEvent(Sent, kw_only=True):
     review: Review | None = None
 
     def neutral(self, name: str) -> PullRequest | None:
-        """The same, in neutral terms; None: nobody builds after this.
+        """Convert to the neutral form; None: there is nothing to build.
 
-        :raises BadPayload: it is not said what is to be merged.
+        :raises BadPayload: the commit to be merged is missing.
         """
         pull, action = self.pull_request, self._action()
         if action is None:
@@ -299,7 +299,7 @@ class PullEvent(Sent, kw_only=True):
         return action
 
     def comment(self, name: str) -> Comment:
-        """What a review says."""
+        """The comment of a review."""
         pull = self.pull_request.neutral(self, "edited", name)
         text = (self.review.content if self.review is not None else None) or ""
         return Comment(pull_request=pull, author=pull.sender, text=text, url=pull.url, name=name)
@@ -321,12 +321,12 @@ class CommentEvent(Sent, kw_only=True):
 
     @property
     def on_a_pull_request(self) -> bool:
-        """Versions differ in how they say so."""
+        """Whether it is on a pull request, which versions report differently."""
         there = self.pull_request or (self.issue is not None and self.issue.pull_request)
         return bool(self.is_pull or there)
 
     def written(self, name: str) -> Comment:
-        """The same, in neutral terms. Only newer versions say which commit the pull request is on."""
+        """Convert to the neutral form. Only newer versions send the pull request's head commit."""
         pull, note = self.pull_request or self.issue or Pull(), self.comment or Note()
         return Comment(
             pull_request=pull.neutral(self, "edited", name),
@@ -353,5 +353,5 @@ NOBODY = User()
 
 
 def is_draft(title: str | None) -> bool:
-    """True when a pull request's title begins as a draft's, unless an administrator changed how that is."""
+    """Whether a title has a draft's prefix. An administrator may have configured other prefixes."""
     return (title or "").lower().startswith(("wip:", "[wip]", "draft:", "[draft]"))

@@ -1,4 +1,4 @@
-"""What Gitee sends.
+"""The payloads of Gitee.
 
 Source: Gitee, "WebHook push data format"; "WebHook signature algorithm".
 """
@@ -42,7 +42,7 @@ class User(Shape):
     user_name: str | None = None
 
     def person(self) -> Person:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         return Person(self.name, self.email, self.login or self.username or self.user_name)
 
 
@@ -52,7 +52,7 @@ class CommitShape(PushedCommit):
     committer: User | None = None
 
     def commit(self) -> Commit:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         author, committer = self.author or NOBODY, self.committer or NOBODY
         return self.told(
             person(author.name, author.email),
@@ -72,7 +72,7 @@ class RepositoryShape(Shape):
     url: str | None = None
 
     def repository(self) -> Repository:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         return Repository(
             full_name=self.path_with_namespace or self.full_name,
             name=self.name,
@@ -86,7 +86,7 @@ class RepositoryShape(Shape):
 
 
 class Kind(Shape):
-    """What the payload calls itself."""
+    """The event's name in the payload."""
 
     hook_name: str | None = None
 
@@ -108,9 +108,9 @@ class Push(Shape):
     compare: str | None = None
 
     def update(self, event: str) -> RefUpdate:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
-        :raises BadPayload: it is not said where the ref is now.
+        :raises BadPayload: the new head of the ref is missing.
         """
         return RefUpdate(
             repository=self.repository.repository(),
@@ -133,7 +133,7 @@ class SideShape(Shape):
     repo: RepositoryShape | None = None
 
     def side(self) -> Side:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         repository = None if self.repo is None else self.repo.repository()
         return Side(branch=self.ref, revision=self.sha, repository=repository)
 
@@ -154,9 +154,9 @@ class Pull(Shape):
     base: SideShape | None = None
 
     def neutral(self, repository: Repository, action: Action, forge_action: str, who: User) -> PullRequest:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
-        :raises BadPayload: it is not said what is to be merged.
+        :raises BadPayload: the commit to be merged is missing.
         """
         head, base = self.head or SideShape(), self.base or SideShape()
         if not head.sha:
@@ -193,7 +193,7 @@ class PullEvent(Shape):
     sender: User | None = None
 
     def neutral(self) -> PullRequest | None:
-        """The same, in neutral terms; None: nobody builds after this."""
+        """Convert to the neutral form; None: there is nothing to build."""
         action = ACTIONS.get(self.action or "")
         if self.action == "update":
             action = CHANGED.get(self.action_desc or "", "edited")
@@ -220,9 +220,9 @@ class NoteEvent(Shape):
     sender: User | None = None
 
     def comment_on(self, pull: Pull) -> Comment:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
-        :param pull: what it is about.
+        :param pull: the pull request that it is on.
         """
         note = self.comment or Note()
         author = note.user or self.sender or NOBODY
@@ -239,11 +239,11 @@ class NoteEvent(Shape):
 
 NOBODY = User()
 ACTIONS: dict[str, Action] = {"open": "opened", "reopen": "reopened", "merge": "merged", "close": "closed"}
-#: What an update has changed.
+#: The actions of an update, by what it has changed.
 CHANGED: dict[str, Action] = {"source_branch_changed": "updated", "update_label": "labeled"}
 
 
 def signatures(timestamp: str, secret: bytes) -> list[bytes]:
-    """What the token may be that signs *timestamp* (milliseconds, as sent): as it is, or quoted for a URL."""
+    """The valid signatures of *timestamp* (milliseconds, as sent): as they are, or quoted for a URL."""
     signature = b64encode(digest(secret, b"%s\n%s" % (timestamp.encode(), secret), "sha256"))
     return [signature, quote(signature, safe="").encode()]

@@ -1,4 +1,4 @@
-"""What GitLab sends.
+"""The payloads of GitLab.
 
 Source: GitLab, "Webhook events"; "System hooks".
 """
@@ -36,7 +36,7 @@ class CommitShape(PushedCommit):
     author: Author | None = None
 
     def commit(self) -> Commit:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         author = self.author or Author()
         return self.told(person(author.name, author.email), None, epoch(self.timestamp))
 
@@ -57,7 +57,7 @@ class Project(Shape):
     url: str | None = None
 
     def page(self, revision: str | None) -> str:
-        """A commit's page."""
+        """The web page of a commit."""
         return f"{self.web_url}/-/commit/{revision}" if self.web_url and revision else ""
 
 
@@ -90,9 +90,9 @@ class Push(Shape):
     push_options: PushOptions | list[Any] | None = None
 
     def update(self, event: str) -> RefUpdate:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
-        :raises BadPayload: it is not said where the ref is now.
+        :raises BadPayload: the new head of the ref is missing.
         """
         project, after = self.project or Project(), self._after()
         commits = [commit.commit() for commit in self.commits or ()]
@@ -117,7 +117,7 @@ class Push(Shape):
         )
 
     def _since(self, default: str | None) -> str | None:
-        """The branch without whose commits those of a new one are counted: the default one, of any other."""
+        """The branch whose commits do not count as new on a new branch: the default branch."""
         new = was_created(self.before) and self.ref.startswith("refs/heads/")
         return default if new and default and self.ref != f"refs/heads/{default}" else None
 
@@ -140,7 +140,7 @@ class RepositoryUpdate(Shape):
     user_email: str | None = None
 
     def updates(self) -> list[RefUpdate]:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         project = self.project or Project()
         return [
             RefUpdate(
@@ -158,7 +158,7 @@ class RepositoryUpdate(Shape):
 
 
 class Label(alike.Label, rename={"name": "title"}):
-    """Its name is the title."""
+    """A label, whose name is in ``title``."""
 
     name: str
 
@@ -175,7 +175,7 @@ class User(Shape):
     id: int | str | None = None
 
     def person(self) -> Person:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         return Person(self.name, self.email, self.username, key_of(self.id))
 
 
@@ -201,11 +201,11 @@ class MergeRequestAttributes(Shape):
     merge_commit_sha: str | None = None
 
     def neutral(self, project: Project | None, field: str, *, name: str, **more: Any) -> PullRequest:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
-        :param project: what the event is about.
-        :param field: where it stands in the payload.
-        :raises BadPayload: it is not said what it is for.
+        :param project: the event's project.
+        :param field: its path in the payload.
+        :raises BadPayload: the target branch is missing.
         """
         target, source = self.target or project or Project(), self.source or Project()
         commit = self.last_commit.commit() if self.last_commit is not None else None
@@ -252,7 +252,7 @@ class MergeRequestEvent(Shape):
     changes: Changed | None = None
 
     def neutral(self, event: str) -> PullRequest | None:
-        """The same, in neutral terms; None: nobody builds after this."""
+        """Convert to the neutral form; None: there is nothing to build."""
         action = self._action()
         if action is None:
             return None
@@ -269,7 +269,7 @@ class MergeRequestEvent(Shape):
         attributes, changes = self.object_attributes, self.changes or Changed()
         action = attributes.action
         if action is None:
-            # Some versions leave it out.
+            # Some versions leave the action out.
             return "opened" if attributes.state in (None, "opened", "reopened") else None
         if action != "update":
             return ACTIONS.get(action)
@@ -296,13 +296,13 @@ class NoteEvent(Shape):
 
     @property
     def text(self) -> str:
-        """What was written."""
+        """The text of the comment."""
         return (self.object_attributes.note if self.object_attributes is not None else None) or ""
 
     def neutral(self, merge_request: MergeRequestAttributes, event: str) -> Comment:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
-        :param merge_request: what it is about.
+        :param merge_request: the merge request that it is on.
         """
         note, sender = self.object_attributes or NoteAttributes(), (self.user or User()).person()
         return Comment(
@@ -328,9 +328,9 @@ ACTIONS: dict[str | None, Action] = {
 
 
 def repository(repository: Project, project: Project, usual: str = "usual") -> Repository:
-    """A repository in neutral terms, from both ways in which it stands in a payload.
+    """A repository in neutral form, from the two descriptions of it in a payload.
 
-    :param usual: the kind of address that a change has.
+    :param usual: the kind of address that a change gets.
     """
     urls = {
         "usual": repository.url or project.git_ssh_url or project.url,

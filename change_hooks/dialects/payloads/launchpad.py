@@ -1,4 +1,4 @@
-"""What Launchpad sends, and what of it is read.
+"""The payloads of Launchpad.
 
 Source: Launchpad, "Webhooks"; ``lib/lp/services/webhooks/client.py`` and ``lib/lp/code/model/gitjob.py``.
 """
@@ -39,7 +39,7 @@ class BranchPush(Shape):
     old: Revision | None = None
 
     def update(self, event: str) -> RefUpdate:
-        """The same, in neutral terms."""
+        """Convert to the neutral form."""
         path = self.bzr_branch_path
         urls = {"usual": f"lp:{path}", "html": f"{PAGES}/{path}"}
         return RefUpdate(
@@ -70,7 +70,7 @@ class ProposalEvent(Shape):
     new: Proposal | None = None
 
     def neutral(self, event: str) -> PullRequest | None:
-        """The same, in neutral terms; None: it is not between Git repositories."""
+        """Convert to the neutral form; None: it is not between Git repositories."""
         now = self.new or self.old or Proposal()
         if not now.target_git_repository:
             return None
@@ -97,9 +97,9 @@ class ProposalEvent(Shape):
 
 
 def update_of(payload: Push, ref: str, change: RefChange, event: str) -> RefUpdate:
-    """A branch or tag was made, moved or deleted.
+    """A branch or tag was created, moved or deleted.
 
-    :raises BadPayload: it is not said where it is now.
+    :raises BadPayload: its new head is missing.
     """
     repository, new = repository_of(payload.git_repository_path), change.new
     if new is not None and not new.commit_sha1:

@@ -1,4 +1,4 @@
-"""What Pagure sends, and what of it is read.
+"""The payloads of Pagure.
 
 Source: Pagure, "Using web-hooks"; ``pagure/lib/tasks_services.py``, ``pagure/hooks/default.py``.
 """
@@ -77,7 +77,7 @@ class Message(Shape):
 
     @property
     def pull(self) -> Pull | None:
-        """The pull request, under either name."""
+        """The pull request, which has one of two names."""
         return self.pullrequest or self.pull_request
 
 
@@ -86,9 +86,9 @@ class Sent(Shape):
     timestamp: int | None = None
 
     def received(self, event: str) -> RefUpdate | None:
-        """New commits on a branch; how many, but not what they say. None: other events report what is new.
+        """The number of new commits on a branch, not the commits. None: other events report the update.
 
-        :raises BadPayload: it is not said which branch, or where it is now.
+        :raises BadPayload: the branch or its new head is missing.
         """
         message = self.msg
         if (message.old_commit or "").startswith("^"):
@@ -99,18 +99,18 @@ class Sent(Shape):
             branch_of(message),
             needed(message.end_commit, "end_commit"),
             None if files is None else list(files),
-            # Of a forced push it is the merge base.
+            # For a forced push, this is the merge base.
             before=None if message.forced else message.old_commit,
             total=total if total is not None and total > 1 else None,
             forced=message.forced,
         )
 
     def branch_made(self, event: str) -> RefUpdate:
-        """A branch was made, with or without new commits."""
+        """A branch was created, with or without new commits."""
         return self._update(event, branch_of(self.msg), needed(self.msg.rev, "rev"), created=True)
 
     def tag_made(self, event: str) -> RefUpdate:
-        """A tag was made."""
+        """A tag was created."""
         ref = f"refs/tags/{needed(self.msg.tag, 'tag')}"
         return self._update(event, ref, needed(self.msg.rev, "rev"), created=True)
 
@@ -122,10 +122,10 @@ class Sent(Shape):
     def _update(
         self, event: str, ref: str, after: str | None, files: list[str] | None = None, **more: Any
     ) -> RefUpdate:
-        """A branch or tag was made, moved or deleted.
+        """A branch or tag was created, moved or deleted.
 
-        :param after: the commit that it is on; None: it was deleted.
-        :param more: fields of the event.
+        :param after: its new head; None: it was deleted.
+        :param more: more fields of the event.
         """
         message, project = self.msg, self.msg.repo or Project()
         authors = [author.fullname or author.name or "" for author in message.authors or ()]
@@ -143,13 +143,13 @@ class Sent(Shape):
         )
 
     def closed(self, event: str) -> PullRequest:
-        """A pull request was merged, or closed without that."""
+        """A pull request was merged, or closed without merging."""
         pull = self.msg.pull
         merged = self.msg.merged or (pull is not None and pull.status == "Merged")
         return pull_request_of(self.msg, event, "merged" if merged else "closed")
 
     def written(self, event: str) -> Comment:
-        """Somebody wrote a comment, or Pagure did: that is a notification."""
+        """Somebody wrote a comment, or Pagure did (a notification)."""
         pull = pull_request_of(self.msg, event, "edited")
         found = self.msg.pull
         note = found.comments[-1] if found is not None and found.comments else Note()
@@ -169,9 +169,9 @@ class Envelope(Shape):
 
 
 def needed(value: str | None, name: str) -> str:
-    """A value of the message that must be there.
+    """A required value of the message.
 
-    :raises BadPayload: it is not.
+    :raises BadPayload: it is missing.
     """
     if not value:
         raise BadPayload("is missing", f"$.msg.{name}")
@@ -179,7 +179,7 @@ def needed(value: str | None, name: str) -> str:
 
 
 def branch_of(message: Message) -> str:
-    """The ref: a tag that was moved has its whole name."""
+    """The whole ref; the payload has the whole name only for a tag that was moved."""
     return whole_ref(needed(message.branch, "branch"))
 
 
@@ -198,9 +198,9 @@ def repository_of(project: Project, message: Message) -> Repository:
 
 
 def pull_request_of(message: Message, event: str, action: Action) -> PullRequest:
-    """What happened to a pull request.
+    """A pull request event.
 
-    :raises BadPayload: the message has none.
+    :raises BadPayload: the message has no pull request.
     """
     pull = message.pull
     if pull is None:

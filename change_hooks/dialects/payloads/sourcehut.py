@@ -1,4 +1,4 @@
-"""What SourceHut sends, and what of it is read.
+"""The payloads of SourceHut.
 
 Source: man.sr.ht, "API conventions"; core.sr.ht, ``srht/crypto.py``; docs.sourcehut.org, git.sr.ht.
 """
@@ -12,8 +12,8 @@ from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Commit, Event, Person, RefUpdate, Repository
 from change_hooks.core.payload import Shape, epoch
 
-#: What is wrong with a query that does not ask for what is needed.
-MISSING = "is missing; the page of the dialect has the query to use"
+#: The error for a webhook whose query leaves out a required field.
+MISSING = "is missing; the dialect's page has the query to use"
 
 
 class Entity(Shape):
@@ -58,7 +58,7 @@ class Data(Shape):
 
 
 class Answer(Shape):
-    """What the query asked for; or a legacy payload."""
+    """The result of the webhook's query; or a legacy payload."""
 
     data: Data | None = None
     push: str | None = None
@@ -67,13 +67,13 @@ class Answer(Shape):
 
     @property
     def id(self) -> str | None:
-        """The event's, which all hooks of a repository share."""
+        """The event's id, which all hooks of a repository share."""
         return self.data.webhook.uuid if self.data else self.push
 
     def event(self) -> str:
-        """Its name; a legacy payload does not have it.
+        """The event's name, which a legacy payload does not have.
 
-        :raises BadPayload: the query did not ask for it.
+        :raises BadPayload: the query leaves it out.
         """
         name = self.data.webhook.event if self.data else "repo:post-update" if self.refs is not None else None
         if not name:
@@ -81,9 +81,9 @@ class Answer(Shape):
         return name
 
     def happened(self) -> int | None:
-        """When, in seconds since the epoch; None: a legacy payload does not say.
+        """The time of the event, in seconds since the epoch; None: a legacy payload does not have it.
 
-        :raises BadPayload: the query did not ask for it.
+        :raises BadPayload: the query leaves it out.
         """
         if self.data is None:
             return None
@@ -94,7 +94,7 @@ class Answer(Shape):
 
 
 def common_of(webhook: Webhook, event: str, server: str) -> RefUpdate:
-    """What is the same for all refs of a push.
+    """The common fields of all ref updates in a push.
 
     :param server: the address of the installation.
     """
@@ -122,9 +122,9 @@ def repository_of(named: Named | None, server: str) -> Repository:
 def updates_of(updates: list[Update] | None, common: RefUpdate, where: str) -> list[Event]:
     """One event for each ref.
 
-    :param common: what is the same in all of them.
-    :param where: the field that has them.
-    :raises BadPayload: they are not there.
+    :param common: the common fields of all refs.
+    :param where: the path of the refs in the payload.
+    :raises BadPayload: they are missing.
     """
     if updates is None:
         raise BadPayload(MISSING, where)
@@ -151,7 +151,7 @@ def updates_of(updates: list[Update] | None, common: RefUpdate, where: str) -> l
 
 
 def commit_of(new: Object) -> Commit:
-    """The commit that a ref is on."""
+    """The head commit of a ref."""
     author = new.author or Entity()
     return Commit(new.id or "", new.message, person(author.name, author.email), None, epoch(new.timestamp))
 

@@ -38,9 +38,7 @@ _CONSUMER = {"publisherId": "tfs", "consumerId": "webHooks", "consumerActionId":
 
 
 class AzureDevOpsWebhooks(Webhooks):
-    """The webhooks of one repository. A webhook's number is the ids of its subscriptions,
-    joined by commas.
-    """
+    """The webhooks of one repository. A webhook's number is its subscriptions' ids, joined by commas."""
 
     scope = "permission to view and edit subscriptions (project administrators have it) and to read code"
     kinds = ("repository",)

@@ -146,7 +146,7 @@ def test_without_after_the_last_commit_counts() -> None:
     tables: Any = {"refs": {"ref": "r"}, "commits": {"each": "c", "id": "id"}}
     assert update({"r": "main", "c": [{"id": A}, {}, {"id": B}]}, **tables).after == B
     (nothing,) = updates({"r": "main", "c": []}, **tables)
-    assert nothing.reason == "the payload does not say which commit the ref is on"
+    assert nothing.reason == "the payload does not say which commit the ref points to"
 
 
 @pytest.mark.parametrize(("ref", "full"), [("v1", "refs/tags/v1"), ("refs/tags/v1", "refs/tags/v1")])
