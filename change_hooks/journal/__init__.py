@@ -1,18 +1,16 @@
 """The durable store of deliveries and changes.
 
 Strategy: an accepted delivery is stored in one transaction with its changes and with an *entry* for each sink
-that wants something of it: the transactional outbox. Entries stand in *queues*, one for each pair of sink
-and repository; a queue is worked through in order, and its head carries the attempts and the time of the next
-one. So a failing repository or sink holds up nobody else, and whoever works on a queue needs to know only
-that queue.
+that wants part of it: the transactional outbox. Entries are in *queues*, one for each pair of sink and
+repository; a queue is worked through in order, and records the attempts of its head and the time of the next
+one. So a failing repository or sink holds up nothing else, and a worker needs to know only its queue.
 
-Several receivers may share a journal. Who works on a queue, or finishes a pending delivery, holds it on
-a *lease*, and renews that; what a receiver that died held falls to the others when its lease runs out.
+Several receivers may share a journal. A receiver that works on a queue, or finishes a pending delivery, holds
+it by a *lease*, which it renews; when a receiver dies, its leases expire, and the others take over.
 
-All writing is done one transaction at a time over all receivers, so that no statement has to think of another
-one beside it. Statements are written in what SQLite and PostgreSQL share, and stand as named constants at the
-head of the module that runs them; a store says how to connect, how to run operations in one transaction, and
-which clock leases go by.
+Only one receiver writes at a time, so no statement needs to consider concurrent ones. Statements use the SQL
+that SQLite and PostgreSQL share, and are named constants at the top of the module that runs them; a store
+knows how to connect, how to run operations in one transaction, and which clock leases use.
 """
 
 from __future__ import annotations

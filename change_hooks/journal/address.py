@@ -1,4 +1,4 @@
-"""Which journal: a file's path, or a PostgreSQL URL."""
+"""The address of a journal: the path of a file, or a PostgreSQL URL."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def make_journal(
     """The journal at *address*; nothing is opened yet.
 
     :param to_reactor: runs a function in the reactor's thread.
-    :param later: runs a function in the reactor's thread after so many seconds.
-    :param observer: told of each transaction.
+    :param later: runs a function in the reactor's thread after a number of seconds.
+    :param observer: notified of each transaction.
     :param service: the name of the service that uses it.
     :raises ConfigurationError: the package for it is not installed.
     """
@@ -46,10 +46,10 @@ def make_journal(
 
 
 def check_journal(address: Address) -> None:
-    """Open the journal once, and make its tables or bring them up to date.
+    """Open the journal once, and create or upgrade its tables.
 
-    :raises ConfigurationError: it cannot be used.
-    :raises Unavailable: it cannot be used now, and that may pass by itself.
+    :raises ConfigurationError: the journal cannot be used.
+    :raises Unavailable: the journal cannot be used now, but that may change by itself.
     """
     with _told(address):
         try:
@@ -66,10 +66,10 @@ def check_journal(address: Address) -> None:
 
 
 def open_reader(address: Address) -> Reader:
-    """Read the journal at *address*.
+    """Open the journal at *address* for reading.
 
-    :raises FileNotFoundError: there is none.
-    :raises ConfigurationError: it cannot be read.
+    :raises FileNotFoundError: there is no journal.
+    :raises ConfigurationError: the journal cannot be read.
     """
     with _told(address, but=FileNotFoundError):
         if isinstance(address, Path):
@@ -79,9 +79,9 @@ def open_reader(address: Address) -> Reader:
 
 @contextmanager
 def _told(address: Address, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
-    """Say which journal it is that cannot be used.
+    """Add the journal's address to errors.
 
-    :param but: an error that is passed on as it is.
+    :param but: errors that are raised unchanged.
     """
     errors: tuple[type[Exception], ...] = (OSError, SQLiteError, SchemaError)
     if not isinstance(address, Path):
@@ -105,19 +105,19 @@ def _postgresql() -> ModuleType:
 
 
 def shown(address: Address | None) -> str:
-    """An address fit to be shown: without a password."""
+    """An address that may be shown: without a password."""
     if address is None:
         return "none"
     if isinstance(address, Path):
         return str(address)
     place, _, query = address.partition("://")[2].partition("?")
-    # What stands before the last "@" is a password, encoded or not.
+    # Everything before the last "@" may belong to a password, encoded or not.
     return "postgresql://..." if "@" in query else f"postgresql://{place.rpartition('@')[2]}"
 
 
 def is_valid(url: str) -> bool:
-    """Whether PostgreSQL's library understands a URL. It would quote it in its errors, with its password; one
-    that it misunderstands, because something special in a password is not encoded, it would show too.
+    """Whether PostgreSQL's library understands a URL. Otherwise the library would quote the URL in its
+    errors, with the password, for instance if special characters in the password are not encoded.
     """
     login = url.partition("://")[2].partition("?")[0].rpartition("@")[0]
     if "/" in login or "@" in login:
@@ -126,7 +126,7 @@ def is_valid(url: str) -> bool:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict
     except ImportError:
-        return True  # What uses it says that it is missing.
+        return True  # The code that uses the library reports that it is missing.
     try:
         ports = str(conninfo_to_dict(url).get("port", ""))
     except ProgrammingError:

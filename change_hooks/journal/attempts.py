@@ -1,4 +1,4 @@
-"""The attempts to hand something to a sink: of each delivery and sink, the first and the last five."""
+"""The attempts to deliver to a sink: for each delivery and sink, the first and the last five."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def store_attempts(session: Session, sink: str, attempts: Sequence[Attempt]) -> 
     seqs = list(of_delivery)
     rows = []
     forgotten = []
-    # A delivery may have been deleted meanwhile, when another receiver was quicker.
+    # A delivery may have been deleted meanwhile, if another receiver was faster.
     for made in session.execute(f"{SELECT_MADE} {among(seqs)}", (sink, *seqs)).fetchall():
         before, new = made["made"] or 0, of_delivery[made["seq"]]
         last = before + len(new)

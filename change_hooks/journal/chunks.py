@@ -1,10 +1,10 @@
-"""What is large, stored in pieces.
+"""Stores large data in pieces.
 
-Strategy: a commit takes as long as what is in it, and everybody waits for it. So what is large is brought to
-the store beforehand, a piece in each transaction, between the commits of the others; the transaction that
-stores the delivery only names it. Changes are put together to *documents*, each of them readable by itself,
-so that neither writing nor reading needs all of them in memory. What a receiver brought that died before it
-named it is swept away.
+Strategy: the duration of a commit depends on its size, and everybody waits for it. So large data is stored
+beforehand, one piece per transaction, between the commits of others; the transaction that stores the delivery
+only refers to it by name. Changes are grouped into *documents*, each readable by itself, so that neither
+writing nor reading needs all of them in memory. If a receiver dies before it refers to its data, the data is
+swept away.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from change_hooks.core.errors import Unavailable
 from change_hooks.journal.compression import Packed, packed
 from change_hooks.journal.session import Session, among
 
-#: The largest body that is stored in one piece, in bytes, and the largest document of changes that is.
+#: The largest body, and the largest document of changes, that is stored in one piece, in bytes.
 LARGE = 2 * 1024 * 1024
 #: The size of a piece, in bytes.
 PIECE = 512 * 1024
-#: When what nobody named is swept away, in seconds.
+#: After how long unnamed data is swept away, in seconds.
 FORGOTTEN = 3600.0
 
 _encode = msgspec.json.Encoder().encode
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
     """A part of a document.
 
     :param document: the document's number: the index of its first change; 0 for a body.
-    :param part: the place of the piece in the document, from 0.
+    :param part: the position of the piece in the document, from 0.
     """
 
     document: int
@@ -43,12 +43,12 @@ class Piece(NamedTuple):
 
 
 def body_in_pieces(body: bytes) -> Iterator[Piece]:
-    """A body is one document."""
+    """The pieces of a body, which is one document."""
     return _cut(0, body)
 
 
 def changes_in_pieces(changes: Sequence[Change]) -> Iterator[Piece]:
-    """Documents of changes in JSON, with commas between them."""
+    """The pieces of documents of changes, as JSON separated by commas."""
     first, held, size = 0, list[bytes](), 0
     for index, change in enumerate(changes):
         encoded = _encode(change)
@@ -69,7 +69,7 @@ def _cut(document: int, data: bytes) -> Iterator[Piece]:
 
 
 def store(session: Session, name: str, piece: Piece) -> None:
-    """Store a piece of what is called *name*; the first one first."""
+    """Store a piece of the data *name*; the pieces must be stored in order."""
     if piece.document == piece.part == 0:
         session.execute("INSERT INTO large (name, since) VALUES (?, ?)", (name, session.clock()))
     document, part, data = piece
@@ -80,9 +80,9 @@ def store(session: Session, name: str, piece: Piece) -> None:
 
 
 def attach(session: Session, seq: int, names: Sequence[str]) -> None:
-    """Make what is called *names* a part of the delivery at place *seq*.
+    """Make the data *names* part of the delivery *seq*.
 
-    :raises Unavailable: it has been swept away.
+    :raises Unavailable: the data has been swept away.
     """
     for name in names:
         if not session.execute("UPDATE large SET seq = ? WHERE name = ?", (seq, name)).rowcount:
@@ -90,8 +90,8 @@ def attach(session: Session, seq: int, names: Sequence[str]) -> None:
 
 
 def discard(session: Session, names: Sequence[str]) -> None:
-    """Delete what is called *names*, also what is left of it; but not what a delivery has: a commit may have
-    been done although its answer was lost.
+    """Delete the data *names*, even if it is incomplete; but not if a delivery refers to it, because a commit
+    may have succeeded although its response was lost.
     """
     if names:
         session.execute(
@@ -103,26 +103,26 @@ def discard(session: Session, names: Sequence[str]) -> None:
 
 
 def delete(session: Session, name: str) -> None:
-    """Delete what is called *name*, although a delivery has it."""
+    """Delete the data *name*, even if a delivery refers to it."""
     _delete(session, "name = ?", (name,))
 
 
 def attached_to(session: Session, name: str) -> int | None:
-    """The place of the delivery of which *name* is a part; None: of none."""
+    """The ``seq`` of the delivery that *name* is part of; None: there is none."""
     row = session.execute("SELECT seq FROM large WHERE name = ?", (name,)).fetchone()
     return None if row is None or row["seq"] is None else int(row["seq"])
 
 
 def discard_of(session: Session, seqs: Sequence[int]) -> None:
-    """Delete what belongs to the deliveries at the places *seqs*."""
+    """Delete the data of the deliveries *seqs*."""
     if seqs:
         _delete(session, f"seq {among(seqs)}", seqs)
 
 
 def sweep(session: Session, *, everything: bool = False) -> None:
-    """Delete what no delivery names.
+    """Delete data that no delivery refers to.
 
-    :param everything: not only what was brought long ago. For when nobody brings anything.
+    :param everything: not only old data. For when nobody is storing anything.
     """
     since = session.clock() + FORGOTTEN if everything else session.clock() - FORGOTTEN
     _delete(session, "seq IS NULL AND since < ?", (since,))
@@ -136,7 +136,7 @@ def _delete(session: Session, condition: str, parameters: Sequence[Any]) -> None
 
 
 def read(session: Session, name: str, document: int = 0) -> bytes:
-    """A document."""
+    """Read a document."""
     whole = BytesIO()
     part = 0
     while True:
@@ -151,7 +151,7 @@ def read(session: Session, name: str, document: int = 0) -> bytes:
 
 
 def document_with(session: Session, name: str, index: int) -> int:
-    """The number of the document that holds the change at *index*."""
+    """The number of the document with the change at *index*."""
     row = session.execute(
         "SELECT max(document) AS found FROM pieces WHERE name = ? AND document <= ?", (name, index)
     ).fetchone()

@@ -1,8 +1,8 @@
-"""What is stored is compressed: a payload says the same things over and over.
+"""Compresses what is stored: payloads are repetitive.
 
-Strategy: writing costs more than compressing, so the fastest method there is (LZ4, a block by itself) is
-used for all that is not tiny, and what does not get smaller is stored as it is. The size of the original
-stands beside it, and says which of both it is.
+Strategy: writing costs more than compressing, so everything that is not tiny is compressed by the fastest
+method (LZ4, single blocks); data that does not get smaller is stored as it is. The size of the original is
+stored beside it, and tells which of the two it is.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from lz4.block import compress, decompress
 
-#: What is smaller is stored as it is, in bytes.
+#: Smaller data is stored uncompressed, in bytes.
 SMALLEST = 2048
 
 
 class Packed(NamedTuple):
-    """Some bytes, as they are stored.
+    """Bytes in their stored form.
 
-    :param size: the size of the original, in bytes; None: it is *data*.
+    :param size: the size of the original, in bytes; None: *data* is the original.
     """
 
     data: bytes
@@ -27,7 +27,7 @@ class Packed(NamedTuple):
     def unpacked(self) -> bytes:
         """The original.
 
-        :raises lz4.block.LZ4BlockError: it has been damaged.
+        :raises lz4.block.LZ4BlockError: the data is damaged.
         """
         if self.size is None:
             return self.data
@@ -36,7 +36,7 @@ class Packed(NamedTuple):
 
 
 def packed(original: bytes) -> Packed:
-    """Compress *original*, when it is worth it."""
+    """Compress *original*, if that makes it smaller."""
     if len(original) >= SMALLEST:
         data = compress(original, store_size=False)
         if len(data) < len(original):

@@ -1,4 +1,4 @@
-"""Deliveries and changes, read from the rows in which they are stored."""
+"""Decodes deliveries and changes from the rows that store them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from change_hooks.journal.chunks import document_after, document_with, read
 from change_hooks.journal.compression import Packed
 from change_hooks.journal.session import Row, Session
 
-#: What a delivery is restored from.
+#: The columns from which a delivery is restored.
 DELIVERY = "dialect, id, received, head, body, body_size, large_body"
-#: What its changes are.
+#: The columns with its changes.
 CHANGES = "changes, changes_size, large_changes"
 
-#: What decoding raises. Errors of msgspec and of UTF-8 are ValueErrors; what is missing is a TypeError.
+#: The errors of decoding. Those of msgspec and of UTF-8 are ValueErrors; missing data is a TypeError.
 DAMAGE = (ValueError, TypeError, LookupError, OverflowError, MemoryError, LZ4BlockError)
 
 _decode = msgspec.json.Decoder(list[Change]).decode
 
 
 class Unreadable(Exception):
-    """What is stored cannot be decoded."""
+    """Stored data cannot be decoded."""
 
 
 def restored(session: Session, row: Row) -> Delivery:
-    """The delivery that a row with the columns :data:`DELIVERY` holds.
+    """The delivery in a row with the columns :data:`DELIVERY`.
 
-    :raises Unreadable: it has been damaged.
+    :raises Unreadable: the data is damaged.
     """
     large = row["large_body"]
     try:
@@ -44,11 +44,10 @@ def restored(session: Session, row: Row) -> Delivery:
 
 
 def changes_from(session: Session, index: int, row: Row) -> tuple[int, list[Change], int | None]:
-    """Some of the changes that a row with the columns :data:`CHANGES` holds, with the one at *index*.
+    """Some of the changes in a row with the columns :data:`CHANGES`, including the one at *index*.
 
-    :returns: the index of the first of them; they; and the index of the first after them, None when there is
-        none.
-    :raises Unreadable: they have been damaged.
+    :returns: the index of the first change, the changes, and the index of the next document, or None.
+    :raises Unreadable: the data is damaged.
     """
     large = row["large_changes"]
     try:
@@ -62,9 +61,9 @@ def changes_from(session: Session, index: int, row: Row) -> tuple[int, list[Chan
 
 
 def all_changes(session: Session, row: Row) -> Iterator[Change]:
-    """All changes that a row with the columns :data:`CHANGES` holds.
+    """All changes in a row with the columns :data:`CHANGES`.
 
-    :raises Unreadable: they have been damaged.
+    :raises Unreadable: the data is damaged.
     """
     index: int | None = 0 if row["changes"] or row["large_changes"] else None
     while index is not None:

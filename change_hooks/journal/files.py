@@ -1,8 +1,9 @@
-"""The files of an embedded journal, and what may become of them while they are in use.
+"""The files of an embedded journal, and checks that they are intact while they are in use.
 
-Strategy: SQLite holds its files open, and goes on with them wherever they are. So after each transaction, and
-before anybody is told that it is done, they are looked for where the next process will look. They are never
-opened here: closing any descriptor of the database would drop all locks that this process has on it (POSIX).
+Strategy: SQLite holds its files open, and continues to use them even if they are moved. So after each
+transaction, before it is acknowledged, this module checks that the files are where the next process will look
+for them. It never opens them: closing any descriptor of the database would drop all locks that this process
+has on it (POSIX).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 
 class Lost(OSError):
-    """The journal's files are not what they were, or not whole."""
+    """The journal's files have been replaced, or are incomplete."""
 
 
 class NoLocks(OSError):
@@ -25,9 +26,9 @@ class NoLocks(OSError):
 
 
 class File(NamedTuple):
-    """A file at one moment.
+    """The state of a file.
 
-    :param place: its device and its number; None: it is not there.
+    :param place: its device and inode numbers; None: it does not exist.
     :param size: in bytes.
     """
 
@@ -36,14 +37,14 @@ class File(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A journal's files at one moment: the database, and its write-ahead log."""
+    """The state of a journal's files: the database, and its write-ahead log."""
 
     database: File
     log: File
 
 
 def look(path: Path) -> Seen:
-    """The files as they are now."""
+    """The current state of the files."""
     return Seen(_file(path), _file(log_of(path)))
 
 
@@ -56,15 +57,15 @@ def _file(path: Path | str) -> File:
 
 
 def log_of(path: Path) -> str:
-    """Where the write-ahead log of a database is."""
+    """The path of a database's write-ahead log."""
     return f"{path}-wal"
 
 
 def refuse_another(path: Path, before: Seen | None = None) -> None:
-    """Open no database beside the log of another one: SQLite would delete the log, or apply it.
+    """Refuse to open a database beside the log of another one: SQLite would delete the log, or apply it.
 
     :param before: the files when they were last in use.
-    :raises Lost: that is what is there.
+    :raises Lost: the log belongs to another database.
     """
     now = look(path)
     if not now.log.size:
@@ -78,9 +79,9 @@ def refuse_another(path: Path, before: Seen | None = None) -> None:
 
 
 def refuse_changed(path: Path, before: Seen, now: Seen) -> None:
-    """Go on with the same files only.
+    """Refuse to continue with other files.
 
-    :raises Lost: they were moved, removed or replaced, or the database is smaller than it was.
+    :raises Lost: the files were moved, removed or replaced, or the database was truncated.
     """
     for file, was, there in zip((path, log_of(path)), before, now, strict=True):
         if was.place != there.place:
@@ -90,7 +91,7 @@ def refuse_changed(path: Path, before: Seen, now: Seen) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Let only its owner use a journal that anybody could. What is open to a group alone is meant to be."""
+    """Restrict a world-accessible journal to its owner. Access for a group alone is deliberate, and kept."""
     for end in ("", "-wal", "-shm", "-lock"):
         file = Path(f"{path}{end}")
         with suppress(OSError):
@@ -99,16 +100,16 @@ def make_private(path: Path) -> None:
 
 
 def require_locks(path: Path) -> None:
-    """Make sure that what is locked beside a journal is locked for others.
+    """Check that file locks work in a journal's folder.
 
-    :raises NoLocks: it is not.
+    :raises NoLocks: they do not.
     """
     flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
     first, second = os.open(f"{path}-lock", flags, 0o600), os.open(f"{path}-lock", flags, 0o600)
     try:
         lockf(first, LOCK_EX | LOCK_NB)
         lockf(first, LOCK_UN)
-        # When somebody holds it already, locks work.
+        # If somebody holds the lock already, locks work.
         with suppress(BlockingIOError):
             flock(first, LOCK_EX | LOCK_NB)
             flock(second, LOCK_EX | LOCK_NB)

@@ -1,4 +1,4 @@
-"""Holding a name in the journal for as long as some work goes on."""
+"""Holds a name in the journal while some work is in progress."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from change_hooks.interfaces import IJournal
 
 
 class Hold:
-    """Renews the lease on a name, which has been had, until the end.
+    """Renews a lease that was obtained on a name, until :meth:`end`.
 
-    :param seconds: for how long the lease is each time.
-    :param lost: what is said when another receiver may hold it.
+    :param seconds: the duration of the lease.
+    :param lost: the error if another receiver may hold the name.
     """
 
     def __init__(self, journal: IJournal, name: str, clock: Any, seconds: float, lost: str) -> None:
@@ -25,7 +25,7 @@ class Hold:
         self._message = lost
         self._lost = False
         self._clock = clock
-        #: When the lease was had last, at the latest.
+        #: The time at which the lease was last known to be held.
         self._had: float = clock.seconds()
         self._renewing = LoopingCall(self._renew)
         self._renewing.clock = clock
@@ -41,15 +41,15 @@ class Hold:
         self._had = asked
 
     def check(self) -> None:
-        """See that nobody else holds it.
+        """Check that nobody else holds the name.
 
-        :raises Unavailable: somebody may.
+        :raises Unavailable: somebody else may hold it.
         """
         if self._lost or self._clock.seconds() - self._had > self._seconds:
             raise Unavailable(self._message)
 
     def end(self) -> Deferred[None]:
-        """Let go of it."""
+        """Release the name."""
         self._renewing.stop()
         return self._journal.release(self._name).addErrback(lambda _: None)
 

@@ -1,8 +1,8 @@
-"""What a receiver holds, as far as it knows: queues, and pending deliveries.
+"""The queues and pending deliveries that a receiver knows that it holds.
 
-Strategy: a commit may be done although its answer was lost, and then this receiver holds what it does not
-work on. So after one that nobody heard of, the next that asks first lets go of all that is this receiver's
-and not known to be.
+Strategy: a commit may succeed although its response was lost; then this receiver holds something that it does
+not work on. So after a lost response, the next claim first releases everything that belongs to this receiver
+without its knowledge.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ T = TypeVar("T")
 
 
 class _Asking:
-    """How often it was asked to hold something, and whether an answer was lost."""
+    """Counts the open claims, and remembers whether a response was lost."""
 
     def __init__(self) -> None:
         self._open = 0
         self._is_unsure = False
 
     def begin(self) -> bool:
-        """Ask once more.
+        """Begin a claim.
 
-        :returns: True: this one is to let go of what nobody knows of. What was asked before, and is not
-            answered yet, must not be taken for that.
+        :returns: True: this claim must release what this receiver holds without knowing. Never while another
+            claim is open, because its result is not known yet.
         """
         settles = self._is_unsure and not self._open
         self._open += 1
         return settles
 
     def heard(self, settled: bool) -> None:
-        """It was answered."""
+        """A claim was answered."""
         self._open -= 1
         if settled:
             self._is_unsure = False
 
     def failed(self, failure: Failure) -> Failure:
-        """It was not; of an error that is not the store's, nothing was done."""
+        """A claim failed; if the error is not the store's, nothing was done."""
         self._open -= 1
         if failure.check(Unavailable):
             self._is_unsure = True
@@ -54,10 +54,10 @@ class _Asking:
 
 
 class Holding:
-    """Claims queues and pending deliveries, and records what became of them.
+    """Claims queues and pending deliveries, and records their outcomes.
 
     :param owner: the name of this receiver in the journal.
-    :param submit: has an operation run in the next transaction.
+    :param submit: runs an operation in the next transaction.
     :param service: the name of the service whose pending deliveries are claimed.
     """
 
@@ -120,7 +120,7 @@ class Holding:
         return found
 
     def done_with(self, seq: int, done: Deferred[T]) -> Deferred[T]:
-        """The same Deferred; once it fires, this receiver does not hold the pending delivery any more."""
+        """The same Deferred; once it fires, this receiver no longer holds the pending delivery."""
 
         def let_go(result: T) -> T:
             self._pending.discard(seq)

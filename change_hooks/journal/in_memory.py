@@ -1,7 +1,7 @@
-"""A journal in memory, for tests: the statements of the embedded one, in a database that no file holds.
+"""A journal in memory, for tests: the statements of the embedded one, in a database without a file.
 
-Strategy: what is asked for is done before the caller gets its Deferred back, in the caller's thread, so a
-test has nothing to wait for. Everything else is what the other journals do, because it is theirs.
+Strategy: every request is done in the caller's thread, before the caller gets its Deferred, so a test has
+nothing to wait for. Everything else is shared with the other journals.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class MemoryConnection(Connection):
 
 
 class MemoryStore:
-    """The database. It lasts until nobody knows it any more, also when it was closed in between.
+    """The database. It exists as long as anybody refers to it, even if it was closed in between.
 
-    :param clock: what leases go by, in seconds.
+    :param clock: the clock of the leases, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -66,17 +66,17 @@ class MemoryStore:
         return self.connection
 
     def close(self) -> None:
-        """Keep everything: a test starts its receiver again."""
+        """Keep everything, because a test may restart its receiver."""
 
     def break_off(self) -> None:
-        """Nothing takes long."""
+        """Do nothing: no operation takes long."""
 
 
 class WriterAtOnce(Writer):
-    """Runs what is submitted before :meth:`submit` returns."""
+    """Runs an operation before :meth:`submit` returns."""
 
     def start(self) -> None:
-        """No thread is needed."""
+        """Do nothing: no thread is needed."""
         self._ended = False
 
     def _pass_on(self) -> None:
@@ -86,13 +86,13 @@ class WriterAtOnce(Writer):
 
 @implementer(IJournal)
 class MemoryJournal(SQLJournal):
-    """A journal that keeps everything in memory, and answers at once.
+    """A journal that keeps everything in memory, and answers immediately.
 
-    :param store: another journal's, to be a second receiver on it.
-    :param clock: what leases go by: ``clock.seconds``; the machine's clock by default.
-    :param observer: told of each transaction.
+    :param store: another journal's store, for a second receiver on it.
+    :param clock: the clock of the leases (``clock.seconds``); the machine's clock by default.
+    :param observer: notified of each transaction.
     :param service: the name of the service that uses it.
-    :param writer: what runs the operations.
+    :param writer: the class that runs the operations.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class MemoryJournal(SQLJournal):
         return execute(look_up, self.reader())
 
     def reader(self) -> Reader:
-        """Reads what is stored."""
+        """A reader of what is stored."""
         return Reader(self.store.connection)
 
 

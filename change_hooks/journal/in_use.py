@@ -1,4 +1,4 @@
-"""Which services of this process use which journal."""
+"""Records which services of this process use which journal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _users: WeakValueDictionary[tuple[Address, str], object] = WeakValueDictionary()
 
 
 def use(address: Address, name: str, user: object) -> None:
-    """Say that *user* uses a journal under a name, until :func:`leave`, or until nobody knows it any more.
+    """Record that *user* uses a journal under a name, until :func:`leave` or until *user* is deleted.
 
-    :raises ConfigurationError: another one does.
+    :raises ConfigurationError: another service does.
     """
     place = _place(address, name)
     if _users.get(place, user) is not user:
-        gc.collect()  # Who is not known any more may still be there.
+        gc.collect()  # Unreferenced users may not have been collected yet.
     if _users.setdefault(place, user) is not user:
         raise ConfigurationError(
             [
@@ -31,7 +31,7 @@ def use(address: Address, name: str, user: object) -> None:
 
 
 def leave(address: Address, name: str, user: object) -> None:
-    """Say that *user* uses it no more."""
+    """Record that *user* no longer uses the journal."""
     place = _place(address, name)
     if _users.get(place) is user:
         del _users[place]

@@ -1,4 +1,4 @@
-"""Names that one receiver at a time holds, and values that are kept under names."""
+"""Names that one receiver at a time holds, and values that are stored under names."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _LEASE_NAME = "lease "
 
 
 def remember(session: Session, name: str, value: bytes) -> None:
-    """Keep a value under a name."""
+    """Store a value under a name."""
     session.execute(REMEMBER, (name, value))
 
 
 def recall(session: Session, name: str) -> bytes | None:
-    """The value that is kept under a name."""
+    """The value that is stored under a name."""
     row = session.execute(RECALL, (name,)).fetchone()
     return None if row is None else bytes(row["value"])
 
 
 def forget(session: Session, name: str) -> None:
-    """Forget the value that is kept under a name."""
+    """Delete the value that is stored under a name."""
     session.execute(FORGET, (name,))
 
 
@@ -41,7 +41,7 @@ class _Lease(msgspec.Struct, frozen=True):
 
 
 def _held(session: Session, name: str) -> _Lease | None:
-    """The lease on a name; None for one that has run out, or that a clock before this one gave."""
+    """The lease on a name; None if it has expired, or if it was granted by an earlier clock."""
     stored = recall(session, _LEASE_NAME + name)
     if stored is None:
         return None
@@ -50,7 +50,7 @@ def _held(session: Session, name: str) -> _Lease | None:
 
 
 def lease(session: Session, name: str, owner: str, seconds: float) -> bool:
-    """Hold a name for so many seconds, unless another receiver does."""
+    """Hold a name for a number of seconds, unless another receiver holds it."""
     held = _held(session, name)
     if held is not None and held.owner != owner:
         return False
@@ -60,14 +60,14 @@ def lease(session: Session, name: str, owner: str, seconds: float) -> bool:
 
 
 def let_go(session: Session, name: str, owner: str) -> None:
-    """Let go of a name."""
+    """Release a name."""
     held = _held(session, name)
     if held is not None and held.owner == owner:
         session.execute(FORGET, (_LEASE_NAME + name,))
 
 
 def let_all_go(session: Session) -> None:
-    """Let go of all names, whoever holds them. For when there is nobody."""
+    """Release all names, whoever holds them. For when there is no receiver."""
     session.execute(FORGET_ALIKE, (f"{_LEASE_NAME}%",))
 
 

@@ -1,8 +1,8 @@
-"""The outbox: what the journal still has to hand to sinks.
+"""The outbox: what the journal still has to deliver to sinks.
 
-Strategy: the part of a delivery that a sink wants is an *entry*, which stands in the *queue* of that sink
-for that repository. A queue is worked through in order, and carries the attempts and the time of the next
-one. Who works on it holds it on a lease.
+Strategy: the part of a delivery that a sink wants is an *entry*, which is in the *queue* of that sink for
+that repository. A queue is worked through in order, and records the attempts and the time of the next one.
+The receiver that works on it holds it by a lease.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from change_hooks.journal.records import LEASE, ChangeKey, Claimed, Entry, Outco
 from change_hooks.journal.schema import UNDONE
 from change_hooks.journal.session import Session, storable, store_rows
 
-#: The most changes that are taken from a queue at once.
+#: How many changes are read from a queue at once.
 CLAIM = 100
-#: The longest time that a queue can have to wait, in seconds; what is to wait longer was written by an
-#: earlier clock.
+#: The longest time that a queue can have to wait, in seconds; a longer wait was written by an earlier clock.
 LONGEST_WAIT = 3700.0
-#: The longest name of a queue, in characters: PostgreSQL's index takes no long ones.
+#: The longest name of a queue, in characters: PostgreSQL's index does not allow longer ones.
 LONGEST_NAME = 400
 
-#: Held by nobody; or not known to be held any more, by this receiver either: a claim's answer was lost.
+#: Held by nobody, or the lease has expired (it may be our own, if the response to a claim was lost).
 FREE = "(owner = '' OR lease <= ?)"
 _QUEUE = "repository, attempts, failing"
 _OF_QUEUE = "sink = ? AND repository = ?"
@@ -76,7 +75,7 @@ RENEW = f"UPDATE queues SET lease = ? WHERE owner = ? AND {_OF_QUEUE}"
 
 
 def queue_name(change: Change) -> str:
-    """What the queue of a change's repository is called: its address, made fit to be indexed."""
+    """The name of the queue of a change's repository: its address, shortened so that it can be indexed."""
     name = change.repository
     if len(name) > LONGEST_NAME:
         name = f"{name[: LONGEST_NAME // 2]}...{sha256(name.encode()).hexdigest()}"
@@ -84,7 +83,7 @@ def queue_name(change: Change) -> str:
 
 
 def enqueue(session: Session, entries: Sequence[tuple[str, str, int]]) -> None:
-    """Store entries: for a sink, in a queue, the changes of the delivery at a place."""
+    """Store entries: the sink, the name of the queue, and the delivery's ``seq``."""
     # Queues are claimed in the order in which they became due.
     now = session.clock()
     store_rows(session, INSERT_QUEUES, sorted({(sink, queue, now) for sink, queue, _ in entries}))
@@ -98,9 +97,10 @@ def claim(
     limit: int,
     held: Collection[tuple[str, str]] | None = None,
 ) -> Claimed:
-    """Hold at most *limit* queues that are due and that nobody holds.
+    """Claim at most *limit* queues that are due and that nobody holds.
 
-    :param held: what *owner* knows that it holds; what else it does is free. None: it knows all.
+    :param held: the queues that *owner* knows that it holds; any others of its own are released. None: it
+        knows all.
     """
     if held is not None:
         _let_go_of_others(session, owner, held)
@@ -135,8 +135,8 @@ def _let_go_of_others(session: Session, owner: str, held: Collection[tuple[str, 
 
 
 def more(session: Session, sink: str, repository: str, seq: int, index: int) -> list[Entry]:
-    """Some of what stands in a queue, oldest first, from a change of the delivery at a place on; of those
-    after it, from where they are not done.
+    """Some entries of a queue, oldest first, starting at a change of the delivery *seq*; the entries after it
+    start where they are not done.
     """
     entries: list[Entry] = []
     room, last = CLAIM, seq - 1
@@ -169,7 +169,7 @@ def more(session: Session, sink: str, repository: str, seq: int, index: int) -> 
 
 
 def record(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:
-    """Record what became of work, and let go of its queue."""
+    """Record the outcomes of work, and release its queues."""
     for reported in outcomes:
         queue = (reported.sink, reported.repository)
         outcome = reported if _is_held(session, owner, queue) else _believed(reported)
@@ -188,13 +188,13 @@ def record(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:
 
 
 def _is_held(session: Session, owner: str, queue: tuple[str, str]) -> bool:
-    """Whether a queue is this receiver's, or nobody else's."""
+    """Whether a queue is held by this receiver or by nobody."""
     row = session.execute(SELECT_OWNER, queue).fetchone()
     return row is not None and row["owner"] in ("", owner)
 
 
 def _believed(outcome: Outcome) -> Outcome:
-    """What counts of a receiver that has lost its lease: what was taken before its first failure."""
+    """The part of an outcome that counts after a lost lease: the successes before the first failure."""
     given_up: dict[int, int] = {}
     for letter in outcome.dead:
         given_up.setdefault(letter.seq, letter.index)
@@ -213,7 +213,7 @@ def _let_go(session: Session, owner: str, outcome: Outcome) -> None:
 def renew(
     session: Session, owner: str, queues: Collection[tuple[str, str]], pending: Collection[int]
 ) -> None:
-    """Renew the leases on what *owner* knows that it holds."""
+    """Renew the leases that *owner* knows that it holds."""
     until = session.clock() + LEASE
     session.executemany(RENEW, [(until, owner, *queue) for queue in queues])
     session.executemany(
@@ -223,7 +223,7 @@ def renew(
 
 
 def release(session: Session, owner: str) -> None:
-    """Give back what *owner* holds."""
+    """Release everything that *owner* holds."""
     session.execute("UPDATE queues SET owner = '' WHERE owner = ?", (owner,))
     session.execute(
         f"UPDATE deliveries SET owner = '' WHERE owner = ? AND state = 'pending' AND {UNDONE}", (owner,)
@@ -231,19 +231,19 @@ def release(session: Session, owner: str) -> None:
 
 
 def release_all(session: Session) -> None:
-    """Give back what all receivers hold. For when there is none."""
+    """Release everything, whoever holds it. For when there is no receiver."""
     session.execute("UPDATE queues SET owner = '' WHERE owner <> ''")
     session.execute(f"UPDATE deliveries SET owner = '' WHERE owner <> '' AND state = 'pending' AND {UNDONE}")
 
 
 def let_all_be_due(session: Session) -> None:
-    """Let nothing wait any longer. For when another clock said until when."""
+    """Make everything due now. For when the waits were set by another clock."""
     session.execute("UPDATE queues SET due = 0 WHERE due > ?", (session.clock(),))
     session.execute(f"UPDATE deliveries SET due = 0 WHERE state = 'pending' AND {UNDONE}")
 
 
 def waiting_sinks(session: Session, service: str = "") -> list[str]:
-    """The sinks for which something waits of what came to a service."""
+    """The sinks for which deliveries of a service are waiting."""
     rows = session.execute(SELECT_WAITING, (service,)).fetchall()
     return [row["sink"] for row in rows]
 

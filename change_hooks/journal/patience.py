@@ -1,9 +1,9 @@
-"""For how long an answer of the store is waited for.
+"""Limits how long callers wait for the store.
 
-Strategy: a thread may stand still for as long as its database says nothing. What it was given
-is counted in the reactor's thread, oldest first, and looked at twice a second while there is anything. Who
-asked hears in time that the store cannot be used, and so does everybody who asks while it stands still. What
-was asked for may be done all the same, as when a commit's answer is lost.
+Strategy: a thread may block for as long as its database does not answer. The operations that it was given are
+tracked in the reactor's thread, oldest first, and checked twice a second. A caller learns in time that the
+store is unavailable, and so does every caller that comes while the thread is blocked. The operation may still
+succeed, as when the response to a commit is lost.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-#: How long an operation may take, in seconds: forges wait ten for an answer, and get it within five.
+#: How long an operation may take, in seconds: forges wait ten for a response, and get it within five.
 PATIENCE = 4.0
-#: After how long what stands still is broken off, in seconds.
+#: After how long a blocked operation is aborted, in seconds.
 HANGS = 10.0
-#: How often to look, in seconds.
+#: How often to check, in seconds.
 LOOK = 0.5
 
 
 class Patience:
-    """Watches over what the thread was given.
+    """Watches the operations that a thread was given.
 
-    :param later: runs a function in the reactor's thread after so many seconds; None: all is waited for.
-    :param overdue: called with the Deferreds that nobody shall wait for any longer.
-    :param hangs: called when the thread has been standing still for :data:`HANGS`, and again after as long.
-    :param patience: how long somebody waits, in seconds.
+    :param later: runs a function in the reactor's thread after a number of seconds; None: wait without limit.
+    :param overdue: called with the Deferreds that have waited long enough.
+    :param hangs: called when the thread has been blocked for :data:`HANGS` seconds, and again after the same
+        time.
+    :param patience: how long a caller waits, in seconds.
     """
 
     def __init__(
@@ -44,23 +45,23 @@ class Patience:
         self._hangs = hangs
         self._patience = patience
         self._given: deque[list[Deferred[Any]]] = deque()
-        #: At which look each of them was given.
+        #: The number of the check at which each of them was given.
         self._since: deque[int] = deque()
         self._looks = 0
         self._next: IDelayedCall | None = None
         self._told_at = 0
-        #: Somebody has waited in vain, and the thread has not come back since.
+        #: A caller has waited in vain, and the thread is still blocked.
         self.exhausted = False
 
     def give(self, deferreds: list[Deferred[Any]]) -> None:
-        """The thread has been given something that these wait for."""
+        """The thread was given operations that these Deferreds wait for."""
         self._given.append(deferreds)
         self._since.append(self._looks)
         if self._next is None and self._later is not None:
             self._next = self._later(LOOK, self._look)
 
     def take_back(self, times: int) -> None:
-        """The thread is done with what it was given the first so many times."""
+        """The thread is done with the first *times* batches that it was given."""
         for _ in range(times):
             self._given.popleft()
             self._since.popleft()
@@ -68,7 +69,7 @@ class Patience:
         self._told_at = self._looks
 
     def end(self) -> None:
-        """Nothing more will be given: look no more, once the thread has come back with everything."""
+        """Nothing more will be given: stop checking once the thread has done everything."""
         if self._next is not None and not self._given:
             self._next.cancel()
             self._next = None

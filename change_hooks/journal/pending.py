@@ -1,4 +1,4 @@
-"""Deliveries that were answered before their changes were known, and how their changes are stored."""
+"""Deliveries that were answered before their changes were known, and the storing of their changes."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ log = Logger()
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """The changes of a delivery that is stored.
+    """The changes of a stored delivery.
 
-    :param states: those in which it may be.
-    :param otherwise: its state when nobody wants them.
-    :param reason: why there are none.
-    :param changes: in JSON; empty when they are stored in pieces.
-    :param sinks: what the column of this name shall hold.
-    :param queues: where entries go: sinks, and names of queues.
-    :param about: what they are about; None: as before.
+    :param states: the states in which the delivery may be.
+    :param otherwise: its new state if no sink wants the changes.
+    :param reason: why there are no changes.
+    :param changes: in JSON; empty if they are stored in pieces.
+    :param sinks: the new value of the column of this name.
+    :param queues: the queues of the entries: sinks, and names of queues.
+    :param about: the subject of the changes; None: unchanged.
     """
 
     seq: int
@@ -62,10 +62,10 @@ class Finish(msgspec.Struct, frozen=True):
 
 
 def finish(session: Session, new: Finish, large: str = "") -> bool:
-    """Store changes instead of those that were there.
+    """Replace the changes of a delivery.
 
-    :param large: the name of the changes, when they were brought in pieces.
-    :returns: False when the delivery is in none of the states.
+    :param large: the name of the changes, if they were stored in pieces.
+    :returns: False if the delivery is in none of the states.
     """
     row = session.execute(
         f"SELECT state, sinks, large_changes FROM deliveries WHERE seq = ? AND state {among(new.states)}",
@@ -73,7 +73,7 @@ def finish(session: Session, new: Finish, large: str = "") -> bool:
     ).fetchone()
     if row is None:
         discard(session, [large])
-        # A commit may have been done although its answer was lost.
+        # A commit may have succeeded although its response was lost.
         return bool(large) and attached_to(session, large) == new.seq
     if row["state"] == "pending" and row["sinks"]:
         new = _for_others(new, decode(row["sinks"]))
@@ -101,7 +101,7 @@ def finish(session: Session, new: Finish, large: str = "") -> bool:
 
 
 def _for_others(new: Finish, taken: Mapping[str, int]) -> Finish:
-    """The changes of a delivery that failed before and came again, without those sinks that have it."""
+    """The changes of a delivery that failed and arrived again, without the sinks that have accepted it."""
     queues = [queue for queue in new.queues if queue[0] not in taken]
     otherwise = "delivered" if new.count else new.otherwise
     sinks = encode({**taken, **decode(new.sinks)})
@@ -114,18 +114,19 @@ def fail(session: Session, seq: int, error: str) -> None:
 
 
 def retry_later(session: Session, seq: int, wait: float, error: str) -> None:
-    """Let go of a pending delivery for so many seconds."""
+    """Release a pending delivery, and retry it after a number of seconds."""
     session.execute(RETRY_LATER, (session.clock() + wait, storable(error), seq))
 
 
 def hold_pending(
     session: Session, owner: str, limit: int, service: str = "", held: Collection[int] | None = None
 ) -> list[Pending]:
-    """Hold at most *limit* pending deliveries of a service that nobody holds.
+    """Claim at most *limit* pending deliveries of a service that nobody holds.
 
-    One that cannot be read has failed.
+    A delivery that cannot be read has failed.
 
-    :param held: what *owner* knows that it holds; what else it does is free. None: it knows all.
+    :param held: the deliveries that *owner* knows that it holds; any others of its own are released. None: it
+        knows all.
     """
     if held is not None:
         _let_go_of_others(session, owner, held)

@@ -1,4 +1,4 @@
-"""Deleting what is old."""
+"""Deletes old deliveries."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from change_hooks.journal.records import TRACES
 from change_hooks.journal.schema import IS_TRACE, UNDONE
 from change_hooks.journal.session import Row, Session, among
 
-#: How many deliveries are deleted at once, and about how many bytes of them.
+#: How many deliveries are deleted at once, and about how many bytes.
 PAGE = 200
 PAGE_BYTES = 16 * 1024 * 1024
-#: What has nothing left to do.
+#: The states of deliveries with nothing left to do.
 DONE = ("delivered", "stored")
-#: Dead letters, and what could not be finished.
+#: The state of deliveries with dead letters, and of those that could not be finished.
 FAILED = ("failed",)
 
-#: Places are never used again: the newest row stays, and with it the number to go on from.
+#: Sequence numbers are never reused: the newest row is kept, so that the numbering continues after it.
 _NOT_THE_NEWEST = "seq < (SELECT max(seq) FROM deliveries)"
-#: What indexes hold; SQLite uses them only where this is said.
+#: The conditions of partial indexes; SQLite uses an index only if a statement repeats its condition.
 _INDEXED = {
     DONE: "",
     FAILED: f" AND {UNDONE}",
@@ -28,11 +28,11 @@ _INDEXED = {
 
 
 def prune(session: Session, before: float, states: tuple[str, ...] = DONE) -> int:
-    """Delete some deliveries: at most :data:`PAGE`, and :data:`PAGE_BYTES`, of them, or a large one.
+    """Delete some deliveries: at most :data:`PAGE` of them and :data:`PAGE_BYTES`, or a single large one.
 
-    :param before: those that were received before then, in seconds since the epoch.
+    :param before: delete those received before then, in seconds since the epoch.
     :param states: :data:`DONE`, :data:`FAILED` or :data:`~change_hooks.journal.records.TRACES`.
-    :returns: how many; 0: there are no more.
+    :returns: how many were deleted; 0: there are no more.
     """
     found = session.execute(
         "SELECT seq, large_body, length(body) + length(changes) AS bytes"
@@ -50,7 +50,7 @@ def prune(session: Session, before: float, states: tuple[str, ...] = DONE) -> in
 
 
 def _page(found: Sequence[Row]) -> list[int]:
-    """The places of the first of these that can be deleted together; of one at least, when there is one."""
+    """The ``seq`` of the first rows that can be deleted together; at least one, if there is any."""
     room = PAGE_BYTES
     seqs: list[int] = []
     for row in found:

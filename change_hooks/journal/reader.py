@@ -1,4 +1,4 @@
-"""Looking into a journal, beside whoever writes it."""
+"""Reads a journal while others write to it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from change_hooks.journal.views import (
 
 #: How many rows with changes are read at once.
 CHANGES_PAGE = 20
-#: How many deliveries with one beginning are found.
+#: How many deliveries are found whose ids have a common beginning.
 FOUND = 20
 
-#: After any place.
+#: Greater than any ``seq``.
 _FAR = 2**62
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -48,8 +48,8 @@ SELECT_WAITING = (
     "SELECT sink, entries.repository, next, attempts, due, error"
     " FROM entries JOIN queues USING (sink, repository) WHERE seq = ? ORDER BY sink, next"
 )
-#: A sink that cannot take anything now has not failed, and yet there is an error.
-#: The best that became of attempts: taken, superseded, or unwanted.
+#: A sink that cannot accept anything now has not failed, but there is an error.
+#: The best outcome of attempts: taken, superseded, or unwanted.
 MOST = "max(CASE outcome WHEN 'taken' THEN 3 WHEN 'superseded' THEN 2 WHEN 'unwanted' THEN 1 ELSE 0 END)"
 FAILING = "CASE WHEN attempts > 0 OR error <> '' THEN 1 ELSE 0 END"
 ATTEMPTS_OF_WAITING = (
@@ -64,7 +64,7 @@ SELECT_QUEUES = (
     f"SELECT sink, count(*) AS queues, sum({FAILING}) AS retrying,"
     " max(attempts) AS attempts, max(error) AS error FROM queues GROUP BY sink"
 )
-# The oldest is the first that was stored; a look into the queues' index alone is quick also when much waits.
+# The oldest is the first that was stored; reading only the queues' index is fast even if many entries wait.
 SELECT_WAITING_SINCE = (
     "SELECT sink, waiting, received AS since FROM deliveries JOIN"
     " (SELECT sink, count(*) AS waiting, min(seq) AS seq FROM entries GROUP BY sink) AS oldest USING (seq)"
@@ -73,7 +73,7 @@ SELECT_LAST_RECEIVED = (
     "SELECT dialect, max(received) AS received, max(seq) AS newest FROM deliveries"
     " WHERE seq > ? AND state <> 'refused' GROUP BY dialect"
 )
-#: The place itself may be empty, and a moment later all after it.
+#: The row of this ``seq`` may have been deleted, and soon also those after it.
 SELECT_RECEIVED = (
     "SELECT coalesce(max(received), 0) AS received FROM"
     " (SELECT received FROM deliveries WHERE seq >= ? ORDER BY seq LIMIT 1) AS first"
@@ -83,24 +83,24 @@ COUNT_PENDING = f"SELECT count(*) AS pending FROM deliveries WHERE state = 'pend
 
 
 class Reader:
-    """Reads a journal. Everything is a page at a time, so nothing is in memory or locked for long.
+    """Reads a journal. Everything is read a page at a time, so nothing stays in memory or locked for long.
 
-    :param session: a connection of its own.
+    :param session: a separate connection.
     """
 
     def __init__(self, session: Session) -> None:
         #: The connection.
         self.session = session
 
-    # Lines.
+    # Lists of deliveries.
 
     def deliveries(
         self, wanted: Wanted | None = None, *, before: int | None = None, limit: int | None = None
     ) -> Iterator[StoredDelivery]:
         """Deliveries, newest first.
 
-        :param before: only those before this place.
-        :param limit: so many at most; None: all.
+        :param before: only those before this ``seq``.
+        :param limit: at most this many; None: all.
         """
         left = _FAR if limit is None else limit
         for _, rows in search(self.session, wanted or Wanted(), before):
@@ -112,8 +112,8 @@ class Reader:
     def page(self, wanted: Wanted, *, before: int | None = None, limit: int, within: float) -> Listed:
         """Some deliveries, newest first, for a page that must not take long.
 
-        :param before: only those before this place.
-        :param within: how long to look for them, in seconds; at least some rows are looked at.
+        :param before: only those before this ``seq``.
+        :param within: how long to search, in seconds; at least some rows are searched.
         """
         ends = monotonic() + within
         found: list[Row] = []
@@ -130,14 +130,14 @@ class Reader:
         return received
 
     def after(self, seq: int, limit: int = PAGE) -> list[StoredDelivery]:
-        """The deliveries after a place, oldest first; for who follows."""
+        """The deliveries after a ``seq``, oldest first, for following the journal."""
         rows = self.session.execute(
             f"SELECT {COLUMNS} FROM deliveries WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
         ).fetchall()
         return self._lines(rows)
 
     def lines(self, seqs: Sequence[int]) -> list[StoredDelivery]:
-        """The deliveries at some places, as they are now; for who follows."""
+        """The current state of some deliveries, for following the journal."""
         if not seqs:
             return []
         rows = self.session.execute(
@@ -146,7 +146,7 @@ class Reader:
         return self._lines(rows)
 
     def newest(self) -> int:
-        """The place of the newest delivery; 0: there is none."""
+        """The ``seq`` of the newest delivery; 0: there is none."""
         row = self.session.execute("SELECT max(seq) AS newest FROM deliveries").fetchone()
         return row["newest"] or 0
 
@@ -166,8 +166,8 @@ class Reader:
         return found
 
     def _skipped(self, seqs: Sequence[int]) -> dict[tuple[int, str], SinkWord]:
-        """The deliveries and the sinks that took nothing, since something newer came, or since nothing was
-        wanted any more.
+        """The deliveries and sinks without anything to deliver, because a newer change superseded it, or
+        because nothing was wanted any more.
         """
         if not seqs:
             return {}
@@ -179,11 +179,11 @@ class Reader:
         words: tuple[SinkWord, SinkWord] = ("unwanted", "superseded")
         return {(row["seq"], row["sink"]): words[row["most"] - 1] for row in rows}
 
-    # One delivery.
+    # Single deliveries.
 
     def find(self, name: str) -> list[int]:
-        """The places of the deliveries whose id is *name*; when there is none, of those whose id begins with
-        it: :data:`FOUND` at most. It may also be a dialect and an id, with a slash between.
+        """The ``seq`` of the deliveries whose id is *name*, or else of those whose id begins with it, at most
+        :data:`FOUND`. *name* may also be a dialect and an id, separated by a slash.
         """
         dialect, _, rest = name.partition("/")
         found = self._begin_with("", name) + (self._begin_with(dialect, rest) if rest else [])
@@ -196,11 +196,11 @@ class Reader:
         return [(row["seq"], row["id"]) for row in rows]
 
     def whole(self, seq: int, changes: int | None = None) -> Whole:
-        """All that is known of the delivery at a place.
+        """All that is known about the delivery *seq*.
 
-        :param changes: so many of them at most; None: all.
-        :raises LookupError: there is none.
-        :raises Unreadable: it has been damaged.
+        :param changes: at most this many changes; None: all.
+        :raises LookupError: there is no such delivery.
+        :raises Unreadable: the data is damaged.
         """
         row = self.session.execute(SELECT_WHOLE, (seq,)).fetchone()
         if row is None:
@@ -237,9 +237,7 @@ class Reader:
         return states
 
     def attempts(self, seq: int) -> list[Attempt]:
-        """The attempts to hand over the delivery at a place, oldest first: of each sink, the first and the
-        last five.
-        """
+        """The attempts to deliver *seq*, oldest first: for each sink, the first and the last five."""
         return [
             Attempt(
                 sink=row["sink"],
@@ -256,13 +254,13 @@ class Reader:
         ]
 
     def wish(self, seq: int) -> Wish | None:
-        """The replay that is asked for of the delivery at a place; None: none, or it has been done."""
+        """The replay that was asked for; None: there is none, or it has been done."""
         return wish_at(self.session, seq)
 
-    # All of it.
+    # The whole journal.
 
     def changes(self, after: int = 0) -> Iterator[StoredChange]:
-        """The changes of the deliveries after a place, oldest first."""
+        """The changes of the deliveries after a ``seq``, oldest first."""
         while True:
             rows = self.session.execute(SELECT_WITH_CHANGES, (after, CHANGES_PAGE)).fetchall()
             for row in rows:
@@ -272,7 +270,7 @@ class Reader:
             after = rows[-1]["seq"]
 
     def changes_of(self, seq: int) -> Iterator[StoredChange]:
-        """The changes of the delivery at a place."""
+        """The changes of the delivery *seq*."""
         row = self.session.execute(SELECT_CHANGES, (seq,)).fetchone()
         if row is not None:
             yield from self._changes(row)
@@ -282,16 +280,16 @@ class Reader:
             yield StoredChange(row["seq"], ChangeKey(row["dialect"], row["id"], index), change)
 
     def last_received(self, after: int = 0) -> tuple[int, dict[str, float]]:
-        """The newest place, and when each endpoint last received what was not refused, of that after a place.
+        """The newest ``seq``, and when each endpoint last received a delivery that was not refused.
 
-        :param after: what comes up to there is not looked at.
+        :param after: ignore deliveries up to this ``seq``.
         """
         rows = self.session.execute(SELECT_LAST_RECEIVED, (after,)).fetchall()
         newest = max((row["newest"] for row in rows), default=after)
         return newest, {row["dialect"]: row["received"] for row in rows}
 
     def summary(self) -> Summary:
-        """What waits for each sink, since when, what was given up, and how large the journal is."""
+        """What waits for each sink, since when, the dead letters, and the journal's size."""
         queues = {row["sink"]: row for row in self.session.execute(SELECT_QUEUES).fetchall()}
         waiting = {row["sink"]: row for row in self.session.execute(SELECT_WAITING_SINCE).fetchall()}
         dead = {row["sink"]: row["dead"] for row in self.session.execute(COUNT_DEAD).fetchall()}

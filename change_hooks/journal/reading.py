@@ -1,8 +1,8 @@
-"""One thread that reads, beside the one that writes.
+"""A thread that reads, besides the one that writes.
 
-Strategy: whoever shows what is in a journal looks at many rows, and must hold up neither the reactor nor a
-delivery. So a look-up is a function of a :class:`~change_hooks.journal.reader.Reader`; it runs in a thread of
-its own, on a connection of its own, and may make there whatever is to be shown of what it finds.
+Strategy: showing a journal's contents means reading many rows, which must hold up neither the reactor nor a
+delivery. So a look-up is a function of a :class:`~change_hooks.journal.reader.Reader`, which runs in a
+separate thread, on a separate connection, and may also render the result there.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from change_hooks.journal.patience import PATIENCE, Patience
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.writer import Store
 
-#: After how long the journal is opened again, in seconds: another file may stand in its place.
+#: After how long the journal is reopened, in seconds: its file may have been replaced.
 REOPEN = 60.0
 
 #: How long a look-up may take, in seconds.
 READ_WITHIN = 10.0
 
 T = TypeVar("T")
-#: What is looked up, and gives a T.
+#: A look-up that returns a T.
 LookUp = Callable[[Reader], T]
 
 log = Logger()
 
 
 class ReadingThread:
-    """Runs look-ups, one after the other. The thread begins with the first.
+    """Runs look-ups, one after another. The first one starts the thread.
 
     :param store: the database.
     :param to_reactor: runs a function in the reactor's thread: ``reactor.callFromThread``.
-    :param later: runs a function in the reactor's thread after so many seconds; None: however long a look-up
-        takes, it is waited for.
+    :param later: runs a function in the reactor's thread after a number of seconds; None: wait for a look-up
+        without limit.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class ReadingThread:
         self._ended = False
 
     def start(self) -> None:
-        """Take look-ups, again when it was stopped."""
+        """Accept look-ups, also after :meth:`stop`."""
         self._ended = False
 
     def submit(self, look_up: LookUp[T]) -> Deferred[T]:
-        """Have *look_up* run.
+        """Run *look_up* in the thread.
 
-        :returns: fires with its result; fails with :class:`~change_hooks.core.errors.Unavailable` when the
-            journal cannot be read, and after :meth:`stop`; with the look-up's own error when it is to blame.
+        :returns: fires with its result; fails with :class:`~change_hooks.core.errors.Unavailable` if the
+            journal cannot be read, and after :meth:`stop`; otherwise with the look-up's own error.
         """
         if self._ended:
             return fail(Unavailable("the journal is closed"))
@@ -89,8 +89,8 @@ class ReadingThread:
             session.break_off()
 
     def stop(self) -> Deferred[None]:
-        """Finish what was submitted, and end the thread. Fires when that is done, or after :data:`PATIENCE`
-        seconds.
+        """Finish the submitted look-ups, and end the thread. Fires when that is done, or after
+        :data:`PATIENCE` seconds.
         """
         self._ended = True
         if self._thread is None:
@@ -104,19 +104,19 @@ class ReadingThread:
         return ended
 
     def _leave(self, ended: Deferred[None]) -> None:
-        """Wait no longer for the thread."""
+        """Stop waiting for the thread."""
         self._hangs()
         ended.callback(None)
 
     def _left(self, _: Any, late: IDelayedCall) -> None:
-        """The end is not late any more; whether the thread stands still is nobody's concern."""
+        """The thread has ended, or is no longer waited for; stop watching it."""
         if late.active():
             late.cancel()
 
     def _run(self) -> None:
         while True:
             look_up, deferred = self._queue.get()
-            # Nobody waits any longer for what has been told already that it cannot be had.
+            # Skip a look-up whose caller has already been told that it failed.
             result = None if look_up is None or deferred.called else self._result(look_up)
             if look_up is None:
                 self._disconnect()

@@ -1,4 +1,4 @@
-"""Replays: what is asked of the program that has the sinks, and what comes of it."""
+"""Replays: the wishes that the program with the sinks fulfils, and their results."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from change_hooks.journal.records import Routes, Wish
 from change_hooks.journal.results import encode, routes_of
 from change_hooks.journal.session import Row, Session, storable
 
-#: How many wishes are looked at together.
+#: How many wishes are read at once.
 WISHES = 20
 
-#: The states of what has nothing left to do.
+#: The states of deliveries with nothing left to do.
 REPLAYED = ("delivered", "failed", "stored")
 
 FORGET_FAILURE = "DELETE FROM dead_letters WHERE seq = ? AND sink = ?"
@@ -40,13 +40,12 @@ _decode = msgspec.json.Decoder(tuple[str, ...]).decode
 def replay(
     session: Session, new: Finish, routes: Routes, large: str = "", rest: Collection[str] = ()
 ) -> bool:
-    """Store changes instead of those that a delivery had, with entries for the sinks that are to have it
-    again.
+    """Replace the changes of a delivery, with entries for the sinks that are to get it again.
 
-    :param routes: those sinks, and those that want nothing of it now. What became of it at others stays.
-    :param large: the name of the changes, when they were brought in pieces.
-    :param rest: the sinks for which it is still asked for, of other programs.
-    :returns: False when something is still to be done with the delivery.
+    :param routes: those sinks, and those that want none of it now. The results of other sinks are kept.
+    :param large: the name of the changes, if they were stored in pieces.
+    :param rest: the sinks of other programs for which the replay is still to be done.
+    :returns: False if the delivery is still in progress.
     """
     before = routes_of(session, new.seq)
     after = {**dict.fromkeys(routes.unwanted, 0), **before, **dict.fromkeys(routes.wanted, 1)}
@@ -54,7 +53,7 @@ def replay(
     new = msgspec.structs.replace(new, states=REPLAYED, otherwise=otherwise, sinks=encode(after))
     if not finish(session, new, large):
         return False
-    # What gives no change any more has nothing left that could fail.
+    # A delivery that now gives no change has nothing left that could fail.
     again = routes.wanted if new.count else tuple(after)
     session.executemany(FORGET_FAILURE, [(new.seq, sink) for sink in again])
     if otherwise == "delivered":
@@ -72,18 +71,18 @@ def wish(session: Session, seq: int, sinks: Sequence[str]) -> None:
 
 
 def wishes(session: Session, service: str = "", after: int = 0) -> list[Wish]:
-    """What nobody has taken up yet of what came to a service, by the places of the deliveries."""
+    """The open wishes for deliveries of a service, ordered by ``seq``."""
     return [_wish(row) for row in session.execute(SELECT_WISHES, (service, after, WISHES)).fetchall()]
 
 
 def wish_at(session: Session, seq: int) -> Wish | None:
-    """What is asked for the delivery at a place; None: nothing, or it has been done."""
+    """The wish for the delivery *seq*; None: there is none, or it has been done."""
     row = session.execute(SELECT_WISH, (seq,)).fetchone()
     return None if row is None else _wish(row)
 
 
 def refuse_wish(session: Session, seq: int, error: str) -> None:
-    """Say why a replay cannot be done."""
+    """Record why a replay cannot be done."""
     session.execute(REFUSE_WISH, (storable(error), seq))
 
 

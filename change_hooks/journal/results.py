@@ -1,4 +1,4 @@
-"""What became of a delivery at the sinks that it was for."""
+"""The results of a delivery at its sinks."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _decode = msgspec.json.Decoder(dict[str, int]).decode
 
 
 def routes_of(session: Session, seq: int) -> dict[str, int]:
-    """For each sink that a delivery was for or not, whether it wanted something of it: 1 or 0."""
+    """For each sink, whether it wanted part of a delivery: 1 or 0."""
     row = session.execute(SELECT_ROUTES, (seq,)).fetchone()
     return decode(row["sinks"]) if row is not None else {}
 
 
 def decode(sinks: str) -> dict[str, int]:
-    """What the column ``sinks`` holds."""
+    """Decode the column ``sinks``."""
     return _decode(sinks) if sinks else {}
 
 
 def encode(routes: dict[str, int]) -> str:
-    """What the column ``sinks`` is to hold."""
+    """Encode the column ``sinks``."""
     return _encode(routes).decode() if routes else ""
 
 
 def results(session: Session, seq: int) -> Results:
-    """What became of a delivery at the sinks."""
+    """The results of a delivery at its sinks."""
     waiting = {found["sink"] for found in session.execute(SELECT_WAITING, (seq,)).fetchall()}
     left = waiting | {found["sink"] for found in session.execute(SELECT_FAILED, (seq,)).fetchall()}
     routes = routes_of(session, seq)

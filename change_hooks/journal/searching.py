@@ -1,8 +1,8 @@
-"""Going back through a journal, for the deliveries that match.
+"""Searches a journal backwards for matching deliveries.
 
-Strategy: a statement looks at a stretch of places alone, so that it comes to an end also when nothing
-matches, and whoever has little time can stop between two. Where an index finds what matches, or says that
-nothing does, the stretches soon become long.
+Strategy: each statement searches only a range of rows, so that it ends soon even if nothing matches, and a
+caller with little time can stop between two statements. If an index is effective, the ranges soon become
+long.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from change_hooks.journal.views import Wanted
 
 #: How many rows are read at once.
 PAGE = 200
-#: How many places the first statement looks at, and within how many seconds one is done that looks at fewer
-#: than it could.
+#: How many rows the first statement searches; and if a statement takes less than this time, in seconds, the
+#: next one searches more.
 STRETCH = 500
 QUICK = 0.01
 
-#: The columns of a line; of what is large, nothing is read.
+#: The columns of a line; large columns are not read.
 COLUMNS = (
     "seq, dialect, id, event, repository, branch, author, received, client, status, state, reason,"
     " verification, count, size, duplicates, recovered, sinks"
@@ -36,10 +36,10 @@ _WILD = frozenset("*?[")
 
 
 def search(session: Session, wanted: Wanted, before: int | None = None) -> Iterator[tuple[int, list[Row]]]:
-    """Go back, a page at a time at most: gives the last place that was looked at, 0 when there is none before
-    it, and the rows that match.
+    """Search backwards, at most a page at a time. Yields the last ``seq`` that was searched (0: there is none
+    before it), and the matching rows.
 
-    :param before: only those before this place.
+    :param before: only those before this ``seq``.
     """
     newest = session.execute(SELECT_NEWEST).fetchone()["seq"] or 0
     oldest = _oldest(session, wanted)
@@ -59,7 +59,7 @@ def search(session: Session, wanted: Wanted, before: int | None = None) -> Itera
 
 
 def _oldest(session: Session, wanted: Wanted) -> int | None:
-    """The first place that can match; None: there is none."""
+    """The first ``seq`` that can match; None: there is none."""
     if wanted.since is None:
         found = session.execute(SELECT_OLDEST)
     else:
@@ -89,7 +89,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
 
 
 def routes_in(row: Row) -> dict[str, int]:
-    """The sinks that a delivery was for, by name; 0: it was not wanted."""
+    """The sinks of a delivery, by name; 0: the sink did not want it."""
     routes: dict[str, int] = msgspec.json.decode(row["sinks"]) if row["sinks"] else {}
     return routes
 

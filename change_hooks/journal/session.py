@@ -10,20 +10,20 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 #: The service, the dialect and the id of a delivery.
 Name = tuple[str, str, str]
-#: A row, read by its columns' names.
+#: A row, whose values are accessed by column name.
 Row = Mapping[str, Any]
 #: How many rows are stored with one statement.
 ROWS = 32
-#: The longest text that is stored beside a delivery, in characters.
+#: The longest text that is stored with a delivery, in characters.
 LONGEST_TEXT = 500
 
 
 class Rows(Protocol):
-    """What a statement gave."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows it changed."""
+        """How many rows the statement changed."""
 
     def fetchone(self) -> Any:
         """The next row; None: there is none."""
@@ -33,8 +33,8 @@ class Rows(Protocol):
 
 
 class Session(Protocol):
-    """A database, inside a transaction. Statements are written in what SQLite and PostgreSQL share, with
-    ``?`` for a parameter.
+    """A database, inside a transaction. Statements use the SQL that SQLite and PostgreSQL share, with ``?``
+    for a parameter.
     """
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
@@ -44,37 +44,38 @@ class Session(Protocol):
         """Run a statement for each of *parameters*."""
 
     def insert(self, statement: str, names: Sequence[Name], parameters: Sequence[Any]) -> dict[Name, int]:
-        """Run a statement that stores deliveries, but for those whose names are there.
+        """Run a statement that stores deliveries, except those whose names exist already.
 
         :param names: the names of the deliveries.
-        :returns: the places of those that were stored.
+        :returns: the ``seq`` of each one that was stored.
         """
 
     def together(self) -> AbstractContextManager[object]:
-        """What is run inside is stored whole or not at all; nearly always it would be anyway."""
+        """A context whose statements are stored all or none; outside it, that is nearly always so, too."""
 
     def clock(self) -> float:
         """Seconds on a clock that all receivers share and nobody sets back."""
 
     def bytes(self) -> int:
-        """How large the journal is."""
+        """The size of the journal, in bytes."""
 
     def break_off(self) -> None:
-        """Let fail what does not end, if that is possible. Called in another thread."""
+        """Make a blocked statement fail, if that is possible. Called in another thread."""
 
 
-#: What is run in a transaction, and gives a T. It may have a ``size``: about how many bytes it writes.
+#: A function that is run in a transaction, and returns a T. It may have a ``size``: about how many bytes it
+#: writes.
 Operation = Callable[[Session], T]
 
 
 @lru_cache(maxsize=8 * ROWS)
 def of_many(statement: str, of_one: str, rows: int) -> str:
-    """A statement that has ``...`` where *of_one* is to stand once for each row."""
+    """A statement with ``...`` replaced by *of_one*, repeated for each row."""
     return statement.replace("...", ", ".join([of_one] * rows))
 
 
 def store_rows(session: Session, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Run a statement that has ``VALUES ...`` for as many rows at once as one statement can have."""
+    """Run a statement with ``VALUES ...`` for as many rows at a time as one statement can store."""
     if rows:
         of_one = f"({', '.join('?' * len(rows[0]))})"
         for first in range(0, len(rows), ROWS):
@@ -88,7 +89,7 @@ def among(values: Sequence[Any]) -> str:
 
 
 def storable(text: str, longest: int = LONGEST_TEXT) -> str:
-    """A text that both databases can hold, shortened."""
+    """A text that both databases can store, shortened."""
     text = text[:longest]
     if text.isascii():
         return text.replace("\0", "\ufffd") if "\0" in text else text

@@ -1,10 +1,10 @@
-"""The same commit by more than one way: sent by a hook, found by a poller, fetched from the forge.
+"""Recognises a commit that arrives in several ways: by a hook, by a poller, or fetched from the forge.
 
-Strategy: of a change that may come by several ways, the journal keeps by which it was seen, under the
-repository (all its addresses are one), the ref and the revision. What comes by one way is the same as what
-came by another when that one has not been seen by this way yet. A ref may be set back to a revision, so the
-same may happen twice: what was seen long before something else that this way has seen on the ref since is an
-earlier event, and not the one that comes now. Two that come by one way are never the same.
+Strategy: for a change that may arrive by several ways, the journal records by which it was seen, under the
+repository (whatever its address), the ref and the revision. A change by one way is the same as an earlier one
+by another way if this way has not seen that one yet. A ref may be reset to an earlier revision, so the same
+update may happen twice: if a sighting is much older than the last one that this way has seen on the ref, it
+is an earlier event, not the present one. Two changes by the same way are never the same.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from change_hooks.journal.pending import Finish, finish
 from change_hooks.journal.records import Appended, Routes
 from change_hooks.journal.session import ROWS, Session, among, storable
 
-#: The ways, and the letter under which each is kept.
+#: The ways, and the letter for each in the database.
 WAYS = {"sent": "s", "polled": "p", "fetched": "f"}
-#: What was seen by another way so long ago, in seconds, is the same in whatever order it comes.
+#: A sighting by another way that is at most this old, in seconds, is the same change, in whatever order they
+#: arrived.
 RECENT = 3600.0
 
 SELECT = (
@@ -48,7 +49,7 @@ WHICH = "SELECT dialect, id FROM deliveries WHERE seq = ?"
 
 
 class Key(NamedTuple):
-    """What tells one commit on a ref from another."""
+    """What identifies a commit on a ref."""
 
     repository: str
     ref: str
@@ -56,7 +57,7 @@ class Key(NamedTuple):
 
 
 def key_of(change: Change) -> Key | None:
-    """The key of a change; None: nothing can be the same as it."""
+    """The key of a change; None: no other change can be the same."""
     if not change.revision or not change.branch or not change.repository:
         return None
     ref = change.branch.removeprefix("refs/heads/").removeprefix("refs/tags/")
@@ -65,11 +66,11 @@ def key_of(change: Change) -> Key | None:
 
 
 class Arrival(NamedTuple):
-    """How something comes.
+    """The arrival of a delivery.
 
-    :param service: the name of the service that it comes to.
+    :param service: the name of the service that received it.
     :param way: one of :data:`WAYS`.
-    :param at: when, in seconds since the epoch.
+    :param at: the time, in seconds since the epoch.
     """
 
     service: str
@@ -78,9 +79,9 @@ class Arrival(NamedTuple):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What was seen of some changes by other ways.
+    """Which of some changes were seen by other ways.
 
-    :param before: for each change, the place of the delivery that brought it; None: none did.
+    :param before: for each change, the ``seq`` of the delivery that had it; None: there is none.
     """
 
     keys: list[Key | None]
@@ -88,19 +89,19 @@ class Seen(msgspec.Struct, frozen=True):
 
     @property
     def new(self) -> list[int]:
-        """The indexes of the changes that nobody has brought."""
+        """The indexes of the changes that are new."""
         return [index for index, place in enumerate(self.before) if place is None]
 
     def matched(self) -> Seen:
-        """Without what nobody has brought. A ref was moved to its newest commit: when that has come, so has
-        the whole update, though a hook lists fewer commits than the forge has.
+        """Only the changes that were seen, for when the newest one was. It is where the ref was moved to: if
+        it has arrived, so has the whole update, although a hook lists fewer commits than the forge has.
         """
         pairs = [(key, place) for key, place in zip(self.keys, self.before, strict=True) if place is not None]
         return Seen([key for key, _ in pairs], [place for _, place in pairs])
 
 
 def look_up(session: Session, arrival: Arrival, changes: Sequence[Change]) -> Seen:
-    """Which of these changes came by other ways than now."""
+    """Find which of these changes arrived by other ways."""
     service, letter = arrival.service, WAYS[arrival.way]
     keys = [key_of(change) for change in changes]
     places: dict[Key, list[int]] = {}
@@ -124,9 +125,9 @@ def look_up(session: Session, arrival: Arrival, changes: Sequence[Change]) -> Se
 
 
 def record(session: Session, arrival: Arrival, seen: Seen, seq: int) -> None:
-    """Keep that these changes have come.
+    """Record that these changes have arrived.
 
-    :param seq: the place of the delivery that brings them.
+    :param seq: the delivery that has them.
     """
     service, letter = arrival.service, WAYS[arrival.way]
     for key, place in zip(seen.keys, seen.before, strict=True):
@@ -137,13 +138,13 @@ def record(session: Session, arrival: Arrival, seen: Seen, seq: int) -> None:
 
 
 def named(session: Session, seq: int) -> str:
-    """What a delivery is called in messages."""
+    """The name of a delivery in messages."""
     row = session.execute(WHICH, (seq,)).fetchone()
     return "another delivery" if row is None else f"{row['dialect']}/{row['id']}"
 
 
 class AppendOnce(msgspec.Struct, frozen=True):
-    """The operation that stores an accepted delivery without what came by another way.
+    """The operation that stores an accepted delivery without the changes that arrived by another way.
 
     :param way: one of :data:`WAYS`.
     """
@@ -156,7 +157,7 @@ class AppendOnce(msgspec.Struct, frozen=True):
     service: str = ""
 
     def __call__(self, session: Session) -> Appended:
-        """Store it; when all of it came before, only that."""
+        """Store the delivery; if all of its changes arrived before, only that fact."""
         arrival = Arrival(self.service, self.way, self.delivery.received)
         seen = look_up(session, arrival, self.changes)
         if self.way == "fetched" and seen.before[-1] is not None:
@@ -171,20 +172,20 @@ class AppendOnce(msgspec.Struct, frozen=True):
         if new:
             return appended
         before = named(session, next(place for place in seen.before if place is not None))
-        session.execute(SET_REASON, (storable(f"the same as {before}, which came before"), appended.seq))
+        session.execute(SET_REASON, (storable(f"the same as {before}, which arrived before"), appended.seq))
         return Appended(duplicate=True, id=before)
 
 
 def finish_once(
     session: Session, new: Finish, changes: list[Change], arrival: Arrival, large: str = ""
 ) -> bool:
-    """Store the changes of a pending delivery, and keep by which way they were seen. What came by another way
-    before stays in a delivery of which something is new; one that is not new at all gives nothing.
+    """Store the changes of a pending delivery, and record by which way they were seen. If any of them is new,
+    all are kept, also those that arrived by another way; if none is new, the delivery gives no change.
     """
     seen = look_up(session, arrival, changes)
     if changes and not seen.new:
         before = named(session, next(place for place in seen.before if place is not None))
-        reason = f"the same as {before}, which came before"
+        reason = f"the same as {before}, which arrived before"
         new = msgspec.structs.replace(new, queues=[], sinks="", otherwise="stored", reason=reason)
     finished = finish(session, new, large)
     if finished:

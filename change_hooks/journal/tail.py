@@ -1,4 +1,4 @@
-"""Following a journal: what comes, as it comes."""
+"""Follows a journal: new deliveries, as they arrive."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from change_hooks.journal.views import StoredDelivery
 
 
 class Tail:
-    """What is new in a journal: what comes, and later what became of that whose changes were not known yet.
+    """Returns what is new in a journal: new deliveries, and later the outcome of those that were pending.
 
-    :param after: the place to begin after.
+    :param after: start after this ``seq``.
     """
 
     def __init__(self, reader: Reader, after: int = 0) -> None:
@@ -18,7 +18,7 @@ class Tail:
         self._open: set[int] = set()
 
     def news(self) -> list[StoredDelivery]:
-        """A page of what is new since the last call, oldest first; empty: there is nothing."""
+        """A page of what is new since the last call, oldest first; empty if there is nothing."""
         finished = [line for line in self._reader.lines(sorted(self._open)) if not _is_open(line)]
         self._open.difference_update(line.seq for line in finished)
         new = self._reader.after(self.last)
@@ -29,7 +29,7 @@ class Tail:
 
 
 def _is_open(line: StoredDelivery) -> bool:
-    """Whether changes may still come of a delivery that has none."""
+    """Whether a delivery without changes may still get some."""
     return line.state == "pending" or (line.state == "failed" and not line.changes)
 
 

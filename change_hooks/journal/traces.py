@@ -1,9 +1,9 @@
-"""What is kept of requests that gave nothing: those that were ignored, and those that were refused.
+"""Traces of requests that gave no change: those that were ignored, and those that were refused.
 
-Strategy: nobody waits for a trace. They are gathered in memory, and stored together, once a second at most,
-beside whatever else is written then. A flood of them costs a fixed number of rows and a count: within an
-hour, of requests that are alike only the first get rows, and there are only so many rows for all of them
-together; the others are counted on the last row of their kind.
+Strategy: nobody waits for a trace. Traces are collected in memory, and stored together at most once a second,
+along with whatever else is written then. A flood of them costs a fixed number of rows and a count: within an
+hour, only the first of similar requests get rows, and the number of rows for all of them is limited; the
+others are counted on the last row of their kind.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from change_hooks.journal.records import Trace
 from change_hooks.journal.schema import IS_TRACE
 from change_hooks.journal.session import Operation, Session, storable
 
-#: For how long traces are gathered, and how long to wait when they could not be stored, in seconds.
+#: How long traces are collected, and how long to wait if they could not be stored, in seconds.
 GATHER = 1.0
 AGAIN = 10.0
-#: For how long rows are counted, in seconds.
+#: The length of the window in which rows are limited, in seconds.
 WINDOW = 3600.0
 
 T = TypeVar("T")
@@ -36,15 +36,15 @@ T = TypeVar("T")
 class Limit(NamedTuple):
     """How many rows are stored in a window.
 
-    :param alike: of requests that are alike.
-    :param all: of all together.
+    :param alike: for similar requests.
+    :param all: for all requests.
     """
 
     alike: int
     all: int
 
 
-#: Refused requests may come from anybody; those that are ignored have been verified, where there is a secret.
+#: Anybody may send requests that are refused; ignored ones have been verified if there is a secret.
 LIMITS = {"refused": Limit(20, 500), "ignored": Limit(1000, 5000)}
 
 INSERT_TRACE = (
@@ -54,7 +54,7 @@ INSERT_TRACE = (
 )
 COUNT_ALIKE = f"UPDATE deliveries SET duplicates = duplicates + ? WHERE seq = ? AND {IS_TRACE}"
 
-#: How many wait at most while the journal cannot be written.
+#: How many traces wait at most while the journal cannot be written.
 HELD = 10_000
 
 #: State, endpoint, status, and the reason without its numbers.
@@ -63,17 +63,17 @@ _NUMBERS = re.compile(r"[0-9]+|\(incident [0-9a-f]+\)")
 
 
 def kind_of(trace: Trace) -> Kind:
-    """What requests that are alike have in common. A path that does not exist is like any other."""
+    """What similar requests have in common. All paths that do not exist are alike."""
     dialect = "" if trace.status == 404 else trace.dialect
     return trace.state, dialect, trace.status, _NUMBERS.sub("", trace.reason)
 
 
 class Traces:
-    """Gathers traces in the reactor's thread, and has them stored.
+    """Collects traces in the reactor's thread, and has them stored.
 
-    :param submit: has an operation run in the next transaction.
-    :param later: runs a function after so many seconds; None: traces are stored one by one.
-    :param service: the name of the service that the requests came to.
+    :param submit: runs an operation in the next transaction.
+    :param later: runs a function after a number of seconds; None: traces are stored one by one.
+    :param service: the name of the service that received the requests.
     """
 
     def __init__(
@@ -89,16 +89,16 @@ class Traces:
         self._more: Counter[Kind] = Counter()
         self._rows: Counter[Kind] = Counter()
         self._all: Counter[str] = Counter()
-        #: The place of the last row of each kind, and of each state.
+        #: The ``seq`` of the last row of each kind, and of each state.
         self._last: dict[Kind, int] = {}
         self._window = 0.0
         self._closed = False
-        #: Some are being stored; where they come to stand is not known yet.
+        #: Some traces are being stored, so their ``seq`` is not known yet.
         self._storing = False
         self._alarm: IDelayedCall | None = None
 
     def add(self, trace: Trace) -> None:
-        """Keep a trace, or count it."""
+        """Store a trace, or count it."""
         if self._closed:
             return
         if not self._window <= trace.received < self._window + WINDOW:
@@ -126,16 +126,16 @@ class Traces:
             self._alarm = self._later(seconds, self.flush)
 
     def open(self) -> None:
-        """Gather traces, again when it was closed."""
+        """Collect traces, also after :meth:`close`."""
         self._closed = False
 
     def close(self) -> None:
-        """Have what was gathered stored, and gather nothing more."""
+        """Have the collected traces stored, and collect no more."""
         self._closed = True
         self.flush()
 
     def flush(self) -> None:
-        """Have what was gathered stored now."""
+        """Have the collected traces stored now."""
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         if not self._new and not self._more:
@@ -160,7 +160,7 @@ class Traces:
         if not failure.check(Unavailable):
             report("traces could not be stored", failure)
             return
-        # The limits of the window hold for what waits, too.
+        # The limits of the window apply to waiting traces, too.
         self._new[:0] = new
         self._more.update(more)
         if self._later is not None and not self._closed:
@@ -179,10 +179,10 @@ def store_traces(
     last: dict[Kind, int],
     service: str = "",
 ) -> dict[Kind, int]:
-    """Store traces, and count those that are alike.
+    """Store traces, and count similar ones.
 
-    :param last: the place of the last row of each kind.
-    :returns: the same, as it is now.
+    :param last: the ``seq`` of the last row of each kind.
+    :returns: *last*, updated.
     """
     last = dict(last)
     for kind, trace in new:

@@ -1,4 +1,4 @@
-"""What who looks into a journal asks for, and what he gets."""
+"""Queries of a journal, and their results."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.journal.records import Attempt, ChangeKey
 
-#: What became of a delivery at a sink.
+#: The states of a delivery at a sink.
 SINK_STATES = ("waiting", "taken", "retrying", "failed", "superseded", "unwanted")
 
 SinkWord = Literal["waiting", "taken", "retrying", "failed", "superseded", "unwanted"]
 
 
-#: The columns that patterns are for, and those that a text is looked for in.
+#: The columns that patterns apply to, and those that are searched for a text.
 _NAMED = ("event", "repository", "branch", "author")
 _TEXTS = ("id", *_NAMED, "reason", "client")
 
@@ -29,9 +29,9 @@ class Wanted(msgspec.Struct, frozen=True):
     :param state: one of :data:`STATES`.
     :param repository: an fnmatch pattern; so are *event*, *branch* and *author*.
     :param sink: the name of a sink that the delivery was for.
-    :param text: stands somewhere in the line, in small or capital letters.
-    :param since: received then or later, in seconds since the epoch.
-    :param until: received before.
+    :param text: a text anywhere in the line, ignoring case.
+    :param since: received at or after this time, in seconds since the epoch.
+    :param until: received before this time.
     """
 
     state: str | None = None
@@ -46,7 +46,7 @@ class Wanted(msgspec.Struct, frozen=True):
     until: float | None = None
 
     def matches(self, line: StoredDelivery) -> bool:
-        """Whether a delivery is one of them."""
+        """Whether a delivery matches."""
         return (
             self.state in (None, line.state)
             and self.dialect in (None, line.dialect)
@@ -56,9 +56,9 @@ class Wanted(msgspec.Struct, frozen=True):
         )
 
     def names(self, value_of: Callable[[str], str], sinks: Container[str]) -> bool:
-        """Whether the patterns and the text match, and the sink is one of those that it was for.
+        """Whether the patterns and the text match, and the sink is one of the delivery's.
 
-        :param value_of: gives what a delivery has in a column.
+        :param value_of: returns the delivery's value of a column.
         """
         for name in _NAMED:
             pattern = getattr(self, name)
@@ -72,21 +72,22 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class StoredDelivery(msgspec.Struct, frozen=True):
-    """One line of the ``deliveries`` command. Of what was sent, only names stand here, shortened.
+    """One line of the ``deliveries`` command. It has only names from the payload, shortened.
 
-    :param seq: its place in the journal.
-    :param dialect: the endpoint's name; empty: it came to none.
+    :param seq: its sequence number in the journal.
+    :param dialect: the endpoint's name; empty: it was sent to none.
     :param received: seconds since the epoch.
     :param client: the address of the peer.
-    :param status: how it was answered; 0: it did not come with a request.
+    :param status: the response; 0: it was not received as a request.
     :param state: ``pending``: acknowledged, and its changes are still being looked up. ``waiting``: a sink
-        has not taken it yet. ``delivered``: every sink that wanted it has taken it. ``failed``: a dead
+        has not accepted it yet. ``delivered``: every sink that wanted it has accepted it. ``failed``: a dead
         letter, or the handler failed after the acknowledgement. ``stored``: no sink is configured, or none
         wanted it. ``ignored``: verified, but it gives no change. ``refused``: answered with 4xx or 5xx.
-    :param reason: why it is ignored, refused, failed, or pending for so long.
-    :param duplicates: how often the same came again. Of a trace: how many alike are only counted.
-    :param recovered: the way it came when it was fetched; empty: it was sent.
-    :param sinks: what became of it at each sink, one of :data:`SINK_STATES`, by the sink's name.
+    :param reason: why it was ignored, was refused, has failed, or is still pending.
+    :param duplicates: how often it was received again. For a trace: how many similar requests are only
+        counted.
+    :param recovered: how it was recovered; empty: it was sent.
+    :param sinks: its state at each sink, one of :data:`SINK_STATES`, by the sink's name.
     """
 
     seq: int
@@ -113,9 +114,9 @@ class Listed(msgspec.Struct, frozen=True):
     """A page of deliveries.
 
     :param lines: newest first.
-    :param before: where the next page begins; None: there is none.
-    :param back_to: up to which time of receipt it was searched, when the time was over before the page was
-        full; None: it is full, or nothing more matches.
+    :param before: the next page has deliveries before this ``seq``; None: there is no next page.
+    :param back_to: the time of receipt up to which the search got before its time was over; None: the page is
+        full, or nothing more matches.
     """
 
     lines: list[StoredDelivery]
@@ -124,18 +125,18 @@ class Listed(msgspec.Struct, frozen=True):
 
     @property
     def full(self) -> bool:
-        """Whether all was found that the page has room for."""
+        """Whether the page is full, or has everything that matches."""
         return self.back_to is None
 
 
 class SinkState(msgspec.Struct, frozen=True):
-    """What became of a delivery at one sink, in one queue.
+    """The state of a delivery at one sink, in one queue.
 
     :param state: one of :data:`SINK_STATES`.
-    :param repository: the queue; empty: of all of them.
-    :param index: the (first) change meant, from 0.
+    :param repository: the queue; empty: all queues.
+    :param index: the (first) change concerned, from 0.
     :param attempts: how often the first change of this queue has failed.
-    :param due: when it is tried again, in seconds since the epoch; 0: at once, or never.
+    :param due: when it is retried, in seconds since the epoch; 0: immediately, or never.
     :param error: why the last attempt failed.
     """
 
@@ -149,9 +150,9 @@ class SinkState(msgspec.Struct, frozen=True):
 
 
 class Whole(msgspec.Struct, frozen=True):
-    """All that is known of a delivery.
+    """All that is known about a delivery.
 
-    :param delivery: what came; None of a request that is not kept.
+    :param delivery: the request; None if it is not stored.
     """
 
     stored: StoredDelivery
@@ -164,7 +165,7 @@ class Whole(msgspec.Struct, frozen=True):
 class StoredChange(msgspec.Struct, frozen=True):
     """A change as the ``changes`` command prints it.
 
-    :param seq: the delivery's place in the journal.
+    :param seq: the delivery's sequence number in the journal.
     """
 
     seq: int
@@ -180,16 +181,16 @@ class StoredChange(msgspec.Struct, frozen=True):
 
 
 class SinkSummary(msgspec.Struct, frozen=True):
-    """What stands in the outbox of one sink.
+    """A summary of one sink's outbox.
 
-    :param queues: how many queues.
+    :param queues: how many queues there are.
     :param waiting: how many entries: deliveries, once for each queue.
-    :param retrying: how many queues have failed, and are tried again.
-    :param since: when the first of them in the journal was received, in seconds since the epoch; None: there
-        is none.
+    :param retrying: how many queues have failed, and are being retried.
+    :param since: when the first waiting delivery was received, in seconds since the epoch; None: there is
+        none.
     :param dead_letters: how many changes were given up.
-    :param error: the last error of a queue that is tried again.
-    :param attempts: how often what stands first in one of them has failed, at most.
+    :param error: the last error of a queue that is being retried.
+    :param attempts: how often the head of any queue has failed, at most.
     """
 
     sink: str
@@ -203,10 +204,10 @@ class SinkSummary(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """How the journal is.
+    """A summary of the journal.
 
-    :param pending: how many deliveries were acknowledged, and their changes are still being looked up.
-    :param sinks: for each that something waits for, or that has dead letters.
+    :param pending: how many acknowledged deliveries have changes that are still being looked up.
+    :param sinks: one for each sink that has waiting deliveries or dead letters.
     :param bytes: the journal's size.
     """
 

@@ -76,7 +76,7 @@ def test_the_second_says_why_it_gives_nothing_and_is_not_taken_again(ways: Ways)
     (told,) = [each for each in ways.journal.reader.deliveries() if each.dialect == "polled"]
     assert (told.state, told.reason, told.changes, told.sinks) == (
         "stored",
-        "the same as sent/sent-1, which came before",
+        "the same as sent/sent-1, which arrived before",
         0,
         {},
     )

@@ -1,9 +1,9 @@
-"""The tables, one file for each version, for both databases.
+"""The tables, one file per schema version, for both databases.
 
-Strategy: a file is written in what SQLite and PostgreSQL share. Where they have different words for a type,
-it stands in braces; what only one of them needs stands in a comment that begins with its name. A file's head
-says which versions of this package may go on writing when its version is in force: those that know the
-version named there. So receivers can be upgraded one after the other.
+Strategy: a file uses the SQL that SQLite and PostgreSQL share. Types whose names differ are in braces; a
+statement that only one of them needs is in a comment that begins with the database's name. The head of a file
+says which versions of this package may continue to write after the upgrade: those that know the version named
+there. So receivers can be upgraded one after another.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _TYPES = {
 }
 _COMPATIBLE = re.compile(r"^-- compatible: (\d+)$", re.MULTILINE)
 
-#: What the tables' partial indexes hold. SQLite uses an index only where just this is said.
+#: The conditions of the partial indexes. SQLite uses an index only if a statement repeats its condition
+#: exactly.
 UNDONE = "state IN ('pending', 'waiting', 'failed')"
 IS_TRACE = "state IN ('ignored', 'refused')"
 IS_ACCEPTED = "state NOT IN ('ignored', 'refused')"
@@ -59,10 +60,10 @@ class SchemaError(Exception):
 
 
 class Version(msgspec.Struct, frozen=True):
-    """Which tables there are.
+    """The version of the tables.
 
-    :param number: 0: none yet.
-    :param compatible: who knows this version may go on writing.
+    :param number: 0: there are no tables yet.
+    :param compatible: programs that know this version may continue to write.
     """
 
     number: int = 0
@@ -70,7 +71,7 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """How the tables of one version are made of those of the one before."""
+    """The upgrade from the previous version of the tables."""
 
     version: Version
     statements: tuple[str, ...]
@@ -78,7 +79,7 @@ class Migration(msgspec.Struct, frozen=True):
 
 @cache
 def migrations(database: str) -> tuple[Migration, ...]:
-    """All of them, oldest first.
+    """All migrations, oldest first.
 
     :param database: ``sqlite`` or ``postgresql``.
     """
@@ -103,33 +104,33 @@ def _read(number: int, text: str, database: str) -> Migration:
 
 
 def known(database: str) -> Version:
-    """The version that this package makes."""
+    """The version that this package creates."""
     return migrations(database)[-1].version
 
 
 def to_do(database: str, there: Version) -> Iterator[Migration]:
-    """What brings tables up to date.
+    """The migrations that bring tables up to date.
 
-    :param there: the version of the tables as they are.
-    :raises SchemaError: a newer package wrote them, and says that this one may not go on.
+    :param there: the present version of the tables.
+    :raises SchemaError: a newer package wrote the tables, and this one may not continue.
     """
     refuse_newer(database, there)
     return (each for each in migrations(database) if each.version.number > there.number)
 
 
 def refuse_newer(database: str, there: Version) -> None:
-    """Leave tables alone that a newer package wrote, unless it says that this one may go on.
+    """Refuse tables that a newer package wrote, unless this one may continue.
 
-    :raises SchemaError: it does not.
+    :raises SchemaError: it may not.
     """
     if there.compatible > known(database).number:
         raise SchemaError(UPGRADE)
 
 
 def refuse_other(database: str, there: Version) -> None:
-    """Do not read tables that lack something, or that mean something else.
+    """Refuse to read tables that are incomplete or incompatible.
 
-    :raises SchemaError: they do.
+    :raises SchemaError: they are.
     """
     refuse_newer(database, there)
     if there.number < known(database).number:
