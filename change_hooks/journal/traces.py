@@ -114,7 +114,6 @@ class Traces:
         elif self._rows[kind]:
             self._more[kind] += 1
         else:
-            del self._rows[kind]
             self._more[_any(trace.state)] += 1
         self._flush_in(GATHER)
 

@@ -225,8 +225,24 @@ def test_what_is_no_time_is_none(text: str | None) -> None:
 
 
 def test_a_time_without_seconds() -> None:
-    assert epoch("2012-05-30T03:58Z") == 1338350280
-    assert epoch("1960-01-01T00:00:00.5Z") == -315619200
+    for text in ("2012-05-30T03:58Z", "2012-05-30 03:58 UTC", "2012-05-30 05:58 +02", "2012-05-30 03:58"):
+        assert epoch(text) == 1338350280
+
+
+@pytest.mark.parametrize(
+    "text", ["1960-01-01T00:00:00.5Z", "1960-01-01T00:00:00.5", "1960-01-01 00:00:00.5 UTC"]
+)
+def test_a_fraction_of_a_second_is_left_out_before_1970_too(text: str) -> None:
+    assert epoch(text) == -315619200
+
+
+@pytest.mark.parametrize(("offset", "east"), [
+    ("+00:00", 0), ("+05:45", 20700), ("-03:30", -12600), ("+13:59", 50340), ("-12:01", -43260), ("+23:59", 86340),
+])  # fmt: skip
+def test_offsets_have_hours_and_minutes(offset: str, east: int) -> None:
+    for written in (offset, offset.replace(":", "")):
+        for text in (f"2012-05-30T03:58:56{written}", f"2012-05-30 03:58:56.25 {written}"):
+            assert epoch(text) == 1338350336 - east
 
 
 def test_a_document_of_too_many_objects_is_refused() -> None:
@@ -242,7 +258,9 @@ def test_what_is_large_and_malformed_is_not_decoded_twice() -> None:
 
 
 def test_a_long_text_is_no_date() -> None:
-    assert epoch("2026-11-24T12:00:00Z" + " " * LONGEST_DATE) is None
+    date = "2026-11-24T12:00:00Z"
+    assert epoch(date.ljust(LONGEST_DATE)) == epoch(date) == 1795521600
+    assert epoch(date.ljust(LONGEST_DATE + 1)) is None
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "utf-16"])

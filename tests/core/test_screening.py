@@ -24,7 +24,7 @@ from change_hooks.core.options import ForgeOptions, read_options
 from change_hooks.core.policy import Policy
 from change_hooks.core.screening import HANDLER
 from change_hooks.core.style import Style
-from change_hooks.core.verdicts import IGNORED_SENDER, NOT_PERMITTED, Verdict
+from change_hooks.core.verdicts import IGNORED_SENDER, NOT_PERMITTED, OTHER_BRANCH, OTHER_REPOSITORY, Verdict
 
 REPOSITORY = Repository(full_name="acme/api", name="api", urls={"https": "https://forge/acme/api.git"})
 PUSH = RefUpdate(
@@ -189,6 +189,16 @@ def test_of_a_delivery_without_its_body_those_tests_are_made_that_need_none() ->
     assert (senders.value, senders.reason) == (("ann",), IGNORED_SENDER)
     assert "skips" in kept.unknown
     assert {"repositories", "branches", "ignore_senders", "labels"}.isdisjoint(kept.unknown)
+
+
+def test_of_such_a_delivery_it_is_said_why_it_was_not_wanted() -> None:
+    about = About("push", "https://forge.example/acme/api", "main", "ann")
+    repositories, branches, senders = (
+        policy(repositories=["web"], branches=["v*"], ignore_senders=["ann"]).kept(about).verdicts
+    )
+    assert (repositories.wanted, repositories.reason) == (("web",), OTHER_REPOSITORY)
+    assert (branches.wanted, branches.reason) == (("v*",), OTHER_BRANCH)
+    assert (senders.wanted, senders.value, senders.reason) == (("ann",), ("ann",), IGNORED_SENDER)
 
 
 def test_and_what_is_not_known_is_named() -> None:

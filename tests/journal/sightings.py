@@ -117,6 +117,21 @@ def test_another_ref_or_repository_is_another_change(ways: Ways, other: dict[str
     assert not ways.come("polled", "1", **other).duplicate
 
 
+def test_of_many_commits_each_is_known(ways: Ways, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("change_hooks.journal.sightings.ROWS", 2)
+    some = ("1", "2", "3", "4", "5")
+    ways.come("polled", *some)
+    assert not ways.come("sent", *some, "6").duplicate
+    assert ways.stored() == [*some, "6"]
+
+
+def test_by_which_ways_it_came_is_kept_in_letters_that_other_versions_read(ways: Ways) -> None:
+    for way in ("sent", "polled", "fetched"):
+        ways.come(way, "1")
+    (row,) = ways.journal.reader.session.execute("SELECT ways FROM sightings").fetchall()
+    assert row["ways"] == "spf"
+
+
 def test_without_a_revision_nothing_is_the_same(ways: Ways) -> None:
     ways.come("sent", None)
     assert not ways.come("polled", None).duplicate

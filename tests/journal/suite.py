@@ -672,6 +672,35 @@ def test_so_many_bytes_are_deleted_at_once(journal: Journal, monkeypatch: pytest
     assert [journal.run(journal.journal.prune(6.0)) for _ in range(3)] == [1, 1, 0]
 
 
+def test_what_is_as_large_as_may_be_deleted_at_once_goes_together(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        journal.append(str(number), API, sinks=())
+    row = journal.reader.session.execute(
+        "SELECT sum(length(body) + length(changes)) AS bytes FROM deliveries WHERE seq < 3"
+    ).fetchone()
+    monkeypatch.setattr("change_hooks.journal.pruning.PAGE_BYTES", row["bytes"])
+    assert journal.run(journal.journal.prune(6.0)) == 2
+
+
+def test_what_was_received_first_is_pruned_first(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("change_hooks.journal.pruning.PAGE", 1)
+    for name, received in (("1", 4.0), ("2", 3.0), ("3", 5.0)):
+        journal.append(name, API, sinks=(), received=received)
+    assert journal.run(journal.journal.prune(6.0)) == 1
+    assert [stored.delivery for stored in journal.lines()] == ["1", "3"]
+
+
+def test_why_a_delivery_failed_is_pruned_with_it(journal: Journal) -> None:
+    journal.append("1", API)
+    journal.record(Outcome("sink", "api", [(1, None)], [DeadLetter(1, 0, "no")]))
+    journal.append("2", API)
+    assert journal.rows("dead_letters") == 1
+    assert journal.run(journal.journal.prune_failed(6.0)) == 1
+    assert journal.rows("dead_letters") == 0
+
+
 def test_the_place_of_what_was_pruned_is_never_used_again(journal: Journal) -> None:
     for name in "12":
         journal.append(name, API, sinks=())
@@ -1431,6 +1460,42 @@ def test_what_gives_no_change_when_it_is_replayed_has_not_failed_any_more(journa
     assert journal.run(journal.journal.replay(1, [], ()))
     assert journal.states() == ["delivered"]
     assert journal.rows("dead_letters") == 0
+
+
+def test_a_replay_that_nobody_wants_leaves_what_there_was(journal: Journal) -> None:
+    journal.append("1", API, sinks=("a", "b"))
+    journal.record(
+        Outcome("a", "api", [(1, None)]), Outcome("b", "api", [(1, None)], [DeadLetter(1, 0, "gone")])
+    )
+    assert journal.run(journal.journal.replay(1, [API], (), ("x",)))
+    (line,) = journal.lines()
+    assert (line.state, line.reason) == ("failed", "gone")
+    assert line.sinks == {"a": "taken", "b": "failed", "x": "unwanted"}
+    journal.append("2", API, sinks=())
+    assert journal.run(journal.journal.replay(2, [WEB], (), ("x",)))
+    line = journal.lines()[1]
+    assert (line.state, line.sinks) == ("stored", {"x": "unwanted"})
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_replay_may_give_more_than_there_was(journal: Journal) -> None:
+    journal.append("1", API, sinks=())
+    assert journal.run(journal.journal.replay(1, [*MANY, LONG], ()))
+    assert [stored.change for stored in journal.reader.changes()] == [*MANY, LONG]
+    journal.append("2", API)
+    assert not journal.run(journal.journal.replay(2, [*MANY, LONG], ()))
+    assert journal.rows("large") == 1
+
+
+def test_a_replay_stays_asked_for_by_the_sinks_of_other_programs(journal: Journal) -> None:
+    journal.append("1", API, sinks=())
+    journal.run(journal.journal.wish(1, ["a", "b", "c"]))
+    assert journal.run(journal.journal.replay(1, [API], ("a",), rest=("b", "c")))
+    wish = journal.reader.wish(1)
+    assert wish is not None and wish.sinks == ("b", "c")
+    # What is still to be delivered is not replayed, and stays asked for.
+    assert not journal.run(journal.journal.replay(1, [API], ("b",)))
+    assert journal.reader.wish(1) == wish
 
 
 def test_a_replay_can_be_asked_for_and_is_done_or_refused(journal: Journal) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from change_hooks.core.errors import Unavailable
 from change_hooks.journal import Trace
-from change_hooks.journal.traces import AGAIN, GATHER, LIMITS, WINDOW, Kind, Traces, kind_of
+from change_hooks.journal.traces import AGAIN, GATHER, LIMITS, WINDOW, Kind, Limit, Traces, kind_of
 
 
 def refused(reason: str = "the signature is wrong", received: float = 10.0, **more: Any) -> Trace:
@@ -24,6 +25,8 @@ class Stored:
     def __init__(self) -> None:
         self.clock = Clock()
         self.transactions: list[tuple[list[tuple[Kind, Trace]], dict[Kind, int]]] = []
+        #: The kinds whose last rows were known to the last of them.
+        self.known: set[Kind] = set()
         self.error: Exception | None = None
         self.traces = Traces(self.submit, self.clock.callLater)
 
@@ -32,7 +35,10 @@ class Stored:
             return fail(self.error)
         asked = operation.keywords
         self.transactions.append((asked["new"], dict(asked["more"])))
-        last = {kind: place for place, (kind, _) in enumerate(asked["new"], 1)}
+        self.known = set(asked["last"])
+        last: dict[Kind, int] = {}
+        for place, (kind, _) in enumerate(asked["new"], 1):
+            last[kind] = last[(kind[0], "", 0, "")] = place
         return succeed({**asked["last"], **last})
 
     @property
@@ -103,11 +109,55 @@ def test_what_is_ignored_does_not_take_the_rows_of_what_is_refused(stored: Store
 
 
 def test_after_an_hour_there_is_room_again(stored: Stored) -> None:
-    for received in (10.0, 10.0 + WINDOW):
+    for received in (5000.0, 5000.0 + WINDOW):
         for _ in range(30):
             stored.traces.add(refused(received=received))
     stored.clock.advance(GATHER)
     assert (stored.rows, stored.counted) == (40, 20)
+    # Nothing waits, and nothing is to be done.
+    assert stored.clock.getDelayedCalls() == []
+
+
+def test_and_also_for_other_kinds(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIMITS, "refused", Limit(2, 2))
+    for received in (5000.0, 5000.0 + WINDOW):
+        for reason in ("one", "two", "three"):
+            stored.traces.add(refused(reason, received))
+    stored.clock.advance(GATHER)
+    assert (stored.rows, stored.counted) == (4, 2)
+
+
+def test_where_the_last_of_a_kind_stands_is_known_for_as_long_as_it_is_counted(stored: Stored) -> None:
+    first, second, third = (refused(reason) for reason in ("one", "two", "three"))
+    for trace in (first, second, second, first):
+        stored.traces.add(trace)
+        stored.clock.advance(GATHER)
+    every = ("refused", "", 0, "")
+    assert stored.known == {kind_of(first), kind_of(second), every}
+    later = 10.0 + WINDOW
+    stored.traces.add(msgspec.structs.replace(second, received=later))
+    stored.clock.advance(GATHER)
+    stored.traces.add(msgspec.structs.replace(third, received=later))
+    stored.clock.advance(GATHER)
+    assert stored.known == {kind_of(second), every}
+
+
+def test_what_comes_while_others_are_stored_follows_them(stored: Stored) -> None:
+    waiting: list[Deferred[Any]] = []
+
+    def slowly(operation: Any) -> Deferred[Any]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    traces = Traces(slowly, stored.clock.callLater)
+    traces.add(refused())
+    traces.flush()
+    traces.add(refused())
+    traces.flush()
+    waiting[0].callback({})
+    # Nothing else has to come for that.
+    stored.clock.advance(GATHER)
+    assert len(waiting) == 2
 
 
 def test_a_journal_that_is_down_gets_them_later(stored: Stored) -> None:
@@ -128,6 +178,24 @@ def test_and_no_more_of_them_than_there_is_room_for(stored: Stored, monkeypatch:
         stored.traces.add(refused())
     stored.clock.advance(GATHER)
     assert (stored.rows, stored.counted) == (5, 4)
+
+
+def test_what_came_while_the_others_could_not_be_stored_is_stored_after_them(stored: Stored) -> None:
+    asked: list[Any] = []
+    waiting: list[Deferred[Any]] = []
+
+    def slowly(operation: Any) -> Deferred[Any]:
+        asked.append([trace.reason for _, trace in operation.keywords["new"]])
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    traces = Traces(slowly, stored.clock.callLater)
+    traces.add(refused("one"))
+    traces.flush()
+    traces.add(refused("two"))
+    waiting[0].errback(Unavailable("disk full"))
+    stored.clock.advance(AGAIN)
+    assert asked == [["one"], ["one", "two"]]
 
 
 def test_an_error_that_is_not_the_databases_is_not_tried_again(stored: Stored) -> None:

@@ -10,9 +10,9 @@ from twisted.internet.task import Clock
 from change_hooks.core.errors import Unavailable
 from change_hooks.journal.patience import HANGS, LOOK, PATIENCE
 from change_hooks.journal.writer import GROUP, Writer
-from change_hooks.observer import Observer
-
-from ..conftest import has_fired, result_of
+from tests.conftest import has_fired, result_of
+from tests.support.logs import logged
+from tests.support.watching import Watching
 
 
 class MemoryStore:
@@ -170,13 +170,62 @@ def clock() -> Clock:
     return Clock()
 
 
-class Unavailables(Observer):
-    """Counts how often the journal was unavailable."""
+def test_it_is_said_once_that_the_journal_is_down_and_once_that_it_is_back(
+    store: MemoryStore, clock: Clock
+) -> None:
+    watching = Watching()
+    writer = Writer(store, call, clock.callLater, watching)
+    with logged() as lines:
+        writer.submit(lambda _: 1).addErrback(lambda _: None)
+        stand_still(clock, 2)
+        writer.submit(lambda _: 1).addErrback(lambda _: None)
+        stand_still(clock, PATIENCE)
+    assert lines == ["the journal does not answer; deliveries are answered 503 until it does"]
+    assert watching.seen == [("unavailable",)]
+    with logged() as lines:
+        # Nobody waits for these any more: they say nothing of the store.
+        writer.run_group()
+        assert (watching.of("committed"), lines) == ([], [])
+        for _ in range(2):
+            writer.submit(lambda _: 1)
+            clock.pump([0, 0])
+            writer.run_group()
+    assert lines == ["the journal can be written again"]
+    assert watching.seen == [("unavailable",), ("committed",), ("committed",)]
+    assert all(0 <= seconds < 60 for seconds in watching.seconds)
 
-    count = 0
 
-    def journal_unavailable(self) -> None:
-        self.count += 1
+def test_an_error_of_the_store_is_said_and_so_is_its_end(store: MemoryStore) -> None:
+    watching = Watching()
+    writer = Writer(store, call, observer=watching)
+    store.broken = True
+    with logged() as lines:
+        writer.submit(lambda _: 1).addErrback(lambda _: None)
+        writer.run_group()
+        store.broken = False
+        # An operation that is wrong says that the store works.
+        writer.submit(lambda _: 1 / 0).addErrback(lambda _: None)
+        writer.run_group()
+    assert lines == ["the journal cannot be written: disk full", "the journal can be written again"]
+    assert watching.seen == [("unavailable",), ("committed",)]
+
+
+def test_what_could_be_stored_before_the_store_failed_shows_that_it_worked(
+    store: MemoryStore,
+) -> None:
+    watching = Watching()
+    writer = Writer(store, call, observer=watching)
+    calls: list[int] = []
+
+    def breaks(store: MemoryStore) -> None:
+        calls.append(1)
+        store.broken = len(calls) == 2
+        raise ZeroDivisionError
+
+    for operation in (lambda _: 1, breaks, lambda _: 1):
+        writer.submit(operation).addErrback(lambda _: None)
+    writer.run_group()
+    assert watching.seen == [("committed",)]
 
 
 def stand_still(clock: Clock, seconds: float) -> None:
@@ -184,8 +233,8 @@ def stand_still(clock: Clock, seconds: float) -> None:
 
 
 def test_nobody_waits_longer_for_a_store_that_says_nothing(store: MemoryStore, clock: Clock) -> None:
-    observer = Unavailables()
-    writer = Writer(store, call, clock.callLater, observer)
+    watching = Watching()
+    writer = Writer(store, call, clock.callLater, watching)
     done: list[int] = []
     first = writer.submit(lambda _: done.append(1))
     stand_still(clock, PATIENCE - 1)
@@ -198,7 +247,7 @@ def test_nobody_waits_longer_for_a_store_that_says_nothing(store: MemoryStore, c
     # Whoever comes now need not wait.
     with pytest.raises(Unavailable, match="now"):
         result_of(writer.submit(lambda _: done.append(3)))
-    assert (observer.count, store.broken_off) == (1, 0)
+    assert (watching.of("unavailable"), store.broken_off) == ([()], 0)
     # What nobody waits for is not done any more.
     writer.run_group()
     assert (done, result_of(second)) == ([2], None)
