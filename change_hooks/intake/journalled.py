@@ -44,7 +44,8 @@ class JournalIntake:
         def stored(appended: Appended) -> Receipt:
             if appended.duplicate:
                 return Receipt("duplicate", about=found.about, id=appended.id)
-            self._dispatcher.wake()
+            if routes.wanted:
+                self._dispatcher.wake()
             way = found[0].properties.get(RECOVERED, "") if found else ""
             self._observer.changes_accepted(delivery.dialect, len(found), way)
             return accepted(found, appended.id)

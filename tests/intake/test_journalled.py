@@ -9,15 +9,18 @@ from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.found import Found
 from change_hooks.intake.journalled import JournalIntake
-from change_hooks.journal import NOWHERE, Appended
+from change_hooks.journal import NOWHERE, Appended, Routes
 from tests.conftest import delivery, result_of
+
+TO_A_PROGRAM = Routes(("program",))
 
 
 class Parts:
     """A journal that answers as it is told, and a dispatcher that is woken."""
 
-    def __init__(self, appended: Deferred[Appended]) -> None:
+    def __init__(self, appended: Deferred[Appended], routes: Routes = TO_A_PROGRAM) -> None:
         self.appended = appended
+        self.routed = routes
         self.woken = 0
         parts: Any = self
         self.intake = JournalIntake(parts, parts, parts)
@@ -26,7 +29,7 @@ class Parts:
         return self.appended
 
     def routes(self, *_: object) -> object:
-        return NOWHERE
+        return self.routed
 
     def wake(self) -> None:
         self.woken += 1
@@ -39,6 +42,11 @@ class Parts:
 def test_what_is_stored_is_handed_over() -> None:
     parts = Parts(succeed(Appended(duplicate=False, seq=1)))
     assert (parts.accept().outcome, parts.woken) == ("accepted", 1)
+
+
+def test_what_no_sink_wants_wakes_nobody() -> None:
+    parts = Parts(succeed(Appended(duplicate=False, seq=1)), NOWHERE)
+    assert (parts.accept().outcome, parts.woken) == ("accepted", 0)
 
 
 def test_a_duplicate_gives_nothing_to_hand_over() -> None:
