@@ -20,7 +20,10 @@ def test_a_field_is_found_by_its_name_in_any_case_as_bytes_or_text(fields: Heade
     assert fields.getRawHeaders(b"cookie") is None
     assert fields.getRawHeaders("cookie", ["none"]) == ["none"]
     assert (fields.hasHeader("ACCEPT"), fields.hasHeader(b"cookie")) == (True, False)
-    assert dict(fields.getAllRawHeaders()) == {b"x-github-event": [b"push"], b"accept": [b"text/plain", b"*/*"]}
+    assert dict(fields.getAllRawHeaders()) == {
+        b"x-github-event": [b"push"],
+        b"accept": [b"text/plain", b"*/*"],
+    }
 
 
 def test_text_that_is_not_utf_8_is_shown_all_the_same() -> None:
