@@ -252,7 +252,7 @@ def buildbot(reader: Reader) -> None:
             assert unknown_dialect() == 404
             where = section("how-to/from-buildbots-hooks.md", "Where to look when nothing happened")
             with reader.play(map(with_id, where), first=activate) as (terminal,):
-                terminal.shows("nothing waits")
+                terminal.shows("nothing is waiting")
             (reader.folder / "master.cfg").write_text(before + after)
             back = section("how-to/from-buildbots-hooks.md", "Go back")
             with reader.play(back, first=activate) as (terminal,):

@@ -1,4 +1,4 @@
-"""The ``change-hooks`` command. Each of its commands is loaded when it is used."""
+"""The ``change-hooks`` command. Each subcommand is loaded when it is used."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import click
 
 
 class Lazy(NamedTuple):
-    """Where a command is.
+    """Where to load a command from.
 
-    :param module: in this package.
-    :param name: in the module.
-    :param summary: what it does, in a line.
+    :param module: the module in this package.
+    :param name: its name in the module.
+    :param summary: what it does, in one line.
     """
 
     module: str
@@ -46,7 +46,7 @@ COMMANDS = {
 
 
 class Help(click.HelpFormatter):
-    """Help that fits a terminal of 40 columns, too."""
+    """Formats help so that it also fits a terminal with 40 columns."""
 
     def __init__(self, width: int | None = None, max_width: int | None = None) -> None:
         super().__init__(width=width, max_width=max_width)
@@ -54,27 +54,27 @@ class Help(click.HelpFormatter):
             self.width = min(self.width, get_terminal_size().columns - 1)
 
     def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
-        """Write names, and what each means."""
+        """Write names and their descriptions."""
         super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
 
 
 class Context(click.Context):
-    """A command as it is used."""
+    """The context of a command, with our help formatter."""
 
     formatter_class = Help
 
 
 class Commands(click.Group):
-    """The commands, and how they end when somebody interrupts them."""
+    """The group of commands, which also handles Ctrl-C."""
 
     context_class = Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names, in the order in which one needs them."""
+        """The commands' names, in the order in which users need them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The one called so."""
+        """The command with this name."""
         if cmd_name not in COMMANDS:
             return None
         module, name, _ = COMMANDS[cmd_name]
@@ -84,12 +84,12 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List them, without loading them."""
+        """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.summary) for name, lazy in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run one; Ctrl-C ends it without a word, with the status that shells give to it."""
+        """Run a command; Ctrl-C ends it silently, with the status that shells use."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""``capture``: a delivery of a journal as a test's file."""
+"""``capture``: writes a delivery from the journal as files for a test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from change_hooks.journal import Whole
 from change_hooks.testing.anonymous import Anonymous
 from change_hooks.testing.recorded import Recorded, in_short
 
-#: Say where a request came from or went to, which is nobody's business and matters to no handler.
+#: Headers that say where a request came from or went to: private, and irrelevant to handlers.
 _ON_THE_WAY = re.compile(r"host|content-length|x-forwarded.*|forwarded|via|x-real-ip|x-request-id|cf-.*")
 _NO_NAME = re.compile(r"[^A-Za-z0-9]+")
 
@@ -62,7 +62,9 @@ def capture(words: tuple[str, ...], folder: Path, case: str) -> None:
 def _captured(hooks: HooksConfig, whole: Whole, case: str) -> Recorded:
     stored, delivery = whole.stored, whole.delivery
     if delivery is None:
-        raise click.ClickException(f"nothing of it is kept but that it was {stored.state}: {stored.reason}")
+        raise click.ClickException(
+            f"nothing of it is stored except that it was {stored.state}: {stored.reason}"
+        )
     options = _options(hooks, stored.dialect)
     anonymous = Anonymous(_secrets(options))
     event = _NO_NAME.sub("_", stored.event).strip("_") or "delivery"
@@ -80,10 +82,7 @@ def _captured(hooks: HooksConfig, whole: Whole, case: str) -> Recorded:
 
 
 def _document(delivery: Delivery) -> str:
-    """The document that was sent.
-
-    A form has it in the field ``payload``.
-    """
+    """The document that was sent; in a form, it is in the field ``payload``."""
     values = delivery.args.get(b"payload")
     document = values[0] if values and b"form" in _content_type(delivery) else delivery.body
     try:
@@ -123,7 +122,7 @@ def _secrets(options: Mapping[str, Any]) -> list[str]:
 
 
 def _public(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What the files may say of the options: neither secrets, nor what is code."""
+    """The options that the files may contain: no secrets and no code."""
     said = {}
     for name, value in options.items():
         if name not in ("secret", "token", "auth", "custom_class", "class", "strict", "dialect"):

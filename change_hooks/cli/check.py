@@ -1,4 +1,4 @@
-"""``check``: what is wrong with a configuration, and what is doubtful."""
+"""``check``: reports errors in a configuration, and warnings about it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _as_text(settings: Settings, hooks: HooksConfig) -> Iterator[str]:
 
 
 def _number(port: str) -> str:
-    """The port's number, when it is plain TCP."""
+    """The port's number, if it is plain TCP."""
     kind, _, rest = port.partition(":")
     number = rest.partition(":")[0]
     return number if kind == "tcp" and number.isdigit() else ""

@@ -1,4 +1,4 @@
-"""Which journal, and which deliveries in it: what the commands that look into one share."""
+"""Options for choosing a journal, and deliveries in it, shared by the commands that read one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Seconds since the epoch."""
+        """Convert to seconds since the epoch."""
         if isinstance(value, float):
             return value
         ago = _AGO.fullmatch(value)
@@ -72,11 +72,10 @@ journal_option = click.option(
 
 
 def configured(config: Path | None, journal: str | None) -> Configured:
-    """What the configuration file says, or that there is nothing but a journal; ends the program when it is
-    wrong.
+    """The configuration in a file, or one that has only a journal; ends the program if it is invalid.
 
-    :param journal: its URL, relative to the current folder; it does without a configuration that only
-        another program can read.
+    :param journal: the journal's URL, relative to the current folder, for when only another program can read
+        the configuration.
     """
     if journal is None:
         return read_config(config)
@@ -94,9 +93,9 @@ def hooks_of(config: Path | None, journal: str | None) -> HooksConfig:
 
 
 def reader_of(hooks: HooksConfig) -> Reader:
-    """Reads the journal of a configuration; ends the program when there is none."""
+    """A reader of the configured journal; ends the program if there is none."""
     if hooks.journal is None:
-        raise click.ClickException("the configuration says change_hook_journal: None; nothing is kept")
+        raise click.ClickException("the configuration has change_hook_journal: None, so nothing is stored")
     try:
         return open_reader(hooks.journal)
     except FileNotFoundError as error:
@@ -114,7 +113,7 @@ def config_and_ids(words: Sequence[str], journal: str | None = None) -> tuple[Pa
 
 
 def found_by(reader: Reader, name: str) -> list[int]:
-    """The places of the deliveries called *name*; ends the program when there is none."""
+    """The ``seq`` of the deliveries that *name* means; ends the program if there is none."""
     found = reader.find(name)
     if not found:
         raise click.ClickException(f"no delivery {name!r}; 'change-hooks deliveries' lists them")
@@ -123,11 +122,11 @@ def found_by(reader: Reader, name: str) -> list[int]:
 
 @inlineCallbacks
 def open_journal(journal: SQLJournal) -> Any:
-    """Open a journal; end the program when it cannot be used."""
+    """Open a journal; ends the program if it cannot be used."""
     try:
         yield journal.open()
     except Unavailable as error:
-        click.echo(f"error: {error.message}; is another process writing for long?", err=True)
+        click.echo(f"error: {error.message}; has another process been writing for a long time?", err=True)
         raise SystemExit(1) from None
 
 

@@ -1,4 +1,4 @@
-"""What the commands share."""
+"""Code shared by the commands."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.shown import printable
 from change_hooks.standalone import standalone_settings
 
-#: What begins the second line of what is one.
+#: The indentation of the continuation lines of a long line.
 INDENT = "    "
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def config_argument(command: Command) -> Command:
-    """CONFIG: a file, or the embedded default when it is not given."""
+    """The argument CONFIG: a file; without it, the embedded default is used."""
     return click.argument("config", required=False, type=click.Path(dir_okay=False, path_type=Path))(command)
 
 
@@ -33,16 +33,16 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def fail(error: ConfigurationError) -> None:
-    """Say what is wrong with a configuration, and end."""
+    """Print the problems of a configuration, and end the program."""
     for problem in error.problems:
         say(f"{click.style('error:', fg='red')} {problem}", err=True)
     sys.exit(1)
 
 
 class Configured(msgspec.Struct, frozen=True):
-    """What a configuration says.
+    """A configuration that was read.
 
-    :param in_master: a Buildbot master serves it, and has a sink of its own besides those of *hooks*.
+    :param in_master: a Buildbot master serves it, and is a sink itself, besides those of *hooks*.
     """
 
     hooks: HooksConfig
@@ -50,12 +50,12 @@ class Configured(msgspec.Struct, frozen=True):
 
     @property
     def has_all_sinks(self) -> bool:
-        """False: a program has sinks that only it can hand changes to."""
+        """False: a program has sinks that only it can call."""
         return bool(self.hooks.sinks) and not self.in_master
 
 
 def read_config(config: Path | None) -> Configured:
-    """What the configuration file says, or the embedded default; ends the program when it is wrong."""
+    """Read the configuration file, or use the embedded default; ends the program if it is invalid."""
     try:
         settings = standalone_settings(config)
         return Configured(read_www(settings.www, base=settings.base), settings.is_served_by_master)
@@ -65,15 +65,15 @@ def read_config(config: Path | None) -> Configured:
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Print a line for people. On a terminal it is broken between words, and what follows is indented."""
+    """Print a line for people. On a terminal it is wrapped between words, with its continuation indented."""
     stream = sys.stderr if err else sys.stdout
     click.echo(fitted(line, shutil.get_terminal_size().columns) if stream.isatty() else line, err=err)
 
 
 def fitted(line: str, width: int) -> str:
-    """A line, broken between words so that it fits.
+    """Wrap a line between words.
 
-    :param width: in characters; a longer word stays whole.
+    :param width: in characters; a longer word is not split.
     """
     lines = [""]
     for word in re.findall(" *[^ ]+", line):
@@ -90,8 +90,8 @@ def print_json(fields: dict[str, Any]) -> None:
 
 
 def json_line(fields: Mapping[str, Any]) -> str:
-    """One line of JSON, in which what a terminal could act on is escaped. Such a character can only stand in
-    a string.
+    """One line of JSON, with control characters escaped that a terminal would interpret. Such characters can
+    only occur in strings.
     """
     line = msgspec.json.encode(fields).decode()
     if line.isprintable():

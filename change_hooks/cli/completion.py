@@ -1,4 +1,4 @@
-"""``completion``: what a shell needs to complete commands and options."""
+"""``completion``: prints or installs shell completion."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
-#: Where each shell finds the completions of a user, in the home folder.
+#: Where each shell looks for a user's completions, in the home folder.
 PLACES = {
     "bash": ".local/share/bash-completion/completions/change-hooks",
     "zsh": ".zfunc/_change-hooks",
@@ -38,7 +38,7 @@ def completion(ctx: click.Context, shell: str, install: bool) -> None:
         path.write_text(source)
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
-    click.echo(f"wrote {path}; it works in the next shell")
+    click.echo(f"wrote {path}; it takes effect in the next shell")
 
 
 __all__ = ["PLACES", "completion"]

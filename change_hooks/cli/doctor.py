@@ -1,4 +1,4 @@
-"""``doctor``: all that can be looked at, at once."""
+"""``doctor``: runs all checks at once."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def _outside(hooks: HooksConfig, url: str, reactor: Any) -> Sequence[Findi
         tree.stop()
     if not found and not findings:
         nothing = (
-            "no repositories are known, so no webhook was looked at (options 'repositories' and 'recover')"
+            "no repositories are known, so no webhook was checked (options 'repositories' and 'recover')"
         )
         return [Finding("webhook", "warning", nothing)]
     findings += await look_at_certificate(url, time())

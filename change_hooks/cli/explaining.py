@@ -1,4 +1,4 @@
-"""Why a delivery gives the changes that it gives, and where they go: every test, its value, its verdict."""
+"""``explain``: why a delivery gives its changes, and where they go: every test, its value, its verdict."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from change_hooks.journal import TRACES, StoredDelivery, Whole
 from change_hooks.outbox.routing import Routing
 from change_hooks.tree import idle_tree, replaying
 
-#: The longest value that is printed for people, in characters, and the most values.
+#: The longest value that is printed for people, in characters, and how many values are printed.
 LONGEST = 120
 MOST = 8
 NOT_KEPT = (
-    "its body is not kept, so it cannot be tested again as a whole; the reason above is what the"
-    " configuration said then. Have the forge send it again to see what it says now"
+    "its body is not stored, so not all tests can be repeated; the reason above is that of the"
+    " configuration then. Have the forge send it again to see what the configuration says now"
 )
-REFUSED = "nothing of it was verified, so the options were not asked"
+REFUSED = "it was not verified, so the options were not tested"
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """Why a delivery gives what it gives, with the current configuration.
+    """Why a delivery gives its changes, with the current configuration.
 
-    :param changes: how many it gives.
+    :param changes: how many changes it gives.
     :param reason: why there are none.
-    :param tests: for each event, or each change that a handler makes by itself, every test of the options; of
-        one whose body is not kept, those that can be made of the rest.
-    :param unknown: the names of the tests that would need its body.
-    :param routing: for each sink, and each thing that it would be handed, every test.
+    :param tests: for each event, or each change that a handler makes by itself, every test of the options; if
+        the body is not stored, the tests that are possible without it.
+    :param unknown: the names of the tests that need the body.
+    :param routing: for each sink, and each unit that it would get, every test.
     """
 
     dialect: str
@@ -54,7 +54,7 @@ class Explained(msgspec.Struct, frozen=True):
     routing: list[Routing] = []
 
     def as_json(self) -> dict[str, Any]:
-        """As plain objects."""
+        """The same as plain objects."""
         return {
             **msgspec.structs.asdict(self),
             "tests": [[msgspec.structs.asdict(test) for test in tests] for tests in self.tests],
@@ -123,7 +123,7 @@ def _explained(hooks: HooksConfig, whole: Whole, reactor: Any) -> Any:
 
 
 def _of_trace(hooks: HooksConfig, stored: StoredDelivery, reactor: Any) -> Kept:
-    """The tests that can be made of what is kept of a request that gave nothing."""
+    """The tests that are possible with the trace of a request without changes."""
     handler = idle_tree(hooks, reactor).handlers.get(stored.dialect)
     if stored.state != "ignored" or not isinstance(handler, EventHandler):
         return Kept([], [])
@@ -141,7 +141,7 @@ def _lines(configured: Configured, stored: StoredDelivery, explained: Explained)
         yield f"  options, event {number}:"
         yield from map(_test, tests)
     if not explained.tests:
-        yield "  options: the handler makes its changes by itself, without the tests of the forges' options"
+        yield "  options: the handler makes its changes itself, without testing the forges' options"
     for routing in explained.routing:
         which = ", ".join(map(str, routing.changes))
         group = f", the latest of {routing.group}" if routing.group else ""
@@ -150,7 +150,7 @@ def _lines(configured: Configured, stored: StoredDelivery, explained: Explained)
     if configured.in_master:
         yield "  the Buildbot master's own sink: wants every change"
     elif not configured.hooks.sinks:
-        yield "  sinks: none in the configuration; a program that has them decides there"
+        yield "  sinks: none in the configuration; the program that has the sinks decides"
 
 
 def _lines_of_trace(stored: StoredDelivery, explained: Explained) -> Iterator[str]:
@@ -159,11 +159,11 @@ def _lines_of_trace(stored: StoredDelivery, explained: Explained) -> Iterator[st
         yield f"  {REFUSED}"
         return
     if explained.tests:
-        yield "  options, by what is kept of it:"
+        yield "  options, as far as they can be tested:"
         yield from map(_test, explained.tests[0])
     if explained.unknown:
         yield f"    unknown  {', '.join(explained.unknown)}: these need its body"
-    yield "  sinks: not asked, for it gave no change"
+    yield "  sinks: not tested, because it gave no change"
 
 
 def _test(verdict: Verdict) -> str:

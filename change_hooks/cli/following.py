@@ -1,28 +1,28 @@
-"""What happens in a journal, from now on."""
+"""Follows a journal: new deliveries, and changes of state."""
 
 from __future__ import annotations
 
 from change_hooks.journal import StoredDelivery
 from change_hooks.journal.reader import Reader
 
-#: How many deliveries that have something left to do are looked at again, the newest.
+#: How many unfinished deliveries are watched: the newest.
 WATCHED = 500
 
 
 class Following:
-    """Each delivery that comes, and again when its state has changed.
+    """Reports each new delivery, and again when its state has changed.
 
-    :param reader: of the journal.
+    :param reader: the journal's reader.
     """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._open: dict[int, StoredDelivery] = {}
-        #: The place of the newest that is known.
+        #: The ``seq`` of the newest known delivery.
         self.last = reader.newest()
 
     def news(self) -> list[StoredDelivery]:
-        """What is new since the last call: first what has changed, then what has come."""
+        """What is new since the last call: first changed deliveries, then new ones."""
         changed = [
             line
             for line in self._reader.lines(sorted(self._open))
@@ -35,7 +35,7 @@ class Following:
         return [*changed, *new]
 
     def watch(self, lines: list[StoredDelivery]) -> None:
-        """Look at these again, as long as something is left to do."""
+        """Watch these deliveries until they are finished."""
         for line in lines:
             if line.state in ("pending", "waiting"):
                 self._open[line.seq] = line

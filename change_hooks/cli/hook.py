@@ -1,4 +1,4 @@
-"""``hook``: the webhooks at the forges, made, compared, and given new secrets."""
+"""``hook``: creates, checks and repairs webhooks at the forges, and rotates their secrets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def hook() -> None:
 
 
 def meaning(command: Command) -> Command:
-    """What says which webhooks are meant."""
+    """The arguments and options that choose webhooks."""
     for option in (
         json_option,
         click.option("--url", default="", help="The URL given to forges: https://ci.example.com."),
@@ -58,7 +58,7 @@ def meaning(command: Command) -> Command:
 
 
 def testing(command: Command) -> Command:
-    """What says whether and how a webhook is tried."""
+    """The options for testing webhooks."""
     for option in (
         click.option(
             "--wait",
@@ -196,7 +196,7 @@ def rotate(
 
 
 class Run:
-    """One run of a command over all webhooks that are meant; what one of them lacks stops no other."""
+    """One run of a command over all chosen webhooks; a problem with one does not stop the others."""
 
     def __init__(self, config: Path, asked: Asked, *, as_json: bool) -> None:
         self.hooks = read_config(config).hooks
@@ -210,9 +210,9 @@ class Run:
     def each(
         self, work: Callable[[Place, Any], Coroutine[Any, Any, bool]], *, needs_url: bool = False
     ) -> None:
-        """Do something for each webhook, one after the other; ends the program.
+        """Do something for each webhook, one after another; ends the program.
 
-        :param work: returns whether all is well.
+        :param work: returns whether it succeeded.
         """
 
         async def one_by_one(found: Sequence[Place], clock: Any) -> None:
@@ -227,7 +227,7 @@ class Run:
     def together(
         self, work: Callable[[Sequence[Place], Any], Coroutine[Any, Any, None]], *, needs_url: bool
     ) -> None:
-        """Do something for all webhooks; ends the program."""
+        """Do something for all webhooks together; ends the program."""
         if needs_url and not self._asked.url:
             raise click.UsageError("give --url https://YOUR.HOST, or set 'url' of change_hook_admin")
 
@@ -272,7 +272,7 @@ class Run:
             click.echo(printable(f"error: {name}: {message}"), err=True)
 
     def tell(self, place: Place, outcome: str, judged: Judged, trial: Trial | None = None) -> None:
-        """Print what was done for a webhook, and how it is now."""
+        """Print what was done to a webhook, and its present state."""
         hook = judged.hook
         url = shown_url(hook.url if hook is not None else place.wanted.url)
         if self._as_json:
@@ -306,30 +306,30 @@ class Run:
 
 
 def refuse_a_part(found: Sequence[Place]) -> Iterator[str]:
-    """What else may have the secret that these webhooks have, in words.
+    """Warnings about other senders that may use the secret of these webhooks.
 
-    :raises ConfigurationError: others have it, and would be refused in the end.
+    :raises ConfigurationError: other webhooks use it, and would be refused afterwards.
     """
     others, open_ended = not_among(found)
     if others:
         raise ConfigurationError(
             [
-                f"these have the same secret, and would be refused in the end: {'; '.join(others)}. Name them"
+                f"these use the same secret, and would be refused afterwards: {'; '.join(others)}. Name them"
                 " with --repository, too, or leave --repository out"
             ]
         )
     for name in open_ended:
         yield (
-            f"warning: {name}: other repositories may send to it, too, which the configuration does not name;"
-            " they are refused once the old secret is gone"
+            f"warning: {name}: repositories that the configuration does not name may send to it, too; they"
+            " are refused once the old secret is removed"
         )
 
 
 def turns(found: Sequence[Place], www: Mapping[str, Any], base: Path) -> list[Turn]:
-    """The files that hold the secrets of these webhooks, each with all that have its secret. None may be
-    changed before all of them have been looked at.
+    """The files with the secrets of these webhooks, each with all webhooks that use it. All of them must be
+    checked before any is changed.
 
-    :raises ConfigurationError: a secret is not in a file, or is that of an endpoint that is not meant, too.
+    :raises ConfigurationError: a secret is not in a file, or an endpoint that was not chosen uses it, too.
     """
     secrets = {name: _secret_in(options) for name, options in www.get("change_hook_dialects", {}).items()}
     by_file: dict[Path, list[Place]] = {}
@@ -352,19 +352,19 @@ def turns(found: Sequence[Place], www: Mapping[str, Any], base: Path) -> list[Tu
 
 
 def _secret_in(options: Any) -> Any:
-    """What a user wrote for the option ``secret`` of an endpoint; None: nothing."""
+    """The option ``secret`` of an endpoint, as the user wrote it, or None."""
     return options.get("secret") if isinstance(options, Mapping) else None
 
 
 def local_urls(port: str, endpoint: str) -> Sequence[str]:
-    """Where a server of this configuration can be reached on this machine."""
+    """The URLs at which a server with this configuration can be reached on this machine."""
     kind, _, rest = port.partition(":")
     number = rest.partition(":")[0].removeprefix("port=")
     return [f"http://127.0.0.1:{number}{PATH}/{endpoint}"] if kind == "tcp" and number.isdigit() else []
 
 
 def reader_or_none(hooks: HooksConfig) -> Reader | None:
-    """Reads the journal; None: there is none, or none yet."""
+    """A reader of the journal; None: there is no journal, or it does not exist yet."""
     if hooks.journal is None:
         return None
     try:

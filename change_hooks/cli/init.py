@@ -1,4 +1,4 @@
-"""``init``: a configuration to begin with, and what to do next."""
+"""``init``: writes a first configuration, and prints what to do next."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from change_hooks.plugins import installed
 
 
 class Asked(NamedTuple):
-    """What a sender asks for.
+    """What a sender's form for a webhook asks for.
 
-    :param where: where it is told of the address.
-    :param url: how it asks for the address.
-    :param secret: how it asks for the secret.
-    :param known: what the secret is, by the name of our file.
-    :param query: what stands behind the address.
-    :param options: those beside the secret.
-    :param repository: how a repository's name looks.
+    :param where: where to find the form.
+    :param url: the form's label for the URL.
+    :param secret: the form's label for the secret.
+    :param known: what to enter as the secret, with the name of our file.
+    :param query: the query to append to the URL.
+    :param options: the endpoint's options besides the secret.
+    :param repository: the form of a repository's name.
     """
 
     where: str
@@ -37,7 +37,7 @@ class Asked(NamedTuple):
     repository: str = "OWNER/NAME"
 
 
-#: Each dialect that a secret is enough for.
+#: The dialects that need no option besides a secret.
 FORGES: Mapping[str, Asked] = {
     "github": Asked(
         "On GitHub: Settings, Webhooks, Add webhook (Content type: application/json)",
@@ -86,7 +86,7 @@ FORGES: Mapping[str, Asked] = {
     "base": Asked("In a repository's hook: change-hooks notify git (or svn)", "--to", "--secret", options=""),
 }
 
-#: What stands in the place of each kind of sink, and what it does.
+#: For each kind of sink, what it does, and an example.
 SINKS: Mapping[str, tuple[str, str]] = {
     "command": (
         "A program, once for each push; CHANGE_HOOK_REVISION and the like are in its environment.",

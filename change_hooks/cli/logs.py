@@ -1,4 +1,4 @@
-"""Where the log goes: text, or one JSON object per line, on standard error."""
+"""Sends the log to standard error, as text or as one JSON object per line."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from zope.interface import implementer, provider
 from change_hooks.cli.common import json_line
 from change_hooks.incidents import frames
 
-#: The levels, as the command line calls them, with their names in the log.
+#: The levels by their names on the command line.
 LEVELS = {"debug": "debug", "info": "info", "warning": "warn", "error": "error"}
 _PLAIN = (str, int, float, bool)
-#: What Twisted says of each port, which we say in our own words.
+#: Twisted's messages about ports, which we replace by our own.
 _PORTS = re.compile(r"\(.* Port .* Closed\)|.* starting on .*|(?:Starting|Stopping) factory .*")
 
 
@@ -39,7 +39,7 @@ class JSONLines:
     """Writes each event as one line: ``time`` (RFC 3339, UTC), ``level``, ``namespace``,
     ``message``, and the event's own fields.
 
-    :param file: where to.
+    :param file: where to write.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -68,7 +68,7 @@ def _moment(seconds: float) -> str:
 
 
 def what_broke(failure: Failure) -> str:
-    """A failure that somebody else has logged, without the lines of source that Twisted quotes."""
+    """A failure that other code has logged, without the source lines that Twisted quotes."""
     kind = failure.type.__name__ if failure.type is not None else ""
     return f"{kind}: {failure.getErrorMessage()[:1000]!a}\n{frames(failure)}"
 
@@ -84,7 +84,7 @@ def begin_logging(log_format: str, least: str = "info") -> None:
     """Send the log to standard error.
 
     :param log_format: ``text`` or ``json``.
-    :param least: of :data:`LEVELS`.
+    :param least: the lowest level, one of :data:`LEVELS`.
     """
     observer: ILogObserver = (
         JSONLines(sys.stderr) if log_format == "json" else FileLogObserver(sys.stderr, _as_text)

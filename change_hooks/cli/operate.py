@@ -1,4 +1,4 @@
-"""Looking into a journal, and deleting what is old."""
+"""Commands that read a journal, and ``prune``."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.tail import Tail
 from change_hooks.outbox.retention import DAY
 
-#: How often ``--follow`` looks for what is new, in seconds.
+#: How often ``--follow`` polls the journal, in seconds.
 FOLLOW = 0.5
-#: How many deliveries ``--follow`` begins with.
+#: How many deliveries ``--follow`` starts with.
 FIRST = 10
 
 
@@ -150,7 +150,7 @@ def prune(
         raise click.UsageError("--journal does not say how long deliveries are kept; give --older-than DAYS")
     days = hooks.keep if older_than is None else older_than
     if days is None:
-        raise click.UsageError("the configuration says change_hook_keep: None; give --older-than DAYS")
+        raise click.UsageError("the configuration has change_hook_keep: None; give --older-than DAYS")
     before = time() - days * DAY
     pruned: list[int] = [0]
 

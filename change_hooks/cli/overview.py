@@ -1,4 +1,4 @@
-"""What waits, since when, what failed, and how much disk that takes."""
+"""``status``: what is waiting, since when, what has failed, and the disk space in use."""
 
 from __future__ import annotations
 
@@ -53,24 +53,27 @@ def _fields(sink: SinkSummary) -> dict[str, Any]:
 
 
 def _free(address: Address) -> int | None:
-    """The space that is left where a SQLite journal stands, in bytes; None: it is a database's."""
+    """The free space on the disk of a SQLite journal, in bytes; None for PostgreSQL."""
     return shutil.disk_usage(address.parent).free if isinstance(address, Path) else None
 
 
 def _lines(
     address: Address, summary: Summary, last: float | None, free: int | None
 ) -> Iterator[tuple[str, str]]:
-    """The lines, each with the state that gives it its colour."""
+    """The lines, each with the state that determines its colour."""
     left = "" if free is None else f", {size_text(free)} free"
     yield "", f"journal   {shown(address)}: {size_text(summary.bytes)}{left}"
-    yield "", f"last      {'nothing has come yet' if last is None else f'{shown_time(last)} ({_ago(last)})'}"
+    yield (
+        "",
+        f"last      {'nothing has arrived yet' if last is None else f'{shown_time(last)} ({_ago(last)})'}",
+    )
     if summary.pending:
         deliveries = counted(summary.pending, "delivery", "deliveries")
         yield "pending", f"pending   {deliveries}, changes still being looked up"
     for sink in summary.sinks:
         yield from _of_sink(sink)
     if not summary.sinks and not summary.pending:
-        yield "delivered", "nothing waits, and nothing has failed"
+        yield "delivered", "nothing is waiting, and nothing has failed"
 
 
 def _of_sink(sink: SinkSummary) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Fetching what never came."""
+"""``recover``: fetches deliveries that never arrived."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def recover(
         if endpoint in (None, name) and recover_of(handler).sources
     }
     if not chosen:
-        raise click.UsageError("no endpoint that was chosen has the option 'recover'")
+        raise click.UsageError("none of the chosen endpoints has the option 'recover'")
     run = _Run(configured, tree, as_json=as_json, since=since, dry=dry_run)
     react(lambda reactor: ensureDeferred(run.all(reactor, chosen)))
 
@@ -89,7 +89,7 @@ class _Run:
         self._failed = False
 
     async def all(self, reactor: Any, chosen: Mapping[str, Any]) -> None:
-        """Recover from one log after the other; what one of them lacks stops no other.
+        """Recover from one log after another; a problem with one does not stop the others.
 
         :param chosen: the handlers of the endpoints, by the endpoints' names.
         """

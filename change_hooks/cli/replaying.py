@@ -1,4 +1,4 @@
-"""Processing stored deliveries again."""
+"""``replay``: processes stored deliveries again."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ from change_hooks.outbox.replays import NOTHING_KEPT, STILL, chosen
 from change_hooks.outbox.routing import routes
 from change_hooks.tree import replaying
 
-#: How long to wait for the program that has the sinks, and how often to look, in seconds.
+#: How long to wait for the program that has the sinks, and how often to check, in seconds.
 PATIENCE = 60.0
 LOOK = 0.5
 NOBODY = (
-    "no program that has the sinks has taken this up within a minute; the next one that runs with this"
-    " journal will"
+    "no program with the sinks has done this within a minute; the next one that runs with this journal"
+    " will do it"
 )
 
 
 def for_people() -> bool:
-    """Whether somebody watches."""
+    """Whether the output goes to a person."""
     return sys.stderr.isatty()
 
 
 class _Tally:
-    """Says what became of each delivery, and of all."""
+    """Prints the outcome of each delivery, and of all of them."""
 
     def __init__(self, seqs: Sequence[int], *, as_json: bool) -> None:
         self._all = len(seqs)
@@ -60,11 +60,11 @@ class _Tally:
             self._bar = click.progressbar(seqs, label="replaying", file=sys.stderr)
 
     def each(self) -> Any:
-        """A context manager that gives the places of the deliveries."""
+        """A context manager for iterating over the deliveries."""
         return self._bar
 
     def tell(self, line: StoredDelivery, problem: str, changes: int | None = None) -> None:
-        """What became of one; *changes* is None when another program has done it."""
+        """Print the outcome of one delivery; *changes* is None if another program has replayed it."""
         if self._as_json:
             fields: dict[str, Any] = {"dialect": line.dialect, "delivery": line.delivery}
             fields.update({} if changes is None else {"changes": changes})
@@ -73,7 +73,7 @@ class _Tally:
             self._problems.append(f"{line.dialect}/{line.delivery}: {problem}")
 
     def end(self) -> None:
-        """What became of all; ends the program when something went wrong."""
+        """Print the overall outcome; ends the program if something failed."""
         if hasattr(self._bar, "render_finish"):
             self._bar.render_finish()
         for problem in self._problems:
@@ -144,7 +144,7 @@ def replay(
 
 
 def _kept(reader: Reader, seqs: list[int]) -> list[int]:
-    """Of the deliveries of one name, those that are kept; when none is, all of them."""
+    """Of the deliveries that a name means, those whose body is stored; if there is none, all of them."""
     return [line.seq for line in reader.lines(seqs) if line.state not in TRACES] or seqs
 
 
@@ -170,9 +170,9 @@ class _Run:
 
     @inlineCallbacks
     def replay(self, reactor: Any, asked: Sequence[str]) -> Any:
-        """Do it here.
+        """Replay in this process.
 
-        :param asked: the sinks that it is for; empty: those that have not taken it.
+        :param asked: the sinks to replay to; empty: those that have not accepted it.
         """
         journal: SQLJournal = make_journal(self._hooks.journal or "", reactor.callFromThread)
         process = replaying(self._hooks, reactor)
@@ -206,7 +206,7 @@ class _Run:
 
     @inlineCallbacks
     def ask(self, reactor: Any, asked: Sequence[str], everywhere: bool) -> Any:
-        """Ask the program that has the sinks, and wait for it."""
+        """Ask the program that has the sinks to replay, and wait for it."""
         journal: SQLJournal = make_journal(self._hooks.journal or "", reactor.callFromThread)
         yield open_journal(journal)
         for line in self._reader.lines(self._seqs):

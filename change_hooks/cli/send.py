@@ -1,4 +1,4 @@
-"""Sending changes, and telling of pushes."""
+"""``send``, ``simulate`` and ``notify``: send changes, and report pushes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from change_hooks.vcs.tools import ToolError, lines_of, text
 
 
 def _login(command: Any) -> Any:
-    """The options that authenticate the sender. ``ps`` does not show what comes from the environment."""
+    """The options that authenticate the sender. Values from the environment are not visible in ``ps``."""
     for option in (
         click.option("--user", help="The user, for HTTP Basic authentication."),
         click.option(
@@ -240,7 +240,7 @@ def _has_commits(repository: Repository) -> bool:
 
 
 def _web_page(repository: Repository) -> str:
-    """The page of the remote ``origin``, or of the only one; of none, a made-up one."""
+    """The web page of the remote ``origin``, or of the only remote; without a remote, a made-up one."""
     try:
         remotes = [text(line) for line in lines_of(repository.git("remote"))]
         named = remotes[0] if len(remotes) == 1 else "origin"
@@ -391,7 +391,7 @@ def _warn(message: str) -> None:
 
 
 def _say(message: str, *, err: bool = False) -> None:
-    """Print a line, if anybody reads it: a hook may run where nobody does any more."""
+    """Print a line, if anybody reads it: the reader of a hook's output may have gone."""
     with suppress(OSError):
         click.echo(f"change-hooks: {message}", err=err)
 

@@ -1,4 +1,4 @@
-"""``serve``: the server."""
+"""``serve``: runs the server."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def serve(
     def start() -> None:
         service.startService()
         service.listen().addErrback(cannot_listen)
-        # What is there now stays. Looking through it again and again would hold all deliveries up.
+        # Exclude existing objects from garbage collection: repeated scans delay deliveries.
         gc.collect()
         gc.freeze()
         if worker is not None:
@@ -110,8 +110,10 @@ def _supervise(config: Path | None, workers: int, port: str | None) -> None:
     hooks = read_config(config).hooks
     try:
         if hooks.journal is None:
-            raise ConfigurationError(["--workers needs a journal that they share (change_hook_journal)"])
-        with suppress(Unavailable):  # The workers wait for it, and say so.
+            raise ConfigurationError(
+                ["--workers needs a journal for the workers to share (change_hook_journal)"]
+            )
+        with suppress(Unavailable):  # The workers wait for it, and log that.
             check_journal(hooks.journal)
         opened = open_socket(standalone_settings(config, port).port)
     except ConfigurationError as error:
@@ -120,7 +122,7 @@ def _supervise(config: Path | None, workers: int, port: str | None) -> None:
     command = [sys.executable, "-c", "from change_hooks.cli import main; main()", *sys.argv[1:]]
     memory = Path("/dev/shm")  # noqa: S108 (a folder of our own in it)
     writable = os.access(memory, os.W_OK)
-    # A full disk would end whoever counts.
+    # On a full disk, counting would crash the process.
     with TemporaryDirectory(prefix="change-hooks-", dir=memory if writable else None) as folder:
         os.environ[METRICS_FOLDER] = folder
         status = Supervisor(command, workers, opened, ServiceManager()).run()

@@ -1,4 +1,4 @@
-"""How deliveries and changes are shown, to people and as JSON."""
+"""Formats deliveries and changes, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLOURS = {
 
 
 def coloured(state: str, text: str = "") -> str:
-    """A state, or what is said of it, in its colour."""
+    """A state, or *text*, in the state's colour."""
     return click.style(text or state, fg=COLOURS[state]) if state in COLOURS else text or state
 
 
@@ -79,7 +79,7 @@ def _headers(delivery: Delivery) -> list[tuple[str, str]]:
 
 
 def _payload(delivery: Delivery) -> Any:
-    """The body: decoded when it is JSON, as text when it is not."""
+    """The body: decoded if it is JSON, otherwise as text."""
     try:
         return msgspec.json.decode(delivery.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -96,7 +96,7 @@ def _requestas_json(delivery: Delivery) -> dict[str, Any]:
 
 
 def as_json(whole: Whole) -> dict[str, Any]:
-    """All that is known of a delivery, as plain objects."""
+    """All that is known about a delivery, as plain objects."""
     return {
         **msgspec.structs.asdict(whole.stored),
         **({} if whole.delivery is None else _requestas_json(whole.delivery)),
@@ -118,7 +118,7 @@ def _requestas_text(delivery: Delivery) -> Iterator[str]:
 
 
 def as_text(whole: Whole) -> str:
-    """All that is known of a delivery, for people."""
+    """All that is known about a delivery, for people."""
     request = () if whole.delivery is None else _requestas_text(whole.delivery)
     after = [
         *(f"change {index}: {_fields(change.as_dict())}" for index, change in enumerate(whole.changes)),
@@ -142,7 +142,7 @@ def _sink_line(state: SinkState) -> str:
         if state.attempts
         else ""
     )
-    return f"sink {state.sink}: waits for change {state.index} and what follows it{why}"
+    return f"sink {state.sink}: waits for change {state.index} and those after it{why}"
 
 
 def _attempt_lines(attempt: Attempt) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A reactor that is not disturbed when somebody sets the clock."""
+"""Makes a reactor independent of changes to the system clock."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def make_steady(reactor: Any) -> None:
-    """Let the reactor's time begin with the clock's and go on by itself.
+    """Start the reactor's time at that of the clock, and let it advance monotonically.
 
-    Otherwise a clock that is set back would make everything that waits (the next attempt to deliver, every
-    time limit) wait that much longer. What is stored or signed bears the clock's time all the same.
+    Otherwise a clock that is set back would prolong everything that waits (the next attempt to deliver, every
+    time limit). Stored and signed times are still those of the clock.
 
-    :param reactor: one that reads the clock; one with a time of its own is left alone.
+    :param reactor: a reactor that reads the clock; one with its own time is left unchanged.
     """
     if getattr(reactor, "seconds", None) is not time:
         return

@@ -1,4 +1,4 @@
-"""Where ``simulate`` sends a delivery, and with which secret: from a configuration file."""
+"""Finds where ``simulate`` sends a delivery, and with which secret, in a configuration file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from change_hooks.standalone import Settings, standalone_settings
 class Target(msgspec.Struct, frozen=True):
     """An endpoint of a server on this machine.
 
-    :param dialect: what the endpoint speaks.
-    :param secret: one that it takes; None: it has none.
-    :param options: those of the endpoint, with the secrets that they refer to.
+    :param dialect: the endpoint's dialect.
+    :param secret: a secret that it accepts; None: it has none.
+    :param options: the endpoint's options, with references replaced by the secrets.
     """
 
     dialect: str
@@ -33,11 +33,11 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def target_of(config: Path, endpoint: str, url: str | None = None, secret: str | None = None) -> Target:
-    """An endpoint of the server that a configuration file describes; ends the program when it is wrong.
+    """An endpoint of the server that a configuration file describes; ends the program if the file is invalid.
 
-    :param url: where it is; None: what the configuration says.
-    :param secret: the one to use; None: what the configuration says.
-    :raises click.ClickException: it says too little.
+    :param url: the endpoint's URL; None: that of the configuration.
+    :param secret: the secret to use; None: that of the configuration.
+    :raises click.ClickException: the configuration lacks the URL or the secret.
     """
     try:
         settings = standalone_settings(config)
@@ -78,7 +78,7 @@ def _secret(written: Any, base: Path) -> str | None:
         written = written.decode("utf-8", "surrogateescape")
     if written is None or isinstance(written, str):
         return written
-    raise click.ClickException("the secret is not in the configuration itself; give it with --secret")
+    raise click.ClickException("the configuration does not contain the secret; give it with --secret")
 
 
 __all__ = ["Target", "target_of"]

@@ -22,17 +22,17 @@ log = Logger()
 
 
 class ServeOptions(Options):
-    """What ``twist change-hooks`` takes."""
+    """The command-line options of ``twist change-hooks``."""
 
     synopsis = "[CONFIG]"
 
     def parseArgs(self, config: str | None = None) -> None:
-        """Take the configuration file."""
+        """Accept the configuration file."""
         self["config"] = None if config is None else Path(config)
 
 
 class _Service(StandaloneService):
-    """Listens as soon as the reactor runs."""
+    """Starts to listen as soon as the reactor runs."""
 
     def startService(self) -> None:
         super().startService()
@@ -52,7 +52,7 @@ class ServiceMaker:
     options = ServeOptions
 
     def makeService(self, options: Any) -> IService:
-        """Make the service."""
+        """Create the service."""
         make_steady(reactor)
         try:
             service = _Service(enter(options["config"]), reactor, manager=ServiceManager())

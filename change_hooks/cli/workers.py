@@ -1,8 +1,8 @@
 """Several processes that serve one listening socket.
 
-Strategy: the parent opens the socket and does nothing else but watch its children. Each child is a server
-like any other that is given the open socket, and a pipe into which it writes that it is alive. They share the
-journal, which keeps their work apart.
+Strategy: the parent opens the socket, and then only watches its children. Each child is an ordinary server
+that gets the open socket, and a pipe into which it writes heartbeats. The children share the journal, which
+coordinates their work.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from twisted.internet.protocol import Factory
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.systemd import ServiceManager
 
-#: What tells a child that it is one: its place, as three numbers.
+#: The environment variable with a child's place, as three numbers.
 VARIABLE = "CHANGE_HOOKS_WORKER"
-#: A child that ends sooner than that, in seconds, is started again only after as long.
+#: A child that ends sooner than this, in seconds, is restarted only after the same time.
 SHORT_LIFE = 5.0
-#: How often a worker writes that it is alive, in seconds.
+#: How often a worker writes a heartbeat, in seconds.
 BEAT = 1.0
-#: After how long without such a sign a worker is not said to be alive, in seconds.
+#: After how long without a heartbeat a worker is no longer reported as alive, in seconds.
 QUIET = 3 * BEAT
-#: After how long without such a sign a worker is killed, in seconds: what it holds (the journal's lock) would
-#: stop the others. Starting may take longer.
+#: After how long without a heartbeat a worker is killed, in seconds: it may hold the journal's lock, which
+#: would stop the others. Starting may take longer.
 SILENCE = 20.0
 START = 120.0
-#: What the supervisor acts on. Who sees that it handles SIGHUP can be sure of the others.
+#: The signals that the supervisor handles. If it handles SIGHUP, it handles the others, too.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Opening:
-    """Stands for a reactor while the parent opens the socket of an endpoint."""
+    """Stands in for a reactor while the parent opens the socket of an endpoint."""
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> socket.socket:
         """Open a TCP socket."""
@@ -69,10 +69,10 @@ class Opening:
 
 
 class Adopting:
-    """Stands for a reactor while a child listens: on the socket that is open already.
+    """Stands in for a reactor while a child starts to listen on the socket that is already open.
 
     :param reactor: the reactor.
-    :param descriptor: the socket's; it is used up.
+    :param descriptor: the socket's file descriptor; it is consumed.
     """
 
     def __init__(self, reactor: Any, descriptor: int) -> None:
@@ -98,7 +98,7 @@ class Adopting:
         return self._adopt(factory)
 
     def _adopt(self, factory: Any) -> IListeningPort:
-        # The reactor makes a descriptor of its own; closing that one must be the end of listening.
+        # The reactor duplicates the descriptor; closing its own must end the listening.
         with socket.socket(fileno=self._descriptor) as opened:
             listening: IListeningPort = self._reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
         return listening
@@ -107,9 +107,9 @@ class Adopting:
 class Place(NamedTuple):
     """A worker's place.
 
-    :param number: among the workers, from 0.
-    :param descriptor: the socket's.
-    :param beat: where it writes that it is alive.
+    :param number: its number, from 0.
+    :param descriptor: the socket's file descriptor.
+    :param beat: the file descriptor for its heartbeats.
     """
 
     number: int
@@ -118,16 +118,16 @@ class Place(NamedTuple):
 
 
 def place() -> Place | None:
-    """This process's place among the workers; None when it is none of them."""
+    """This process's place among the workers; None if it is not a worker."""
     value = os.environ.get(VARIABLE)
     return None if value is None else Place(*map(int, value.split(":")))
 
 
 def take_part(reactor: Any, beat: int) -> None:
-    """Begin to be a worker, now that the reactor runs: write that it is alive, and hear signals.
+    """Act as a worker, once the reactor runs: write heartbeats, and handle signals.
 
-    :param beat: see :class:`Place`. When nobody reads it any more, the reactor is stopped: the supervisor is
-        gone, and nobody would pass signals on.
+    :param beat: see :class:`Place`. If its reader is gone, the reactor is stopped: the supervisor has died,
+        and nobody would pass signals on.
     """
     os.set_blocking(beat, False)
     os.set_inheritable(beat, False)  # noqa: FBT003
@@ -139,7 +139,7 @@ def _beat(reactor: Any, beat: int) -> None:
     try:
         os.write(beat, b".")
     except BlockingIOError:
-        pass  # The supervisor stands still.
+        pass  # The supervisor is blocked.
     except OSError:
         reactor.stop()
         return
@@ -147,9 +147,9 @@ def _beat(reactor: Any, beat: int) -> None:
 
 
 def open_socket(port: str) -> socket.socket:
-    """The socket of an endpoint string.
+    """Open the socket of an endpoint string.
 
-    :raises ConfigurationError: it cannot be opened, or the endpoint is not of a kind that can be shared.
+    :raises ConfigurationError: it cannot be opened, or this kind of endpoint cannot be shared.
     """
     opening: Any = Opening()
     opened: list[Any] = []
@@ -161,7 +161,7 @@ def open_socket(port: str) -> socket.socket:
         ) from None
     (result,) = opened
     if isinstance(result, socket.socket):
-        # The children share this; one that finds no connection left must not wait for the next.
+        # The children share the socket; a child that finds no connection left must not block.
         result.setblocking(False)  # noqa: FBT003
         return result
     raise ConfigurationError([f"cannot listen on {port}: {result.getErrorMessage()}"])
@@ -170,9 +170,9 @@ def open_socket(port: str) -> socket.socket:
 class Worker:
     """One worker, as the supervisor sees it.
 
-    :param number: its place among the workers.
-    :param command: what it runs.
-    :param descriptor: the listening socket's.
+    :param number: its number among the workers.
+    :param command: the command that it runs.
+    :param descriptor: the listening socket's file descriptor.
     """
 
     def __init__(self, number: int, command: Sequence[str], descriptor: int) -> None:
@@ -187,7 +187,7 @@ class Worker:
                 command,
                 env={**os.environ, VARIABLE: f"{number}:{descriptor}:{written}"},
                 pass_fds=[descriptor, written],
-                start_new_session=True,  # what is typed at a terminal reaches the supervisor alone
+                start_new_session=True,  # a terminal's signals go to the supervisor only
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -199,7 +199,7 @@ class Worker:
         return self._process.pid
 
     def listen(self) -> None:
-        """Read what it has written."""
+        """Read its heartbeats."""
         with suppress(BlockingIOError):
             if os.read(self.beat, 4096):
                 self._heard = monotonic()
@@ -207,12 +207,12 @@ class Worker:
 
     @property
     def heard(self) -> float | None:
-        """When it last wrote that it is alive; None: it has not yet."""
+        """When it last wrote a heartbeat; None: it has not yet."""
         return self._heard if self._speaks else None
 
     @property
     def stands_still(self) -> bool:
-        """It has not been heard of for so long that nothing more is expected of it."""
+        """Whether it has been silent for so long that it must be killed."""
         return monotonic() - self._heard > (SILENCE if self._speaks else START)
 
     def send(self, number: int) -> None:
@@ -221,7 +221,7 @@ class Worker:
             os.kill(self._process.pid, number)
 
     def ended(self) -> int | None:
-        """Its exit status (a signal's number is negative) when it has ended, and otherwise None."""
+        """Its exit status (negative for a signal) if it has ended, otherwise None."""
         status = self._process.poll()
         if status is not None:
             os.close(self.beat)
@@ -229,17 +229,16 @@ class Worker:
 
 
 class Supervisor:
-    """Starts the workers, starts one again that ends by itself or stands still, and passes signals on.
+    """Starts the workers, restarts one that ends by itself or stops responding, and passes signals on.
 
-    Strategy: signals only wake the loop, which then does what they ask for, one thing after the other; so
-    none of them can come between a worker's start and its being known. A worker that has just been started
-    keeps them until it can act on them.
+    Strategy: signals only wake the loop, which then does what they ask for, one after another; so no signal
+    can be handled between a worker's start and its registration. A worker that has just been started holds
+    signals back until it can handle them.
 
-    :param command: what a worker runs.
-    :param count: how many there are.
-    :param opened: the listening socket; it is closed when the end begins.
-    :param manager: told when all workers are ready, read the configuration again and end, and that all are
-        alive.
+    :param command: the command of a worker.
+    :param count: how many workers there are.
+    :param opened: the listening socket; it is closed when the shutdown begins.
+    :param manager: notified when all workers are ready, when they reload and end, and that they are alive.
     """
 
     def __init__(
@@ -247,7 +246,7 @@ class Supervisor:
     ) -> None:
         self._count = count
         self._manager = manager
-        #: It is to be told when all of them have been heard of since then.
+        #: The manager is to be notified once all workers have been heard from since then.
         self._ready_after: float | None = monotonic()
         self._alive = monotonic()
         self._command = list(command)
@@ -279,7 +278,7 @@ class Supervisor:
         return 0
 
     def _tell(self) -> None:
-        """Tell the manager how all workers are."""
+        """Notify the manager of the workers' state."""
         heard = [worker.heard for worker in self._workers.values() if worker.heard is not None]
         if len(heard) < self._count or self._ends:
             return
@@ -304,7 +303,7 @@ class Supervisor:
             if number in (signal.SIGTERM, signal.SIGINT) and not self._ends:
                 self._ends = True
                 self._manager.stopping()
-                # Whoever connects now is refused, and the next server can listen.
+                # New connections are refused from now on, and the next server can listen.
                 self._socket.close()
                 self._pass_on(signal.SIGTERM)
             elif number == signal.SIGHUP:
@@ -321,22 +320,22 @@ class Supervisor:
             if worker.beat in ready:
                 worker.listen()
             if worker.stands_still:
-                _say(f"worker {worker.number} stands still; killing it")
+                _say(f"worker {worker.number} is not responding; killing it")
                 worker.send(signal.SIGKILL)
             status = worker.ended()
             if status is None:
                 continue
             del self._workers[worker.number]
             if not self._ends:
-                _say(f"worker {worker.number} ended with status {status}; starting it again")
+                _say(f"worker {worker.number} ended with status {status}; restarting it")
                 short = monotonic() - worker.started < SHORT_LIFE
                 self._due[worker.number] = monotonic() + SHORT_LIFE if short else 0.0
 
 
 def _reap(ours: Collection[int]) -> None:
-    """Let go of orphans that have ended: as process 1 of a container, the supervisor is given them.
+    """Reap orphans that have ended: as process 1 of a container, the supervisor inherits them.
 
-    :param ours: process ids of workers, which are met with elsewhere.
+    :param ours: the process ids of the workers, which are reaped elsewhere.
     """
     with suppress(ChildProcessError):
         while True:

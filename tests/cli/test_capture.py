@@ -91,7 +91,7 @@ def test_what_gives_no_change_says_why(tmp_path: Path) -> None:
     )
     kept = captured.run("b-1")
     assert kept.exit_code == 1
-    assert "nothing of it is kept but that it was ignored" in kept.output
+    assert "nothing of it is stored except that it was ignored" in kept.output
 
 
 def test_it_needs_one_delivery_with_a_document(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_there_is_nothing_to_print_without_a_journal(command: str, config: str, 
     assert (result.exit_code, "there is no journal at" in result.stderr) == (1, True)
     Path(config).write_text("c = {'www': {'change_hook_journal': None}}")
     result = run(command, config)
-    assert (result.exit_code, "nothing is kept" in result.stderr) == (1, True)
+    assert (result.exit_code, "nothing is stored" in result.stderr) == (1, True)
 
 
 def test_without_a_configuration_it_is_the_embedded_default(

@@ -111,7 +111,7 @@ def test_completions_are_printed_and_installed(
     assert "_CHANGE_HOOKS_COMPLETE" in printed
     done = CliRunner().invoke(main, ["completion", shell, "--install"])
     path = tmp_path / PLACES[shell]
-    assert done.output == f"wrote {path}; it works in the next shell\n"
+    assert done.output == f"wrote {path}; it takes effect in the next shell\n"
     assert path.read_text().strip() == printed.strip()
     (tmp_path / "file").touch()
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "file")

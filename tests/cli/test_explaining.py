@@ -155,7 +155,7 @@ def test_of_what_was_not_kept_the_reason_of_then_is_shown(command_line: CommandL
     assert (explained["state"], explained["reason"], explained["tests"]) == ("ignored", "a ping", [])
     text = command_line.run("explain", "9").output
     assert "a ping" in text
-    assert "its body is not kept" in text
+    assert "its body is not stored" in text
 
 
 def ignored(
@@ -194,7 +194,7 @@ def test_the_tests_that_need_no_body_are_made_of_a_trace(command_line: CommandLi
     assert "passes   event: push (wants one that is handled)" in text
     assert "REFUSES  branches: topic (wants main) -- the branch matches none of" in text
     assert "unknown  ref, deleted, ignore_senders, " in text
-    assert "sinks: not asked, for it gave no change" in text
+    assert "sinks: not tested, because it gave no change" in text
 
 
 def test_an_event_that_is_not_handled_any_more_is_said(command_line: CommandLine) -> None:
@@ -210,7 +210,7 @@ def test_of_what_was_refused_no_test_is_made(command_line: CommandLine) -> None:
     (explained,) = command_line.lines("explain", "9")
     assert (explained["tests"], explained["unknown"]) == ([], [])
     text = command_line.run("explain", "9").output
-    assert "nothing of it was verified, so the options were not asked" in text
+    assert "it was not verified, so the options were not tested" in text
     assert "sinks" not in text
 
 
@@ -235,8 +235,8 @@ def test_a_handler_without_these_options_and_a_program_that_has_the_sinks_are_sa
     command_line.configure(change_hook_sinks=None)
     text = command_line.run("explain", "1").output
     assert "now: 1 change\n" in text
-    assert "the handler makes its changes by itself" in text
-    assert "a program that has them decides there" in text
+    assert "the handler makes its changes itself" in text
+    assert "the program that has the sinks decides" in text
 
 
 def test_long_values_are_shortened_for_people(command_line: CommandLine) -> None:

@@ -50,11 +50,11 @@ def test_a_file_that_another_endpoint_reads_is_changed_for_both_or_not_at_all(tm
 
 
 def test_a_part_of_what_has_a_secret_gets_no_other(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="would be refused in the end: github, o/s"):
+    with pytest.raises(ConfigurationError, match="would be refused afterwards: github, o/s"):
         list(refuse_a_part(meant(tmp_path, {"github": IN_FILE}, repositories=["o/r"])))
     assert list(refuse_a_part(meant(tmp_path, {"github": IN_FILE}))) == []
     (warning,) = refuse_a_part(meant(tmp_path, {"github": {**IN_FILE, "repositories": ["o/r", "o/*"]}}))
-    assert warning.startswith("warning: github: other repositories may send to it")
+    assert warning.startswith("warning: github: repositories that the configuration does not name may send")
 
 
 def test_nothing_is_begun_when_one_of_several_files_cannot_be_changed(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_form_is_shown_as_it_came_and_dead_letters_with_their_error(command_li
     assert "a=\ufffd" in command_line.run("show", "1").output
     assert "sink a: gave up change 0: gone" in command_line.run("show", "1").output
     command_line.fill("2")
-    assert "sink a: waits for change 0 and what follows it\n" in command_line.run("show", "2").output
+    assert "sink a: waits for change 0 and those after it\n" in command_line.run("show", "2").output
 
 
 def test_what_is_not_there_is_said(command_line: CommandLine) -> None:
@@ -81,7 +81,7 @@ def test_what_is_not_there_is_said(command_line: CommandLine) -> None:
     assert "which delivery?" in command_line.run("show").stderr
     assert "which deliveries?" in command_line.run("replay").stderr
     command_line.configure(change_hook_journal=None)
-    assert "nothing is kept" in command_line.run("deliveries").stderr
+    assert "nothing is stored" in command_line.run("deliveries").stderr
 
 
 def test_the_configuration_may_be_left_out(command_line: CommandLine, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_the_program_that_has_the_sinks_is_asked_and_waited_for(
     monkeypatch.setattr(replaying, "PATIENCE", 0.0)
     result = command_line.run("replay", "1")
     assert result.exit_code == 1
-    assert "base/1: no program that has the sinks has taken this up within a minute" in result.stderr
+    assert "base/1: no program with the sinks has done this within a minute" in result.stderr
     asked: list[Any] = []
     wish = Reader.wish
 
@@ -330,7 +330,7 @@ def test_the_journal_can_be_named_instead_of_a_configuration(
     assert "old" in run("changes").output
     assert "1 dead letter" in run("status").output
     monkeypatch.setattr(replaying, "PATIENCE", 0.0)
-    assert "no program that has the sinks has taken this up" in run("replay", "--failed").stderr
+    assert "no program with the sinks has done this" in run("replay", "--failed").stderr
     assert "give --older-than DAYS" in run("prune").stderr
     for name in ("2", "3"):
         command_line.fill(name, sinks=())

@@ -19,7 +19,7 @@ def test_an_empty_journal(command_line: CommandLine) -> None:
     text = command_line.run("status").output
     assert f"journal   {command_line.path}: " in text
     assert " free\n" in text
-    assert "nothing waits, and nothing has failed" in text
+    assert "nothing is waiting, and nothing has failed" in text
 
 
 def test_what_waits_and_since_when_and_what_failed(
@@ -61,7 +61,7 @@ def test_what_waits_and_since_when_and_what_failed(
 
 def test_a_journal_in_which_nothing_is(command_line: CommandLine) -> None:
     check_journal(command_line.path)
-    assert "nothing has come yet" in command_line.run("status").output
+    assert "nothing has arrived yet" in command_line.run("status").output
 
 
 def test_what_is_pending(command_line: CommandLine) -> None:

@@ -79,7 +79,7 @@ def looks_into_its_journal(master: Master) -> None:
         listed = [json.loads(line) for line in lines]
         assert [line["delivery"] for line in listed if line["state"] == "delivered"] == ["4", "3", "1"]
         assert "buildbot: taken" in change_hooks("show", *named, "4")
-        assert "nothing waits" in change_hooks("status", *named)
+        assert "nothing is waiting" in change_hooks("status", *named)
         replayed = change_hooks("replay", *named, "4", "--all-sinks")
         assert replayed == "Replayed 1 delivery; none failed.\n"
         eventually(lambda wanted=4 + replays: len(changes_of(master.url)) == wanted)

@@ -111,7 +111,7 @@ def test_a_terminal_has_colours_and_an_end_of_the_line(server: Callable[..., Ser
         shown = at_a_terminal(tmp_path, columns, "deliveries", "hooks.cfg")
         assert refused in shown
         assert all(len(click.unstyle(line)) <= columns for line in shown.splitlines())
-    assert "\x1b[32mnothing waits" in at_a_terminal(tmp_path, 80, "status", "hooks.cfg")
+    assert "\x1b[32mnothing is waiting" in at_a_terminal(tmp_path, 80, "status", "hooks.cfg")
     assert "\x1b[32mthe configuration is good\x1b[0m" in at_a_terminal(tmp_path, 80, "check", "hooks.cfg")
     for quiet in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         shown = at_a_terminal(tmp_path, 80, "deliveries", "hooks.cfg", **quiet)

@@ -99,7 +99,7 @@ def test_a_worker_that_stands_still_is_killed_and_started_again(server: Callable
     stopped = children(running)[0]
     os.kill(stopped, signal.SIGSTOP)
     eventually(lambda: len(children(running)) == 2 and stopped not in children(running))
-    assert re.search(r"worker \d stands still; killing it", running.log.read_text())
+    assert re.search(r"worker \d is not responding; killing it", running.log.read_text())
     assert running.stop() == 0
 
 
