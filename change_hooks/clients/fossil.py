@@ -14,9 +14,9 @@ from change_hooks.vcs.fossil import HASH, checkins
 
 
 def read_artifacts(written: bytes) -> tuple[list[str], list[str]]:
-    """What Fossil writes to the hook: a line for each artifact, with its hash and what it is.
+    """Parse Fossil's output to the hook: one line per artifact, with its hash and its kind.
 
-    :returns: the hashes of the check-ins, and the lines that are not of that form.
+    :returns: the hashes of the check-ins, and the lines that do not have that form.
     """
     found: list[str] = []
     strange: list[str] = []
@@ -32,10 +32,10 @@ def read_artifacts(written: bytes) -> tuple[list[str], list[str]]:
 def changes_of(repository: str, names: Sequence[str], branches: Sequence[str] = ("*",)) -> Told:
     """One change for each check-in.
 
-    :param repository: the file.
+    :param repository: the repository's file.
     :param names: the check-ins' hashes.
     :param branches: fnmatch patterns; check-ins on other branches are not sent.
-    :raises ToolError: the repository cannot be asked.
+    :raises ToolError: the repository cannot be read.
     """
     told = Told([], [], [])
     found = checkins(repository, names)

@@ -19,16 +19,16 @@ from change_hooks.vcs.git import News, Repository
 from change_hooks.vcs.tools import ToolError, lines_of, text
 
 _NAME = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
-#: The push option that asks for no build. Source: GitLab, "Push options".
+#: The push option that prevents a build. Source: GitLab, "Push options".
 SKIP_OPTION = "ci.skip"
 
 
 class Update(msgspec.Struct, frozen=True):
     """One ref that was updated.
 
-    :param old: what it pointed to; zeros: it is new.
-    :param new: what it points to; zeros: it was deleted.
-    :param ref: ``refs/heads/main``; bytes, as Git's names are.
+    :param old: the old object; zeros: the ref is new.
+    :param new: the new object; zeros: the ref was deleted.
+    :param ref: ``refs/heads/main``; bytes, like all names in Git.
     """
 
     old: str
@@ -50,9 +50,9 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What is to be sent of a push.
+    """What to send for a push.
 
-    :param problems: what is wrong with single refs or commits, and cost only those.
+    :param problems: errors of single refs or commits; only these are not sent.
     :param notes: what is not sent, and why.
     """
 
@@ -62,9 +62,9 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def read_updates(written: bytes) -> tuple[list[Update], list[str]]:
-    """What Git writes to a ``post-receive`` hook: a line for each ref.
+    """Parse Git's output to a ``post-receive`` hook: one line per ref.
 
-    :returns: the updates; and the lines that are none of Git's.
+    :returns: the updates, and the lines that are not from Git.
     """
     updates, strange = [], []
     for line in lines_of(written):
@@ -77,21 +77,21 @@ def read_updates(written: bytes) -> tuple[list[Update], list[str]]:
 
 
 def push_options(environment: Mapping[str, str]) -> list[str]:
-    """The options of the push that is received."""
+    """The options of the push that is being received."""
     count = environment.get("GIT_PUSH_OPTION_COUNT", "0")
     numbers = range(int(count)) if count.isascii() and count.isdigit() else range(0)
     return [environment.get(f"GIT_PUSH_OPTION_{number}", "") for number in numbers]
 
 
 def changes_of(repository: Repository, updates: list[Update], wanted: Wanted | None = None) -> Told:
-    """One change for each commit that the updates brought in; for a ref that moved without any (a reset, a
-    new branch on an old commit, a tag), one for where it is now; none for a deletion.
+    """One change for each new commit of the updates; for a ref that moved without new commits (a reset, a new
+    branch on an old commit, a tag), one for its head; none for a deletion.
 
     :raises ToolError: the repository cannot be read at all.
     """
     told, wanted = Told([], [], []), wanted or Wanted()
     if SKIP_OPTION in wanted.options:
-        told.notes.append(f"the push option {SKIP_OPTION} asks for no build")
+        told.notes.append(f"the push option {SKIP_OPTION} asks to skip the build")
         return told
     before = _before(repository, updates)
     for update in updates:
@@ -126,13 +126,13 @@ def _tell(repository: Repository, update: Update, before: set[str], wanted: Want
     commits, problems = repository.readable_commits(news.ids or [tip])
     told.problems.extend(problems)
     if commits and is_skipped(commits[-1].message, wanted.skips):
-        told.notes.append(f"{branch} is skipped: its newest commit asks for no build")
+        told.notes.append(f"{branch} is skipped: the message of its newest commit asks to skip the build")
         return
     told.changes.extend(_change(commit, branch, kind, forced, wanted.options) for commit in commits)
 
 
 def _before(repository: Repository, updates: list[Update]) -> set[str]:
-    """What all refs pointed to before the push."""
+    """The objects that all refs pointed to before the push."""
     moved = {update.ref for update in updates}
     stayed = {name for ref, name in repository.refs().items() if ref not in moved}
     return stayed | {update.old for update in updates if not _is_zero(update.old)}

@@ -1,6 +1,6 @@
 """A Mercurial hook that sends every changeset that was pushed to the ``base`` dialect.
 
-This file stands alone: copy it, or point to it where it is, in the ``.hg/hgrc`` of the repository on the
+This file needs no other: copy it, or refer to it where it is, in the ``.hg/hgrc`` of the repository on the
 server (or in the server's ``hgrc``)::
 
     [hooks]
@@ -9,8 +9,8 @@ server (or in the server's ``hgrc``)::
     [hgbuildbot]
     master = https://build.example.com/change_hook/base
 
-It needs Mercurial's own Python 3 and nothing else. A receiver that is down costs a line of warning, never the
-push. The settings, all in the section ``[hgbuildbot]``:
+It needs only Mercurial's own Python 3. If the receiver is down, one line of warning is printed; the push
+never fails. The settings, all in the section ``[hgbuildbot]``:
 
 ``master``
     The receivers, one or several, separated by commas: ``http://host:port/change_hook/base``, or without
@@ -18,18 +18,18 @@ push. The settings, all in the section ``[hgbuildbot]``:
 ``user``, ``passwd``
     For HTTP Basic authentication.
 ``secret``
-    Signs each change, for a ``base`` dialect with a ``secret``.
+    The secret that signs each change, for a ``base`` dialect with a ``secret``.
 ``branchtype``
     ``inrepo`` (the default): the branch is the changeset's own; ``dirname``: it is the last part of the
     repository's path.
 ``branch``
     The branch, whatever *branchtype* says.
 ``baseurl``
-    What stands before the repository's path in its address; ``[web] baseurl`` when it is not set. With it,
-    each change also gets a link.
+    The part of the repository's address before its path; by default, ``[web] baseurl``. With it, each change
+    also gets a link.
 ``strip``
-    How many slashes, and what is before them, are left out of the repository's path; ``[notify] strip``
-    when it is not set.
+    How many slashes, with what precedes them, are removed from the repository's path; by default,
+    ``[notify] strip``.
 ``category``, ``project``, ``codebase``
     As in the change.
 """
@@ -48,20 +48,20 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 #: How long to wait for a receiver, in seconds.
 TIME_LIMIT = 10.0
-#: How much of an answer is read, in bytes.
+#: How much of a response is read, in bytes.
 MOST_OF_AN_ANSWER = 65_536
-#: What adds changesets that were there before: these are no pushes.
+#: Sources of changesets that existed before: these are not pushes.
 NO_NEWS = ("strip", "histedit", "rebase", "narrow", "widen", "amend", "shelve", "unshelve")
 
 
-#: The answers that say that this body is wrong, and nothing about the next one.
+#: The response statuses that mean that this body is wrong, but the next one may be right.
 WRONG_BODY = (400, 413, 415, 422)
 
 
 class Refused(Exception):
-    """A receiver did not take a change; the message says which receiver, and why.
+    """A receiver did not accept a change; the message says which receiver, and why.
 
-    :param status: of the answer; None when there was none.
+    :param status: that of the response; None if there was none.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -70,10 +70,10 @@ class Refused(Exception):
 
 
 class Poster:
-    """Posts changes to a ``base`` dialect, over one connection as long as it holds.
+    """Posts changes to a ``base`` dialect, over one connection while it stays open.
 
-    :param url: ``http://...`` or ``https://...``; ``http://`` may be left out.
-    :param user: for HTTP Basic authentication, with *password*; those in *url* when it is None.
+    :param url: ``http://...`` or ``https://...``; ``http://`` may be omitted.
+    :param user: for HTTP Basic authentication, with *password*; None: those in *url*.
     :param secret: signs each body.
     :raises Refused: *url* is not the address of a receiver.
     """
@@ -109,18 +109,18 @@ class Poster:
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, fields: dict[str, str]) -> str:
-        """Send a change, as a form.
+        """Send a change as a form.
 
-        :returns: the answer.
-        :raises Refused: it was not taken.
+        :returns: the text of the response.
+        :raises Refused: it was not accepted.
         """
         return self.send(urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
 
     def send(self, body: bytes, headers: dict[str, str]) -> str:
-        """Send a body with these headers beside our own.
+        """Send a body with these headers in addition to our own.
 
-        :returns: the answer.
-        :raises Refused: it was not taken.
+        :returns: the text of the response.
+        :raises Refused: it was not accepted.
         """
         if self._secret:
             signature = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
@@ -135,10 +135,10 @@ class Poster:
         return answer
 
     def post_all(self, changes: Iterable[dict[str, str]]) -> tuple[int, list[str]]:
-        """Send changes, in their order. One that is wrong costs only itself; after anything else that goes
-        wrong, no more are sent.
+        """Send changes in order. If one is invalid, the others are still sent; after any other error, no more
+        are sent.
 
-        :returns: how many were taken; and why the others were not.
+        :returns: how many were accepted, and why the others were not.
         """
         sent, problems = 0, []
         for change in changes:
@@ -160,7 +160,7 @@ class Poster:
             connection.request("POST", self._target, body, headers)
             response = connection.getresponse()
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-            # It may have closed a connection that it found idle.
+            # The receiver may have closed an idle connection.
             self.close()
             if not kept:
                 raise
@@ -185,20 +185,20 @@ class Poster:
 
 
 def cleaned(text: str) -> str:
-    """*text* without anything that a terminal could act on; its lines stay apart."""
+    """*text* without control characters that a terminal would interpret; line breaks are kept."""
     return "".join(
         character if character.isprintable() or character == "\n" else "\ufffd" for character in text
     )
 
 
 def _without_login(url: str) -> str:
-    """The URL without what stands before its last ``@``: there a password ends, encoded or not."""
+    """The URL without everything before its last ``@``, where a password ends, encoded or not."""
     scheme, separator, rest = url.partition("://")
     return cleaned(f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url.rpartition("@")[2])
 
 
 def hook(ui: Any, repo: Any, hooktype: Any, node: Any = None, **more: Any) -> None:
-    """What Mercurial calls after changesets have been added. Nothing that happens here stops a push."""
+    """Called by Mercurial after changesets have been added. No error here ever stops a push."""
     try:
         if hooktype not in (b"changegroup", "changegroup"):
             ui.warn(b"change_hooks: this is a hook for 'changegroup'\n")
@@ -232,8 +232,8 @@ def _notify(ui: Any, repo: Any, first: Any, last: Any) -> None:
 
 
 def _changes(ui: Any, repo: Any, revisions: Any) -> Iterator[dict[str, str]]:
-    """The changes of these changesets; one that cannot be read costs only itself, and one that closes a
-    branch, which nobody builds any more, is none.
+    """The changes of these changesets, without those that cannot be read, and without those that close a
+    branch, which is no longer built.
     """
     for rev in revisions:
         try:

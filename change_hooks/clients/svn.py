@@ -11,9 +11,10 @@ from change_hooks.vcs.svn_layout import SplitFile, laid_out, split_file_branches
 
 
 def changes_of(commit: Commit, split_file: SplitFile = split_file_branches) -> Told:
-    """One change for each branch that a revision touches; none for one that it deletes.
+    """One change for each branch that a revision touches; none for a branch that it deletes.
 
-    :param split_file: the branch of a path in the repository, and the path in that branch; None: not wanted.
+    :param split_file: returns the branch of a path in the repository, and the path in that branch; None: not
+        wanted.
     """
     layout = laid_out(commit, split_file)
     told = Told([], layout.problems, [f"revision {commit.id} deletes {name}" for name in layout.deleted])

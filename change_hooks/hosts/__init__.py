@@ -1,1 +1,1 @@
-"""Inside other programs."""
+"""Integration into other programs."""

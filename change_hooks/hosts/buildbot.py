@@ -1,9 +1,9 @@
-"""Inside a Buildbot master.
+"""Integration into a Buildbot master.
 
-Strategy: Buildbot's own hook must never answer at our address. The master's web server is made after its
-services, and listens as soon as it is made; so the service puts its resource in place in between. While the
-master stops, it stays there, and answers 503. What ``c['www']`` says is checked when Buildbot checks a
-configuration, and taken when Buildbot applies it.
+Strategy: Buildbot's own hook must never answer at our address. The master's web server is created after its
+services, and listens immediately; so the service mounts its resource in between. While the master stops, the
+resource stays mounted, and answers 503. ``c['www']`` is checked when Buildbot checks a configuration, and
+applied when Buildbot applies it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class MasterSink:
 
 
 class MasterPollers:
-    """The polling change sources that a master has when it is asked."""
+    """The polling change sources of a master, looked up on each access."""
 
     def __init__(self, master: Any) -> None:
         self._master = master
@@ -64,7 +64,7 @@ class MasterPollers:
 
 
 def own_keys(www: Mapping[str, object]) -> dict[str, Any]:
-    """What of a ``www`` dict is about change hooks, with the classes that an operator has put in the place of
+    """The keys of a ``www`` dict for change hooks, with the classes by which an operator has replaced
     Buildbot's.
     """
     own = {key: value for key, value in www.items() if key.startswith("change_hook")}
@@ -77,12 +77,12 @@ def own_keys(www: Mapping[str, object]) -> dict[str, Any]:
 
 
 def make_resource(master: object, www: Mapping[str, object], *, http: HTTPClient | None = None) -> IResource:
-    """A resource without a journal, that adds changes to a master before it answers.
+    """A resource without a journal, which adds changes to a master before it answers.
 
     :param master: the BuildMaster.
     :param www: see :func:`change_hooks.make_resource`; secrets and tokens may be renderables.
     :param http: see :func:`change_hooks.make_resource`.
-    :raises ConfigurationError: with everything that is wrong in *www*.
+    :raises ConfigurationError: lists all problems in *www*.
     """
     return make_plain_resource(
         own_keys(www),
@@ -94,9 +94,9 @@ def make_resource(master: object, www: Mapping[str, object], *, http: HTTPClient
 
 
 class _Mounted(Standing):
-    """What is mounted in a master's site.
+    """The resource that is mounted in a master's site.
 
-    :param before: what was there before.
+    :param before: the resource that it replaced.
     """
 
     def __init__(self, inside: IResource, before: IResource | None) -> None:
@@ -105,13 +105,13 @@ class _Mounted(Standing):
 
 
 class ChangeHooks(BuildbotService):
-    """Takes over ``/change_hook`` of the running master, with a journal::
+    """Serves ``/change_hook`` of the running master, with a journal::
 
         c['services'] = [ChangeHooks(change_hook_journal='sqlite:///change-hooks.sqlite')]
 
-    Dialects and authentication are those of ``c['www']``. The other ``change_hook_`` keys are given here,
-    since Buildbot refuses them there. The journal is relative to the master's folder. With
-    ``change_hook_admin={'port': 8011}`` the page for operators is on a port of its own.
+    Dialects and authentication are those of ``c['www']``. The other ``change_hook_`` keys are passed here,
+    because Buildbot does not allow them there. The journal's path is relative to the master's folder. With
+    ``change_hook_admin={'port': 8011}``, the page for operators has a separate port.
     """
 
     name: str = "change_hooks"
@@ -123,7 +123,7 @@ class ChangeHooks(BuildbotService):
         self._site: Any = None
 
     def checkConfig(self, **own: object) -> None:
-        """Tell Buildbot what is wrong with the keys that are given here."""
+        """Report problems with the keys that are passed here to Buildbot."""
         for key in own:
             if not key.startswith(PREFIX) or key in ("change_hook_dialects", "change_hook_auth"):
                 config_error(
@@ -133,11 +133,11 @@ class ChangeHooks(BuildbotService):
             config_error(f"ChangeHooks: {problem}")
 
     def in_force(self, www: Mapping[str, object]) -> dict[str, Any]:
-        """What ``c['www']`` and the keys that are given here say together."""
+        """The combined keys of ``c['www']`` and those that are passed here."""
         return {**own_keys(www), **self._config_kwargs}
 
     def check_www(self, www: Mapping[str, object], folder: Path) -> None:
-        """Tell Buildbot what is wrong with ``c['www']``; see :mod:`change_hooks.hosts.checking`.
+        """Report problems with ``c['www']`` to Buildbot; see :mod:`change_hooks.hosts.checking`.
 
         :param folder: that of the configuration file.
         """
@@ -148,14 +148,14 @@ class ChangeHooks(BuildbotService):
 
     @inlineCallbacks
     def reconfigServiceWithSibling(self, sibling: Any) -> Any:
-        """Take the keys in force, and those of ``c['www']``, which may have changed alone."""
+        """Apply the keys in force, and those of ``c['www']``, even if only the latter have changed."""
         known = self._hooks
         yield super().reconfigServiceWithSibling(sibling)
         if known is not None:
             self._follow()
 
     def reconfigService(self, **own: object) -> None:
-        """Take the keys in force; at first, open the journal, and take the place of Buildbot's own hook."""
+        """Apply the keys in force; the first time, open the journal, and replace Buildbot's own hook."""
         self._own = own
         if self._hooks is None:
             self._hooks = ChangeHookService(
@@ -177,7 +177,7 @@ class ChangeHooks(BuildbotService):
             self._hooks.reconfigure(self._www())
         except ConfigurationError as error:
             for problem in error.problems:
-                log.error("change hooks are off until this is right: {problem}", problem=problem)
+                log.error("change hooks are off until this is fixed: {problem}", problem=problem)
             self._hooks.turn_off()
 
     def _mount(self) -> None:
@@ -201,9 +201,7 @@ class ChangeHooks(BuildbotService):
         site.resource.putChild(CHILD, _Mounted(self._hooks.resource, before))
 
     def _give_back(self) -> None:
-        """Without the service, the address is Buildbot's own hook's again; unless it only makes room for
-        another one, or the master stops.
-        """
+        """Restore Buildbot's own hook, unless another service replaces this one, or the master stops."""
         vars(self.master.www).pop("setupSite", None)
         another = any(isinstance(service, ChangeHooks) for service in self.master.config.services.values())
         if self._site is None or another or not self.master.running:
@@ -216,7 +214,7 @@ class ChangeHooks(BuildbotService):
 
     @inlineCallbacks
     def stopService(self) -> Any:
-        """Answer what is in flight, close the journal, and give the address back."""
+        """Answer the requests in flight, close the journal, and restore Buildbot's own hook."""
         yield super().stopService()
         if self._hooks is not None:
             yield self._hooks.stopService()

@@ -1,9 +1,9 @@
-"""A Buildbot service that has a say when a configuration is checked.
+"""Lets Buildbot services take part in checking a configuration.
 
-Strategy: Buildbot makes a service while ``master.cfg`` runs, before anybody knows what ``c['www']`` will be,
-and tells it of ``c['www']`` when the configuration is in force, which is too late to refuse it. So what reads
-``c['services']`` is made to ask the services, for it comes after ``c['www']`` has been read. ``buildbot
-checkconfig``, the start of a master and ``buildbot reconfig`` all pass there.
+Strategy: Buildbot creates a service while ``master.cfg`` runs, before ``c['www']`` is known, and passes it
+``c['www']`` when the configuration is in force, which is too late to refuse it. So the method that reads
+``c['services']``, which runs after ``c['www']`` has been read, is extended to ask the services. ``buildbot
+checkconfig``, the start of a master and ``buildbot reconfig`` all call it.
 
 Source: Buildbot, ``buildbot/config/master.py``.
 """
@@ -18,8 +18,8 @@ from buildbot.config.master import MasterConfig
 
 
 def ask_services() -> None:
-    """From now on, each service that has a method ``check_www(www, folder)`` is asked about ``c['www']`` of
-    every configuration that is loaded; it tells ``buildbot.config.error`` what is wrong.
+    """From now on, for every configuration that is loaded, ask each service with a method ``check_www(www,
+    folder)`` about ``c['www']``; the method reports problems to ``buildbot.config.error``.
     """
     load_services: Any = MasterConfig.load_services
 

@@ -1,9 +1,9 @@
-"""What Buildbot's database can hold of a change.
+"""Fits changes into Buildbot's database.
 
-Strategy: what only decorates a change (the author, file names, the text) is made to fit, and a property says
-so. What tells a build what to fetch (branch, revision, repository …) means something else when it is cut, so
-a change with one of those too long is refused for good, with the reason. SQLite holds texts of any length;
-the other databases do not.
+Strategy: fields that only describe a change (the author, file names, the text) are shortened, and a property
+says so. A field that tells a build what to fetch (branch, revision, repository …) would mean something else
+if it were shortened, so a change in which such a field is too long is permanently refused, with the reason.
+SQLite stores texts of any length; the other databases do not.
 
 Source: Buildbot, ``buildbot/db/model.py``.
 """
@@ -14,19 +14,19 @@ from typing import Any
 
 from change_hooks.core.sink_answers import SinkRefused
 
-#: The property that lists the fields that were made to fit.
+#: The property that lists the fields that were shortened.
 FITTED = "change_hook_fitted"
-#: What tells a build what to fetch.
+#: The fields that tell a build what to fetch.
 _MEANING = ("branch", "revision", "repository", "project", "codebase", "category")
-#: What may be cut.
+#: The fields that may be shortened.
 _CUT = ("author", "committer", "revlink")
-#: The last moment that fits into a column of the type Integer; and into Python's dates, at the end of 9999.
+#: The last time that fits into a column of type Integer; and into Python's dates, at the end of 9999.
 _LATEST = 2**31 - 1
 _LATEST_ANY = 253_402_300_799
 
 
 class Limits:
-    """What a master's database holds; a length of None: any.
+    """The limits of a master's database; None: there is no limit.
 
     :param master: the BuildMaster.
     """
@@ -44,7 +44,7 @@ class Limits:
         return length
 
     def field(self, name: str) -> int | None:
-        """Of a field of the change, in characters."""
+        """The longest value of a field of the change, in characters."""
         longest = self._length(self._changes[name])
         user = self._length(self._user)
         if name == "author" and longest is not None and user is not None:
@@ -53,25 +53,25 @@ class Limits:
 
     @property
     def latest(self) -> int:
-        """The last moment, in seconds since the epoch."""
+        """The last time that can be stored, in seconds since the epoch."""
         return _LATEST_ANY if self._any_length else _LATEST
 
     @property
     def file(self) -> int | None:
-        """Of a file's name, in characters."""
+        """The longest file name, in characters."""
         return self._length(self._file)
 
     @property
     def property(self) -> int | None:
-        """Of a property's name, in characters."""
+        """The longest name of a property, in characters."""
         return self._length(self._property)
 
 
 def fitted(fields: dict[str, Any], limits: Limits) -> dict[str, Any]:
-    """The arguments of ``addChange``, made to fit.
+    """The arguments of ``addChange``, shortened where necessary.
 
-    :param fields: of the change; not changed.
-    :raises SinkRefused: a field that tells what to fetch does not fit.
+    :param fields: those of the change; not modified.
+    :raises SinkRefused: a field that tells what to fetch is too long.
     """
     for name in _MEANING:
         _refuse_unfit(name, fields[name], limits.field(name))
@@ -92,11 +92,11 @@ def _refuse_unfit(name: str, value: str | None, longest: int | None) -> None:
     if value is None:
         return
     if "\0" in value:
-        raise SinkRefused(f"{name} has a zero character, which Buildbot's database cannot hold")
+        raise SinkRefused(f"{name} contains a zero character, which Buildbot's database cannot store")
     if longest is not None and len(value) > longest:
         raise SinkRefused(
-            f"{name} has {len(value)} characters; Buildbot's database holds {longest}, and cut it would mean"
-            " something else"
+            f"{name} has {len(value)} characters; Buildbot's database can store {longest}, and shortened it"
+            " would mean something else"
         )
 
 

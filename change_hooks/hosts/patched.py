@@ -1,8 +1,8 @@
-"""Modules of Buildbot's that a ``master.cfg`` has changed.
+"""Buildbot's hook modules that a ``master.cfg`` has patched.
 
 Strategy: ``buildbot.www.hooks.gitlab.gitlab = Mine`` gives the dialect ``gitlab`` another class, and a method
-set on Buildbot's class changes it. We serve the dialect with a class of ours, where neither would have an
-effect. So such a dialect is served with what the operator made, and a warning names the plain way.
+set on Buildbot's class changes it. We serve the dialect with our own class, where neither would have an
+effect. So such a dialect is served with the operator's class, and a warning names the proper way.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ log = Logger()
 
 
 def patched_class(dialect: str) -> type | None:
-    """The class that an operator has put in the place of Buildbot's for a dialect, or changed; None: it is as
-    Buildbot has it.
+    """The class with which an operator has replaced Buildbot's for a dialect, or Buildbot's class if it was
+    patched; None: neither.
     """
     module = sys.modules.get(f"buildbot.www.hooks.{dialect}")
     handler = getattr(module, dialect, None)
@@ -35,13 +35,13 @@ def _is_of(value: object, module: str) -> bool:
 
 
 def _changed(handler: type) -> bool:
-    """True when a method of a class comes from elsewhere."""
+    """Whether a method of a class was defined elsewhere."""
     methods = (value for value in vars(handler).values() if hasattr(value, "__code__"))
     return any(method.__module__ != handler.__module__ for method in methods)
 
 
 def with_patched(dialects: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The dialects, with the classes that an operator has changed; and a warning for each of these."""
+    """The dialects, with the classes that an operator has patched, and a warning for each of these."""
     found = dict(dialects)
     warnings = []
     for name, changed in _patched(dialects):
@@ -49,7 +49,7 @@ def with_patched(dialects: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]
         found[name] = {**(options if isinstance(options, Mapping) else {}), "custom_class": changed}
         warnings.append(
             f"dialect {name!r}: buildbot.www.hooks.{name} has been changed, so its class"
-            f" {changed.__qualname__} is used; say so with 'custom_class', or subclass that of"
+            f" {changed.__qualname__} is used; name it in 'custom_class', or subclass the class in"
             " change_hooks.upstream"
         )
     return found, warnings

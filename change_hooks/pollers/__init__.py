@@ -1,7 +1,7 @@
-"""Pollers for a server of its own: they look for commits that no hook reports.
+"""Pollers for the standalone server: they look for commits that no hook reports.
 
-``c['change_source']`` is one, or a list of them. They use the version control tools' own command lines, in
-threads; what they find goes into the journal as a delivery goes, and so does where they were.
+``c['change_source']`` is a poller, or a list of them. They run the version control systems' own command-line
+tools, in threads; their findings are stored in the journal like deliveries, and so are their positions.
 """
 
 from change_hooks.pollers.base import Found, Looked, Poller

@@ -1,4 +1,4 @@
-"""What the pollers share."""
+"""The base class of the pollers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _decode = msgspec.json.Decoder(list[Change]).decode
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Commits that belong together.
+    """Commits that are stored together as one delivery.
 
-    :param id: names them among all that this poller ever finds; it is the same when they are found again.
+    :param id: unique among everything that this poller finds, and the same if it finds them again.
     """
 
     id: str
@@ -30,11 +30,11 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """What a look gave.
+    """The result of a poll.
 
     :param found: what is new, oldest first.
-    :param state: where the repository is now: something JSON can hold.
-    :param problems: what is wrong with single refs, names or commits, and cost only those.
+    :param state: the new state of the repository, as plain JSON values.
+    :param problems: errors of single refs, names or commits; only these are left out.
     :param notes: what gave no change, and why.
     """
 
@@ -45,21 +45,20 @@ class Looked(msgspec.Struct, frozen=True):
 
 
 class Poller:
-    """The base of the pollers.
+    """The base class of the pollers.
 
-    :param repourl: the repository's address, which is also the poller's name; without a password, if there is
-        one in it.
-    :param pollInterval: how often to look, in seconds; 0: only when it is told to.
-    :param pollAtLaunch: look as soon as the server runs.
-    :param category: of every change.
-    :param project: of every change.
-    :param codebase: of every change.
-    :param name: instead of *repourl*.
+    :param repourl: the repository's address; without its password, this is also the poller's name.
+    :param pollInterval: how often to poll, in seconds; 0: only on demand.
+    :param pollAtLaunch: poll as soon as the server runs.
+    :param category: the category of every change.
+    :param project: the project of every change.
+    :param codebase: the codebase of every change.
+    :param name: the poller's name, instead of *repourl*.
     """
 
     #: The dialect of its deliveries.
     dialect = "poller"
-    #: The version control system's program.
+    #: The name of the version control system's program.
     program = ""
 
     def __init__(
@@ -79,14 +78,14 @@ class Poller:
             raise ValueError("pollInterval must be a number of seconds")
         self.repourl = repourl
         try:
-            #: The same without a password: what is shown, logged and stored.
+            #: The address without a password, which may be shown, logged and stored.
             self.address = without_password(repourl)
         except AmbiguousAddress as error:
             raise ValueError(f"repourl {error}") from None
         self.interval = float(pollInterval)
         self.at_launch = pollAtLaunch
         self.name = name or self.address
-        #: What all its changes have in common.
+        #: The common fields of all its changes.
         self.about: dict[str, Any] = {
             "category": category,
             "project": project,
@@ -97,18 +96,19 @@ class Poller:
     def look(self, state: Any, folder: Path) -> Looked:
         """Look for commits. Called in a thread.
 
-        :param state: what the last look said; None the first time, when it only sees where it is.
-        :param folder: for what it has to keep on the disk.
-        :raises ~change_hooks.vcs.tools.ToolError: nothing could be found out.
+        :param state: the state that the last poll returned; None the first time, which only records the
+            state.
+        :param folder: where it may store files.
+        :raises ~change_hooks.vcs.tools.ToolError: the repository could not be polled at all.
         """
         raise NotImplementedError
 
     def work_folder(self, folder: Path) -> Path:
-        """A folder of this poller's own."""
+        """The folder of this poller."""
         return folder / f"{self.dialect}-{sha256(self.repourl.encode()).hexdigest()[:16]}"
 
     def delivery(self, found: Found, received: float) -> Delivery:
-        """What was found, as a delivery: stored and replayed like every other."""
+        """What was found, as a delivery that is stored and replayed like any other."""
         place = sha256(f"{self.name}|{found.id}".encode()).hexdigest()[:32]
         return Delivery(
             POLL,
@@ -122,7 +122,7 @@ class Poller:
         )
 
     def without_secrets(self, message: str) -> str:
-        """*message* without the password of the repository's address, should a tool quote it."""
+        """*message* without the password of the repository's address, in case a tool quotes it."""
         message = message.replace(self.repourl, self.address)
         address = parse_address(self.repourl)
         written = self.repourl.rpartition("@")[0].rpartition(":")[2]
@@ -144,7 +144,7 @@ def changes_in(delivery: Delivery) -> list[Change]:
 def names(value: Any, what: str) -> list[str] | None:
     """A list of str, or None for all.
 
-    :raises ValueError: it is neither.
+    :raises ValueError: *value* is neither.
     """
     if value is None or value is True:
         return None

@@ -1,12 +1,12 @@
-"""Look into a Git repository.
+"""Polls a Git repository.
 
-Strategy: the state says where every ref was, also those that are not wanted, so that one that is wanted later
-is not news. What is wanted is fetched into refs of our own, named by digests: a branch ``a`` and, when it is
-gone, a branch ``a/b`` do not get into each other's way. A ref that cannot be fetched or read keeps its old
-place in the state, so the next look tries it again, and costs the others nothing.
+Strategy: the state records all refs, even unwanted ones, so that a ref that becomes wanted later is not
+reported as new. Wanted refs are fetched into refs of our own, named by digests, so that a branch ``a`` and,
+after its deletion, a branch ``a/b`` do not conflict. A ref that cannot be fetched or read keeps its old place
+in the state, so the next poll tries it again; the other refs are not affected.
 
-A change is known by its branch and commit. So that a branch that is set back, or deleted and made again, is
-news nevertheless, whatever happens after that gets an *epoch*, a number that counts such events.
+A change is identified by its branch and commit. A branch that is reset, or deleted and created again, must be
+reported nevertheless, so whatever follows gets an *epoch*, a number that counts such events.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from change_hooks.vcs.tools import ToolError, each, text
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where a ref is, and the epoch it has been in since it was made or set back."""
+    """The commit of a ref, and the epoch in which it has been since it was created or reset."""
 
     tip: str
     epoch: int = 0
 
 
 class _State(msgspec.Struct):
-    """Where all refs are, by names that JSON can hold; how many epochs there have been."""
+    """The places of all refs, by names that JSON can represent; and the number of epochs so far."""
 
     refs: dict[str, _Place]
     epoch: int = 0
 
 
 class GitPoller(Poller):
-    """Looks into a Git repository, on this machine or elsewhere.
+    """Polls a Git repository, on this machine or elsewhere.
 
-    :param repourl: what ``git fetch`` takes.
+    :param repourl: an address that ``git fetch`` accepts.
     :param branches: names, or fnmatch patterns; all by default.
-    :param branch: the only one.
+    :param branch: the only branch.
     :param only_tags: look for new and moved tags instead of branches.
 
     More: see :class:`Poller`.
@@ -69,7 +69,7 @@ class GitPoller(Poller):
         self.looks_for_tags = only_tags
 
     def look(self, state: Any, folder: Path) -> Looked:
-        """See :meth:`Poller.look`. The state: where each ref was."""
+        """See :meth:`Poller.look`. The state is the place of each ref."""
         remote = Remote(self.repourl)
         before = None if state is None else msgspec.convert(state, _State)
         refs = self._refs(remote)
@@ -117,7 +117,7 @@ class GitPoller(Poller):
         return repository
 
     def _fetch(self, repository: Repository, remote: Remote, wanted: list[bytes]) -> dict[bytes, str]:
-        """Fetch what is wanted, and forget what is not any more.
+        """Fetch the wanted refs, and delete those that are no longer wanted.
 
         :returns: the refs that could not be fetched, and why.
         """
@@ -136,7 +136,7 @@ class GitPoller(Poller):
     def changes_of(
         self, repository: Repository, name: bytes, epoch: int, ids: Sequence[str]
     ) -> tuple[list[Found], list[str]]:
-        """These commits of a branch; and what is wrong with those of them that cannot be read."""
+        """The changes of these commits of a branch; and the errors of those that cannot be read."""
         commits, problems = repository.readable_commits(ids)
         branch, suffix = text(name), f"|{epoch}" if epoch else ""
         return [
@@ -148,10 +148,10 @@ class GitPoller(Poller):
 
 
 class _News:
-    """What is new on the refs, and the state that comes of it.
+    """What is new on the refs, and the new state.
 
-    :param before: the state before.
-    :param tips: where the refs are now.
+    :param before: the previous state.
+    :param tips: the present commits of the refs.
     """
 
     def __init__(
@@ -171,13 +171,13 @@ class _News:
         self.notes: list[str] = []
 
     def fail(self, name: bytes, problem: str) -> None:
-        """The ref cannot be read: the next look tries again."""
+        """Record that the ref cannot be read, so that the next poll tries it again."""
         self.problems.append(problem)
         if _key(name) in self._before:
             self.state.refs[_key(name)] = self._before[_key(name)]
 
     def pass_over(self, name: bytes) -> None:
-        """Only remember where the ref is."""
+        """Only record the place of the ref."""
         tip, before = self._tips[name], self._before.get(_key(name))
         moved = before is None or before.tip != tip
         epoch = self._of_new if before is None else before.epoch
@@ -219,10 +219,10 @@ class _News:
 
 
 def _is_sound(repository: Repository) -> bool:
-    """Whether Git takes a folder itself for a repository, and not one around it. Nobody else uses it, so what
-    locks it was left behind by a Git that was killed.
+    """Whether Git recognises the folder itself as a repository, not one around it. Nobody else uses it, so
+    any lock was left behind by a Git process that was killed.
 
-    :raises ToolError: Git does not say; then nothing may be made anew.
+    :raises ToolError: Git fails otherwise; then the folder must not be recreated.
     """
     path = Path(repository.path)
     if not path.is_dir():
@@ -247,7 +247,7 @@ def _ours(name: bytes) -> bytes:
 
 
 def _key(name: bytes) -> str:
-    """The name as text, another one for each: no name of a ref has a backslash."""
+    """The name as unambiguous text: the name of a ref never contains a backslash."""
     return name.decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""Look into a Mercurial repository."""
+"""Polls a Mercurial repository."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from change_hooks.vcs.tools import run
 
 
 class HgPoller(Poller):
-    """Looks into a Mercurial repository, on this machine or elsewhere.
+    """Polls a Mercurial repository, on this machine or elsewhere.
 
-    :param repourl: what ``hg pull`` takes.
+    :param repourl: an address that ``hg pull`` accepts.
     :param branches: named branches; all by default.
-    :param branch: the only one.
+    :param branch: the only branch.
 
     More: see :class:`Poller`.
     """
@@ -29,7 +29,7 @@ class HgPoller(Poller):
         self._branches = [branch] if branch is not None else names(branches, "branches")
 
     def look(self, state: Any, folder: Path) -> Looked:
-        """See :meth:`Poller.look`. The state: the heads."""
+        """See :meth:`Poller.look`. The state is the list of heads."""
         repository = self._repository(folder)
         repository.pull(self.repourl)
         heads = sorted(repository.ids("head()"))
@@ -40,7 +40,7 @@ class HgPoller(Poller):
         wanted = [commit for commit in commits if self._is_wanted(commit)]
         closed = sorted({commit.branch or "" for commit in wanted if commit.closes})
         if closed:
-            notes.append(f"closed, which gives no change: {', '.join(closed)}")
+            notes.append(f"closed branches, which give no change: {', '.join(closed)}")
         changes = [as_change(commit, "hg", **self.about) for commit in wanted if not commit.closes]
         return Looked([Found(str(change.revision), [change]) for change in changes], heads, problems, notes)
 
@@ -66,10 +66,14 @@ def _unknown(repository: Repository, heads: list[str]) -> tuple[str, list[str], 
     """
     known = sorted(repository.present(heads))
     if heads and not known:
-        return "head() and not closed()", known, ["the history before is not known; only the heads are sent"]
+        return (
+            "head() and not closed()",
+            known,
+            ["the previous history is not known; only the heads are sent"],
+        )
     if known and repository.ids(_APART, known):
         some = f"sort(({_NEW}) and ({_RELATED} + ({_APART})), rev)"
-        return some, known, ["a history shares nothing with the one before; only its heads are sent"]
+        return some, known, ["a history shares nothing with the previous one; only its heads are sent"]
     return f"sort({_NEW}, rev)", known, []
 
 

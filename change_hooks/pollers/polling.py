@@ -1,9 +1,9 @@
-"""Runs pollers: at their intervals, when they are told to, and one look at a time each.
+"""Runs pollers: at their intervals and on demand, one poll at a time each.
 
-Strategy: several receivers may share a journal, and each runs the same pollers. Who looks holds the poller's
-lease in the journal from before it recalls the poller's state until it has stored what it found and the new
-state, so nobody finds the same from an older state. When the lease is lost on the way (the process was
-stopped for longer), nothing more is stored; what was, has a name that the next look gives it again.
+Strategy: several receivers may share a journal, and each runs the same pollers. A receiver holds the poller's
+lease in the journal from before it reads the poller's state until it has stored its findings and the new
+state, so nobody polls with an outdated state. If the lease is lost meanwhile (because the process was
+suspended), nothing more is stored; what was stored has ids that the next poll gives it again.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from change_hooks.journal.hold import Hold
 from change_hooks.pollers.base import Found, Looked, Poller
 from change_hooks.vcs.tools import Interruption, ToolError
 
-#: Where pollers keep what they have to, below the configuration's folder.
+#: Where pollers store their files, below the configuration's folder.
 FOLDER = "change-hooks-pollers"
-#: How long a receiver that says nothing keeps a poller to itself, in seconds.
+#: How long a receiver that does not renew its lease keeps a poller to itself, in seconds.
 LEASE = 60.0
-LOST = "another receiver looks now; nothing more of this look is stored"
-#: How soon to look when another receiver was looking as this one was told to, in seconds.
+LOST = "another receiver is polling now; nothing more of this poll is stored"
+#: How soon to poll if another receiver was polling when this one was asked to, in seconds.
 BUSY = 5.0
-#: After so many looks in a row that failed in the same way it is an error, and not only a warning.
+#: After this many polls in a row that failed in the same way, a failure is an error, not only a warning.
 LOUD = 3
 #: How many deliveries are stored at a time.
 AT_ONCE = 100
@@ -52,23 +52,23 @@ class Host(Protocol):
 
     @property
     def journal(self) -> IJournal | None:
-        """What remembers where the pollers were."""
+        """The journal, which stores the pollers' states."""
 
     def accept(self, delivery: Delivery, changes: list[Change]) -> Deferred[Any]:
         """Store changes."""
 
 
 class Busy(Exception):
-    """Another process looks with the same folder."""
+    """Another process is polling with the same folder."""
 
 
 @implementer(IPoller)
 class Running:
-    """One poller at work.
+    """Runs one poller.
 
-    :param poller: what is to be run.
-    :param reactor: for the time, and for threads.
-    :param by_itself: look at the start and at intervals too, not only when it is told to.
+    :param poller: the poller.
+    :param reactor: for timers and threads.
+    :param by_itself: also poll at the start and at intervals, not only on demand.
     """
 
     def __init__(self, poller: Poller, host: Host, folder: Path, reactor: Any, by_itself: bool) -> None:
@@ -94,7 +94,7 @@ class Running:
             self._wait()
 
     def stop(self) -> Deferred[None]:
-        """Begin no other look. Fires when the one that is going on is over."""
+        """Start no further poll. Fires when the current one is over."""
         self._stopped = True
         self._alarm.clear()
         if self._look is None:
@@ -104,14 +104,14 @@ class Running:
         return over
 
     def break_off(self) -> None:
-        """End the tool of the look that is going on. What it has found and not stored is found again by the
-        next one.
+        """Terminate the tool of the current poll. Findings that are not stored yet are found again by the
+        next poll.
         """
         self._interruption.interrupt()
 
     def force(self) -> None:
-        """See :meth:`change_hooks.interfaces.IPoller.force`: look now; once more when a look is going on,
-        which may have missed what this one is about.
+        """See :meth:`change_hooks.interfaces.IPoller.force`: poll now, or once more after the current poll,
+        which may have missed the commits in question.
         """
         self._told = True
         self._look_now()
@@ -140,7 +140,7 @@ class Running:
     def _failed(self, failure: Failure) -> None:
         error = failure.value
         if self._stopped and isinstance(error, ToolError):
-            log.debug("{name}: the look was broken off", name=self.name)
+            log.debug("{name}: the poll was interrupted", name=self.name)
         elif isinstance(error, (ToolError, Unavailable)):
             self._say([str(error)])
         else:
@@ -154,7 +154,7 @@ class Running:
             self._wait()
 
     def _say(self, problems: Iterable[str]) -> None:
-        """Log what is wrong: a warning; an error when it is wrong again and again."""
+        """Log problems as warnings; as errors if they persist."""
         for problem, times in self._said.of(self._poller.without_secrets(problem) for problem in problems):
             if times < LOUD:
                 log.warn("{name}: {problem}", name=self.name, problem=problem)
@@ -170,16 +170,16 @@ class Running:
         memory = f"poller {self._poller.dialect} {self.name}"
         held = yield journal.lease(memory, LEASE)
         if not held:
-            # What it was told to look for may have come after the other receiver's look began.
+            # The commits in question may have arrived after the other receiver's poll started.
             self._told = told
-            log.debug("{name}: another receiver looks", name=self.name)
+            log.debug("{name}: another receiver is polling", name=self.name)
             return
         hold = Hold(journal, memory, self._reactor, LEASE, LOST)
         try:
             yield self._look_and_store(journal, memory, hold)
         except Busy:
             self._told = told
-            log.debug("{name}: another process looks", name=self.name)
+            log.debug("{name}: another process is polling", name=self.name)
         finally:
             yield hold.end()
 
@@ -197,20 +197,20 @@ class Running:
             yield self._store(looked.found[first : first + AT_ONCE])
         if looked.state != state:
             hold.check()
-            # After the changes: a crash between the two finds them again, under the same names.
+            # After the changes: if it crashes in between, the next poll finds them again, with the same ids.
             yield journal.remember(memory, msgspec.json.encode(looked.state))
         if looked.found:
             count = sum(len(found.changes) for found in looked.found)
             log.info("{name}: {count} changes found", name=self.name, count=count)
 
     def _store(self, found: list[Found]) -> Deferred[Any]:
-        """Store these, in their order and together."""
+        """Store these together, in their order."""
         accepted = [self._host.accept(self._poller.delivery(each, time()), each.changes) for each in found]
         stored: Deferred[Any] = gatherResults(accepted, consumeErrors=True)
         return stored.addErrback(_first)
 
     def _look_alone(self, state: Any) -> Looked:
-        """In a thread: look, while no other process of this machine does with the same folder."""
+        """Poll, while no other process on this machine uses the same folder. Called in a thread."""
         folder = self._poller.work_folder(self._folder)
         private_folder(folder.parent)
         with folder.with_suffix(".lock").open("w") as lock:
@@ -229,26 +229,26 @@ def _first(failure: Failure) -> Any:
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that only its owner can look into; one that is there already becomes one."""
+    """Create a folder that only its owner can access; an existing folder is made private."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
 
 
 class Repetitions:
-    """Counts in how many looks in a row the same was wrong."""
+    """Counts in how many polls in a row the same problem occurred."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def of(self, problems: Iterable[str]) -> list[tuple[str, int]]:
-        """What is wrong in this look, and for how many looks that has been so."""
+        """The problems of this poll, each with the number of polls in a row that have had it."""
         self._counts = Counter({problem: self._counts[problem] + 1 for problem in problems})
         return list(self._counts.items())
 
 
 class Polling:
-    """The pollers of a server; also what the dialect ``poller`` pokes.
+    """The pollers of a server, which the dialect ``poller`` can start, too.
 
     :param base: the configuration's folder.
     :param by_itself: see :class:`Running`.
@@ -260,7 +260,7 @@ class Polling:
         self._by_itself = by_itself
         self._pollers: tuple[Poller, ...] = ()
         self._running: list[Running] = []
-        #: Those whose last look goes on, and when it is over.
+        #: Retired pollers whose last poll is not over yet.
         self._ending: dict[Running, Deferred[None]] = {}
         self._host: Host | None = None
 
@@ -268,7 +268,7 @@ class Polling:
         return iter(self._running)
 
     def use(self, pollers: Iterable[Poller]) -> None:
-        """Run these, and no others."""
+        """Run only these pollers from now on."""
         self._pollers = tuple(pollers)
         if self._host is not None:
             self._retire()
@@ -284,7 +284,7 @@ class Polling:
             running.start()
 
     def stop(self) -> Deferred[Any]:
-        """Begin nothing new, and break off what is going on. Fires when no look is going on."""
+        """Start nothing new, and interrupt current polls. Fires when all polls are over."""
         self._retire()
         ending = dict(self._ending)
         for running in ending:
@@ -292,7 +292,7 @@ class Polling:
         return DeferredList(list(ending.values()))
 
     def _retire(self) -> None:
-        """Begin nothing new; what is going on may end."""
+        """Start nothing new; current polls may end."""
         retired, self._running = self._running, []
         for running in retired:
             self._ending[running] = over = running.stop()

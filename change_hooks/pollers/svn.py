@@ -1,4 +1,4 @@
-"""Look into a Subversion repository."""
+"""Polls a Subversion repository."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from change_hooks.vcs.tools import ToolError, each
 
 
 class SVNPoller(Poller):
-    """Looks into a Subversion repository, or a folder of one, on this machine or elsewhere.
+    """Polls a Subversion repository, or a folder of one, on this machine or elsewhere.
 
-    :param repourl: what ``svn log`` takes.
-    :param split_file: given a path below *repourl*, returns the branch and the path in that branch, or None
-        when it is not wanted: :func:`~change_hooks.pollers.split_file_branches`, or one of your own.
-    :param svnuser: to log in, with *svnpasswd*.
-    :param histmax: how many revisions are asked for at once.
-    :param revlinktmpl: a web page that shows a revision, with ``%s`` for its number.
+    :param repourl: an address that ``svn log`` accepts.
+    :param split_file: gets a path below *repourl*, and returns the branch and the path in that branch, or
+        None if it is not wanted: :func:`~change_hooks.pollers.split_file_branches`, or a function of your
+        own.
+    :param svnuser: the user name for logging in, with *svnpasswd*.
+    :param histmax: how many revisions are fetched at once.
+    :param revlinktmpl: the URL of a page that shows a revision, with ``%s`` for its number.
 
     More: see :class:`Poller`.
     """
@@ -50,12 +51,14 @@ class SVNPoller(Poller):
         self._revlink = revlinktmpl
 
     def look(self, state: Any, folder: Path) -> Looked:
-        """See :meth:`Poller.look`. The state: the newest revision that was looked at."""
+        """See :meth:`Poller.look`. The state is the newest revision that was read."""
         here = info(self.address, self._credentials)
         if state is None or here.newest == state:
             return Looked([], here.newest)
         if here.newest < state:
-            return Looked([], here.newest, [f"the newest revision is {here.newest}, and was {state} before"])
+            return Looked(
+                [], here.newest, [f"the newest revision is {here.newest}, but it was {state} before"]
+            )
         looked = Looked([], here.newest, [], [])
         first = state + 1
         while first <= here.newest:
@@ -65,7 +68,7 @@ class SVNPoller(Poller):
         return looked
 
     def _log(self, first: int, newest: int, problems: list[str]) -> tuple[list[Commit], int]:
-        """Some revisions from *first* on, and where to go on; one that cannot be read is left out."""
+        """Some revisions from *first* on, and where to continue; one that cannot be read is left out."""
         try:
             commits = log(self.address, first, newest, self._credentials, self._most)
         except ToolError:
@@ -85,7 +88,7 @@ class SVNPoller(Poller):
             for on in layout.branches
         ]
         if changes:
-            # A repository that was restored from a backup gives its numbers again, to other revisions.
+            # A repository that was restored from a backup reuses its numbers for other revisions.
             looked.found.append(Found(f"{commit.id} {commit.when}", changes))
         looked.problems.extend(f"revision {commit.id}: {problem}" for problem in layout.problems)
         looked.notes.extend(f"revision {commit.id} deleted {name}" for name in layout.deleted)

@@ -1,4 +1,4 @@
-"""Version control systems, by their own command lines."""
+"""Access to version control systems through their own command-line tools."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from change_hooks.core.change import MISSING, Change
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """One commit, as every tool can tell it.
+    """A commit, with the data that every tool provides.
 
-    :param id: its name in the version control system.
+    :param id: its id in the version control system.
     :param when: seconds since the epoch; None: not known.
     :param files: the paths that it touches; None: not known.
-    :param branch: None when it belongs to none by itself.
-    :param deleted: those of *files* that are not there any more, where the tool tells.
-    :param closes: it closes its branch.
+    :param branch: None if the commit itself belongs to no branch.
+    :param deleted: those of *files* that it deletes, if the tool reports them.
+    :param closes: whether it closes its branch.
     """
 
     id: str
@@ -35,7 +35,7 @@ def as_change(commit: Commit, src: str, **more: Any) -> Change:
     """The change of a commit.
 
     :param src: the version control system.
-    :param more: other fields, and those that are not the commit's own after all.
+    :param more: other fields, and values that override the commit's own.
     """
     fields: dict[str, Any] = {
         "author": commit.author,

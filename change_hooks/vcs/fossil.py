@@ -13,11 +13,11 @@ import msgspec
 from change_hooks.vcs import Commit
 from change_hooks.vcs.tools import ToolError, lines_of, run
 
-#: How many check-ins are asked for at once: an argument of a program may have 128 KiB.
+#: How many check-ins are read at once: an argument of a program is limited to 128 KiB.
 AT_ONCE = 500
 #: The name of an artifact: SHA-1 or SHA3-256.
 HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-# Printed in hexadecimal digits, since the shell writes everything else in quotes of its own.
+# Printed as hexadecimal digits, because Fossil's shell would quote anything else.
 _SQL = """
 SELECT hex(json_object(
   'id', b.uuid,
@@ -44,11 +44,11 @@ class _Row(msgspec.Struct):
 
 
 def checkins(repository: str, names: Sequence[str]) -> list[Commit]:
-    """Check-ins, oldest first; those that the repository has not are left out.
+    """Check-ins, oldest first; those that are not in the repository are left out.
 
-    :param repository: the file.
-    :param names: their whole hashes.
-    :raises ToolError: it cannot be asked.
+    :param repository: the repository's file.
+    :param names: the full hashes.
+    :raises ToolError: the repository cannot be read.
     """
     found: list[Commit] = []
     for first in range(0, len(names), AT_ONCE):
@@ -63,7 +63,7 @@ def _commit(line: bytes) -> Commit:
     try:
         row = msgspec.json.decode(bytes.fromhex(line.strip(b"' \r").decode("ascii")), type=_Row)
     except ValueError:
-        raise ToolError("fossil: what it prints is not what was asked for") from None
+        raise ToolError("fossil: unexpected output") from None
     return Commit(row.id, row.author, "", row.when, row.message, row.files, row.branch)
 
 

@@ -1,6 +1,6 @@
 """Git repositories.
 
-A ref's name is bytes here, as in Git, which takes nearly every byte in it.
+The name of a ref is bytes here, because Git allows nearly every byte in it.
 
 Source: git-log(1), git-rev-list(1), git-for-each-ref(1), git-cat-file(1), githooks(5), gitcredentials(7).
 """
@@ -17,7 +17,7 @@ from change_hooks.core.change import person
 from change_hooks.vcs import Commit
 from change_hooks.vcs.tools import ToolError, each, lines_of, run, seconds, text
 
-#: A field ends with NUL, which is in no commit; a record begins with one.
+#: A field ends with NUL, which no commit contains; a record begins with one.
 _FORMAT = "--format=tformat:%x00%H%x00%an%x00%ae%x00%cn%x00%ce%x00%ct%x00%B%x00"
 _FIELDS = 7
 
@@ -26,7 +26,7 @@ class News(msgspec.Struct, frozen=True):
     """What is new on a ref.
 
     :param ids: the commits, oldest first.
-    :param note: why these are not all, or perhaps not.
+    :param note: why these are not, or may not be, all.
     """
 
     ids: list[str]
@@ -36,25 +36,25 @@ class News(msgspec.Struct, frozen=True):
 class Repository:
     """A repository on this machine.
 
-    :param path: its folder, or its work tree's.
+    :param path: its folder, or that of its work tree.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
 
     def git(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
-        """What a git command prints.
+        """Run a git command, and return its output.
 
-        :raises ToolError: it failed.
+        :raises ToolError: the command failed.
         """
         return run(["git", "-C", self.path, *arguments], stdin=stdin, env=env)
 
     def refs(self) -> dict[bytes, str]:
-        """All refs, and the objects they point to."""
+        """All refs, and the objects that they point to."""
         return parse_refs(self.git("for-each-ref", "--format=%(objectname) %(refname)"), b" ")
 
     def commit_of(self, name: str) -> str | None:
-        """The commit that a name means; None when it means no commit (a tag of a file ...)."""
+        """The commit that a name refers to; None if it is not a commit (but a tag of a file ...)."""
         try:
             verified = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
         except ToolError:
@@ -62,7 +62,7 @@ class Repository:
         return text(verified).strip()
 
     def present(self, names: Iterable[str]) -> set[str]:
-        """Those of these objects that are here."""
+        """Which of these objects exist here."""
         asked = list(names)
         if not asked:
             return set()
@@ -70,40 +70,42 @@ class Repository:
         return {text(line.split(b" ")[0]) for line in lines_of(printed) if not line.endswith(b" missing")}
 
     def between(self, new: str, known: Iterable[str]) -> list[str]:
-        """The commits that *new* has and none of *known* has, oldest first; unknown names are passed over."""
+        """The commits in *new* but in none of *known*, oldest first; unknown names are ignored."""
         asked = _listed([new, *(f"^{name}" for name in known)])
         listed = self.git("rev-list", "--reverse", "--topo-order", "--ignore-missing", "--stdin", stdin=asked)
         return [text(line) for line in lines_of(listed)]
 
     def contains(self, new: str, old: str) -> bool:
-        """Whether a commit's history has another one; not, when that one is not here."""
+        """Whether a commit is in another one's history; False if it does not exist here."""
         return bool(self.present([old])) and not self.between(old, [new])
 
     def news(self, tip: str, old: str | None, known: Iterable[str]) -> News:
-        """The commits that came to a branch.
+        """The new commits of a branch.
 
-        When the history that was known is not here any more (it was rewritten, and nobody has it; or this
-        copy is younger), what it shares with the rest is the bound; and where it shares nothing, also with a
-        history that is here, only the head is told, instead of all commits ever made.
+        If the known history no longer exists here (because it was rewritten, or this copy is newer), the
+        commits that no other known branch has are new; if the branch shares nothing with any known history,
+        only its head is reported, instead of all commits ever made.
 
-        :param tip: the commit it is on.
-        :param old: the one that it was on; None for a new branch.
-        :param known: what is known already, *old* or not.
+        :param tip: the present head.
+        :param old: the previous head; None for a new branch.
+        :param known: all known heads, possibly including *old*.
         """
         expected = {*known, *([] if old is None else [old])}
         present = self.present(expected)
         ids = self.between(tip, present)
         lost = expected - present if old is None else {old} - present
         if lost and self._all_there_is(tip, ids):
-            return News([tip], "the history before is not known; only its head is sent")
+            return News([tip], "the previous history is not known; only its head is sent")
         if lost and ids:
-            return News(ids, "the commit before is not known; sent is what no other branch has")
+            return News(
+                ids, "the previous commit is not known; the commits that no other branch has are sent"
+            )
         if old is not None and self._begins_again(tip, ids, present):
-            return News([tip], "it shares nothing with the history before; only its head is sent")
+            return News([tip], "it shares nothing with the previous history; only its head is sent")
         return News(ids)
 
     def _begins_again(self, tip: str, ids: Sequence[str], known: Iterable[str]) -> bool:
-        """Whether all commits of a history are new. Only where one of them has no parent, all are counted."""
+        """Whether all commits of a history are new. They are counted only if one of them has no parent."""
         if len(ids) < 2:
             return False
         asked = _listed([tip, *(f"^{name}" for name in known)])
@@ -114,16 +116,16 @@ class Repository:
         return int(self.git("rev-list", "--count", "--end-of-options", tip)) == len(ids)
 
     def commits(self, ids: Sequence[str]) -> list[Commit]:
-        """The commits of these names, in this order; of a merge, the files unlike its first parent's.
+        """The commits with these ids, in this order; a merge has the files that differ from its first parent.
 
         :raises ToolError: one of them cannot be read.
         """
         return _parsed(self._log(ids, *_FILES)) if ids else []
 
     def readable_commits(self, ids: Sequence[str]) -> tuple[list[Commit], list[str]]:
-        """The same without what cannot be read.
+        """The same, tolerating unreadable commits.
 
-        :returns: the commits; and what is wrong with the others, of which as much is told as can be read.
+        :returns: the commits, with as much of each as can be read; and the errors.
         """
         commits, failed = each(ids, self.commits)
         if not failed:
@@ -150,7 +152,7 @@ class Repository:
         )
 
     def last(self, count: int, name: str = "HEAD") -> list[Commit]:
-        """The last *count* commits of a branch, first parents only, oldest first; none when there is none."""
+        """The last *count* commits of a branch, first parents only, oldest first; may be empty."""
         if self.commit_of(name) is None:
             return []
         listed = self.git(
@@ -159,7 +161,7 @@ class Repository:
         return self.commits([text(line) for line in lines_of(listed)])
 
     def branch(self) -> str | None:
-        """The branch that is checked out; when none is, one that is on the same commit, or None."""
+        """The branch that is checked out; otherwise one with the same head commit, or None."""
         try:
             name = self.git("symbolic-ref", "--quiet", "--short", "HEAD")
         except ToolError:
@@ -176,7 +178,7 @@ def _listed(names: Iterable[str]) -> bytes:
 
 
 def parse_refs(printed: bytes, separator: bytes) -> dict[bytes, str]:
-    """Refs and the objects they point to, from lines of object, separator and name."""
+    """Refs and the objects that they point to, from lines of object, separator and name."""
     parts = (line.partition(separator) for line in lines_of(printed))
     return {name: text(commit) for commit, found, name in parts if found}
 
@@ -210,10 +212,10 @@ def _parsed(printed: bytes) -> list[Commit]:
 class Remote:
     """A repository anywhere.
 
-    Its password goes to Git through the environment and a credential helper that answers for its host alone;
-    it is never among the arguments.
+    The password is passed to Git through the environment and a credential helper that answers only for its
+    host; it is never among the arguments.
 
-    :param url: what ``git fetch`` takes.
+    :param url: an address that ``git fetch`` accepts.
     """
 
     def __init__(self, url: str) -> None:
@@ -227,22 +229,22 @@ class Remote:
             self._env = {"CHANGE_HOOKS_USER": address.user, "CHANGE_HOOKS_PASSWORD": address.password or ""}
 
     def refs(self) -> dict[bytes, str]:
-        """Its branches and tags, and the objects they point to.
+        """The branches and tags, and the objects that they point to.
 
-        :raises ToolError: it cannot be asked.
+        :raises ToolError: the repository cannot be read.
         """
         command = ["git", *self._arguments, "ls-remote", "--heads", "--tags", "--", self.url]
         refs = parse_refs(run(command, env=self._env), b"\t")
         return {name: commit for name, commit in refs.items() if not name.endswith(b"^{}")}
 
     def fetch_into(self, repository: Repository, refspecs: Iterable[bytes]) -> None:
-        """Fetch by these refspecs.
+        """Fetch these refspecs.
 
-        :raises ToolError: it failed; with one of them, with all.
+        :raises ToolError: the fetch failed; if one refspec fails, all do.
         """
         repository.git(
             *self._arguments,
-            # What tidies up afterwards has locks, and must not outlive the command.
+            # Git's maintenance takes locks, so it must not outlive the command.
             *("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false"),
             *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--stdin", "--", self.url),
             stdin=b"".join(b"%s\n" % refspec for refspec in refspecs),

@@ -13,7 +13,8 @@ from change_hooks.core.address import parse_address, without_password
 from change_hooks.vcs import Commit
 from change_hooks.vcs.tools import ToolError, each, lines_of, run, seconds, text
 
-#: A line each; what could hold a separator is percent-encoded, which also leaves bytes as they are.
+#: One line per changeset; fields that may contain a separator are percent-encoded, which also preserves
+#: bytes.
 _TEMPLATE = (
     "{node} {date|hgdate|urlescape} {get(extras, 'close')|urlescape} {author|urlescape} {branch|urlescape}"
     " {desc|urlescape}"
@@ -32,21 +33,21 @@ class Repository:
         self.path = str(path)
 
     def hg(self, *arguments: str) -> bytes:
-        """What an hg command prints.
+        """Run an hg command, and return its output.
 
-        :raises ToolError: it failed.
+        :raises ToolError: the command failed.
         """
         return run(["hg", "--encoding", "utf-8", "--encodingmode", "replace", "-R", self.path, *arguments])
 
     def ids(self, revisions: str, known: Sequence[str] = ()) -> list[str]:
-        """The names of the changesets of a revset, in its order.
+        """The ids of the changesets in a revset, in its order.
 
         :param known: the changesets that ``known`` stands for in it.
         """
         return [text(line) for line in self._log(revisions, known, "{node}\\n")]
 
     def log(self, revisions: str, known: Sequence[str] = ()) -> list[Commit]:
-        """The changesets of a revset, in its order.
+        """The changesets in a revset, in its order.
 
         :param known: see :meth:`ids`.
         :raises ToolError: one of them cannot be read.
@@ -54,7 +55,7 @@ class Repository:
         return [_commit(line) for line in self._log(revisions, known, _TEMPLATE)]
 
     def _log(self, revisions: str, known: Sequence[str], template: str) -> list[bytes]:
-        # One argument has room for 3000 names, all together for some ten thousands.
+        # One argument has room for 3000 ids, all arguments together for tens of thousands.
         aliases = {f"known{place}": part for place, part in enumerate(_parts(known))}
         settings = [f"revsetalias.{name}={' + '.join(part)}" for name, part in aliases.items()]
         settings.append(f"revsetalias.known={' + '.join(aliases) or 'none()'}")
@@ -62,9 +63,9 @@ class Repository:
         return lines_of(self.hg(*options, "log", "-r", revisions, "-T", template))
 
     def readable_log(self, revisions: str, known: Sequence[str] = ()) -> tuple[list[Commit], list[str]]:
-        """The same without what cannot be read.
+        """The same, tolerating unreadable changesets.
 
-        :returns: the changesets; and what is wrong with the others.
+        :returns: the changesets, and the errors of the others.
         """
         try:
             return self.log(revisions, known), []
@@ -73,16 +74,16 @@ class Repository:
             return commits, [f"the changeset {name} cannot be read: {error}" for name, error in failed]
 
     def present(self, ids: Iterable[str]) -> set[str]:
-        """Those of these changesets that are here."""
+        """Which of these changesets exist here."""
         asked = [f"present({name})" for name in ids]
         return {name for part in _parts(asked) for name in self.ids(" + ".join(part))}
 
     def pull(self, url: str) -> None:
-        """Get what another repository has, also when it shares nothing with this one (any more).
+        """Pull from another repository, even if it shares nothing with this one (any more).
 
-        :param url: its address; the password in it is in a file of this repository meanwhile, which only
-            its owner can read, and never among the arguments.
-        :raises ToolError: it failed.
+        :param url: its address; during the pull, its password is in a file of this repository that only the
+            owner can read, and never among the arguments.
+        :raises ToolError: the pull failed.
         """
         address, settings = parse_address(url), Path(self.path) / ".hg" / "hgrc"
         if address.scheme not in ("http", "https") or address.user is None:
@@ -108,7 +109,7 @@ class Repository:
             self.hg("pull", "--quiet", "--", url)
         except ToolError as error:
             if "abandoned transaction" in str(error):
-                # A pull that was killed, with the server or after its time.
+                # An earlier pull was killed, along with the server or at the time limit.
                 self.hg("recover", "--quiet")
                 self.hg("pull", "--quiet", "--", url)
             elif str(error).endswith("repository is unrelated"):
@@ -123,7 +124,7 @@ def _parts(names: Sequence[str]) -> list[Sequence[str]]:
 
 def _on_one_line(value: str) -> str:
     if not value.isprintable():
-        raise ToolError("hg: a user or a password with a control character cannot be used")
+        raise ToolError("hg: the user or the password contains a control character")
     return value
 
 

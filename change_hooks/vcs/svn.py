@@ -18,7 +18,7 @@ from change_hooks.vcs.tools import ToolError, lines_of, run, seconds, text
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """How to log in."""
+    """The user name and password for logging in."""
 
     user: str | None = None
     password: str | None = None
@@ -28,9 +28,9 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class Info(msgspec.Struct, frozen=True):
-    """What a folder of a repository is, as Subversion spells it.
+    """Information about a folder of a repository.
 
-    :param path: in the repository, without a slash around it; not encoded.
+    :param path: its path in the repository, without slashes around it; not encoded.
     :param newest: the repository's newest revision.
     """
 
@@ -50,23 +50,23 @@ def _svn(*arguments: str, credentials: Credentials) -> bytes:
 
 
 def info(url: str, credentials: Credentials) -> Info:
-    """Ask what *url* is.
+    """Get information about *url*.
 
-    :raises ToolError: it cannot be asked, or there is nothing.
+    :raises ToolError: the repository cannot be read, or *url* does not exist.
     """
     entry = _tree(_svn("info", "--xml", "--", _pegged(url), credentials=credentials)).find("entry")
     relative = None if entry is None else entry.findtext("relative-url")
     if entry is None or relative is None or not relative.startswith("^/"):
-        raise ToolError("svn: it does not say where in the repository that is; it must be 1.8 or newer")
+        raise ToolError("svn: its output lacks the path in the repository; version 1.8 or newer is required")
     path = text(unquote_to_bytes(relative.removeprefix("^/")))
     return Info(path.strip("/"), int(entry.attrib["revision"]))
 
 
 def log(url: str, first: int, last: int, credentials: Credentials, limit: int) -> list[Commit]:
-    """Revisions that touch *url*, oldest first; the paths in them are those in the repository.
+    """Revisions that touch *url*, oldest first; their paths are relative to the repository.
 
-    :param first: from this one on, to *last*, and at most *limit* of them.
-    :raises ToolError: it cannot be asked.
+    :param first: the first revision; *last* is the last one, and at most *limit* are returned.
+    :raises ToolError: the repository cannot be read.
     """
     revisions = ["-r", f"{first}:{last}", "-l", str(limit)]
     printed = _svn("log", "--xml", "-v", *revisions, "--", _pegged(url), credentials=credentials)
@@ -74,11 +74,11 @@ def log(url: str, first: int, last: int, credentials: Credentials, limit: int) -
 
 
 def _pegged(url: str) -> str:
-    """*url* with a mark that its own ``@`` signs are part of the path."""
+    """*url* with a final ``@``, which makes its other ``@`` signs part of the path."""
     return f"{url}@"
 
 
-#: What must not stand in an XML document, and would cost all of it.
+#: Characters that are not allowed in XML, and would make the whole document unreadable.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
@@ -87,7 +87,7 @@ def _tree(printed: bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(cleaned.encode())  # noqa: S314 (svn's own output)
     except ElementTree.ParseError as error:
-        raise ToolError(f"svn: what it prints is not valid XML: {error}") from None
+        raise ToolError(f"svn: its output is not valid XML: {error}") from None
 
 
 def _entry(entry: ElementTree.Element) -> Commit:
@@ -104,7 +104,7 @@ def _entry(entry: ElementTree.Element) -> Commit:
 
 
 def _gone(paths: Sequence[tuple[str, str | None]]) -> frozenset[str]:
-    """The paths that are not there any more: deleted, and nothing else put in their place."""
+    """The paths that no longer exist: deleted, and not replaced."""
     return frozenset(path for path, action in paths if action == "D") - {
         path for path, action in paths if action != "D"
     }

@@ -1,8 +1,8 @@
-"""Which branch a path in a Subversion repository is on, where branches are folders.
+"""Determines the branch of a path in a Subversion repository, in which branches are folders.
 
-The functions ``split_file_...`` get a path in the repository (a folder's ends with a slash) and return the
-branch and the path in it; or None: the path is on no branch. Or a mapping with ``path`` and, where they are
-known, ``branch``, ``project``, ``repository`` and ``codebase``.
+The functions ``split_file_...`` get a path in the repository (that of a folder ends with a slash) and return
+the branch and the path in it, or None if the path is on no branch; or a mapping with ``path`` and, if known,
+``branch``, ``project``, ``repository`` and ``codebase``.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ SplitFile = Callable[[str], "tuple[str | None, str] | Mapping[str, Any] | None"]
 
 
 def split_file_alwaystrunk(path: str) -> tuple[str | None, str] | None:
-    """Everything is on one branch, that has no name."""
+    """Everything is on one branch, which has no name."""
     return None, path
 
 
 def split_file_branches(path: str) -> tuple[str | None, str] | None:
-    """``trunk/``, and ``branches/NAME/``; what is elsewhere is not wanted.
+    """``trunk/`` and ``branches/NAME/``; everything else is not wanted.
 
-    :returns: the branch (None for the trunk, else ``branches/NAME``) and the path in it; None: not wanted.
+    :returns: the branch (None for the trunk, otherwise ``branches/NAME``) and the path in it; None: not
+        wanted.
     """
     pieces = path.split("/")
     if len(pieces) > 1 and pieces[0] == "trunk":
@@ -48,9 +49,9 @@ def split_file_projects_branches(path: str) -> Mapping[str, Any] | None:
 class Touched(msgspec.Struct):
     """A branch that a revision touches.
 
-    :param about: the fields of a change that the layout knows, ``branch`` first.
-    :param files: the paths in it.
-    :param deleted: it is not there any more.
+    :param about: the fields of a change that the layout determines, ``branch`` first.
+    :param files: the paths in the branch.
+    :param deleted: the branch no longer exists.
     """
 
     about: dict[str, Any]
@@ -59,11 +60,11 @@ class Touched(msgspec.Struct):
 
 
 class Layout(msgspec.Struct):
-    """The branches that one revision touches, and what became of the rest.
+    """The branches that a revision touches, and the rest of its paths.
 
-    :param branches: those that are still there.
-    :param deleted: the names of those that are not.
-    :param problems: what is wrong with single paths.
+    :param branches: those that still exist.
+    :param deleted: the names of those that do not.
+    :param problems: errors of single paths.
     """
 
     branches: list[Touched]
@@ -74,7 +75,8 @@ class Layout(msgspec.Struct):
 def laid_out(commit: Commit, split_file: SplitFile, prefix: str = "") -> Layout:
     """The branches that a revision touches.
 
-    :param prefix: only what is below this folder counts, and what *split_file* gets is relative to it.
+    :param prefix: only paths below this folder count, and the paths that *split_file* gets are relative to
+        it.
     """
     found: dict[tuple[Any, ...], Touched] = {}
     problems: list[str] = []
@@ -85,9 +87,9 @@ def laid_out(commit: Commit, split_file: SplitFile, prefix: str = "") -> Layout:
                 continue
             about, file = _about(split)
             touched = found.setdefault(tuple(about.items()), Touched(about, []))
-        except Exception as error:  # A function of the user's.
+        except Exception as error:  # It may be a user's function.
             problems.append(
-                f"split_file cannot tell the branch of {inside!r}: {type(error).__name__}: {error}"
+                f"split_file cannot determine the branch of {inside!r}: {type(error).__name__}: {error}"
             )
             continue
         if file:

@@ -1,8 +1,8 @@
-"""Running the version control systems' own command lines.
+"""Runs the version control systems' command-line tools.
 
-Strategy: what a tool prints is bytes, and is taken apart at the tool's own separators (NUL, newline, space)
-before it is decoded, for the names in it may hold every other character. Passwords never stand among a tool's
-arguments, where every user of the machine can read them.
+Strategy: the output of a tool is bytes, and is split at the tool's own separators (NUL, newline, space)
+before it is decoded, because names may contain any other character. Passwords are never among a tool's
+arguments, where every user of the machine could read them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from change_hooks.core.change import moment
 
 #: How long a tool may take, in seconds.
 TIME_LIMIT = 300.0
-#: How many of many things may fail one by one before the cause is taken to be in none of them.
+#: After how many single failures the cause is assumed not to be in the single items.
 MOST_FAILURES = 10
 
 Asked = TypeVar("Asked")
@@ -28,11 +28,11 @@ Got = TypeVar("Got")
 
 
 class ToolError(Exception):
-    """A version control tool failed, or is not there; the message is its own."""
+    """A version control tool failed, or is not installed; the message is the tool's own."""
 
 
 class Interruption:
-    """Ends the tools that one piece of work runs, from another thread."""
+    """Terminates the tools that one piece of work runs, from another thread."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -40,7 +40,7 @@ class Interruption:
         self._interrupted = False
 
     def interrupt(self) -> None:
-        """Kill the tool that runs now, with all that it started; from now on none can be started."""
+        """Kill the running tool and its child processes; from now on, no tool can be started."""
         with self._lock:
             self._interrupted = True
             if self._running is not None:
@@ -48,7 +48,7 @@ class Interruption:
 
     @contextmanager
     def covers_this_thread(self) -> Iterator[None]:
-        """What is run inside can be interrupted."""
+        """A context in which tools that this thread runs can be interrupted."""
         token = _INTERRUPTION.set(self)
         try:
             yield
@@ -71,7 +71,7 @@ class Interruption:
             raise ToolError("interrupted")
 
     def ended(self) -> None:
-        """The tool that ran is no more."""
+        """The tool that was running has ended."""
         with self._lock:
             self._running = None
 
@@ -91,12 +91,12 @@ def run(
     env: Mapping[str, str] | None = None,
     time_limit: float = TIME_LIMIT,
 ) -> bytes:
-    """What a tool prints on standard output.
+    """Run a tool, and return its standard output.
 
-    It speaks English and UTF-8, and asks nobody for a password.
+    The tool uses English and UTF-8, and does not prompt for a password.
 
-    :param time_limit: in seconds; then it is killed, with all that it started.
-    :raises ToolError: it failed, or was interrupted (:class:`Interruption`).
+    :param time_limit: in seconds; then the tool and its child processes are killed.
+    :raises ToolError: the tool failed, or was interrupted (:class:`Interruption`).
     """
     environment = {
         **os.environ,
@@ -135,7 +135,7 @@ def run(
 
 
 def _reason(said: str) -> str:
-    """The line that says what is wrong: the first one that says so by its beginning, else the last one."""
+    """The line with the error: the first one that begins like an error, otherwise the last one."""
     lines = said.strip().split("\n")
     line = next((line for line in lines if line.startswith(_WRONG)), lines[-1])
     return "".join(character if character.isprintable() else "?" for character in line)
@@ -145,18 +145,18 @@ _WRONG = ("fatal:", "error:", "abort:", "svn: E", "svnlook: E")
 
 
 def text(raw: bytes) -> str:
-    """Text in UTF-8; what is not valid is replaced."""
+    """Decode UTF-8; invalid bytes are replaced."""
     return raw.decode("utf-8", "replace")
 
 
 def lines_of(printed: bytes) -> list[bytes]:
-    """The lines of what a tool prints: each ends with a newline, and with nothing else."""
+    """The lines of a tool's output: a line ends with a newline, and with no other character."""
     lines = printed.split(b"\n")
     return lines if lines[-1] else lines[:-1]
 
 
 def seconds(written: str) -> int | None:
-    """Seconds since the epoch, as a tool prints them; None for what is no time of the years 1 to 9999."""
+    """Seconds since the epoch, as a tool prints them; None if that is not in the years 1 to 9999."""
     try:
         number = int(written)
     except ValueError:
@@ -167,12 +167,12 @@ def seconds(written: str) -> int | None:
 def each(
     asked: Sequence[Asked], ask: Callable[[Sequence[Asked]], list[Got]]
 ) -> tuple[list[Got], list[tuple[Asked, ToolError]]]:
-    """Ask for all of them in one go; where that fails, for ever smaller parts of them, so that each one that
-    is bad costs only itself.
+    """Ask for all items at once; if that fails, for smaller and smaller groups of them, so that a bad item
+    does not affect the others.
 
-    :param ask: gives what it got for some of them, in their order; it raises :class:`ToolError`.
-    :returns: all that was got, in order; and those that failed, with the reason.
-    :raises ToolError: too many of them failed: more is wrong than some of them.
+    :param ask: returns the results for some of the items, in their order, or raises :class:`ToolError`.
+    :returns: all results, in order; and the items that failed, with the reason.
+    :raises ToolError: too many items failed: the cause is not in the items.
     """
     got: list[Got] = []
     failed: list[tuple[Asked, ToolError]] = []

@@ -65,5 +65,5 @@ def test_many_are_asked_for_in_parts_and_nothing_but_hashes(monkeypatch: pytest.
 @pytest.mark.parametrize("printed", ["no hexadecimal digits", "7b", "7b7d"])
 def test_what_it_prints_otherwise_is_an_error(monkeypatch: pytest.MonkeyPatch, printed: str) -> None:
     monkeypatch.setattr(fossil, "run", lambda command: printed.encode() + b"\n")
-    with pytest.raises(ToolError, match="not what was asked for"):
+    with pytest.raises(ToolError, match="unexpected output"):
         fossil.checkins("r.fossil", [A])

@@ -50,7 +50,7 @@ def test_a_function_that_fails_for_one_path_costs_that_path() -> None:
     layout = laid_out(commit("a", "b", "c"), split)
     assert [on.files for on in layout.branches] == [["a", "c"]]
     (problem,) = layout.problems
-    assert "cannot tell the branch of 'b': KeyError" in problem
+    assert "cannot determine the branch of 'b': KeyError" in problem
 
 
 def test_a_branch_that_was_deleted_is_not_something_to_build() -> None:

@@ -30,9 +30,9 @@ def test_a_change_that_fits_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("field", ["branch", "revision", "repository", "project", "codebase", "category"])
 def test_what_tells_what_to_fetch_is_never_cut(field: str) -> None:
-    with pytest.raises(SinkRefused, match=f"{field} has 600 characters; Buildbot's database holds"):
+    with pytest.raises(SinkRefused, match=f"{field} has 600 characters; Buildbot's database can store"):
         fit(Change(**{field: "x" * 600}))
-    with pytest.raises(SinkRefused, match=f"{field} has a zero character"):
+    with pytest.raises(SinkRefused, match=f"{field} contains a zero character"):
         fit(Change(**{field: "x\0"}))
 
 

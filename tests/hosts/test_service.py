@@ -91,7 +91,7 @@ def test_a_reconfiguration_is_taken_at_once(hosted: Hosted) -> None:
     with logged() as log:
         hosted.reconfigure({"base": {"secrt": 1}})
     assert (hosted.post("/base"), hosted.post("/poller")) == (503, 503)
-    assert "change hooks are off until this is right: dialect 'base': unknown option 'secrt'" in log.text
+    assert "change hooks are off until this is fixed: dialect 'base': unknown option 'secrt'" in log.text
     hosted.reconfigure({"base": True})
     assert hosted.post("/base") == 202
 

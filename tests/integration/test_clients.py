@@ -201,7 +201,7 @@ def test_what_is_not_wanted_is_not_sent_and_said(receiver: Server, tmp_path: Pat
     git.commit("a", "two [skip ci]")
     assert "main is skipped" in git.git("push", "origin", "main")
     git.commit("a", "three")
-    assert "ci.skip asks for no build" in git.git("push", "-o", "ci.skip", "origin", "main")
+    assert "ci.skip asks to skip the build" in git.git("push", "-o", "ci.skip", "origin", "main")
     assert len(stored(tmp_path)) == 1
 
 

@@ -205,7 +205,7 @@ def test_of_another_history_only_the_head_is_news(tmp_path: Path) -> None:
     git.git("push", "-q", "--force", "origin", "again:main")
     look = looked(poller, tmp_path, state)
     assert found(look) == [("main", "again 2")]
-    assert look.notes == ["main: it shares nothing with the history before; only its head is sent"]
+    assert look.notes == ["main: it shares nothing with the previous history; only its head is sent"]
     git.git("checkout", "-q", "--orphan", "pages")
     for number in range(2):
         git.commit("c", f"page {number}")
@@ -382,7 +382,7 @@ def test_a_file_name_of_mercurial_that_is_not_text(tmp_path: Path) -> None:
     look = looked(poller, tmp_path, state)
     assert found(look) == [("default", "two\u2028lines\nmore"), ("default", "three")]
     assert [each.changes[0].files for each in look.found] == [["b\u2028c d%20"], ["b", "caf\ufffd.txt"]]
-    assert look.notes == ["closed, which gives no change: default"]
+    assert look.notes == ["closed branches, which give no change: default"]
 
 
 def test_another_mercurial_repository_in_the_place_of_one(tmp_path: Path) -> None:
@@ -399,7 +399,7 @@ def test_another_mercurial_repository_in_the_place_of_one(tmp_path: Path) -> Non
     other.push()
     look = looked(poller, tmp_path, state)
     assert found(look) == [("default", "another 2")]
-    assert look.notes == ["a history shares nothing with the one before; only its heads are sent"]
+    assert look.notes == ["a history shares nothing with the previous one; only its heads are sent"]
     other.commit("b", "more")
     other.push()
     assert found(looked(poller, tmp_path, look.state)) == [("default", "more")]
@@ -447,7 +447,7 @@ def test_a_subversion_repository_that_went_back(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "there", ignore_errors=True)
         run("svnadmin", "create", "there", cwd=tmp_path)
         look = looked(poller, tmp_path, 7)
-        assert (look.state, look.problems) == (0, ["the newest revision is 0, and was 7 before"])
+        assert (look.state, look.problems) == (0, ["the newest revision is 0, but it was 7 before"])
         allowed = tmp_path / "there/hooks/pre-revprop-change"
         allowed.write_text("#!/bin/sh\n")
         allowed.chmod(0o755)

@@ -296,7 +296,7 @@ def test_a_lease_is_renewed_and_nothing_is_stored_when_it_was_lost(tmp_path: Pat
     with capturedLogs() as events:
         pollers.reactor.run()
     assert pollers.revisions() == []
-    assert any("another receiver looks now" in line for line in said(events, LogLevel.warn))
+    assert any("another receiver is polling now" in line for line in said(events, LogLevel.warn))
 
 
 def test_another_process_with_the_same_folder_is_let_finish(tmp_path: Path) -> None:
