@@ -6,27 +6,34 @@ import stat
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from errno import EACCES, EDQUOT, EIO, ENOSPC, ESTALE
 from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
 from change_hooks.core.change import Change
 from change_hooks.core.errors import ConfigurationError, Unavailable
-from change_hooks.journal import Appended, Outcome
+from change_hooks.journal import LEASE, Appended, Outcome
 from change_hooks.journal.address import open_reader
 from change_hooks.journal.chunks import Piece, store
+from change_hooks.journal.files import look
 from change_hooks.journal.pruning import prune
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.schema import Migration, SchemaError, Version, migrations
 from change_hooks.journal.sqlite import (
+    BUSY,
     checkpoint,
     connect,
     connect_to_read,
+    may_pass,
     sqlite_journal,
 )
+from tests.support.logs import logged
+from tests.support.watching import Watching
 
 from ..conftest import delivery, result_of
 from .sightings import *  # noqa: F403
@@ -65,6 +72,68 @@ def test_the_file_is_for_its_owner_only(journal: Journal) -> None:
     assert stat.S_IMODE(path_of(journal).stat().st_mode) == 0o600
 
 
+def test_and_so_is_the_one_with_the_locks(journal: Journal) -> None:
+    before = os.umask(0)
+    try:
+        journal.append("1", API)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(Path(f"{path_of(journal)}-lock").stat().st_mode) == 0o600
+
+
+def test_its_size_is_that_of_the_file_and_the_log(journal: Journal) -> None:
+    journal.append("1", API)
+    path = path_of(journal)
+    log = Path(f"{path}-wal").stat().st_size
+    assert log > 0
+    assert journal.reader.summary().bytes == path.stat().st_size + log
+
+
+def test_another_process_that_writes_is_waited_for_no_longer_than_a_sender_does(journal: Journal) -> None:
+    path = path_of(journal)
+    for connection in (connect(path), connect_to_read(path)):
+        with closing(connection):
+            assert tuple(connection.execute("PRAGMA busy_timeout").fetchone()) == (1000 * BUSY,)
+
+
+def test_it_goes_by_the_clock_and_the_reactor_that_it_is_given(tmp_path: Path) -> None:
+    clock, watching = Clock(), Watching()
+    journal = sqlite_journal(tmp_path / "j.sqlite", call, clock.callLater, watching, clock=lambda: 5.0)
+    stored = journal.append(delivery(id="1", dialect="base"), [API], ["sink"])
+    assert not journal.writer.run_submitted()
+    clock.pump([0, 0])
+    journal.writer.run_submitted()
+    assert not result_of(stored).duplicate
+    assert watching.seen == [("committed",)]
+    with closing(journal.writer.store.reading()) as connection:
+        assert connection.clock() == 5.0
+    claimed = journal.claim(["sink"], 1)
+    clock.pump([0, 0])
+    journal.writer.run_submitted()
+    assert len(result_of(claimed).works) == 1
+    with closing(connect_to_read(tmp_path / "j.sqlite")) as connection:
+        (row,) = connection.execute("SELECT lease FROM queues").fetchall()
+    assert row["lease"] == 5.0 + LEASE
+    journal.writer.store.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "may"),
+    [
+        (sqlite3.OperationalError("database is locked"), True),
+        (sqlite3.OperationalError("database or disk is full"), True),
+        (sqlite3.OperationalError("disk I/O error"), True),
+        (sqlite3.OperationalError("no such table: x"), False),
+        (sqlite3.DatabaseError("database is locked"), False),
+        *((OSError(number, ""), True) for number in (ENOSPC, EDQUOT, EIO, ESTALE)),
+        (OSError(EACCES, ""), False),
+        (ValueError(), False),
+    ],
+)
+def test_what_may_pass_is_told_from_what_does_not(error: Exception, may: bool) -> None:
+    assert may_pass(error) is may
+
+
 def test_every_commit_is_synced(journal: Journal) -> None:
     connection = connect(path_of(journal))
     assert tuple(connection.execute("PRAGMA synchronous").fetchone()) == (2,)
@@ -93,6 +162,65 @@ def test_the_log_is_copied_into_the_database_beside_the_writer(
     journal.append("3", API)
     assert stored_without_the_log() == 2
     journal.journal.writer.store.close()
+
+
+def test_many_small_deliveries_are_copied_too_by_one_thread_that_is_waited_for(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    goes_on = threading.Event()
+
+    def slowly(path: Path, seen: object) -> None:
+        threads.append(threading.current_thread())
+        assert goes_on.wait(60)
+        checkpoint(path, seen)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("change_hooks.journal.sqlite.CHECKPOINT", 1_000_000)
+    monkeypatch.setattr("change_hooks.journal.sqlite.checkpoint", slowly)
+    store = journal.journal.writer.store
+    for number in range(4):
+        journal.append(str(number), Change(comments=NOISE), sinks=())
+    assert threads == []
+    for number in range(4, 20):
+        journal.append(str(number), Change(comments=NOISE), sinks=())
+    goes_on.set()
+    store.close()
+    (thread,) = threads
+    assert thread.daemon and not thread.is_alive()
+
+
+def test_a_log_is_not_copied_into_another_database(journal: Journal, tmp_path: Path) -> None:
+    journal.append("1", API)
+    path = path_of(journal)
+    seen = look(path)
+    other = make(tmp_path / "other.sqlite")
+    other.append("2", API)
+    copy = tmp_path / "copy.sqlite"
+    copy.write_bytes(path_of(other).read_bytes())
+    copy.replace(path)
+    before = path.read_bytes()
+    checkpoint(path, seen)
+    assert path.read_bytes() == before
+
+
+def test_files_that_are_moved_during_the_first_transaction_are_missed(journal: Journal) -> None:
+    path = path_of(journal)
+    moved = journal.journal.writer.submit(lambda _: move_away(path))
+    with pytest.raises(Unavailable):
+        journal.run(moved)
+
+
+def test_a_file_that_cannot_be_taken_into_use_is_503_until_it_can(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("change_hooks.journal.sqlite.sweep", fails)
+        with pytest.raises(Unavailable):
+            journal.append("1", API)
+    assert not journal.append("1", API).duplicate
 
 
 def test_without_another_thread_what_is_committed_is_committed(
@@ -325,9 +453,13 @@ def test_a_file_that_was_truncated_is_503_until_it_is_out_of_the_way(journal: Jo
     journal.append("2", API)
     path = path_of(journal)
     os.truncate(path, size)
-    for number in range(3):
-        with pytest.raises(Unavailable):
-            journal.append(str(number), API)
+    with logged() as lines:
+        for number in range(3):
+            with pytest.raises(Unavailable):
+                journal.append(str(number), API)
+    assert f"{path} was truncated while it was in use" in lines[0]
+    if size:
+        assert f"{path} is damaged; move it and {path}-wal out of the way" in lines[1]
     move_away(path)
     assert not journal.append("4", API).duplicate
 
