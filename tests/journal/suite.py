@@ -162,6 +162,16 @@ def test_a_page_says_how_far_it_has_looked_when_that_takes_long(journal: Journal
     assert ([line.delivery for line in rest.lines], rest.before, rest.full) == (["0"], None, True)
 
 
+def test_a_page_has_what_several_stretches_found(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("change_hooks.journal.searching.STRETCH", 2)
+    monkeypatch.setattr("change_hooks.journal.searching.QUICK", -1)
+    for number in range(1, 7):
+        repository = "web" if number % 2 else "api"
+        journal.append(str(number), API, received=number, about=About(repository=repository))
+    page = journal.reader.page(Wanted(repository="w*"), limit=2, within=60)
+    assert [line.delivery for line in page.lines] == ["5", "3"]
+
+
 def test_a_search_that_finds_nothing_ends_between_two_stretches(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -522,6 +532,20 @@ def test_a_pending_delivery_is_finished(journal: Journal) -> None:
     assert not journal.run(journal.journal.finish(seq, [API], ("sink",)))
 
 
+def test_a_pending_delivery_that_is_finished_is_for_its_sinks(journal: Journal) -> None:
+    seq = postponed(journal)
+    assert journal.run(journal.journal.finish(seq, [API], ("sink",), ("other",)))
+    (line,) = journal.lines()
+    assert line.sinks == {"sink": "waiting", "other": "unwanted"}
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_large_pending_delivery_may_come_by_another_way_too(journal: Journal) -> None:
+    seq = postponed(journal)
+    assert journal.run(journal.journal.finish(seq, [*MANY, LONG], (), way="sent"))
+    assert [stored.change for stored in journal.reader.changes()] == [*MANY, LONG]
+
+
 def test_a_pending_delivery_without_changes_is_ignored_and_claims_no_id(journal: Journal) -> None:
     about = About("push", "api", "main", "Ann")
     finished = journal.journal.finish(postponed(journal), [], ("sink",), about=about, reason="skipped")
@@ -723,6 +747,14 @@ def test_a_value_is_remembered_under_its_name(journal: Journal) -> None:
     assert journal.run(journal.journal.recall("a")) == b"\0\xff"
     journal.run(journal.journal.forget("a"))
     assert journal.run(journal.journal.recall("a")) is None
+
+
+def test_names_are_those_of_the_service(journal: Journal) -> None:
+    named = journal.other("s")
+    for each in (journal, named):
+        each.run(each.journal.remember("a", b""))
+    rows = journal.reader.session.execute("SELECT name FROM memory").fetchall()
+    assert {"a", "s/a"} <= {row["name"] for row in rows}
 
 
 def test_one_receiver_at_a_time_holds_a_name(journal: Journal) -> None:
@@ -1211,6 +1243,33 @@ def test_a_delivery_is_found_by_a_beginning(journal: Journal) -> None:
     assert journal.reader.find("") == [1, 2, 3, 4, 5]
 
 
+def test_an_id_may_have_slashes_and_a_dialect_alone_is_none(journal: Journal) -> None:
+    journal.append("a/b", API)
+    journal.append("b", API)
+    assert journal.reader.find("base/a/b") == journal.reader.find("a/b") == [1]
+    assert journal.reader.find("base/") == journal.reader.find("base") == []
+
+
+def test_it_is_known_when_each_endpoint_received_something_last(journal: Journal) -> None:
+    assert journal.reader.last_received() == (0, {})
+    journal.append("1", API, received=6.0)
+    journal.append("2", API, received=7.0)
+    journal.append("3", API, received=8.0, dialect="github")
+    traced(journal, msgspec.structs.replace(FORGED, received=9.0))
+    assert journal.reader.last_received() == (3, {"base": 7.0, "github": 8.0})
+    assert journal.reader.last_received(2) == (3, {"github": 8.0})
+    assert journal.reader.last_received(3) == (3, {})
+
+
+def test_what_waits_for_nothing_is_due_at_once(journal: Journal) -> None:
+    journal.append("1", API, WEB)
+    journal.record(Outcome("sink", "api", [(1, 0)], attempts=1, wait=10.0, error="no"))
+    api, web = sorted(journal.reader.whole(1).sinks, key=lambda state: state.repository)
+    assert (api.state, api.error) == ("retrying", "no")
+    assert api.due == pytest.approx(time() + 10, abs=60)
+    assert web == SinkState("sink", "waiting", "web")
+
+
 def test_it_is_known_how_deliveries_were_answered(journal: Journal) -> None:
     journal.append("1", API)
     assert journal.run(journal.journal.find("base", ["1", "2"])) == {"1": 202}
@@ -1255,7 +1314,10 @@ def test_the_summary_says_what_waits_and_since_when(journal: Journal) -> None:
     assert summary.sinks == [SinkSummary("sink", 1, 2, 1, 6.0, 1, "no", 1)]
     journal.append("4", API, sinks=("other",), received=8.0)
     journal.record(Outcome("other", "api", [(4, None)], [DeadLetter(4, 0, "gone")]))
-    assert journal.reader.summary().sinks[0] == SinkSummary("other", 0, 0, 0, None, 1)
+    journal.append("5", API, sinks=("third",), received=9.0)
+    other, _, third = journal.reader.summary().sinks
+    assert other == SinkSummary("other", 0, 0, 0, None, 1)
+    assert third == SinkSummary("third", 1, 1, 0, 9.0, 0)
 
 
 DAMAGED = pytest.mark.parametrize("large", [False, True])
@@ -1520,6 +1582,15 @@ def test_a_replay_can_be_asked_for_and_is_done_or_refused(journal: Journal) -> N
     journal.run(journal.journal.wish(1, ["a"]))
     journal.run(journal.journal.wish(1, ["b"]))
     assert [wish.sinks for wish in journal.run(journal.journal.wishes())] == [("b",)]
+
+
+def test_a_replay_is_asked_of_the_service_that_a_delivery_came_to(journal: Journal) -> None:
+    named = journal.other("s")
+    received = delivery(id="1", dialect="base")
+    seq = named.run(named.journal.append(received, [API], ())).seq
+    journal.run(journal.journal.wish(seq))
+    assert journal.run(journal.journal.wishes()) == []
+    assert [wish.seq for wish in named.run(named.journal.wishes())] == [seq]
 
 
 def test_of_a_delivery_that_is_not_there_nothing_is_taken(journal: Journal) -> None:

@@ -8,7 +8,8 @@ from change_hooks.core.errors import Unavailable
 from change_hooks.journal import LEASE, Outcome
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.in_memory import MemoryStore
-from tests.conftest import delivery, result_of
+from tests.conftest import delivery, has_fired, result_of
+from tests.support.logs import logged
 from tests.support.lossy import LossyStore
 
 
@@ -136,6 +137,23 @@ def test_a_duplicate_of_what_another_one_holds_is_not_its_own(receivers: TwoRece
     with pytest.raises(Unavailable):
         pending(receivers, receivers.journal)
     assert pending(receivers, receivers.journal) == [3]
+
+
+def test_the_end_is_reached_when_all_is_written(receivers: TwoReceivers) -> None:
+    closed = receivers.journal.close()
+    assert not has_fired(closed)
+    receivers.run(receivers.journal, closed)
+
+
+def test_what_cannot_be_given_back_at_the_end_is_left_to_its_lease(receivers: TwoReceivers) -> None:
+    assert receivers.claimed(receivers.journal, 1) == ["api"]
+    receivers.store.loses = "before"
+    with logged() as lines:
+        receivers.run(receivers.journal, receivers.journal.close())
+    assert lines == ["the journal cannot be written: it was not done"]
+    assert receivers.claimed(receivers.other) == ["web"]
+    receivers.clock.advance(LEASE)
+    assert receivers.claimed(receivers.other) == ["api", "web"]
 
 
 def test_an_error_that_is_not_the_stores_says_nothing_of_the_claim(receivers: TwoReceivers) -> None:
