@@ -1,1 +1,1 @@
-"""What operators see: the page, on a port of its own, and what else is mounted beside it."""
+"""The page for operators, on a separate port, and the resources that are mounted beside it."""

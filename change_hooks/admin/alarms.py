@@ -1,9 +1,9 @@
-"""Telling whoever runs it that something goes wrong, or is right again.
+"""Alarms: tell the operators that something has failed, or works again.
 
-Strategy: what goes wrong can be seen in the journal, also what other receivers of it and earlier runs met
-with. So one of them looks at regular times, and remembers there what it has said. Only whether the journal
-can be written, and what it recovered itself, is each process's own business. Alarms go to their sinks
-directly: nothing waits for them.
+Strategy: failures can be seen in the journal, including those of other receivers and earlier runs. So one of
+the receivers checks it periodically, and remembers there what it has reported. Only two things are reported
+by each process for itself: whether the journal can be written, and what it has recovered. Alarms go to their
+sinks directly: nothing waits for them.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from change_hooks.observer import Observer
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.sinks.base import alarm_call
 
-#: How often to look, and for how long one receiver looks for all, in seconds.
+#: How often to check, and how long one receiver checks on behalf of all, in seconds.
 EVERY = 10.0
 LEASE = 3 * EVERY
-#: The name of the lease, and of what is remembered.
+#: The name of the lease, and of the memory.
 NAME = "alarms"
-#: After so many failures in a row of what stands first in a queue, its sink is failing.
+#: After this many failures in a row of a queue's head, the sink counts as failing.
 FAILURES = 3
-#: How long a sink may take for an alarm, and how long to wait before it is tried again, in seconds.
+#: How long a sink may take for an alarm, and how long to wait before a retry, in seconds.
 WITHIN = 60.0
 WAITS = (5.0, 60.0)
 
@@ -47,11 +47,11 @@ log = Logger()
 
 
 class Alarms(Observer):
-    """Looks, and raises alarms.
+    """Checks periodically, and raises alarms.
 
-    :param last: when each endpoint last got something.
+    :param last: when each endpoint last received a delivery.
     :param sinks: all sinks, by name.
-    :param clock: all waiting goes through it.
+    :param clock: the reactor, or a clock in tests.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Alarms(Observer):
         self._expected: Mapping[str, float] = {}
         self._own = Memory()
         self._down = False
-        #: How many deliveries were recovered to each endpoint that nobody was told of.
+        #: For each endpoint, how many recovered deliveries have not been reported yet.
         self._recovered: Counter[str] = Counter()
         self._stopped = True
         self._looking = False
@@ -73,11 +73,11 @@ class Alarms(Observer):
         self._later: set[Alarm] = set()
 
     def reconfigure(self, to: Collection[str], expected: Mapping[str, float]) -> None:
-        """Follow the configuration.
+        """Apply a new configuration.
 
-        :param to: the names of the sinks that get alarms; those that came with a reconfiguration wait for a
+        :param to: the names of the sinks that get alarms; sinks that a reconfiguration has added require a
             restart.
-        :param expected: for endpoints, within how many seconds something is expected to come.
+        :param expected: for endpoints, the number of seconds within which a delivery is expected.
         """
         self._to = [name for name in to if name in self._sinks]
         self._expected = expected
@@ -85,12 +85,12 @@ class Alarms(Observer):
             self._next.set(0.0)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start checking."""
         self._stopped = False
         self._look()
 
     def stop(self) -> None:
-        """Look no more, and let alarms go that have not been taken."""
+        """Stop checking, and abandon alarms that have not been accepted."""
         self._stopped = True
         self._next.clear()
         for later in self._later:
@@ -175,7 +175,7 @@ class Alarms(Observer):
             text = (
                 f"the sink {name!r} is failing: {sink.error}"
                 if failing
-                else f"the sink {name!r} takes changes again"
+                else f"the sink {name!r} accepts changes again"
             )
             judge.state("sink", name, bad=failing, text=text, error=sink.error if failing else "")
             judge.dead_letters(name, sink.dead_letters)
@@ -186,7 +186,7 @@ class Alarms(Observer):
         for name, within in self._expected.items():
             age = ages.get(name, now - memory.watched[name])
             text = (
-                f"the endpoint {name!r} has received nothing for {age:.0f} s; expected is something every"
+                f"the endpoint {name!r} has received nothing for {age:.0f} s; a delivery is expected every"
                 f" {within:g} s"
                 if age > within
                 else f"the endpoint {name!r} receives deliveries again"
@@ -230,7 +230,7 @@ class Alarms(Observer):
 
 
 def _new(summary: Summary) -> Memory:
-    """What is not said in the beginning: the dead letters that are there already."""
+    """The initial memory: existing dead letters are not reported."""
     return Memory(dead={sink.sink: sink.dead_letters for sink in summary.sinks if sink.dead_letters})
 
 

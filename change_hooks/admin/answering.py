@@ -1,8 +1,8 @@
-"""How a page answers: its headers, its errors, and what a form has to bring.
+"""Responses of the pages: headers, errors, and the protection of forms.
 
-Strategy: nothing on a page comes from elsewhere, nothing runs but the one script, and no page of another site
-can show it in a frame. A form is taken from a page of this server alone, as the browser says, and brings the
-token that stands in it, which no other site can read.
+Strategy: a page loads nothing from elsewhere, runs only our script, and cannot be framed by another site. A
+form is accepted only from a page of this server, according to the browser, and with the token in the form,
+which no other site can read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HTML = b"text/html; charset=utf-8"
 
 
 def protect(request: Any, *, kind: bytes = HTML) -> None:
-    """Set the headers that every answer has."""
+    """Set the headers of every response."""
     for name, value in (
         (b"content-type", kind),
         (b"content-security-policy", POLICY),
@@ -44,19 +44,19 @@ def protect(request: Any, *, kind: bytes = HTML) -> None:
 
 
 class NotThere(DeliveryError):
-    """There is no such page."""
+    """The page does not exist."""
 
     status = 404
 
 
 class NotTaken(DeliveryError):
-    """A form cannot be acted on."""
+    """A form is invalid."""
 
     status = 400
 
 
 class Forms:
-    """The token of this process, and who brings it."""
+    """The form token of this process, and its verification."""
 
     def __init__(self) -> None:
         self.token = token_urlsafe(32)
@@ -64,8 +64,8 @@ class Forms:
     def read(self, request: Any) -> Fields:
         """The fields of a form.
 
-        :raises CrossSiteRequest: a page of another site sends it, or nobody says where it comes from.
-        :raises NotTaken: it does not have the token.
+        :raises CrossSiteRequest: a page of another site sent it, or its origin is not known.
+        :raises NotTaken: the form lacks the token.
         """
         headers = request.requestHeaders
         if not (headers.hasHeader(b"sec-fetch-site") or headers.hasHeader(b"origin")):
@@ -85,17 +85,17 @@ class Forms:
 
 
 class Page(Resource):
-    """A resource that answers with HTML."""
+    """A resource that responds with HTML."""
 
     isLeaf = True
     methods: tuple[str, ...] = ("GET", "HEAD")
 
     def answer(self, request: Any) -> Any:
-        """The page's HTML, or a Deferred of it."""
+        """The page's HTML, or a Deferred."""
         raise NotImplementedError
 
     def problem(self, request: Any, status: int, message: str) -> bytes:
-        """The page that says what went wrong."""
+        """The page that shows an error."""
         raise NotImplementedError
 
     def render(self, request: Any) -> Any:

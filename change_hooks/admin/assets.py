@@ -1,4 +1,4 @@
-"""The files beside the pages: one stylesheet, one script, one icon."""
+"""The static files of the pages: one stylesheet, one script, one icon."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ FOLDER = "static"
 
 @cache
 def content_of(name: str) -> bytes:
-    """What a file holds."""
+    """The contents of a file."""
     return files(__package__).joinpath(FOLDER, name).read_bytes()
 
 
 @cache
 def address_of(name: str) -> str:
-    """The address of a file, from the root; another one when it has changed."""
+    """The path of a file, relative to the root; it changes when the file changes."""
     return f"{FOLDER}/{name}?v={sha256(content_of(name)).hexdigest()[:12]}"
 
 
@@ -41,14 +41,14 @@ class Asset(Resource):
         self._name = name
 
     def render_GET(self, request: Any) -> bytes:
-        """Answer with the file."""
+        """Respond with the file."""
         protect(request, kind=TYPES[self._name])
         request.setHeader(b"cache-control", b"private, max-age=86400")
         return content_of(self._name)
 
 
 def assets() -> IResource:
-    """The folder with all of them."""
+    """The folder with all files."""
     folder = Resource()
     for name in TYPES:
         folder.putChild(name.encode(), Asset(name))

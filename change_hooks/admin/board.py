@@ -1,4 +1,4 @@
-"""Puts the pages together, and follows what they have to know."""
+"""Puts the pages together, and collects what they show."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from change_hooks.admin.root import Admin
 from change_hooks.interfaces import IJournal
 from change_hooks.observer import Observer
 
-#: How often it is remembered that an endpoint is sent signatures that nobody checks, in seconds.
+#: How often it is recorded that an endpoint receives unverified signatures, in seconds.
 REMEMBER = 3600.0
 
 log = Logger()
@@ -31,9 +31,9 @@ log = Logger()
 class Board(Observer):
     """The pages of a service.
 
-    :param admin: where they are mounted.
-    :param facts: gives the configuration in force.
-    :param replay: has what was asked for done now.
+    :param admin: where the pages are mounted.
+    :param facts: returns the configuration in force.
+    :param replay: starts the replays that were requested.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Board(Observer):
         admin.add(FOLDER, assets())
 
     def _known(self) -> Deferred[Mapping[str, float]]:
-        """When a signature came last that nobody checked; what was noticed before is recalled once."""
+        """When each endpoint last received an unverified signature; earlier runs' records are read once."""
         if self._asked:
             return succeed(self._unchecked)
         self._asked = True
@@ -71,7 +71,7 @@ class Board(Observer):
             self._unchecked.setdefault(name, float(value))
 
     def stop(self) -> None:
-        """End what goes on."""
+        """Close the streams."""
         self._live.end()
 
     def signature_unchecked(self, endpoint: str) -> None:
@@ -91,11 +91,11 @@ def _key(endpoint: str) -> str:
 
 
 class NoJournal(Page):
-    """What stands in the place of the list where nothing is kept."""
+    """The page that replaces the list if there is no journal."""
 
     def answer(self, request: Any) -> bytes:
         """See :meth:`Page.answer`."""
-        text = "There is no journal (change_hook_journal is None), so nothing that came can be shown."
+        text = "There is no journal (change_hook_journal is None), so there are no deliveries to show."
         return framed("No journal", tags.h1("No journal"), tags.p(text))
 
     def problem(self, request: Any, status: int, message: str) -> bytes:

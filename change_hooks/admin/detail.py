@@ -1,4 +1,4 @@
-"""One delivery, as HTML."""
+"""The page about one delivery, as HTML."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from change_hooks.journal import Attempt, SinkState, StoredDelivery, Whole, Wish
 
 #: How many changes are shown.
 CHANGES = 50
-#: How much of a payload is shown, in characters; and how large one may be to be laid out, in bytes.
+#: How much of a payload is shown, in characters; and up to which size it is pretty-printed, in bytes.
 SHOWN = 128 * 1024
 LAID_OUT = 512 * 1024
 FILES = 200
-#: What is replayed: what has nothing left to do.
+#: The states of deliveries that can be replayed: those with nothing left to do.
 REPLAYED = ("delivered", "failed", "stored")
-#: What has not been taken, though it was wanted.
+#: The states at a sink that wanted the delivery, but has not accepted it.
 _LEFT = ("failed", "superseded")
 
 _SECRET = re.compile(
@@ -34,10 +34,10 @@ _SECRET = re.compile(
 
 
 class View(msgspec.Struct, frozen=True):
-    """What a page about a delivery is made of.
+    """The data for the page about a delivery.
 
-    :param wish: the replay that is asked for.
-    :param token: of the form.
+    :param wish: the replay that was requested.
+    :param token: the form's token.
     """
 
     facts: Facts
@@ -74,7 +74,7 @@ def _wish(wish: Wish | None) -> Any:
         text = f"The replay{to} could not be done: {shown(wish.error)}"
         return tags.p(text, class_="note warning", role="status")
     return tags.p(
-        f"A replay{to} was asked for at ", moment(wish.since), ".", class_="note done", role="status"
+        f"A replay{to} was requested at ", moment(wish.since), ".", class_="note done", role="status"
     )
 
 
@@ -100,7 +100,7 @@ def _facts(stored: StoredDelivery) -> Tag:
 
 def _timeline(whole: Whole) -> Iterator[Tag]:
     stored = whole.stored
-    came = f"came from {shown(stored.client)}" if stored.client else "came"
+    came = f"received from {shown(stored.client)}" if stored.client else "received"
     if stored.recovered:
         came = f"recovered ({shown(stored.recovered, 20)})"
     yield tags.li(moment(stored.received), " ", came)
@@ -162,7 +162,7 @@ def _replay(view: View) -> Any:
     boxes = (_box(name, words.get(name, ""), checked=words.get(name) in _LEFT) for name in view.facts.sinks)
     return tags.form(
         tags.h2("Replay"),
-        tags.p("Its handler, as it is now, reads it again; the changes go to these sinks:"),
+        tags.p("The current handler processes it again; the changes go to these sinks:"),
         tags.fieldset(tags.legend("Sinks", class_="hidden"), *boxes),
         tags.input(type="hidden", name="seq", value=str(stored.seq)),
         tags.input(type="hidden", name="to", value="chosen"),
@@ -183,7 +183,7 @@ def _box(name: str, word: str, *, checked: bool) -> Tag:
     )
 
 
-# What came ------------------------------------------------------------------------------------------
+# The request ------------------------------------------------------------------------------------------
 
 
 def _changes(whole: Whole) -> Iterator[Any]:
@@ -239,7 +239,7 @@ def _properties(change: Change) -> Any:
 def _request(view: View) -> Iterator[Any]:
     delivery = view.whole.delivery
     if delivery is None:
-        yield tags.p("Of this request, neither headers nor payload are kept.", class_="aside")
+        yield tags.p("The headers and the payload of this request are not stored.", class_="aside")
         return
     yield tags.h2("Headers")
     yield tags.pre("\n".join(_head(delivery)), tabindex="0", **{"aria-label": "Headers"})
@@ -251,7 +251,7 @@ def _request(view: View) -> Iterator[Any]:
     yield tags.pre(text[:SHOWN], tabindex="0", **{"aria-label": "Payload"})
     if len(text) > SHOWN:
         yield tags.p(
-            f"… the first {size(SHOWN)} of it; 'change-hooks show' prints all of it.", class_="aside"
+            f"… only the first {size(SHOWN)} are shown; 'change-hooks show' prints all of it.", class_="aside"
         )
 
 
@@ -263,7 +263,7 @@ def _head(delivery: Delivery) -> Iterator[str]:
 
 
 def payload_of(body: bytes) -> str:
-    """A payload to be shown: laid out when it is JSON, without what looks like a secret."""
+    """A payload in a form that may be shown: pretty-printed if it is JSON, without apparent secrets."""
     if not body:
         return "(empty)"
     text = ""

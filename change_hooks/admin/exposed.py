@@ -1,4 +1,4 @@
-"""``/metrics``: what is counted, and what stands in the journal, for whoever asks."""
+"""``/metrics``: the counters, and the state of the journal."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ log = Logger()
 
 
 class MetricsPage(Resource):
-    """Answers with all metrics.
+    """Responds with all metrics.
 
-    :param journal: None: there is none, and so nothing stands in it.
+    :param journal: None: there is none, so the metrics about it are left out.
     :param sinks: the names of all sinks.
     """
 
@@ -46,7 +46,7 @@ class MetricsPage(Resource):
         self._sinks = sinks
 
     def render_GET(self, request: Any) -> int:
-        """Look, and answer."""
+        """Read the journal, and respond."""
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
         accept = (request.requestHeaders.getRawHeaders(b"accept") or [b""])[-1].decode("latin-1")
@@ -65,7 +65,7 @@ class MetricsPage(Resource):
         return NOT_DONE_YET
 
     def _summary(self) -> Deferred[Summary | None]:
-        """What stands in the journal; None: there is none, or it cannot be read."""
+        """A summary of the journal; None: there is no journal, or it cannot be read."""
         journal = self._journal
         if journal is None:
             return succeed(None)
@@ -100,9 +100,9 @@ def metrics_page(
     last: LastDeliveries,
     sinks: Collection[str],
 ) -> tuple[IResource, Observer | None]:
-    """The page, and what counts; without the package for it, a page that says so.
+    """The page, and its counters; without the package for it, a page that says so.
 
-    :param endpoints: gives the names of the endpoints that are configured.
+    :param endpoints: returns the names of the configured endpoints.
     :param sinks: the names of all sinks.
     """
     try:

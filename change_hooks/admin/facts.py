@@ -1,4 +1,4 @@
-"""What the page knows of the configuration in force."""
+"""What the page knows about the configuration in force."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ class EndpointFacts(msgspec.Struct, frozen=True):
     """An endpoint.
 
     :param name: its name.
-    :param sender: who sends to it, in a few words; empty: not known.
-    :param secret: deliveries are verified by a secret.
-    :param simulated: ``change-hooks simulate`` can send to it.
+    :param sender: a short description of the sender; empty: not known.
+    :param secret: whether deliveries are verified by a secret.
+    :param simulated: whether ``change-hooks simulate`` can send to it.
     """
 
     name: str
@@ -21,14 +21,14 @@ class EndpointFacts(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is configured.
+    """The configuration, as far as the page shows it.
 
     :param endpoints: in the order of the configuration.
     :param sinks: the names of the sinks.
-    :param warnings: what is doubtful, each a sentence.
-    :param payloads: what was sent may be shown.
-    :param url: what forges are told, without the endpoint's name; empty: not known.
-    :param config: the configuration's file as commands take it; empty: none.
+    :param warnings: one sentence each.
+    :param payloads: whether payloads may be shown.
+    :param url: the URL given to forges, without the endpoint's name; empty: not known.
+    :param config: the configuration's file, as an argument of commands; empty: none.
     """
 
     endpoints: tuple[EndpointFacts, ...] = ()

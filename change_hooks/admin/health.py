@@ -1,7 +1,7 @@
-"""Whether it is alive, and whether it can take deliveries.
+"""Whether the server is alive, and whether it can accept deliveries.
 
-Strategy: it is ready when it has started, does not drain, and its journal can be written. A transaction of
-the last second says so already; otherwise one is made, and those who ask meanwhile share it.
+Strategy: the server is ready if it has started, is not draining, and can write its journal. A transaction
+within the last second is sufficient evidence; otherwise one is made, and concurrent requests share it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from change_hooks.interfaces import IJournal
 from change_hooks.observer import Observer
 from change_hooks.web.answers import Answer, write_answer, write_answer_with_length
 
-#: For how long a transaction shows that the journal can be written, in seconds.
+#: How long a transaction counts as evidence that the journal can be written, in seconds.
 FRESH = 1.0
-#: How long the journal may take for one, in seconds.
+#: How long the journal may take for a transaction, in seconds.
 WITHIN = 3.0
-#: The name under which it is made.
+#: The name that the transaction writes.
 PROBE = "ready"
 
 STARTING = "starting"
@@ -33,14 +33,14 @@ DRAINING = "shutting down"
 
 
 class Health(Observer):
-    """Knows how it is.
+    """Knows the state of the server.
 
-    :param journal: None: there is none, and so nothing that could not be written.
-    :param clock: all waiting goes through it.
+    :param journal: None: there is none, so it cannot fail.
+    :param clock: the reactor, or a clock in tests.
     """
 
     def __init__(self, journal: IJournal | None, clock: IReactorTime) -> None:
-        #: Why it takes nothing now; empty: it does.
+        #: Why the server accepts nothing now; empty: it does.
         self.state = STARTING
         self._journal = journal
         self._clock = clock
@@ -56,7 +56,7 @@ class Health(Observer):
         self._written = None
 
     def problem(self) -> Deferred[str]:
-        """Why it cannot take deliveries; empty when it can."""
+        """Why the server cannot accept deliveries; empty if it can."""
         if self.state or self._journal is None:
             return succeed(self.state)
         if self._written is not None and self._clock.seconds() < self._written + FRESH:
@@ -66,7 +66,7 @@ class Health(Observer):
             self._asking.append(answer)
             return answer
         self._asking = [answer]
-        # It goes on when it takes too long: what was submitted cannot be taken back.
+        # If it takes too long, the transaction still goes on: it cannot be cancelled.
         written: Deferred[Any] = Deferred()
         self._journal.remember(PROBE, b"").addCallbacks(written.callback, lambda _: written.callback(_FULL))
         written.addTimeout(WITHIN, self._clock).addCallbacks(lambda found: found or "", _late)
@@ -90,17 +90,17 @@ def _late(failure: Failure) -> str:
 
 
 class Alive(Resource):
-    """``/healthz``: answered as long as anything is."""
+    """``/healthz``: responds as long as the server does at all."""
 
     isLeaf = True
 
     def render_GET(self, request: IRequest) -> bytes:
-        """Say so."""
+        """Respond with 200."""
         return write_answer(request, Answer(200, "alive"))
 
 
 class Ready(Resource):
-    """``/readyz``: 200 when it can take deliveries, and otherwise 503 and why."""
+    """``/readyz``: 200 if the server can accept deliveries, otherwise 503 with the reason."""
 
     isLeaf = True
 
@@ -109,7 +109,7 @@ class Ready(Resource):
         self._problem = problem
 
     def render_GET(self, request: Any) -> int:
-        """Look, and say so."""
+        """Check, and respond."""
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
 

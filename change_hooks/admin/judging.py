@@ -1,7 +1,7 @@
-"""When an alarm is raised: on transitions, and each at most once an hour.
+"""Decides when to raise an alarm: on transitions, and each alarm at most once an hour.
 
-Strategy: what has been said is remembered, and compared with what is. What changes back before the hour is
-over is not said; what is still different when it is over, is said then.
+Strategy: what was reported is remembered, and compared with the present state. A transition that is reversed
+within the hour is not reported; if the state is still different after the hour, it is reported then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 from change_hooks.core.receiver_alarm import AlarmEvent, ReceiverAlarm
 
-#: For how long an alarm is not repeated, in seconds.
+#: How long an alarm is not repeated, in seconds.
 HOUR = 3600.0
 _PAIRS: dict[str, tuple[AlarmEvent, AlarmEvent]] = {
     "sink": ("sink_failing", "sink_recovered"),
@@ -22,12 +22,12 @@ _PAIRS: dict[str, tuple[AlarmEvent, AlarmEvent]] = {
 
 
 class Memory(msgspec.Struct):
-    """What has been said.
+    """What has been reported.
 
-    :param bad: what is said to be wrong: a kind and a name, with a colon between.
-    :param dead: how many dead letters each sink is said to have.
-    :param raised: when each alarm was last raised: its event and its subject, with a colon between.
-    :param watched: since when each endpoint is expected to get something.
+    :param bad: what was reported as failing: a kind and a name, separated by a colon.
+    :param dead: the reported number of dead letters of each sink.
+    :param raised: when each alarm was last raised, by its event and its subject, separated by a colon.
+    :param watched: since when each endpoint has been expected to receive deliveries.
     """
 
     bad: dict[str, bool] = msgspec.field(default_factory=dict)
@@ -37,11 +37,11 @@ class Memory(msgspec.Struct):
 
 
 class Judge:
-    """Compares what is with what was said.
+    """Compares the present state with what was reported.
 
-    :param memory: is kept up to date.
-    :param now: whose time the memory goes by, in seconds.
-    :param at: the same moment, in seconds since the epoch.
+    :param memory: updated in place.
+    :param now: the time by the memory's clock, in seconds.
+    :param at: the same time, in seconds since the epoch.
     """
 
     def __init__(self, memory: Memory, now: float, at: float) -> None:
@@ -52,14 +52,14 @@ class Judge:
         memory.raised = {name: then for name, then in memory.raised.items() if then <= now < then + HOUR}
 
     def is_bad(self, kind: str, subject: str) -> bool:
-        """Whether something is said to be wrong."""
+        """Whether something was reported as failing."""
         return self._memory.bad.get(f"{kind}:{subject}", False)
 
     def state(self, kind: str, subject: str, *, bad: bool, text: str, error: str = "") -> None:
-        """How something is.
+        """Judge the state of something.
 
         :param kind: ``sink``, ``endpoint`` or ``journal``.
-        :param text: what to say if that is new.
+        :param text: the text of the alarm if this is a transition.
         """
         if bad == self.is_bad(kind, subject):
             return
@@ -68,7 +68,7 @@ class Judge:
             self._memory.bad[f"{kind}:{subject}"] = bad
 
     def dead_letters(self, sink: str, count: int, error: str = "") -> None:
-        """How many dead letters a sink has."""
+        """Judge the number of a sink's dead letters."""
         known = self._memory.dead.get(sink, 0)
         new = count - known
         if new > 0:
@@ -79,12 +79,12 @@ class Judge:
         self._memory.dead[sink] = count
 
     def recovered(self, endpoint: str, count: int) -> bool:
-        """So many deliveries that never came have been fetched.
+        """Report that deliveries that never arrived have been recovered.
 
-        :returns: False: it is to be said later.
+        :returns: False: it is to be reported later.
         """
         deliveries = "1 delivery" if count == 1 else f"{count} deliveries"
-        text = f"{deliveries} to the endpoint {endpoint!r} never came and had to be fetched"
+        text = f"{deliveries} to the endpoint {endpoint!r} never arrived and had to be fetched"
         return self._raise("deliveries_recovered", endpoint, text, error="", count=count)
 
     def _raise(self, event: AlarmEvent, subject: str, text: str, *, error: str, count: int = 0) -> bool:

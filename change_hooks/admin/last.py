@@ -1,7 +1,7 @@
-"""When each endpoint last got a delivery that was not refused.
+"""When each endpoint last received a delivery that was not refused.
 
-Strategy: what this process answers is known at once; what other receivers and earlier runs took is read in
-the journal, and only what is new there. What the journal says goes by the wall clock, so it becomes an age.
+Strategy: the deliveries of this process are known immediately; those of other receivers and earlier runs are
+read from the journal, new ones only. The journal has wall-clock times, so they are converted to ages.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from change_hooks.observer import Answered, Observer
 
 
 class LastDeliveries(Observer):
-    """Remembers when they came.
+    """Remembers when the last deliveries arrived.
 
-    :param clock: whose time they are remembered by.
+    :param clock: the clock for these times.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -35,7 +35,7 @@ class LastDeliveries(Observer):
             self._times[endpoint] = self._clock.seconds()
 
     def ages(self) -> dict[str, float]:
-        """How long ago the last one came, in seconds, for each endpoint that ever got one."""
+        """The age of the last delivery, in seconds, for each endpoint that ever received one."""
         now = self._clock.seconds()
         return {endpoint: now - moment for endpoint, moment in self._times.items()}
 

@@ -15,18 +15,18 @@ from change_hooks.admin.query import Query
 from change_hooks.journal import STATES, Listed, SinkSummary, StoredDelivery, Summary
 
 COLUMNS = ("Time (UTC)", "Endpoint", "Event", "Repository, branch", "Result", "Sinks")
-#: The words of a sink's health, from good to bad.
+#: The states of a sink's health, from good to bad.
 TAKEN, WAITS, RETRIES, DEAD = "ok", "waiting", "retrying", "failed"
 
 
 class View(msgspec.Struct, frozen=True):
-    """What a list is made of.
+    """The data for the list.
 
     :param listed: the deliveries.
-    :param summary: how the journal is.
-    :param newest: the place of the newest delivery in the journal.
-    :param unchecked: when a signature came last that nobody checked, by the endpoint's name.
-    :param asked: for how many deliveries a replay was just asked for.
+    :param summary: a summary of the journal.
+    :param newest: the ``seq`` of the newest delivery in the journal.
+    :param unchecked: when each endpoint last received an unverified signature.
+    :param asked: for how many deliveries a replay was just requested.
     """
 
     query: Query
@@ -68,7 +68,7 @@ def _live(view: View) -> str:
 def _asked(number: int) -> Any:
     if not number:
         return ""
-    text = f"A replay of {counted(number, 'delivery', 'deliveries')} was asked for."
+    text = f"A replay of {counted(number, 'delivery', 'deliveries')} was requested."
     return tags.p(text, class_="note done", role="status")
 
 
@@ -103,7 +103,7 @@ def _health(view: View) -> Tag:
         text = f"{counted(view.summary.pending, 'delivery', 'deliveries')} being looked up"
         sinks.append(tags.li(tags.a("pending", href="./?state=pending"), " ", text))
     if not sinks:
-        sinks = [tags.li("No sink is configured: changes are stored, and stay here.")]
+        sinks = [tags.li("No sink is configured: changes are stored, but not delivered.")]
     sinks.append(tags.li(f"journal {size(view.summary.bytes)}", class_="aside"))
     return tags.ul(*sinks, class_="health", **{"aria-label": "Sinks"})
 
@@ -219,7 +219,7 @@ def row(line: StoredDelivery, query: Query) -> Tag:
 
 
 def _who(author: str) -> str:
-    """An author's name, without the address behind it."""
+    """An author's name, without the email address."""
     return author.partition(" <")[0] or author
 
 
@@ -232,7 +232,7 @@ def _cell(content: Any, name: str) -> Tag:
 
 
 def result(line: StoredDelivery) -> list[Any]:
-    """What became of a delivery, and why."""
+    """The result of a delivery, and the reason."""
     said: list[Any] = [state(line.state)]
     if line.state == "refused":
         said += [" ", str(line.status)]
@@ -270,14 +270,16 @@ def _more(view: View) -> Tag:
     return tags.nav(*links, class_="more", **{"aria-label": "Pages"})
 
 
-# Where there is nothing -----------------------------------------------------------------------------
+# The empty list -----------------------------------------------------------------------------
 
 
 def _nothing(view: View) -> Tag:
     if view.newest and (view.query.filtered or view.query.before):
         said = "No delivery matches. " if view.listed.full else "No delivery matches so far. "
         return tags.p(said, tags.a("Show all", href="./"), class_="empty")
-    return tags.p("Nothing has come yet. This is where senders can reach this server:", class_="empty")
+    return tags.p(
+        "Nothing has been received yet. Senders can reach this server at these addresses:", class_="empty"
+    )
 
 
 def _endpoints(facts: Facts, *, unfolded: bool) -> Tag:

@@ -1,9 +1,9 @@
-"""``/live``: what comes, and what becomes of it, as it happens.
+"""``/live``: a stream of new deliveries, and of their results.
 
-Strategy: each stream has a place in the journal, looks there once a second, and sends what is new as an event
-with its place as the id, so a client that comes back goes on where it was. What is not finished is looked at
-again, and sent as an ``update`` when it has changed. Nothing is kept for a client that is slow: a stream that
-cannot be written looks for nothing until it can.
+Strategy: each stream has a position in the journal, polls it once a second, and sends each new delivery as an
+event whose id is its position, so that a client that reconnects continues where it was. Unfinished deliveries
+are read again, and sent as an ``update`` when they have changed. Nothing is buffered for a slow client: a
+stream that cannot be written reads nothing until it can.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from change_hooks.journal import StoredDelivery
 from change_hooks.journal.reader import Reader
 from change_hooks.web.answers import Answer, write_answer
 
-#: How often a stream looks for news, in seconds; and after how many looks without any it says that it lives.
+#: How often a stream polls for news, in seconds; and after how many polls without any it sends a keep-alive.
 LOOK = 1.0
 QUIET = 15
-#: How many streams there are at most.
+#: How many streams may be open at once.
 STREAMS = 64
-#: How many unfinished deliveries a stream looks at again.
+#: How many unfinished deliveries a stream watches.
 WATCHED = 200
 EVENTS = b"text/event-stream; charset=utf-8"
 _UNFINISHED = ("pending", "waiting")
@@ -45,11 +45,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class News:
-    """What is new in a journal since the last look. Used in the thread that reads.
+    """What is new in a journal since the last poll. Used in the reading thread.
 
-    :param after: the place to begin after; None: after the newest.
-    :param as_rows: as rows of the list, not as JSON. What stands before *after* is on somebody's screen then,
-        and is sent once more as it is now.
+    :param after: start after this ``seq``; None: after the newest.
+    :param as_rows: as rows of the list, not as JSON. Then deliveries before *after* are on a user's screen,
+        and are sent once more in their present state.
     """
 
     def __init__(self, query: Query, after: int | None, *, as_rows: bool) -> None:
@@ -60,7 +60,7 @@ class News:
         self._watched: dict[int, StoredDelivery] = {}
 
     def look(self, reader: Reader) -> bytes:
-        """The events since the last look."""
+        """The events since the last poll."""
         if self._last is None:
             self._last = reader.newest()
         changed = self._changed(reader)
@@ -113,7 +113,7 @@ class Live(Resource):
         self._streams: set[_Stream] = set()
 
     def render_GET(self, request: Any) -> Any:
-        """Begin a stream."""
+        """Start a stream."""
         protect(request, kind=EVENTS)
         if len(self._streams) >= STREAMS:
             request.setHeader(b"retry-after", b"30")
@@ -138,7 +138,7 @@ class Live(Resource):
         stream.end()
 
     def end(self) -> None:
-        """End all streams; clients come again."""
+        """End all streams; clients reconnect."""
         for stream in list(self._streams):
             stream.finish()
 
@@ -157,7 +157,7 @@ class _Stream:
         self._quiet = 0
 
     def begin(self) -> None:
-        """Send the head, and look for the first time."""
+        """Send the head, and poll for the first time."""
         self._request.registerProducer(self, streaming=True)
         self._request.write(b"retry: 3000\n\n")
         self._look()
@@ -186,14 +186,14 @@ class _Stream:
             self._alarm.set(LOOK)
 
     def finish(self) -> None:
-        """End it from this side."""
+        """Close the stream from this side."""
         if not self._ended:
             self.end()
             self._request.unregisterProducer()
             self._request.finish()
 
     def end(self) -> None:
-        """Look no more."""
+        """Stop polling."""
         self._ended = True
         self._alarm.clear()
 
@@ -213,7 +213,7 @@ class _Stream:
 
 
 def _nothing_now(failure: Failure) -> bytes | None:
-    """While the journal cannot be read there is nothing new; what breaks ends the stream."""
+    """While the journal cannot be read, there is nothing new; any other error ends the stream."""
     if failure.check(Unavailable):
         return b""
     report("a stream broke", failure)

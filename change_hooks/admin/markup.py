@@ -1,7 +1,7 @@
-"""What all pages share: their frame, and how moments, states and other people's texts are shown.
+"""The common parts of all pages: their frame, and how times, states and senders' texts are shown.
 
-Strategy: a page is a tree of tags, which twisted.web.template writes, so whatever a sender sent is text there
-and never markup. It is written by whoever has read the journal, in the thread in which that happens.
+Strategy: a page is a tree of tags, which twisted.web.template serializes, so anything from a sender is text,
+never markup. The tree is serialized in the thread that has read the journal.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from change_hooks.admin.assets import address_of
 from change_hooks.core.shown import printable
 
 DOCTYPE = b"<!DOCTYPE html>\n"
-#: The latest moment that can be written, in seconds since the epoch.
+#: The latest time that can be shown, in seconds since the epoch.
 _LATEST = 253_402_300_799
 
 
 def written(tree: Any) -> bytes:
-    """A tree as HTML."""
+    """Serialize a tree as HTML."""
     found: list[bytes] = []
     flattened: Deferred[bytes] = flattenString(None, tree)
     flattened.addCallback(found.append)
@@ -38,8 +38,8 @@ def _raised(flattened: Deferred[Any]) -> Any:
 def framed(title: str, *content: Any, root: str = "./", live: bool = False) -> bytes:
     """A whole page.
 
-    :param root: the way to the root, relative.
-    :param live: the list on it follows the journal.
+    :param root: the relative path to the root.
+    :param live: whether the list on it follows the journal.
     """
     head = tags.head(
         tags.meta(charset="utf-8"),
@@ -62,13 +62,13 @@ def framed(title: str, *content: Any, root: str = "./", live: bool = False) -> b
 
 
 def shown(text: str, longest: int = 300) -> str:
-    """A text of others, on one line, shortened."""
+    """A sender's text, on one line, shortened."""
     text = printable(text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def moment(seconds: float | None, *, date: bool = True) -> Tag | str:
-    """A moment, in UTC."""
+    """A time, in UTC."""
     if seconds is None or not 0 <= seconds <= _LATEST:
         return "-"
     at = datetime.fromtimestamp(seconds, timezone.utc)
@@ -87,7 +87,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time, to two digits or so."""
+    """A duration, to about two digits."""
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 90:
@@ -109,7 +109,7 @@ def size(number: int) -> str:
 
 
 def repository(name: str) -> Any:
-    """A repository's name; what it has in common with all of its forge stands back."""
+    """A repository's name, with the part that is common to its whole forge de-emphasised."""
     name = shown(name)
     scheme, separator, rest = name.partition("://")
     host, _, path = rest.partition("/")

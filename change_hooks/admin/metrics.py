@@ -1,9 +1,9 @@
-"""What is counted, for Prometheus.
+"""Metrics for Prometheus.
 
-Strategy: what happens is counted by an observer; what stands in the journal is read when somebody asks. No
-repository and no sender is ever a label, and no name that a sender can make up. With several worker processes
-the counts are in files that all of them write, in the folder that the environment names; the process that is
-asked adds them up.
+Strategy: events are counted by an observer; the state of the journal is read on request. Repositories,
+senders, and names that a sender can make up are never labels. With several worker processes, the counts are
+in files that all of them write, in the folder that the environment names; the process that gets the request
+adds them up.
 
 Source: Prometheus, "Metric and label naming"; prometheus_client, "Multiprocess Mode".
 """
@@ -26,21 +26,21 @@ from change_hooks.admin.settings import METRICS_FOLDER
 from change_hooks.journal import Summary
 from change_hooks.observer import Answered, AttemptOutcome, Observer
 
-#: What stands in a label for a name that nobody has configured.
+#: The label for names that are not configured.
 OTHER = "other"
-#: How many names of events an endpoint may have; a handler may take any.
+#: How many event names an endpoint may have as labels; a handler may accept any name.
 EVENTS = 50
 ANSWERS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 COMMITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What stands in the journal, when somebody asks.
+    """The state of the journal at the time of a request.
 
     :param summary: None: the journal cannot be read.
-    :param sinks: the names of all that are configured.
-    :param last: when each endpoint last got a delivery, in seconds since the epoch.
-    :param now: in seconds since the epoch.
+    :param sinks: the names of all configured sinks.
+    :param last: when each endpoint last received a delivery, in seconds since the epoch.
+    :param now: the present time, in seconds since the epoch.
     """
 
     summary: Summary | None
@@ -50,9 +50,9 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Metrics(Observer):
-    """Counts what happens.
+    """Counts events.
 
-    :param endpoints: gives the names of the endpoints that are configured.
+    :param endpoints: returns the names of the configured endpoints.
     """
 
     def __init__(self, endpoints: Callable[[], Collection[str]]) -> None:
@@ -61,13 +61,13 @@ class Metrics(Observer):
         self._registry = registry = CollectorRegistry()
         self._deliveries = Counter(
             "change_hooks_deliveries",
-            "Requests that were answered, by what became of them.",
+            "Requests that were answered, by result.",
             ["endpoint", "event", "outcome"],
             registry=registry,
         )
         self._answers = Histogram(
             "change_hooks_answer_seconds",
-            "From a request to its answer.",
+            "Time from a request to its response.",
             buckets=ANSWERS,
             registry=registry,
         )
@@ -76,13 +76,13 @@ class Metrics(Observer):
         )
         self._recovered = Counter(
             "change_hooks_recovered",
-            "Deliveries that never came, and were fetched.",
+            "Deliveries that never arrived, and were fetched.",
             ["endpoint", "way"],
             registry=registry,
         )
         self._attempts = Counter(
             "change_hooks_sink_attempts",
-            "Attempts to hand something to a sink.",
+            "Attempts to deliver to a sink.",
             ["sink", "outcome"],
             registry=registry,
         )
@@ -128,9 +128,9 @@ class Metrics(Observer):
         return event
 
     def exposed(self, accept: str, standing: Standing) -> tuple[bytes, str]:
-        """All of it, in the format that a client accepts, and the format's media type.
+        """All metrics in a format that the client accepts, and the format's media type.
 
-        :param accept: what the client says that it accepts.
+        :param accept: the client's header ``Accept``.
         """
         registry = CollectorRegistry()
         folder = os.environ.get(METRICS_FOLDER)
@@ -144,22 +144,24 @@ class Metrics(Observer):
 
 
 class _Journal:
-    """What stands in the journal, as metrics."""
+    """The state of the journal, as metrics."""
 
     def __init__(self, standing: Standing) -> None:
         self._standing = standing
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is asked when it is registered."""
+        """Describe nothing, so that registering does not read the journal."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Give the metrics."""
+        """Return the metrics."""
         standing = self._standing
-        yield InfoMetricFamily("change_hooks_build", "What runs.", value={"version": version("change-hooks")})
+        yield InfoMetricFamily(
+            "change_hooks_build", "The running version.", value={"version": version("change-hooks")}
+        )
         last = GaugeMetricFamily(
             "change_hooks_last_delivery_timestamp_seconds",
-            "When an endpoint last got a delivery that was not refused.",
+            "When an endpoint last received a delivery that was not refused.",
             labels=["endpoint"],
         )
         for endpoint, moment in standing.last.items():
@@ -171,11 +173,11 @@ class _Journal:
 
 def _of_sinks(summary: Summary, names: Collection[str], now: float) -> Iterable[Metric]:
     queues = GaugeMetricFamily(
-        "change_hooks_queues", "Queues in which something stands.", labels=["sink", "state"]
+        "change_hooks_queues", "Queues with waiting deliveries.", labels=["sink", "state"]
     )
     oldest = GaugeMetricFamily(
         "change_hooks_oldest_undelivered_seconds",
-        "The age of the oldest delivery that a sink has not taken.",
+        "The age of the oldest delivery that a sink has not accepted.",
         labels=["sink"],
     )
     dead = GaugeMetricFamily(

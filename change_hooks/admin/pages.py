@@ -1,4 +1,4 @@
-"""The pages, and what a form on them does."""
+"""The pages, and the actions of their forms."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from change_hooks.journal.reader import Reader
 
 #: How many deliveries a page lists.
 LINES = 50
-#: How long to look for those that match, in seconds.
+#: How long to search for matching deliveries, in seconds.
 WITHIN = 0.1
 WITHIN_REPLAY = 2.0
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Where the pages have what they show.
+    """Where the pages get their data.
 
-    :param facts: the configuration in force.
-    :param unchecked: fires with when a signature came last that nobody checked, by the endpoint's name.
-    :param replay: has what was asked for done now.
+    :param facts: returns the configuration in force.
+    :param unchecked: fires with when each endpoint last received an unverified signature.
+    :param replay: starts the replays that were requested.
     """
 
     journal: IJournal
@@ -44,9 +44,9 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class _Sourced(Page):
-    """A page that is made of what a journal holds.
+    """A page that shows data from a journal.
 
-    :param root: the way to the root, relative.
+    :param root: the relative path to the root.
     """
 
     root = "./"
@@ -119,7 +119,7 @@ class DeliveryPage(_Sourced):
 
 
 class Deliveries(Resource):
-    """``/deliveries``: a page for each place."""
+    """``/deliveries``: a page for each delivery."""
 
     def __init__(self, source: Source) -> None:
         super().__init__()
@@ -131,12 +131,12 @@ class Deliveries(Resource):
 
 
 class ReplayPage(_Sourced):
-    """``/replay``: asks whether it is meant, and does it."""
+    """``/replay``: asks for confirmation, and then requests a replay."""
 
     methods = ("GET", "HEAD", "POST")
 
     def answer(self, request: Any) -> Any:
-        """The question, or where to go when it was answered."""
+        """The question, or a redirect after it was answered."""
         if request.method == b"POST":
             return self._replay(request)
         query = Query.of(_query(request)).but(before=0)

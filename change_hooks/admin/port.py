@@ -1,4 +1,4 @@
-"""The port of its own."""
+"""The separate port of the page for operators."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from twisted.python.failure import Failure
 from change_hooks.addresses import clickable
 from change_hooks.alarm import Alarm
 
-#: How long to wait before the port is tried again that could not be opened, in seconds.
+#: How long to wait before retrying a port that could not be opened, in seconds.
 AGAIN = 10.0
 
 log = Logger()
 
 
 class AdminPort:
-    """Listens as long as it can: deliveries are taken whether or not the page can be shown.
+    """Listens, and keeps retrying: deliveries are accepted whether or not the page can be shown.
 
     :param reactor: the reactor.
     :param port: an endpoint string.
-    :param site: what to listen with.
+    :param site: the site to serve.
     """
 
     def __init__(self, reactor: Any, port: str, site: IProtocolFactory) -> None:
@@ -35,7 +35,7 @@ class AdminPort:
         self._again = Alarm(reactor, self._listen)
 
     def start(self) -> None:
-        """Listen."""
+        """Start listening."""
         self._listen()
 
     def _listen(self) -> None:
@@ -56,7 +56,7 @@ class AdminPort:
         self._again.set(AGAIN)
 
     def stop(self) -> Deferred[None]:
-        """Listen no more."""
+        """Stop listening."""
         self._again.clear()
         listening, self._listening = self._listening, None
         return succeed(None) if listening is None else maybeDeferred(listening.stopListening)

@@ -1,4 +1,4 @@
-"""What a request asks for: the filter, and where the list begins."""
+"""The query of a request: the filter, and where the list begins."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 
 from change_hooks.journal import STATES, StoredDelivery, Wanted
 
-#: The most fields that a request may have.
+#: How many fields a request may have.
 FIELDS = 2000
 #: The longest value of a filter, in characters.
 LONGEST = 500
-#: The filters, as they are called in an address.
+#: The names of the filters in an address.
 FILTERS = ("state", "endpoint", "sink", "repository", "branch", "text")
 _FURTHEST = 2**62
 
@@ -21,9 +21,9 @@ Fields = dict[str, list[str]]
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A filter; what is empty is not asked for.
+    """A filter; empty fields match everything.
 
-    :param before: only what stands before this place in the journal; 0: from the newest on.
+    :param before: only deliveries before this ``seq``; 0: from the newest on.
     """
 
     state: str = ""
@@ -36,7 +36,7 @@ class Query(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, fields: Fields) -> Query:
-        """The filter that stands in the fields of an address; what cannot be one is left out."""
+        """The filter in the fields of an address; invalid values are ignored."""
         given = {name: fields.get(name, [""])[-1].strip()[:LONGEST] for name in FILTERS}
         if given["state"] not in STATES:
             given["state"] = ""
@@ -44,12 +44,12 @@ class Query(msgspec.Struct, frozen=True):
 
     @property
     def filtered(self) -> bool:
-        """Whether anything is asked for."""
+        """Whether any filter is set."""
         return any(getattr(self, name) for name in FILTERS)
 
     @property
     def wanted(self) -> Wanted:
-        """The same, as the journal is asked."""
+        """The same as a query of the journal."""
         return Wanted(
             state=self.state or None,
             dialect=self.endpoint or None,
@@ -60,7 +60,7 @@ class Query(msgspec.Struct, frozen=True):
         )
 
     def matches(self, line: StoredDelivery) -> bool:
-        """Whether a delivery is one of those that are asked for."""
+        """Whether a delivery matches."""
         return self.wanted.matches(line)
 
     def but(self, **other: Any) -> Query:
@@ -68,7 +68,7 @@ class Query(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **other)
 
     def encoded(self) -> str:
-        """As it stands in an address, with its question mark; empty when nothing is asked for."""
+        """The query in an address, with its question mark; empty if nothing is set."""
         fields = {name: value for name, value in msgspec.structs.asdict(self).items() if value}
         return f"?{urlencode(fields)}" if fields else ""
 
@@ -82,7 +82,7 @@ def fields_of(encoded: bytes) -> Fields:
 
 
 def place_of(text: str) -> int | None:
-    """A place in the journal; None: it is not one."""
+    """A ``seq`` in the journal; None: it is not one."""
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         return None
     place = int(text)

@@ -1,4 +1,4 @@
-"""What is looked up once for several pages."""
+"""Data that is read once for several pages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from time import monotonic
 from change_hooks.journal import Summary
 from change_hooks.journal.reader import Reader
 
-#: For how long a summary is shown, in seconds; and how many times as long as it took to make.
+#: How long a summary is reused, in seconds; and as a multiple of the time that it took to make.
 FRESH = 2.0
 TIMES = 10.0
 
 
 class Recent:
-    """Keeps the last summary of a journal; when much waits, it takes long to make. For one thread.
+    """Keeps the last summary of a journal, which takes long if many deliveries wait. For one thread.
 
     :param clock: in seconds.
     """
@@ -25,7 +25,7 @@ class Recent:
         self._until = 0.0
 
     def summary(self, reader: Reader) -> Summary:
-        """How the journal is, or was a moment ago."""
+        """The summary of the journal, at most a moment old."""
         began = self._clock()
         if self._summary is None or began >= self._until:
             self._summary = reader.summary()

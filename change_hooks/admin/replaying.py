@@ -1,4 +1,4 @@
-"""Before deliveries are replayed: which, where to, and whether that is meant. As HTML."""
+"""The page that asks for confirmation before deliveries are replayed, as HTML."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from change_hooks.admin.markup import counted, framed, moment, repository, shown
 from change_hooks.admin.query import FILTERS, Query
 from change_hooks.journal import Listed, StoredDelivery
 
-#: How many are replayed at once.
+#: How many deliveries are replayed at once.
 MOST = 1000
 #: How many of them are listed.
 LISTED = 20
 
 
 class View(msgspec.Struct, frozen=True):
-    """What the page is made of.
+    """The data for the page.
 
     :param listed: the deliveries that match.
-    :param token: of the form.
+    :param token: the form's token.
     """
 
     query: Query
@@ -33,7 +33,7 @@ class View(msgspec.Struct, frozen=True):
 
 
 def page(view: View) -> bytes:
-    """The page that asks whether it is meant."""
+    """The page that asks for confirmation."""
     meant = [line for line in view.listed.lines if line.state in REPLAYED]
     left = len(view.listed.lines) - len(meant)
     number = counted(len(meant), "delivery", "deliveries")
@@ -43,7 +43,7 @@ def page(view: View) -> bytes:
         tags.h1(f"Replay {number}?" if meant else "Nothing to replay"),
         tags.p(_said(view.query), class_="aside"),
         tags.p(
-            f"{counted(left, 'more matches', 'more match')}, still under way or without a change.",
+            f"{counted(left, 'more matches', 'more match')}, still in progress or without changes.",
             class_="aside",
         )
         if left
@@ -57,7 +57,7 @@ def page(view: View) -> bytes:
 
 def _said(query: Query) -> str:
     asked = [f"{name} {shown(getattr(query, name), 80)}" for name in FILTERS if getattr(query, name)]
-    return f"Filter: {', '.join(asked)}." if asked else "Without a filter: everything."
+    return f"Filter: {', '.join(asked)}." if asked else "No filter: all deliveries."
 
 
 def _form(view: View, meant: Sequence[StoredDelivery], number: str) -> Tag:
@@ -80,9 +80,9 @@ def _form(view: View, meant: Sequence[StoredDelivery], number: str) -> Tag:
     return tags.form(
         tags.ul(*rows, class_="meant"),
         tags.fieldset(
-            tags.legend("Where to"),
-            _way("untaken", "each to the sinks that have not taken it", checked=True),
-            _way("chosen", "to these sinks, whatever they have:", checked=False),
+            tags.legend("Replay to"),
+            _way("untaken", "the sinks that have not accepted it", checked=True),
+            _way("chosen", "these sinks, even if they have accepted it:", checked=False),
             *(
                 tags.label(
                     tags.input(type="checkbox", name="sink", value=name),

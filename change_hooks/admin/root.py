@@ -1,9 +1,9 @@
-"""Who may see what operators see, and what there is to see.
+"""The root of the pages for operators, and who may see them.
 
-Strategy: everything stands behind one guard. With passwords configured, a request needs one. Without, it must
-come from this machine and be for a name of this machine: a page of another site that a browser shows has
-another name in its ``Host``, also when that name leads here. Names that the configuration lists are answered
-too; whoever lists them has something in front that asks for a password.
+Strategy: everything is behind one guard. If passwords are configured, a request needs one. Otherwise it must
+come from this machine and be for a name of this machine: a request that a page of another site makes has
+another name in its ``Host``, even if that name resolves to this machine. Names that the configuration lists
+are also allowed; their requests must pass a server in front that asks for a password.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from change_hooks.web.answers import Answer, write_answer
 from change_hooks.web.auth import BasicAuth
 from change_hooks.web.front import HookSite
 
-#: The largest form, and the most that all forms in memory may be together, in bytes.
+#: The largest form, and the total size of all forms in memory, in bytes.
 LARGEST_FORM = 256 * 1024
 HELD = 8 * LARGEST_FORM
 
 FOREIGN = (
-    "this page is answered on this machine only, and only for its own names; set 'auth' in change_hook_admin"
-    " to open it from elsewhere, or 'hosts' for a server in front that asks for a password"
+    "this page is available only on this machine, and only under its own names; set 'auth' in"
+    " change_hook_admin to open it to others, or 'hosts' for a server in front that asks for a password"
 )
 
 
 class Admin(Resource):
-    """What operators see. It may be mounted anywhere, and stays the same through every reconfiguration.
+    """The pages for operators. It may be mounted anywhere, and stays the same through every reconfiguration.
 
     :param settings: None: as without ``auth``.
     """
@@ -47,20 +47,20 @@ class Admin(Resource):
         """Mount a resource at ``/name``, behind the same guard.
 
         :param name: empty: the root itself.
-        :param password: False: it is answered without one, also where ``auth`` is set.
+        :param password: False: no password is needed, even if ``auth`` is set.
         """
         self._content.putChild(name.encode(), resource)
         if not password:
             self._open.add(name.encode())
 
     def reconfigure(self, settings: AdminSettings | None) -> None:
-        """Let in whom *settings* let in, from now on."""
+        """Apply new *settings*."""
         self.settings = settings or AdminSettings()
         auth = self.settings.auth
         self._guarded: IResource = BasicAuth(self._content, auth, self._open) if auth else self._content
 
     def site(self, clock: IReactorTime) -> HookSite:
-        """What to listen with on a port that serves nothing else."""
+        """The site for a port that serves nothing else."""
         return HookSite(self, LARGEST_FORM, clock, max_held=HELD)
 
     def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
@@ -70,7 +70,7 @@ class Admin(Resource):
         return cast("IResource", self._guarded.getChildWithDefault(path, request))
 
     def render(self, request: Any) -> bytes:
-        """The address without a slash at its end, where it is mounted in another resource."""
+        """Redirect the address without a final slash, when mounted in another resource."""
         request.setResponseCode(308)
         request.setHeader(b"location", request.prepath[-1] + b"/" if request.prepath else b"/")
         request.setHeader(b"content-type", b"text/plain; charset=utf-8")
@@ -86,14 +86,14 @@ class Admin(Resource):
 
 
 class _Content(Resource):
-    """Holds what is mounted."""
+    """The container of the mounted resources."""
 
     def getChild(self, path: bytes, request: IRequest) -> IResource:
         return _Plain(404, "there is no such page")
 
 
 class _Plain(Resource):
-    """Answers in plain text.
+    """Responds in plain text.
 
     :param status: the HTTP status.
     """
@@ -109,7 +109,7 @@ class _Plain(Resource):
 
 
 def _name_in(host: bytes) -> str:
-    """The name or address in a ``Host``, without its port."""
+    """The name or address in a ``Host`` header, without the port."""
     try:
         return urlsplit(f"//{host.decode('ascii')}").hostname or ""
     except ValueError:
@@ -117,7 +117,7 @@ def _name_in(host: bytes) -> str:
 
 
 def _is_near(request: Any) -> bool:
-    """Whether the peer is on this machine."""
+    """Whether the client is on this machine."""
     peer = request.getClientAddress()
     return isinstance(peer, UNIXAddress) or is_local(getattr(peer, "host", ""))
 

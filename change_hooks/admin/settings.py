@@ -1,4 +1,4 @@
-"""The key ``change_hook_admin``: where the page is, and who may see it."""
+"""The key ``change_hook_admin``: where the page for operators is, and who may see it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from change_hooks.core.names import nearest
 from change_hooks.web.auth import read_checkers
 
 DEFAULT_PORT = 8011
-#: The variable that names the folder in which several processes keep their counts together.
+#: The environment variable with the folder in which several processes share their counts.
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 LOCAL = "127.0.0.1"
 _KINDS = ("tcp", "tcp6", "ssl", "unix")
@@ -22,15 +22,15 @@ _OPTIONS = ("port", "auth", "hosts", "payloads", "url")
 
 
 class AdminSettings(msgspec.Struct, frozen=True):
-    """What ``change_hook_admin`` says.
+    """The settings in ``change_hook_admin``.
 
-    :param port: an endpoint string; None: only what is mounted elsewhere is answered.
-    :param address: the one that it listens on; empty: not a single one, or not known.
-    :param auth: the checkers of passwords; empty: only requests from this machine are answered, for the names
-        of this address, and those for *hosts*.
-    :param hosts: the names for which requests are answered without a password.
-    :param payloads: show what was sent.
-    :param url: what forges are told, without the endpoint's name; empty: not known.
+    :param port: an endpoint string; None: the page has no port of its own.
+    :param address: the address that it listens on; empty: several, or not known.
+    :param auth: the password checkers; empty: only requests from this machine, for the names of this address,
+        and those for *hosts* are allowed.
+    :param hosts: host names whose requests need no password.
+    :param payloads: whether payloads may be shown.
+    :param url: the URL given to forges, without the endpoint's name; empty: not known.
     """
 
     port: str | None = None
@@ -42,7 +42,7 @@ class AdminSettings(msgspec.Struct, frozen=True):
 
 
 def read_settings(written: Any) -> tuple[AdminSettings | None, list[str]]:
-    """What ``change_hook_admin`` says, and what is wrong with it."""
+    """Read ``change_hook_admin``; returns the settings, and the problems."""
     if written is None or written is False:
         return None, []
     if not isinstance(written, Mapping):
@@ -92,7 +92,9 @@ def _port(written: Any, problems: list[str], *, protected: bool) -> tuple[str | 
 
 
 def is_local(address: str) -> bool:
-    """Whether only this machine reaches an address: of IP, or the path of a UNIX socket."""
+    """Whether an address can be reached only from this machine: an IP address, or the path of a
+    UNIX socket.
+    """
     try:
         return ip_address(address).is_loopback
     except ValueError:
@@ -100,9 +102,9 @@ def is_local(address: str) -> bool:
 
 
 def address_of(port: Any) -> str:
-    """The address that an endpoint string listens on, empty for all of them; a path, for a UNIX socket.
+    """The address that an endpoint string listens on; empty for all addresses; a path for a UNIX socket.
 
-    :raises ValueError: it is not an endpoint string of a kind that has one.
+    :raises ValueError: it is not an endpoint string, or its kind has no address.
     """
     looking = _Looking()
     try:
@@ -115,7 +117,7 @@ def address_of(port: Any) -> str:
 
 
 class _Looking:
-    """Stands for a reactor, to see what an endpoint would listen on."""
+    """Stands in for a reactor, to find out what an endpoint would listen on."""
 
     address = ""
 

@@ -1,4 +1,4 @@
-"""What is counted and looked at while a service runs, and how operators learn of it."""
+"""Monitoring of a running service: metrics, health and alarms."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Watch:
     """Metrics, health and alarms of one service.
 
     :param admin: gets ``/metrics``, ``/healthz`` and ``/readyz``.
-    :param observers: those who are told what happens.
+    :param observers: the observers of the service.
     :param journal: None: there is none.
     :param sinks: all sinks, by name.
-    :param service: the name of the service, which stands before the names of its sinks.
+    :param service: the name of the service, which prefixes the names of its sinks.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Watch:
                 observers.add(observer)
 
     def reconfigure(self, endpoints: Mapping[str, float | None], alarms: Iterable[str]) -> None:
-        """Follow the configuration.
+        """Apply a new configuration.
 
-        :param endpoints: the names of those that are configured, each with the seconds within which a
-            delivery is expected; None: none is.
+        :param endpoints: the names of the configured endpoints, each with the number of seconds within which
+            a delivery is expected; None: none is expected.
         :param alarms: the names of the sinks that get events about the receiver.
         """
         self._endpoints = frozenset(endpoints)
@@ -63,7 +63,7 @@ class Watch:
             self._alarms.reconfigure(names, expected)
 
     def starting(self) -> None:
-        """The service starts."""
+        """The service is starting."""
         self._health.state = STARTING
 
     def started(self) -> None:
@@ -74,7 +74,7 @@ class Watch:
                 self._alarms.start()
 
     def draining(self) -> None:
-        """The service takes nothing new."""
+        """The service accepts nothing new."""
         self._health.state = DRAINING
         if self._alarms is not None:
             self._alarms.stop()

@@ -115,7 +115,7 @@ def test_silence_and_its_end() -> None:
         assert said(receiver) == []
         look(receiver, 30)
         assert said(receiver) == [("silent", "base")]
-        assert "expected is something every 600 s" in receiver.sinks["ops"].alarms[0].text
+        assert "a delivery is expected every 600 s" in receiver.sinks["ops"].alarms[0].text
         receiver.post("base", form={})
         look(receiver)
         assert len(said(receiver)) == 1
@@ -383,7 +383,7 @@ def test_what_never_came_and_was_fetched_is_said_once_an_hour() -> None:
         (alarm,) = receiver.sinks["ops"].alarms
         assert (alarm.count, alarm.text) == (
             2,
-            "2 deliveries to the endpoint 'base' never came and had to be fetched",
+            "2 deliveries to the endpoint 'base' never arrived and had to be fetched",
         )
         tell("base", "heads")
         look(receiver, HOUR - 20)

@@ -46,7 +46,7 @@ def test_a_replay_that_was_asked_for_is_told_and_so_is_why_it_cannot_be_done(mad
     receiver.post("base", form={"revision": "1"})
     receiver.settle()
     result_of(receiver.journal.wish(1, ["elsewhere"]))
-    assert "A replay to elsewhere was asked for" in operator.get("deliveries/1").text
+    assert "A replay to elsewhere was requested" in operator.get("deliveries/1").text
     result_of(receiver.journal.refuse_wish(1, "no <b>such"))
     assert "could not be done: no &lt;b&gt;such" in operator.get("deliveries/1").text
 
@@ -83,7 +83,7 @@ def test_of_very_much_the_beginning_is_shown(made: Make) -> None:
     page = operator.get("deliveries/1").text
     assert "… and 2 more." in page
     assert "… and 5 more" in page
-    assert "the first 128 KiB of it" in page
+    assert "the first 128 KiB are shown" in page
 
 
 def test_payloads_of_every_kind() -> None:
@@ -114,7 +114,7 @@ def test_what_was_recovered_says_by_which_way_and_what_waits_says_so() -> None:
     assert 'next a <span class="state waiting">' in text
     assert 'soon b <span class="state retrying">' in text
     assert "next attempt, after 1 failure<" in text
-    assert "came from 10.0.0.7" in view_of(Whole(line(client="10.0.0.7"), None, [], [], []))
+    assert "received from 10.0.0.7" in view_of(Whole(line(client="10.0.0.7"), None, [], [], []))
 
 
 def test_a_few_files_are_all_there(made: Make) -> None:

@@ -56,7 +56,7 @@ def test_what_is_being_looked_up_is_counted_beside_the_sinks() -> None:
 
 def test_without_sinks_that_is_said_and_so_is_the_size_of_the_journal() -> None:
     text = shown()
-    assert "No sink is configured: changes are stored, and stay here." in text
+    assert "No sink is configured: changes are stored, but not delivered." in text
     assert "journal 2.0 KiB" in text
 
 

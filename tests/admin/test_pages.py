@@ -34,7 +34,7 @@ def test_without_deliveries_it_says_where_to_send_them_and_how_to_try(made: Make
     )
     receiver.service.address = "http://127.0.0.1:8010/change_hook"
     page = operator.get().text
-    assert "Nothing has come yet" in page
+    assert "Nothing has been received yet" in page
     assert "http://127.0.0.1:8010/change_hook/github" in page
     assert "change-hooks simulate github --to http://127.0.0.1:8010/change_hook/github" in page
     receiver.service.config_file = "my hooks.cfg"
@@ -166,7 +166,7 @@ def test_one_delivery_with_all_that_is_known_of_it(made: Make) -> None:
     page = operator.get("deliveries/1").text
     for part in (result.delivery, "Two\nlines", "answered 202", "Payload", "content-type", "1c9f"):
         assert part.lower() in page.lower()
-    assert "neither headers nor payload" not in page
+    assert "The headers and the payload" not in page
 
 
 def test_secrets_in_a_payload_are_not_shown(made: Make) -> None:
@@ -202,7 +202,7 @@ def test_payloads_can_be_left_out(made: Make) -> None:
 def test_a_refused_request_has_no_payload(made: Make) -> None:
     receiver, operator = made({"change_hook_dialects": {"github": {"secret": "a long enough secret"}}})
     receiver.post("github", "push", b"{}", secret="wrong")
-    assert "neither headers nor payload are kept" in operator.get("deliveries/1").text
+    assert "headers and the payload of this request are not stored" in operator.get("deliveries/1").text
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_filtered_set_is_replayed_when_that_is_confirmed(two: Any) -> None:
     assert counts(sinks) == [2, 2]
     form = [("seq", "1"), ("seq", "2"), ("to", "chosen"), ("sink", "a"), ("token", operator.token("replay"))]
     assert operator.post("replay", form).header("location") == "./?asked=2"
-    assert "A replay of 2 deliveries was asked for" in operator.get("?asked=2").text
+    assert "A replay of 2 deliveries was requested" in operator.get("?asked=2").text
     receiver.advance(1)
     receiver.settle()
     assert counts(sinks) == [4, 2]

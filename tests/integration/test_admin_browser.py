@@ -148,7 +148,7 @@ def test_many_are_replayed_after_a_question(page: Page, browser: Any) -> None:
     shown.get_by_label("to these sinks").check()
     shown.get_by_label("build").check()
     shown.get_by_role("button", name="Replay 2 deliveries").click()
-    assert "A replay of 2 deliveries was asked for" in shown.inner_text("main")
+    assert "A replay of 2 deliveries was requested" in shown.inner_text("main")
     eventually(lambda: sorted(page.built()) == ["dev", "dev", "main", "main"])
     context.close()
 
@@ -165,7 +165,7 @@ def test_the_list_follows_what_comes_until_it_is_paused(page: Page, browser: Any
     page.push(author="Latecomer")
     shown.get_by_text("held").wait_for()
     assert not shown.get_by_text("Latecomer").count()
-    shown.get_by_role("button", name="Go on").click()
+    shown.get_by_role("button", name="Resume").click()
     shown.get_by_text("Latecomer").wait_for()
     assert page.server.stop() == 0
     shown.get_by_text("reconnecting").wait_for()

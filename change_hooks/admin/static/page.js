@@ -1,4 +1,4 @@
-// Follows the journal: new deliveries come to the top of the list, and what has changed changes in its place.
+// Follows the journal: new deliveries are added at the top of the list, and changed ones updated in place.
 "use strict";
 (() => {
   const MOST = 300;
@@ -17,7 +17,7 @@
   let held = [];
   const seq = (row) => Number(row.id.slice(1));
   const say = (text) => { if (word.textContent !== text) word.textContent = text; };
-  const label = () => { button.textContent = paused ? "Go on" : "Pause"; };
+  const label = () => { button.textContent = paused ? "Resume" : "Pause"; };
 
   function replace(old, row) {
     const links = [...old.querySelectorAll("a")];
