@@ -303,12 +303,10 @@ class Request:
 
 
 def _origin_form(target: bytes) -> bytes:
-    """Path and query of what stands in the request line.
+    """Path and query of a target that is not written so in the request line.
 
     Source: RFC 9112, section 3.2.
     """
-    if target.startswith(b"/"):
-        return target
     path = _ABSOLUTE.sub(b"", target, count=1)
     return path if path.startswith((b"/", b"*")) else b"/" + path
 

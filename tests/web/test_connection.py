@@ -636,6 +636,23 @@ def test_a_refused_client_is_heard_out_although_what_it_sent_waited() -> None:
     assert connection.transport.producerState == "producing"
 
 
+def test_an_upgrade_whose_body_nobody_wants_ends_the_connection() -> None:
+    connection = Connection(max_body=2 * SMALL)
+    large = b"Content-Length: %d" % (SMALL + 1)
+    connection.send(
+        head(b"Connection: Upgrade", b"Upgrade: h2c", large, path=b"/change_hook/x") + b"x" * SMALL
+    )
+    assert (connection.statuses, connection.closed) == ([404], True)
+
+
+def test_what_a_question_about_methods_brings_is_let_come() -> None:
+    connection = Connection()
+    connection.send(head(b"Content-Length: 5", method=b"OPTIONS"))
+    assert connection.statuses == []
+    connection.send(b"12345")
+    assert (connection.statuses, connection.closed) == ([204], False)
+
+
 def test_an_upgrade_does_not_get_around_a_limit() -> None:
     connection = Connection()
     connection.send(
