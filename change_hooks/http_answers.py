@@ -9,12 +9,11 @@ unpacked here, piece by piece, so that a small one cannot become a large one in 
 from __future__ import annotations
 
 import zlib
-from http.cookiejar import DefaultCookiePolicy
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, NamedTuple
 
 from OpenSSL.SSL import Connection
 from treq.client import HTTPClient
-from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
@@ -291,7 +290,8 @@ def http_client(
     """
     policy = BrowserLikePolicyForHTTPS() if verify else _AnyCertificate()
     agent = Agent(reactor, policy, connectTimeout=connect_timeout, pool=pool)
-    no_cookies = IndexableCookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    # treq has a jar of its own from 26.7 on, and needs nothing of it here.
+    no_cookies: Any = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return HTTPClient(_UnpackingAgent(agent), no_cookies, _Body)
 
 
