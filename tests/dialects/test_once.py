@@ -60,6 +60,15 @@ def signed(handler: Any, each: Recorded) -> Delivery:
     return sent.replace(headers={"X-Payload-Nonce": nonce, "X-Payload-Signature": signature})
 
 
+def with_secret(each: Recorded) -> dict[str, Any]:
+    options = {"look_up": False, **each.options, **MORE.get(each.dialect, {})}
+    if each.dialect != "sourcehut":
+        options["secret"] = SECRET
+    if options.get("token_in"):
+        del options["signature"]
+    return options
+
+
 def all_of_the_way(handler: Any, sent: Delivery) -> Any:
     """What becomes of a delivery, as an endpoint does it."""
     verified = proceed(handler.verified(sent))
@@ -71,11 +80,7 @@ def all_of_the_way(handler: Any, sent: Delivery) -> Any:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recorded_delivery_is_decoded_once(name: str, looks: bool, decoded: Decoded) -> None:
     each = load(name)
-    options = {"look_up": False, **each.options, **MORE.get(each.dialect, {})}
-    if each.dialect != "sourcehut":
-        options["secret"] = SECRET
-    if options.get("token_in"):
-        del options["signature"]
+    options = with_secret(each)
     forge = handler_class(each.dialect).prefix or handler_class(each.dialect).forge
     if looks:
         options[f"{forge}_property_whitelist"] = [f"{forge}.*"]
@@ -89,3 +94,11 @@ def test_a_recorded_delivery_is_decoded_once(name: str, looks: bool, decoded: De
         found = []
     # What its headers say is not handled is not decoded at all.
     assert len(decoded.shapes) in ((1,) if found else (0, 1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_verified_is_not_verified_again(name: str) -> None:
+    each = load(name)
+    handler = handler_class(each.dialect)(None, with_secret(each))
+    seen = each.delivery().replace(verification="password")
+    assert proceed(handler.verified(seen)) is seen
