@@ -11,28 +11,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from time import time
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
-from twisted.logger import Logger
 from typing_extensions import TypeVar
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, ConfigurationError
-from change_hooks.core.events import Action, Comment, Event, Ignored, PullRequest, RefUpdate
+from change_hooks.core.events import Action, Comment, Event, PullRequest, RefUpdate
 from change_hooks.core.fetched import events_in, is_fetched
 from change_hooks.core.found import About, Found, is_pair, normal_changes
 from change_hooks.core.opened import opened_as
-from change_hooks.core.options import Command, ForgeOptions, Options
+from change_hooks.core.options import ForgeOptions, Options
 from change_hooks.core.payload import json_text
 from change_hooks.core.policy import Policy
 from change_hooks.core.screening import Kept
 from change_hooks.core.stored import Stored
 from change_hooks.core.style import Style
-from change_hooks.core.verdicts import NOT_PERMITTED, Verdict
+from change_hooks.core.verdicts import Verdict
 from change_hooks.dialects.asking import without_effect
 from change_hooks.dialects.handler import Answer, HookHandler, Request, apart, is_large
+from change_hooks.dialects.lookups import Lookups
 from change_hooks.dialects.methods import PREFIX, Method, method_name, printable
 from change_hooks.dialects.overrides import refuse_unused
 from change_hooks.dialects.source import (
@@ -40,7 +40,6 @@ from change_hooks.dialects.source import (
     DeliverySource,
     Whitelist,
     as_dicts,
-    paths,
     payload_of,
 )
 from change_hooks.flow import Steps, is_later, proceed
@@ -50,9 +49,6 @@ if TYPE_CHECKING:
     from twisted.web.iweb import IRequest
 
     from change_hooks.interfaces import Enricher, ForgeApi
-
-log = Logger()
-
 
 Forge = TypeVar("Forge", bound=ForgeOptions, default=ForgeOptions)
 #: What a handler written for Buildbot returns: changes, and the version control system.
@@ -307,7 +303,7 @@ class EventHandler(HookHandler[Forge]):
             source.event = self.pull_event
         for event in events:
             if self._lacks(event) and delivery.verification != "none" and self._policy.refusal(event) is None:
-                events = yield from self._enriched(events, source)
+                events = yield from self._lookups().enriched(events, source)
                 break
         if large and self._policy.asks:
             yield apart(delivery, source.read)
@@ -369,39 +365,14 @@ class EventHandler(HookHandler[Forge]):
             return unknown and (complete or self.completes_pulls)
         return isinstance(event, Comment) and self._policy.command(event) is not None
 
-    def _enriched(self, events: Sequence[Event], source: DeliverySource) -> Steps[list[Event]]:
-        enriched: list[Event] = []
-        enricher = self._forge()
-        for event in events:
-            if isinstance(event, PullRequest) and event.files is None and self._own_files:
-                event = yield from self._with_own_files(event, source)  # noqa: PLW2901
-            if enricher is None or not self._lacks(event) or self._policy.refusal(event) is not None:
-                enriched.append(event)
-            elif isinstance(event, Comment):
-                enriched.append((yield from self._commanded(enricher, event)))
-            else:
-                enriched.append((yield enricher.enrich(event, complete=self.settings.complete)))
-        return enriched
-
-    def _with_own_files(self, pull: PullRequest, source: DeliverySource) -> Steps[PullRequest]:
-        try:
-            items = yield self.files(source.payload)
-        except Exception as error:
-            log.warn("could not fetch the files of a pull request: {reason}", reason=str(error))
-            return pull
-        return replace(pull, files=paths(items))
-
-    def _commanded(self, enricher: Enricher, event: Comment) -> Steps[Event]:
-        """A comment that is a command, of somebody who may give it, with the pull request as it is now."""
-        command = cast("Command", self._policy.command(event))
-        pull = event.pull_request
-        allowed = yield enricher.permission(pull.repository, event.author, command.permission)
-        if not allowed:
-            return Ignored(NOT_PERMITTED)
-        found: Comment = yield enricher.enrich(event, complete=self.settings.complete)
-        if found.pull_request.head.revision is None:
-            return Ignored("the forge does not say which commit the pull request is on now")
-        return replace(found, permitted=True)
+    def _lookups(self) -> Lookups:
+        return Lookups(
+            api=self._forge(),
+            complete=self.settings.complete,
+            policy=self._policy,
+            lacks=self._lacks,
+            files=self.files if self._own_files else None,
+        )
 
     def _forge(self) -> Enricher | None:
         if self._enricher is None:
