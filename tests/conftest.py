@@ -31,6 +31,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Run in the background of a script: the programs that tests start would ignore Ctrl-C, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+if "MUTANT_UNDER_TEST" in os.environ:
+    # Each function is called by way of one of mutmut's, so the stack is twice as deep.
+    sys.setrecursionlimit(2 * sys.getrecursionlimit())
+
 
 def result_of(deferred: Deferred[Any]) -> Any:
     """The result of a Deferred that has fired; raises its error; fails the test when it has not fired."""
