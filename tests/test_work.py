@@ -17,7 +17,7 @@ from change_hooks.core import change
 from change_hooks.core.verification import sign_hmac
 from change_hooks.dialects import github, source
 from change_hooks.journal import chunks as pieces
-from change_hooks.journal import deliveries, facade
+from change_hooks.journal import deliveries, facade, operations
 from tests.conftest import Client
 from tests.support.hosted import Hosted
 
@@ -154,7 +154,7 @@ def test_what_is_large_is_encoded_piece_by_piece(counted: Any, tmp_path: Path) -
     hosted = Hosted(WWW, tmp_path)
     hosted.start()
     whole = counted(facade, "_encode")
-    stored = counted(deliveries, "store")
+    stored = counted(operations, "store")
     body = b"x" * (pieces.LARGE + 1)
     changes = [Change(comments="y" * pieces.PIECE)] * 3
     hosted.journal.append(Delivery(b"POST", b"/", Headers(), body, id="1", dialect="base"), changes, ())

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from change_hooks.core.change import RECOVERED, Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.found import NOTHING_KNOWN, About
-from change_hooks.journal.chunks import Piece, attach, discard, discard_of, store
+from change_hooks.journal.chunks import attach, discard, discard_of
 from change_hooks.journal.compression import Packed, packed
 from change_hooks.journal.contents import DELIVERY, restored
 from change_hooks.journal.outbox import enqueue, queue_name
 from change_hooks.journal.records import LEASE, NOWHERE, Appended, Routes
 from change_hooks.journal.results import decode, encode, results
 from change_hooks.journal.schema import IS_ACCEPTED, IS_TRACE
-from change_hooks.journal.session import ROWS, Name, Operation, Session, among, of_many, storable
+from change_hooks.journal.session import Name, Session, among, of_many, storable
 
-#: What an operation writes that does not say how much, in bytes.
+#: What storing a delivery writes beside its content, in bytes.
 SMALL = 4096
 #: How many ids are looked for with one statement.
 IDS = 200
@@ -148,51 +147,6 @@ class Append(msgspec.Struct, frozen=True):
             large_changes=large_changes,
         )
         return cls(row[:3], row, queues_of(changes, routes.wanted))
-
-
-class Bring(msgspec.Struct, frozen=True):
-    """The operation that stores a piece of what is called *name*."""
-
-    name: str
-    piece: Piece
-
-    def __call__(self, session: Session) -> None:
-        """Store it."""
-        store(session, self.name, self.piece)
-
-    @property
-    def size(self) -> int:
-        """About how much it writes, in bytes."""
-        return SMALL + len(self.piece.data)
-
-
-def run_operations(session: Session, operations: Sequence[Operation[Any]]) -> list[Any]:
-    """Run operations one after the other, and what stands together to be appended at once."""
-    results: list[Any] = []
-    for alike, group in groupby(operations, _is_append):
-        if alike:
-            appends: list[Any] = list(group)
-            for first in range(0, len(appends), ROWS):
-                results += append(session, appends[first : first + ROWS])
-        else:
-            results += [operation(session) for operation in group]
-    return results
-
-
-def is_one_statement(operations: Sequence[Operation[Any]]) -> bool:
-    """True when nothing has to be stored together, but for what one statement stores."""
-    return len(operations) <= ROWS and all(
-        isinstance(operation, Append) and not operation.queues for operation in operations
-    )
-
-
-def size(operations: Sequence[Operation[Any]]) -> int:
-    """About how much operations write, in bytes."""
-    return sum(getattr(operation, "size", SMALL) for operation in operations)
-
-
-def _is_append(operation: object) -> bool:
-    return operation.__class__ is Append
 
 
 def append(session: Session, appends: list[Append]) -> list[Appended]:
@@ -398,15 +352,11 @@ def delivery_at(session: Session, seq: int) -> Delivery:
 
 __all__ = [
     "Append",
-    "Bring",
     "append",
     "append_large",
     "delivery_at",
     "encode_routes",
     "find",
-    "is_one_statement",
     "postpone",
     "queues_of",
-    "run_operations",
-    "size",
 ]

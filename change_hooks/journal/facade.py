@@ -19,8 +19,9 @@ from change_hooks.interfaces import IJournal
 from change_hooks.journal import deliveries, leases, outbox, pending, pruning, replays, results
 from change_hooks.journal.chunks import LARGE, Piece, body_in_pieces, changes_in_pieces, discard, sweep
 from change_hooks.journal.compression import packed
-from change_hooks.journal.deliveries import Append, Bring
+from change_hooks.journal.deliveries import Append
 from change_hooks.journal.holding import Holding
+from change_hooks.journal.operations import Bring
 from change_hooks.journal.pending import Finish
 from change_hooks.journal.reading import LookUp, ReadingThread
 from change_hooks.journal.records import (

@@ -15,8 +15,8 @@ from twisted.internet.defer import Deferred, execute
 from zope.interface import implementer
 
 from change_hooks.interfaces import IJournal
-from change_hooks.journal.deliveries import run_operations
 from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.operations import run_operations
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.reading import LookUp
 from change_hooks.journal.session import Operation

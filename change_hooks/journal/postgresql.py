@@ -22,8 +22,8 @@ from psycopg import errors
 from psycopg.rows import DictRow, dict_row
 
 from change_hooks.journal import schema
-from change_hooks.journal.deliveries import run_operations
 from change_hooks.journal.facade import SQLJournal
+from change_hooks.journal.operations import run_operations
 from change_hooks.journal.session import Name, Operation
 from change_hooks.observer import NOBODY, Observer
 

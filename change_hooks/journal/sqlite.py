@@ -20,9 +20,9 @@ from typing import Any
 
 from change_hooks.journal import leases, outbox, schema
 from change_hooks.journal.chunks import sweep
-from change_hooks.journal.deliveries import is_one_statement, run_operations, size
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.files import Lost, Seen, log_of, look, make_private, refuse_another, refuse_changed
+from change_hooks.journal.operations import is_one_statement, run_operations, size
 from change_hooks.journal.session import Name, Operation
 from change_hooks.observer import NOBODY, Observer
 

@@ -1015,7 +1015,7 @@ def test_nothing_is_left_of_what_could_not_be_stored_whole(
         raise OSError("full")
 
     with monkeypatch.context() as full:
-        full.setattr("change_hooks.journal.deliveries.store", refuses)
+        full.setattr("change_hooks.journal.operations.store", refuses)
         journal.journal.writer.run_group()
     with pytest.raises(Unavailable):
         result_of(large)

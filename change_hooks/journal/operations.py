@@ -1,0 +1,61 @@
+"""Operations that are run together: of deliveries that stand side by side, one statement stores them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from change_hooks.journal.chunks import Piece, store
+from change_hooks.journal.deliveries import SMALL, Append, append
+from change_hooks.journal.session import ROWS, Operation, Session
+
+
+class Bring(msgspec.Struct, frozen=True):
+    """The operation that stores a piece of what is called *name*."""
+
+    name: str
+    piece: Piece
+
+    def __call__(self, session: Session) -> None:
+        """Store it."""
+        store(session, self.name, self.piece)
+
+    @property
+    def size(self) -> int:
+        """About how much it writes, in bytes."""
+        return SMALL + len(self.piece.data)
+
+
+def run_operations(session: Session, operations: Sequence[Operation[Any]]) -> list[Any]:
+    """Run operations one after the other, and what stands together to be appended at once."""
+    results: list[Any] = []
+    for alike, group in groupby(operations, _is_append):
+        if alike:
+            appends: list[Any] = list(group)
+            for first in range(0, len(appends), ROWS):
+                results += append(session, appends[first : first + ROWS])
+        else:
+            results += [operation(session) for operation in group]
+    return results
+
+
+def is_one_statement(operations: Sequence[Operation[Any]]) -> bool:
+    """True when nothing has to be stored together, but for what one statement stores."""
+    return len(operations) <= ROWS and all(
+        isinstance(operation, Append) and not operation.queues for operation in operations
+    )
+
+
+def size(operations: Sequence[Operation[Any]]) -> int:
+    """About how much operations write, in bytes."""
+    return sum(getattr(operation, "size", SMALL) for operation in operations)
+
+
+def _is_append(operation: object) -> bool:
+    return operation.__class__ is Append
+
+
+__all__ = ["Bring", "is_one_statement", "run_operations", "size"]
