@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 _JOINER = "\u200d"
+#: The longest name, of a repository or a branch, that stands in a line of the log, in characters.
+LONGEST_NAME = 200
 
 
 def printable(text: str, *, lines: bool = False) -> str:
     """*text* without anything that a terminal or a browser could act on: control characters, and those that
     turn the direction of writing.
 
-    :param lines: leave its lines apart.
+    :param lines: it may have several: they stay apart, and so does what tabs separate.
     """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
         character
-        if character.isprintable() or character == _JOINER or (lines and character == "\n")
+        if character.isprintable() or character == _JOINER or (lines and character in "\n\t")
         else "\ufffd"
         for character in text
     )
 
 
-__all__ = ["printable"]
+def short_name(name: str) -> str:
+    """A name as it stands in a line of the log."""
+    return printable(name[:LONGEST_NAME])
+
+
+__all__ = ["printable", "short_name"]

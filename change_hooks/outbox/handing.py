@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.push import push_key
+from change_hooks.core.shown import short_name
 from change_hooks.core.sink_answers import SinkBusy, SinkError, SinkOutput, SinkRefused
 from change_hooks.flow import as_deferred
 from change_hooks.journal import Entry
@@ -20,12 +21,10 @@ from change_hooks.journal.contents import Unreadable
 from change_hooks.observer import NOBODY, AttemptOutcome, Observer
 from change_hooks.outbox.coalescing import Given, Queued, Unit
 from change_hooks.outbox.routing import RoutedSink
-from change_hooks.sinks.base import printable, sink_call
+from change_hooks.sinks.base import sink_call
 
 #: The longest wait that a sink may ask for, in seconds.
 LONGEST_WAIT = 3600.0
-#: The longest text of a change in a log line, in characters.
-LONGEST_LOGGED = 200
 
 #: The result of delivering a unit that is no longer wanted.
 _UNWANTED = object()
@@ -190,9 +189,9 @@ class Handing:
         log.info(
             "sink {sink}: {repository} {branch} {revision}: {outcome} in {seconds:.3f} s",
             sink=self._name,
-            repository=_short(change.repository),
-            branch=_short(change.branch),
-            revision=_short(change.revision),
+            repository=_shown(change.repository),
+            branch=_shown(change.branch),
+            revision=_shown(change.revision),
             outcome=outcome,
             seconds=seconds,
         )
@@ -202,8 +201,8 @@ def _late(_: object, seconds: float) -> Any:
     raise TimeoutError(f"it took longer than {seconds:g} s")
 
 
-def _short(text: str | None) -> str:
-    return printable((text or "-")[:LONGEST_LOGGED])
+def _shown(name: str | None) -> str:
+    return short_name(name or "-")
 
 
 __all__ = ["LONGEST_WAIT", "Attempted", "Handing"]

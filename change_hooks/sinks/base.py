@@ -51,11 +51,4 @@ def alarm_call(sink: Any) -> Callable[[ReceiverAlarm], Any]:
     return call
 
 
-def printable(text: str) -> str:
-    """*text* without control characters that a terminal or a log would interpret."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() or letter == "\t" else "\ufffd" for letter in text)
-
-
-__all__ = ["alarm_call", "printable", "read_option", "sink_call", "takes_alarms"]
+__all__ = ["alarm_call", "read_option", "sink_call", "takes_alarms"]

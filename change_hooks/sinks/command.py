@@ -18,10 +18,11 @@ from zope.interface import implementer
 from change_hooks.core.change import Change
 from change_hooks.core.options import count, seconds
 from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.core.shown import printable
 from change_hooks.core.sink_answers import SinkError, SinkOutput, SinkRefused
 from change_hooks.flow import reactor_unless
 from change_hooks.interfaces import IAlarmSink, IChangeSink
-from change_hooks.sinks.base import printable, read_option
+from change_hooks.sinks.base import read_option
 from change_hooks.sinks.messages import fields_of
 from change_hooks.sinks.program import Ended, Program
 
@@ -152,7 +153,7 @@ class Command:
         output = ended.output.decode("utf-8", "replace")
         if self._log:
             for line in output.splitlines():
-                log.info("{sink} | {line}", sink=self.name, line=printable(line))
+                log.info("{sink} | {line}", sink=self.name, line=printable(line, lines=True))
         run.judge(ended, output)
         self._run_some()
 

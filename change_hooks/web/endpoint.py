@@ -7,10 +7,7 @@ knows its status. Nothing that was sent gets into a header, and nothing but clea
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
-from hashlib import sha256
-from secrets import token_hex
 from time import time
 from typing import Any
 
@@ -36,6 +33,7 @@ from change_hooks.core.errors import (
 from change_hooks.core.found import About, Found, normal_changes
 from change_hooks.core.known_ids import known_id
 from change_hooks.core.options import Allow
+from change_hooks.core.shown import short_name
 from change_hooks.core.stored import ALL
 from change_hooks.dialects.handler import HookHandler
 from change_hooks.flow import Steps, is_later, proceed
@@ -43,7 +41,6 @@ from change_hooks.incidents import report
 from change_hooks.intake.receipt import Intake, Receipt, ignored
 from change_hooks.journal import Trace
 from change_hooks.observer import NOBODY, Answered, Observer
-from change_hooks.sinks.base import printable
 from change_hooks.web.admission import Gate, refuse_cross_site, refuse_encoding, refuse_foreign_host
 from change_hooks.web.answers import (
     NOT_FOUND,
@@ -53,6 +50,7 @@ from change_hooks.web.answers import (
     write_answer,
     write_answer_with_length,
 )
+from change_hooks.web.delivery_ids import UNVERIFIED, safe_id
 from change_hooks.web.room import SMALL
 from change_hooks.web.senders import Allowed, Rate
 from change_hooks.web.tracing import Tracer, no_trace, telling
@@ -61,13 +59,6 @@ from change_hooks.web.tracing import Tracer, no_trace, telling
 DEFAULT_MAX_BODY = 25 * 1024 * 1024
 #: How long a user's callable may take to give a secret, in seconds.
 SECRET_WITHIN = 4.0
-
-#: What the id of a delivery begins with that could have been verified and was not, so that it never stands in
-#: the way of one that is.
-UNVERIFIED = "unverified:"
-
-#: The longest name of a repository or a branch that stands in a line of the log, in characters.
-LONGEST_LOGGED = 200
 
 EVERYWHERE = Allowed(Allow())
 AGAIN = "'change-hooks replay' processes it again"
@@ -380,8 +371,7 @@ _STORED = frozenset({"accepted", "duplicate"})
 
 def _place(about: About) -> str:
     """What a request is about, for the end of a line in the log."""
-    repository = printable(about.repository[:LONGEST_LOGGED])
-    branch = printable(about.branch[:LONGEST_LOGGED])
+    repository, branch = short_name(about.repository), short_name(about.branch)
     if repository and branch:
         return f": {repository} {branch}"
     return f": {repository or branch}" if repository or branch else ""
@@ -393,17 +383,4 @@ def _size(request: Any) -> int:
     return size
 
 
-def safe_id(sent: str | None) -> str:
-    """A delivery id that can be shown, logged and stored: the sender's, a digest of one that is long
-    or strange, or a new one when there is none.
-    """
-    if not sent:
-        return token_hex(16)
-    if _SAFE_ID.fullmatch(sent):
-        return sent
-    return "sha256:" + sha256(sent.encode("utf-8", "replace")).hexdigest()
-
-
-_SAFE_ID = re.compile(r"[A-Za-z0-9_.:{}+=/-]{1,200}")
-
-__all__ = ["DEFAULT_MAX_BODY", "Endpoint", "safe_id"]
+__all__ = ["DEFAULT_MAX_BODY", "Endpoint"]

@@ -24,7 +24,7 @@ from change_hooks.plugins import webhooks
 from change_hooks.sinks.base import sink_call
 from change_hooks.web.admission import Gate
 from change_hooks.web.answers import wants_json
-from change_hooks.web.endpoint import safe_id
+from change_hooks.web.delivery_ids import safe_id
 from tests.conftest import Client, delivery, has_fired, result_of
 from tests.support.connections import Connection
 
