@@ -1,4 +1,5 @@
-"""The page on the architecture names every layer, in the order that is checked; and tests use no other tests."""
+"""The page on the architecture names every layer, in the order that is checked; modules are short, and tests use no
+other tests."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ import change_hooks
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
+#: Lines that a module may have.
+LONGEST = 400
 
 
 def test_the_page_on_the_architecture_names_every_layer_in_order() -> None:
@@ -33,6 +36,13 @@ def test_nothing_is_imported_from_a_test_module(path: Path) -> None:
         if isinstance(node, ast.ImportFrom):
             names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
             assert not any(name.startswith("test_") for name in names), f"line {node.lineno}"
+
+
+def test_no_module_is_too_long_to_be_read_at_once() -> None:
+    lengths = {
+        path: len(path.read_text().splitlines()) for path in Path(change_hooks.__file__).parent.rglob("*.py")
+    }
+    assert {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > LONGEST} == {}
 
 
 def imported(node: ast.AST) -> Iterator[str]:
