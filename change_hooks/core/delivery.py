@@ -9,6 +9,7 @@ that is never stored.
 from __future__ import annotations
 
 from binascii import a2b_base64
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, AnyStr, Literal, NoReturn
 
@@ -284,7 +285,7 @@ class Delivery:
 
     def header(self, name: str) -> str | None:
         """The last value of a header as text (undecodable bytes replaced); None when not sent."""
-        raw = name.encode("ascii").lower()
+        raw = _raw(name)
         self._read.add(raw)
         values = self._headers.get(raw)
         return None if values is None else values[-1].decode("utf-8", "replace")
@@ -378,6 +379,12 @@ class Delivery:
 
     def __hash__(self) -> int:
         return hash((self.id, self.dialect, self.uri, self.body))
+
+
+@lru_cache(maxsize=256)
+def _raw(name: str) -> bytes:
+    """The name of a header as it stands in a delivery. Names come from handlers, never from senders."""
+    return name.encode("ascii").lower()
 
 
 __all__ = ["Arguments", "ClientAddress", "Delivery", "Verification"]

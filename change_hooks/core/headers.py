@@ -28,10 +28,10 @@ class HeaderFields(dict[bytes, list[bytes]]):
 
     def getRawHeaders(self, name: AnyStr, default: T | None = None) -> list[AnyStr] | T | None:
         """All values of a field, as bytes or text, as the name is; *default* when there are none."""
+        if isinstance(name, bytes):
+            return self.get(name.lower(), default)
         values = self.get(_lower(name))
-        if values is None:
-            return default
-        return values if isinstance(name, bytes) else [value.decode("utf-8", "replace") for value in values]
+        return default if values is None else [value.decode("utf-8", "replace") for value in values]
 
     def hasHeader(self, name: bytes | str) -> bool:
         """Whether a field is there."""

@@ -130,7 +130,7 @@ def json_text(delivery: Delivery, *, form: bool, json: bool = True) -> bytes:
     :raises BadPayload: for a form without exactly one ``payload``.
     """
     if json and delivery.getHeader(b"content-type") == b"application/json":
-        return _in_utf8(delivery.body, "utf-8")
+        return delivery.body.removeprefix(codecs.BOM_UTF8)
     return _in_utf8(*raw_json(delivery, form=form, json=json))
 
 
@@ -174,7 +174,7 @@ _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 def _in_utf8(body: bytes, charset: str) -> bytes:
     codec = _codec(charset)
     if codec in {"utf-8", "ascii"}:
-        return body[3:] if body.startswith(codecs.BOM_UTF8) else body
+        return body.removeprefix(codecs.BOM_UTF8)
     return body.decode(codec, "replace").lstrip("\ufeff").encode("utf-8", "replace")
 
 

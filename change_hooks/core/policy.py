@@ -221,11 +221,7 @@ class Policy:
         if event.total is not None and (event.total is True or event.total > len(commits)):
             properties[TRUNCATED] = event.total
         changes = [_commit_change(commit, common, properties) for commit in commits]
-        if (
-            event.after is not None
-            and not event.is_tag
-            and all(c.id != event.after for c in reversed(commits))
-        ):
+        if event.after is not None and commits[-1].id != event.after and not event.is_tag:
             changes.append(self._head_change(event, common, properties))
         return changes
 

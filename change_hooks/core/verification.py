@@ -164,11 +164,11 @@ def _digest(part: str, prefix: str, encoding: Encoding) -> bytes:
     part = part.strip(" ")
     if not part.startswith(prefix):
         return b""
-    text = part[len(prefix) :].encode("utf-8", "replace")
+    text = part[len(prefix) :]
     try:
         if encoding == "hex":
             return binascii.unhexlify(text)
-        return b64decode(text + b"=" * (-len(text) % 4), validate=True)
+        return b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         return b""
 

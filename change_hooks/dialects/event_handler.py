@@ -14,6 +14,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 from typing_extensions import TypeVar
 
 from change_hooks.core.change import Change
@@ -274,7 +275,8 @@ class EventHandler(HookHandler[Forge]):
 
     def _found(self, delivery: Delivery) -> Steps[Found]:
         large = is_large(delivery)
-        document, name = yield from self.named(delivery)
+        named = self.named(delivery)
+        document, name = (yield named) if is_later(named) else named
         method = self._method_of(name)
         if method is None:
             return Found((), _not_handled(name))
@@ -299,12 +301,13 @@ class EventHandler(HookHandler[Forge]):
                     self.context.judged(verdicts)
             return self._policy.select(changes, source, name) if changes else changes
         events: Sequence[Event] = result if isinstance(result, (list, tuple)) else [result]
-        if self.pull_event and any(isinstance(event, PullRequest) for event in events):
-            source.event = self.pull_event
+        lacks = False
         for event in events:
-            if self._lacks(event) and delivery.verification != "none" and self._policy.refusal(event) is None:
-                events = yield from self._lookups().enriched(events, source)
-                break
+            if self.pull_event and isinstance(event, PullRequest):
+                source.event = self.pull_event
+            lacks = lacks or (self._lacks(event) and self._policy.refusal(event) is None)
+        if lacks and delivery.verification != "none":
+            events = yield from self._lookups().enriched(events, source)
         if large and self._policy.asks:
             yield apart(delivery, source.read)
         elif large and self._own:
@@ -312,12 +315,9 @@ class EventHandler(HookHandler[Forge]):
             return decided
         return self._decided(events, source, name)
 
-    def named(self, delivery: Delivery) -> Steps[tuple[bytes, str]]:
+    def named(self, delivery: Delivery) -> tuple[bytes, str] | Deferred[tuple[bytes, str]]:
         """The document, and the event's name."""
-        if is_large(delivery):
-            found: tuple[bytes, str] = yield apart(delivery, self._named, delivery)
-            return found
-        return self._named(delivery)
+        return apart(delivery, self._named, delivery)
 
     def _named(self, delivery: Delivery) -> tuple[bytes, str]:
         document = self.document(delivery)

@@ -49,10 +49,10 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
         """SHA-256 decides where it is sent; SHA-1 counts only alone."""
-        for header, algorithm in SIGNATURES:
-            sent = delivery.getHeader(header)
-            if sent and sent != f"{algorithm}=".encode():
-                verify_hmac(delivery.body, sent, secrets, algorithm=algorithm, prefix=f"{algorithm}=")
+        for header, algorithm, prefix in SIGNATURES:
+            sent = delivery.header(header)
+            if sent and sent != prefix:
+                verify_hmac(delivery.body, sent, secrets, algorithm=algorithm, prefix=prefix)
                 return "signature"
         if self.settings.strict:
             raise SignatureMissing("the signature is missing; set the same secret on GitHub")
@@ -62,8 +62,8 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
         """With both hashes, as GitHub does."""
         return delivery.replace(
             headers={
-                header.decode("ascii"): sign_hmac(delivery.body, secret, algorithm, f"{algorithm}=")
-                for header, algorithm in SIGNATURES
+                header: sign_hmac(delivery.body, secret, algorithm, prefix)
+                for header, algorithm, prefix in SIGNATURES
             }
         )
 
@@ -108,6 +108,6 @@ class GitHubEventHandler(EventHandler[GitHubOptions]):
         return payload.neutral(event) or Ignored(NOT_ON_A_PULL)
 
 
-SIGNATURES = ((b"x-hub-signature-256", "sha256"), (b"x-hub-signature", "sha1"))
+SIGNATURES = (("x-hub-signature-256", "sha256", "sha256="), ("x-hub-signature", "sha1", "sha1="))
 
 __all__ = ["GitHubEventHandler", "GitHubOptions"]

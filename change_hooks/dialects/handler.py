@@ -289,14 +289,13 @@ class HookHandler(Generic[Opts]):
         """What of a verified delivery nobody can change: what a signature covers."""
         return delivery.body
 
-    def digest(self, delivery: Delivery) -> Steps[str]:
+    def digest(self, delivery: Delivery) -> str | Deferred[str]:
         """A digest of :meth:`signed_part`, where the option ``replay`` says that a verified delivery is
         accepted only once; else empty.
         """
         if getattr(self.settings, "replay", True) or delivery.verification == "none":
             return ""
-        found: str = yield apart(delivery, self._digest, delivery)
-        return found
+        return apart(delivery, self._digest, delivery)
 
     def _digest(self, delivery: Delivery) -> str:
         return sha256(self.signed_part(delivery)).hexdigest()
@@ -322,12 +321,9 @@ class HookHandler(Generic[Opts]):
         """
         return None
 
-    def identified(self, delivery: Delivery) -> Steps[str | None]:
+    def identified(self, delivery: Delivery) -> str | Deferred[str | None] | None:
         """What :meth:`delivery_id` says. The framework calls this."""
-        if is_large(delivery):
-            found: str | None = yield in_thread(self.delivery_id, delivery)
-            return found
-        return self.delivery_id(delivery)
+        return apart(delivery, self.delivery_id, delivery)
 
     def claimed_id(self, delivery: Delivery) -> str | None:
         """The same for one that is not verified, by its headers alone; for a trace of it."""

@@ -36,7 +36,7 @@ from change_hooks.core.options import Allow
 from change_hooks.core.shown import short_name
 from change_hooks.core.stored import ALL
 from change_hooks.dialects.handler import HookHandler
-from change_hooks.flow import Steps, is_later, proceed
+from change_hooks.flow import Steps, as_deferred, is_later, proceed
 from change_hooks.incidents import report
 from change_hooks.intake.receipt import Intake, Receipt, ignored
 from change_hooks.journal import Trace
@@ -124,6 +124,7 @@ class Endpoint(Resource):
         self.methods: tuple[str, ...] = tuple(getattr(handler, "methods", ("POST",)))
         self._allowed = frozenset(method.encode() for method in self.methods)
         self._signed = self._ours is not None and self._ours.signed
+        self._can_verify = self._ours is not None and self._ours.can_verify
 
     def getChild(self, path: bytes, request: IRequest) -> IResource:
         """Only the address itself, with or without slashes at its end."""
@@ -240,13 +241,18 @@ class Endpoint(Resource):
                 verified = yield verified.addTimeout(SECRET_WITHIN, self._clock)
             except DeferredTimeout:
                 raise Unavailable("verifying the sender takes too long; send it again") from None
-        if not self._ours.can_verify and self._ours.claims_signature(verified):
+        if not self._can_verify and self._ours.claims_signature(verified):
             self._observer.signature_unchecked(self.name)
-        sent = yield from self._ours.identified(verified)
+        sent = self._ours.identified(verified)
+        if is_later(sent):
+            sent = yield sent
         name = safe_id(sent or (known_id(verified) if self._others else None))
-        if verified.verification == "none" and self._ours.can_verify:
+        if verified.verification == "none" and self._can_verify:
             name = UNVERIFIED + name
-        return verified.replace(id=name, digest=(yield from self._ours.digest(verified)))
+        digest = self._ours.digest(verified)
+        if is_later(digest):
+            digest = yield digest
+        return verified.replace(id=name, digest=digest)
 
     def _accept(self, delivery: Delivery) -> Receipt | Deferred[Receipt]:
         found = self.found(delivery)
@@ -256,13 +262,8 @@ class Endpoint(Resource):
 
     def found(self, delivery: Delivery) -> Found | Deferred[Found]:
         """What the handler, as it is now, finds in a verified delivery."""
-        return proceed(self._find(delivery))
-
-    def _find(self, delivery: Delivery) -> Steps[Found]:
         result = self.handler.getChanges(delivery)
-        if is_later(result):
-            result = yield result
-        return normal_changes(result)
+        return as_deferred(result).addCallback(normal_changes) if is_later(result) else normal_changes(result)
 
     def _answer(self, receipt: Receipt, delivery: Delivery) -> Answer:
         if receipt.outcome == "duplicate":

@@ -72,7 +72,7 @@ def with_secret(each: Recorded) -> dict[str, Any]:
 def all_of_the_way(handler: Any, sent: Delivery) -> Any:
     """What becomes of a delivery, as an endpoint does it."""
     verified = proceed(handler.verified(sent))
-    named = verified.replace(id=proceed(handler.identified(verified)))
+    named = verified.replace(id=result_of(maybeDeferred(handler.identified, verified)))
     return result_of(maybeDeferred(handler.getChanges, named))
 
 

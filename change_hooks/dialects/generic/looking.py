@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.opened import opened
@@ -17,7 +19,7 @@ from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.dialects.generic.options import MAPPING, GenericOptions, has_callable
 from change_hooks.dialects.generic.selectors import Scope, Selector
 from change_hooks.dialects.handler import apart
-from change_hooks.flow import Steps
+from change_hooks.flow import Steps, proceed
 
 
 class Looking(EventHandler[GenericOptions]):
@@ -27,17 +29,19 @@ class Looking(EventHandler[GenericOptions]):
         super().__init__(master, options)
         self.calls = any(has_callable(self.options.get(name)) for name in MAPPING)
 
-    def identified(self, delivery: Delivery) -> Steps[str | None]:
+    def identified(self, delivery: Delivery) -> str | Deferred[str | None] | None:
         """See :meth:`HookHandler.identified`."""
-        if not self.calls:
-            return (yield from super().identified(delivery))
+        return proceed(self._identified(delivery)) if self.calls else super().identified(delivery)
+
+    def _identified(self, delivery: Delivery) -> Steps[str | None]:
         yield apart(delivery, self._open, delivery)
         return self.delivery_id(delivery)
 
-    def named(self, delivery: Delivery) -> Steps[tuple[bytes, str]]:
+    def named(self, delivery: Delivery) -> tuple[bytes, str] | Deferred[tuple[bytes, str]]:
         """See :meth:`EventHandler.named`."""
-        if not self.calls:
-            return (yield from super().named(delivery))
+        return proceed(self._named_here(delivery)) if self.calls else super().named(delivery)
+
+    def _named_here(self, delivery: Delivery) -> Steps[tuple[bytes, str]]:
         document: bytes = yield apart(delivery, self._open, delivery)
         return document, self.event(delivery, document)
 
