@@ -127,6 +127,11 @@ def test_nothing_is_made_of_elements_that_are_long_at_once(monkeypatch: pytest.M
     assert at_once == ["1", *commit["added"], {"id": "2"}, ["3"]]
 
 
+def test_a_mapping_of_things_is_converted_one_by_one() -> None:
+    moved = {"main": {"id": "1"}, "other": ["2"]}
+    assert pieces.convert_in_pieces(moved, dict[str, Commit]) == {"main": Commit("1"), "other": ["2"]}
+
+
 def test_a_form_has_it_too() -> None:
     sent = delivery(b"payload=%7B%22a%22%3A+1%7D", content_type=payload.FORM.encode())
     assert opened(with_json(sent, {"a": 2}), lambda: b"") == {"a": 2}
