@@ -129,7 +129,7 @@ def test_nothing_is_made_of_elements_that_are_long_at_once(monkeypatch: pytest.M
 
 def test_a_mapping_of_things_is_converted_one_by_one() -> None:
     moved = {"main": {"id": "1"}, "other": ["2"]}
-    assert pieces.convert_in_pieces(moved, dict[str, Commit]) == {"main": Commit("1"), "other": ["2"]}
+    assert pieces.convert_in_pieces(moved, dict[str, Commit], 1) == {"main": Commit("1"), "other": ["2"]}
 
 
 def test_a_form_has_it_too() -> None:
