@@ -1,7 +1,6 @@
 """Receive the webhooks of code forges and commit hooks, and lose none.
 
-Strategy: a name is imported when it is first used, so that a command, or a commit hook, loads no more than it
-needs.
+Strategy: names are imported on first use, so that a command or a commit hook loads only what it needs.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Addresses as people click on them."""
+"""Addresses of listening ports, as URLs to click on."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from twisted.internet.address import UNIXAddress
 
 
 def clickable(address: object, port: str) -> str:
-    """What to open in a browser.
+    """The URL to open in a browser.
 
-    :param address: what a port listens on: an ``IAddress``.
-    :param port: the endpoint string that it was made of.
+    :param address: the address that the port listens on, an ``IAddress``.
+    :param port: the endpoint string that it was made from.
     """
     if isinstance(address, UNIXAddress):
         name = address.name
         return f"unix:{name.decode('utf-8', 'replace') if isinstance(name, bytes) else name}"
     host, number = getattr(address, "host", ""), getattr(address, "port", "")
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104 (it is shown, not listened on)
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 (shown, not listened on)
         host = "localhost"
     elif ":" in host:
         host = f"[{host}]"

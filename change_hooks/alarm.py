@@ -1,4 +1,4 @@
-"""One thing that is to happen later."""
+"""A timer that can be set again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 class Alarm:
-    """Calls a function at the time it was last set to, at most once for each setting.
+    """Calls a function at the time that was set last, at most once for each time that it is set.
 
-    :param clock: whose time it goes by.
-    :param ring: what is called; it may set the alarm again.
+    :param clock: the reactor, or a clock in tests.
+    :param ring: the function; it may set the alarm again.
     """
 
     __slots__ = ("_call", "_clock", "_ring")
@@ -22,12 +22,12 @@ class Alarm:
         self._call: IDelayedCall | None = None
 
     def set(self, seconds: float) -> None:
-        """Ring in so many seconds, and not when it was to ring before."""
+        """Ring in *delay* seconds, and not at the time that was set before."""
         self.clear()
         self._call = self._clock.callLater(seconds, self._rings)
 
     def clear(self) -> None:
-        """Do not ring; nothing happens when it was not set."""
+        """Do not ring. Does nothing if the alarm was not set."""
         call, self._call = self._call, None
         if call is not None:
             call.cancel()

@@ -1,7 +1,7 @@
 """The ``www`` dict, validated.
 
-Everything wrong is found in one go, and each problem names the key, what is wrong with it and, for a
-name, the nearest valid one. What is merely doubtful (a door left open) is a warning.
+All errors are reported together. Each names the key, what is wrong with it and, for an unknown name, the
+closest valid one. A setting that works but is risky, such as open access, is a warning.
 """
 
 from __future__ import annotations
@@ -32,38 +32,39 @@ log = Logger()
 T = TypeVar("T")
 
 PREFIX = "change_hook_"
-#: Where changes are kept when the configuration does not say.
+#: The journal, unless the configuration names one.
 DEFAULT_JOURNAL = "sqlite:///change-hooks.sqlite"
-#: Failures of a sink after which a change is given up.
+#: After how many failures of a sink a change becomes a dead letter.
 DEFAULT_ATTEMPTS = 100
-#: How long a handler may take before the answer goes out without it, in seconds: GitHub waits for ten.
+#: How long a handler may take before the sender is answered without its result, in seconds: GitHub waits ten.
 DEFAULT_ANSWER_WITHIN = 5.0
-#: How long a delivery is kept after it was delivered, in days.
+#: How long a delivery is kept once every sink has accepted it, in days.
 DEFAULT_KEEP = 30.0
-#: How long a trace of a request that gave nothing is kept, in days.
+#: How long the trace of a request without changes is kept, in days.
 DEFAULT_KEEP_TRACE = 3.0
 
 
 @dataclass(frozen=True)
 class HooksConfig:
-    """What the ``www`` dict says about change hooks.
+    """The settings for change hooks in the ``www`` dict.
 
-    :param admin: what is said of the page for operators; None: nothing.
-    :param max_body: in bytes.
-    :param max_in_flight: the most that ``serve`` holds of all bodies, in bytes; None: eight times *max_body*.
-    :param hosts: the names under which endpoints without a signature answer on this machine's own interface.
-    :param rate: how many requests of one address a minute are answered that nothing verifies; None: all.
-    :param max_connections: the most that ``serve`` has open at once.
-    :param trusted_proxies: whose word is taken for who sends a request.
+    :param admin: the settings of the admin page; None: not configured.
+    :param max_body: the largest body accepted, in bytes.
+    :param max_in_flight: the memory that ``serve`` uses for bodies, in bytes; None: eight times *max_body*.
+    :param hosts: the host names that endpoints without a signature accept on the loopback interface.
+    :param rate: unverified requests allowed for each address per minute; None: no limit.
+    :param max_connections: the most connections that ``serve`` keeps open.
+    :param trusted_proxies: the proxies whose forwarding headers are trusted.
     :param journal: the file of a SQLite journal, or a PostgreSQL URL; None: no journal.
-    :param sinks: by name, each with what it gets.
-    :param sinks_written: what the user wrote of them, to be compared.
-    :param attempts: failures of a sink after which a change is given up.
-    :param answer_within: how long a handler may take before the answer goes out without it, in seconds.
-    :param keep: how long a delivery is kept after it was delivered, in days; None: for good.
-    :param keep_trace: how long a trace of a request that gave nothing is kept, in days.
+    :param sinks: the sinks by name, each with its routing.
+    :param sinks_written: the sinks as the user wrote them, for comparison.
+    :param attempts: after how many failures of a sink a change becomes a dead letter.
+    :param answer_within: how long a handler may take before the sender is answered without its result, in
+        seconds.
+    :param keep: how long a delivery is kept once every sink has accepted it, in days; None: forever.
+    :param keep_trace: how long the trace of a request without changes is kept, in days.
     :param alarms: the names of the sinks that get events about the receiver.
-    :param warnings: each a sentence.
+    :param warnings: warnings, each a sentence.
     """
 
     endpoints: tuple[EndpointConfig, ...]
@@ -87,7 +88,7 @@ class HooksConfig:
 
 
 class _Reader:
-    """Collects what is wrong while it reads."""
+    """Reads the settings and collects errors."""
 
     def __init__(self, www: Mapping[str, Any], registry: Registry, base: Path) -> None:
         self.www = www
@@ -135,13 +136,13 @@ class _Reader:
         return config
 
     def _taken(self, read: tuple[T, list[str]]) -> T:
-        """What was read, when what is wrong with it is noted."""
+        """Return a setting that was read, and record its errors."""
         value, problems = read
         self.problems += problems
         return value
 
     def _positive(self, key: str, default: float, unit: str) -> float:
-        """A positive number: a whole one when the default is."""
+        """A positive number: an integer if the default is one."""
         value = self.www.get(key)
         if value is None:
             return default
@@ -184,7 +185,7 @@ class _Reader:
     def _keep(self) -> float | None:
         if "change_hook_keep" in self.www and self.www["change_hook_keep"] is None:
             return None
-        return self._positive("change_hook_keep", DEFAULT_KEEP, "days, or None to keep them for good")
+        return self._positive("change_hook_keep", DEFAULT_KEEP, "days, or None to keep them forever")
 
     def _journal(self) -> Path | str | None:
         url = self.www.get("change_hook_journal", DEFAULT_JOURNAL)
@@ -225,7 +226,7 @@ class _Reader:
                     break
 
 
-#: Every key of ``www`` that is ours, but for ``port``.
+#: Every key of ``www`` that is ours, except ``port``.
 KEYS = (
     "change_hook",
     "change_hook_admin",
@@ -250,11 +251,11 @@ KEYS = (
 def read_www(
     www: Mapping[str, object], *, base: Path | None = None, registry: Registry | None = None
 ) -> HooksConfig:
-    """Validate the ``www`` dict. Keys that do not start with ``change_hook`` are somebody else's.
+    """Validate the ``www`` dict. Keys that do not start with ``change_hook`` are ignored.
 
-    :param base: the folder that relative paths start from; the current one by default.
-    :param registry: the dialects on offer; those installed by default.
-    :raises ConfigurationError: with everything that is wrong.
+    :param base: the folder for relative paths; the current one by default.
+    :param registry: the available dialects; those installed by default.
+    :raises ConfigurationError: with all errors.
     """
     if not isinstance(www, Mapping):
         raise ConfigurationError(["c['www'] must be a dict"])
@@ -262,7 +263,7 @@ def read_www(
 
 
 def log_warnings(config: HooksConfig) -> None:
-    """Log what is doubtful in a configuration."""
+    """Log the warnings about a configuration."""
     for warning in config.warnings:
         log.warn("{warning}", warning=warning)
 

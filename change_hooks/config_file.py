@@ -1,8 +1,8 @@
 """The Python file that configures a server, or a Buildbot master.
 
-Strategy: the file is run, as Buildbot runs a ``master.cfg``. In such a file the service ``ChangeHooks`` has
-the keys that Buildbot does not let into ``c['www']``; it is known by its method, so that Buildbot is loaded
-by nothing but the file itself.
+Strategy: the file is run, as Buildbot runs a ``master.cfg``. In a ``master.cfg`` the service ``ChangeHooks``
+holds the keys that Buildbot does not allow in ``c['www']``. The service is recognised by its method, so that
+only the file itself imports Buildbot.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ DEFAULT_PORT = 8010
 
 @dataclass(frozen=True)
 class FileConfig:
-    """What a configuration file says.
+    """The contents of a configuration file.
 
-    :param path: the file, absolute.
+    :param path: the file's absolute path.
     :param settings: the whole dict, ``c`` or ``BuildmasterConfig``.
     :param port: a TCP port, or a Twisted endpoint string.
     """
@@ -35,19 +35,19 @@ class FileConfig:
 
     @property
     def www(self) -> Mapping[str, Any]:
-        """``c['www']``; in a master's with the keys given to ``ChangeHooks`` in ``c['services']``."""
+        """``c['www']``; for a Buildbot master, with the keys given to the service ``ChangeHooks``."""
         www: Mapping[str, Any] = self.settings.get("www", {})
         service = self._service
         return www if service is None or not isinstance(www, Mapping) else service.in_force(www)
 
     @property
     def is_master(self) -> bool:
-        """The file is a Buildbot master's."""
+        """Whether the file configures a Buildbot master."""
         return "builders" in self.settings or self.is_served_by_master
 
     @property
     def is_served_by_master(self) -> bool:
-        """A Buildbot master serves it, with ``ChangeHooks``."""
+        """Whether a Buildbot master serves the endpoints, with ``ChangeHooks``."""
         return self._service is not None
 
     @property
@@ -58,9 +58,9 @@ class FileConfig:
 
 
 def load_file(path: Path) -> FileConfig:
-    """Run a configuration file, with its folder as the current one and first on the import path.
+    """Run a configuration file, with its folder as the current folder and first on the import path.
 
-    :raises ConfigurationError: there is no such file, it raises, or it sets neither ``c`` nor
+    :raises ConfigurationError: the file does not exist, raises an exception, or sets neither ``c`` nor
         ``BuildmasterConfig`` to a dict.
     """
     path = path.absolute()
@@ -71,7 +71,7 @@ def load_file(path: Path) -> FileConfig:
     names: dict[str, Any] = {
         "__file__": str(path),
         "__name__": "change_hooks.configuration",
-        "basedir": str(path.parent),  # As Buildbot has it.
+        "basedir": str(path.parent),  # As in Buildbot.
     }
     with _folder(path.parent):
         try:

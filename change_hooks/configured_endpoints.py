@@ -23,11 +23,11 @@ from change_hooks.web.auth import read_checkers
 class EndpointConfig:
     """One entry of ``change_hook_dialects``.
 
-    :param name: the URL's segment.
+    :param name: the segment in the URL.
     :param handler: the handler class.
-    :param options: what the user wrote.
-    :param auth: the endpoint's own checkers; empty: open; None: those of ``change_hook_auth``.
-    :param expect_every: within how many seconds a delivery is expected; None: none is.
+    :param options: the options as the user wrote them.
+    :param auth: the endpoint's own checkers; empty: no password; None: those of ``change_hook_auth``.
+    :param expect_every: within how many seconds a delivery is expected; None: no expectation.
     """
 
     name: str
@@ -38,12 +38,12 @@ class EndpointConfig:
 
 
 class EndpointReader:
-    """Reads the endpoints, and collects what is wrong with them.
+    """Reads the endpoints and collects errors.
 
-    :param registry: the dialects on offer.
-    :param base: the folder that relative paths start from.
-    :param journal: what ``change_hook_journal`` says.
-    :param protected: the endpoints that say nothing of it ask for a password.
+    :param registry: the available dialects.
+    :param base: the folder for relative paths.
+    :param journal: the value of ``change_hook_journal``.
+    :param protected: whether endpoints without an option ``auth`` ask for a password.
     """
 
     def __init__(self, registry: Registry, base: Path, journal: Any, *, protected: bool) -> None:
@@ -55,10 +55,10 @@ class EndpointReader:
         self.warnings: list[str] = []
 
     def read(self, dialects: Any, *, off: bool) -> tuple[EndpointConfig, ...]:
-        """The endpoints that are enabled.
+        """The enabled endpoints.
 
-        :param dialects: what ``change_hook_dialects`` says.
-        :param off: none is, whatever it says.
+        :param dialects: the value of ``change_hook_dialects``.
+        :param off: disable all of them.
         """
         if dialects is not None and not isinstance(dialects, Mapping):
             self.problems.append("change_hook_dialects must be a dict of dialect names and their options")
@@ -119,7 +119,7 @@ class EndpointReader:
         self.problems += [f"{where}: option 'recover' {problem}" for problem in wrong]
 
     def _with_secrets(self, where: str, handler: Any, written: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The options with the secrets that they refer to; paths are relative to the configuration."""
+        """The options, with references replaced by secrets; paths are relative to the configuration file."""
         declared = getattr(handler, "Options", None)
         read = dict(written)
         for name in getattr(declared, "secrets", ()):
@@ -149,7 +149,7 @@ class EndpointReader:
             handler = self._registry.load(dialect)
         except KeyError:
             known = self._registry.names()
-            # Buildbot takes a name that nobody knows, and does nothing with it.
+            # Buildbot accepts an unknown name, and does nothing with it.
             wanted = options or get_close_matches(str(dialect), known, 1, 0.8)
             unknown = f"{where}: no dialect of this name{nearest(str(dialect), known)}"
             (self.problems if wanted else self.warnings).append(unknown)
@@ -191,7 +191,7 @@ def _has_class_option(handler: Any) -> bool:
 
 
 def _follows(handler: Any) -> bool:
-    """Whether a handler class takes secrets that change while it runs."""
+    """Whether a handler class accepts secrets that change at run time."""
     return isinstance(handler, type) and issubclass(handler, HookHandler) and not handler.as_upstream
 
 

@@ -1,4 +1,4 @@
-"""The sinks of a configuration: ``change_hook_sinks``, read and made."""
+"""The sinks of a configuration: ``change_hook_sinks``, read and created."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from change_hooks.plugins import SINK_GROUPS, PluginError, installed
 from change_hooks.references import resolved
 from change_hooks.sinks.base import read_option, takes_alarms
 
-#: Options of every sink to which a sink may see itself, and how they are checked.
+#: Options of every sink that a sink may apply itself, and how they are checked.
 _SHARED: Mapping[str, Callable[[Any], float]] = {"time_limit": seconds, "concurrency": count}
-#: What our own sinks can be made with, and nobody writes.
+#: Arguments of our own sinks that are not options.
 INSIDE = {"http", "clock", "reactor", "start"}
 
 
 def read_sinks(written: Any, attempts: int, base: Path) -> tuple[dict[str, RoutedSink], list[str]]:
-    """Make the sinks that are written down.
+    """Create the configured sinks.
 
-    :param written: what the user wrote; None: nothing.
-    :param attempts: those of a sink that says nothing of them.
-    :param base: the folder that relative paths start from.
-    :returns: they, by name; and what is wrong.
+    :param written: the value of ``change_hook_sinks``; None: not set.
+    :param attempts: the attempts of a sink without an option for them.
+    :param base: the folder for relative paths.
+    :returns: the sinks by name, and the errors.
     """
     if written is None:
         return {}, []
@@ -69,7 +69,7 @@ class _Reader:
         return read
 
     def _made(self, where: str, name: str, kind: str, options: dict[str, Any], ours: dict[str, Any]) -> Any:
-        """Make a sink of a kind. It is given those of *ours* that it asks for, and sees to them itself."""
+        """Create a sink of a kind. It gets those of *ours* that it declares, and applies them itself."""
         registry = installed(SINK_GROUPS)
         try:
             factory = registry.load(kind)
@@ -88,7 +88,7 @@ class _Reader:
         return None
 
     def _refuse_unknown(self, where: str, options: dict[str, Any], asked: Mapping[str, Parameter]) -> None:
-        """Note options that the sink does not have, and go on without them."""
+        """Report options that the sink does not have, and return the others."""
         if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in asked.values()):
             return
         taken = {*asked} - {"name", "base"}
@@ -98,7 +98,7 @@ class _Reader:
             self.problems.append(f"{where}: unknown option {option!r}{nearest(str(option), written)}")
 
     def _shared(self, ours: dict[str, Any], asked: Container[str]) -> dict[str, Any]:
-        """Those options that every sink has and this one sees to itself, when they are written."""
+        """The configured options, of those that every sink has, that this sink applies itself."""
         taken = {option: ours.pop(option) for option in _SHARED if option in asked and option in ours}
         return {
             option: read_option(option, value, _SHARED[option], default=0.0)
@@ -107,10 +107,10 @@ class _Reader:
         }
 
     def _values(self, options: Mapping[str, Any], mappings: Sequence[str]) -> dict[str, Any]:
-        """The options of a sink, with the secrets that they refer to.
+        """The options of a sink, with references replaced by secrets.
 
-        :param mappings: options that are mappings themselves, and never a reference.
-        :raises ValueError: there is no such secret.
+        :param mappings: options whose values are mappings, never references.
+        :raises ValueError: a secret does not exist.
         """
         values: dict[str, Any] = {}
         for name, value in options.items():
@@ -125,8 +125,8 @@ class _Reader:
 
 
 def as_written(value: object) -> object:
-    """What a user wrote of sinks, to be compared with what is written when the configuration is read again.
-    Code, and objects of it, are made anew then, and are alike when they have the same type and name.
+    """The sinks as the user wrote them, for comparison when the configuration is read again. Functions and
+    other objects are created again then; they count as equal if they have the same type and name.
     """
     if isinstance(value, Mapping):
         return {key: as_written(each) for key, each in value.items()}
@@ -138,9 +138,9 @@ def as_written(value: object) -> object:
 
 
 def read_alarms(names: Any, sinks: Mapping[str, RoutedSink]) -> tuple[tuple[str, ...], list[str]]:
-    """Read ``change_hook_alarms``, and say what is wrong with it.
+    """Read ``change_hook_alarms``, and return its errors.
 
-    :param sinks: those that the configuration has.
+    :param sinks: the configured sinks.
     """
     if names is None:
         return (), []

@@ -1,4 +1,4 @@
-"""What operators are told of a configuration."""
+"""A configuration as operators see it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ RECORDED = Path(__file__).with_name("recorded")
 def facts_of(config: HooksConfig, sinks: Iterable[str], *, url: str, file: str) -> Facts:
     """The facts of a configuration.
 
-    :param sinks: the names of the sinks that there are.
-    :param url: what forges are told, when the configuration does not say; empty: not known.
-    :param file: its file; empty: none.
+    :param sinks: the names of the sinks.
+    :param url: the public URL, if the configuration has none; empty: not known.
+    :param file: the configuration file; empty: none.
     """
     return Facts(
         endpoints=tuple(map(_endpoint, config.endpoints)),
@@ -41,7 +41,7 @@ def _endpoint(entry: EndpointConfig) -> EndpointFacts:
 
 
 def _simulated(dialect: str) -> bool:
-    """Whether ``change-hooks simulate`` can send to a dialect: it tells recorded deliveries again."""
+    """Whether ``change-hooks simulate`` can send to a dialect: it adapts recorded deliveries."""
     return dialect == "base" or (RECORDED / dialect).is_dir()
 
 

@@ -23,8 +23,8 @@ from change_hooks.outbox.replays import Replays
 from change_hooks.outbox.retention import Retention
 from change_hooks.outbox.routing import RoutedSink
 
-#: How long a hand-over may still take when the service stops, before sinks are closed, and how
-#: long a delivery may still wait for its answer, in seconds.
+#: When the service stops: how long an attempt may still take before sinks are closed, and how long a
+#: delivery may still wait for its answer, in seconds.
 GRACE = 5.0
 
 log = Logger()
@@ -68,18 +68,18 @@ class Durable:
         return self._dispatcher.sinks
 
     def replay(self) -> None:
-        """Do the replays that are asked for, now."""
+        """Do the requested replays now."""
         self._replays.wake()
 
     def reconfigure(self, config: HooksConfig) -> None:
-        """Follow what can change while it runs."""
+        """Apply the settings that can change at run time."""
         self.pending.within = config.answer_within
         self._retention.keep = config.keep
         self._retention.keep_trace = config.keep_trace
 
     @inlineCallbacks
     def start(self) -> Any:
-        """Open the journal, and go on with what it holds. Fires when all of it works."""
+        """Open the journal, and continue with what it holds. Fires when everything runs."""
         self._stopped = False
         open_sinks(self._sinks)
         try:
@@ -90,7 +90,7 @@ class Durable:
         except Unavailable:
             if self._stopped:
                 return
-            log.error("the journal cannot be opened now; deliveries are answered 503 until it can")
+            log.error("could not open the journal; deliveries get a 503 until it can be opened")
         if self._stopped:
             return
         self._dispatcher.start()
@@ -100,7 +100,7 @@ class Durable:
 
     @inlineCallbacks
     def stop(self) -> Any:
-        """Fires when what was handed on is recorded and the journal closed."""
+        """Fires when the results of all attempts are recorded and the journal is closed."""
         self._stopped = True
         self._retention.stop()
         self._replays.stop()
@@ -129,7 +129,7 @@ def first(idle: Deferred[None], clock: IReactorTime) -> Deferred[None]:
 
 
 def open_sinks(sinks: Iterable[RoutedSink]) -> None:
-    """Let the sinks open what they have closed; what one of them breaks on stops no other."""
+    """Open the sinks. The failure of one does not affect the others."""
     for routed_sink in sinks:
         if ISink.providedBy(routed_sink.sink):
             try:
@@ -139,8 +139,8 @@ def open_sinks(sinks: Iterable[RoutedSink]) -> None:
 
 
 def close_sinks(sinks: Iterable[RoutedSink], clock: IReactorTime) -> Deferred[None]:
-    """Let the sinks close what they hold open; what one of them breaks on stops no other. Fires when all
-    have, or after :data:`GRACE`.
+    """Close the sinks. The failure of one does not affect the others. Fires when all are closed, or after
+    :data:`GRACE`.
     """
     closing = DeferredList([_closed(routed_sink.sink) for routed_sink in sinks])
     return first(closing.addCallback(_nothing), clock)

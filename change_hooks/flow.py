@@ -1,9 +1,9 @@
 """Steps that may have to wait, written one after the other.
 
 Strategy: nearly all deliveries need no waiting, and a Deferred for each step would cost more than the steps.
-So the way of a delivery is a generator that yields whatever a step returned, and :func:`proceed` hands back
-its value: at once when it is there, later when it is a Deferred or a coroutine. This is the only place that
-asks which of both it is.
+So a delivery is processed by a generator that yields whatever a step returned, and :func:`proceed` sends back
+its value: at once if it is a plain value, later if it is a Deferred or a coroutine. This is the only place
+that tells the two apart.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing_extensions import TypeIs
 
 T = TypeVar("T")
 Args = ParamSpec("Args")
-#: Yields what steps returned, is sent their values, and returns a T.
+#: Yields what the steps returned, is sent their values, and returns a T.
 Steps = Generator[Any, Any, T]
-#: What has to be waited for.
+#: A result that has to be waited for.
 _LATER = (Deferred, CoroutineType)
 
 
 class _Kinds(dict[type, bool]):
-    """Which classes have to be waited for. A Deferred has an abstract base class, so :func:`isinstance` takes
-    six times as long, and a delivery has a dozen steps.
+    """Remembers which classes have to be waited for. A Deferred has an abstract base class, so
+    :func:`isinstance` takes six times as long, and a delivery has a dozen steps.
     """
 
     def __missing__(self, kind: type) -> bool:
@@ -39,12 +39,12 @@ _is_later = _Kinds()
 
 
 def is_later(value: T | Deferred[T]) -> TypeIs[Deferred[T]]:
-    """Whether a step returned what has to be waited for."""
+    """Whether the result of a step has to be waited for."""
     return _is_later[value.__class__]
 
 
 def as_deferred(value: Any) -> Deferred[Any]:
-    """A Deferred of a plain value, a Deferred or a coroutine."""
+    """Make a Deferred from a plain value, a Deferred or a coroutine."""
     if isinstance(value, Deferred):
         return value
     if inspect.iscoroutine(value):
@@ -53,15 +53,15 @@ def as_deferred(value: Any) -> Deferred[Any]:
 
 
 def called(function: Callable[Args, T | Deferred[T]], *args: Args.args, **kwargs: Args.kwargs) -> Deferred[T]:
-    """A Deferred of what *function* returns or raises."""
+    """A Deferred with what *function* returns or raises."""
     result: Deferred[T] = maybeDeferred(cast("Callable[Args, Deferred[T]]", function), *args, **kwargs)
     return result
 
 
 def proceed(steps: Steps[T]) -> T | Deferred[T]:
-    """Run *steps* as far as they go without waiting.
+    """Run *steps* as far as possible without waiting.
 
-    :returns: what they return; a Deferred of it when one of them has to wait.
+    :returns: their result, or a Deferred with it if one of them has to wait.
     :raises Exception: whatever a step raises before the first one that waits.
     """
     value: Any = None
@@ -76,13 +76,13 @@ def proceed(steps: Steps[T]) -> T | Deferred[T]:
 
 
 def followed(steps: Steps[T]) -> Deferred[T]:
-    """A Deferred of what *steps* return or raise."""
+    """A Deferred with what *steps* return or raise."""
     done: Deferred[T] = maybeDeferred(cast("Callable[[Steps[T]], Deferred[T]]", proceed), steps)
     return done
 
 
 class _Waiting:
-    """Steps of which one waits."""
+    """Steps, one of which waits."""
 
     def __init__(self, steps: Steps[Any]) -> None:
         self._steps = steps
@@ -90,7 +90,7 @@ class _Waiting:
         self._done: Deferred[Any] = Deferred(self._cancel)
 
     def wait_for(self, awaited: Deferred[Any]) -> Deferred[Any]:
-        """Go on when *awaited* has fired."""
+        """Continue when *awaited* has fired."""
         done = self._done
         self._await(awaited)
         return done

@@ -1,9 +1,9 @@
-"""Requests to other servers, and their answers: read to the end within bounds.
+"""Requests to other servers, and their responses, read to the end within limits.
 
-Strategy: a server that is asked is not trusted with this one's time or memory. :func:`ask` is the one way to
-ask: one time limit covers connecting, waiting and reading; an answer that is larger than the caller allows,
-counted as unpacked, ends the connection at once; redirections are not followed. Compressed answers are
-unpacked here, piece by piece, so that a small one cannot become a large one in memory.
+Strategy: another server must not use up this one's time or memory. All requests go through :func:`ask`: one
+time limit covers connecting, waiting and reading; a response that is larger, uncompressed, than the caller
+allows ends the connection at once; redirections are not followed. Compressed responses are decompressed here
+piece by piece, so that a small one cannot become a large one in memory.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
-#: The largest answer that is read when the caller names no other bound, in bytes.
+#: The largest response that is read unless the caller sets another limit, in bytes.
 LARGEST_ANSWER = 16 * 1024 * 1024
-#: How much is unpacked at once, in bytes.
+#: How much is decompressed at once, in bytes.
 PIECE = 64 * 1024
 
 
 class NoAnswer(Exception):
-    """There was no whole answer in time."""
+    """There was no complete response in time."""
 
 
 class Answer(NamedTuple):
-    """A whole answer.
+    """A complete response.
 
-    :param status: 200 …
-    :param body: unpacked.
+    :param status: the HTTP status.
+    :param body: the decompressed body.
     """
 
     status: int
@@ -61,9 +61,9 @@ class Answer(NamedTuple):
 
 
 class AnswerTooLarge(Exception):
-    """An answer is over the bound; the rest of it was not read.
+    """A response is over the limit; the rest of it was not read.
 
-    :param answer: it, as far as it was read.
+    :param answer: the response, as far as it was read.
     """
 
     def __init__(self, message: str, answer: Answer) -> None:
@@ -81,15 +81,14 @@ def ask(
     most: int = LARGEST_ANSWER,
     **arguments: Any,
 ) -> Deferred[Answer]:
-    """Send one request, and read its answer to the end.
+    """Send one request, and read the response to its end.
 
-    :param http: a treq ``HTTPClient``, or what has its ``request``.
+    :param http: a treq ``HTTPClient``, or an object with the same ``request`` method.
     :param clock: the reactor, or a clock in tests.
-    :param time_limit: for all of it, in seconds.
-    :param most: the largest body taken, unpacked, in bytes.
+    :param time_limit: for the whole exchange, in seconds.
+    :param most: the largest decompressed body accepted, in bytes.
     :param arguments: of ``HTTPClient.request``: ``headers``, ``data``, ``params`` …
-    :returns: fails with :class:`NoAnswer`, :class:`AnswerTooLarge`, or what stood in the way of the
-        connection.
+    :returns: fails with :class:`NoAnswer`, :class:`AnswerTooLarge`, or the error of the connection.
     """
     asked: Deferred[Answer] = _ask(http, method, url, most, arguments)
     return asked.addTimeout(time_limit, clock, onTimeoutCancel=_too_late)
@@ -98,11 +97,11 @@ def ask(
 def begin(
     http: Any, method: str, url: str, *, clock: Any, time_limit: float, **arguments: Any
 ) -> Deferred[Any]:
-    """Send one request. Fires when the answer's head is there; its body is for :func:`collect`.
+    """Send one request. Fires when the head of the response has arrived; :func:`collect` reads its body.
 
     The parameters are those of :func:`ask`.
 
-    :returns: fails with :class:`NoAnswer`, or what stood in the way of the connection.
+    :returns: fails with :class:`NoAnswer`, or the error of the connection.
     """
     begun = _begin(http, method, url, arguments)
     return begun.addTimeout(time_limit, clock, onTimeoutCancel=_too_late)
@@ -126,8 +125,8 @@ def collect(response: Any, most: int) -> Deferred[Answer]:
     """Read a response to its end.
 
     :param response: an ``IResponse``, or treq's.
-    :param most: the largest body taken, in bytes.
-    :returns: fails with :class:`AnswerTooLarge`; when it is cancelled, the connection is ended.
+    :param most: the largest body accepted, in bytes.
+    :returns: fails with :class:`AnswerTooLarge`; cancelling it closes the connection.
     """
     collector = _Collector(response, most)
     response.deliverBody(collector)
@@ -135,7 +134,7 @@ def collect(response: Any, most: int) -> Deferred[Answer]:
 
 
 class _Collector(Protocol):
-    """Gathers a body, up to a bound."""
+    """Collects a body, up to a limit."""
 
     def __init__(self, response: Any, most: int) -> None:
         self._response = response
@@ -171,10 +170,10 @@ class _Collector(Protocol):
 
 
 def abort(transport: Any) -> None:
-    """End the connection that a response comes over, without a goodbye.
+    """Abort the connection of a response.
 
-    What Twisted gives a response for a transport can only ask for an orderly end, which over TLS waits for
-    the other side; the connection itself stands behind it.
+    The transport that Twisted gives to a response can only close the connection in an orderly way, which over
+    TLS waits for the other side; it wraps the connection itself.
     """
     transport = getattr(transport, "_producer", transport)
     if transport is not None:
@@ -182,14 +181,14 @@ def abort(transport: Any) -> None:
 
 
 class _Unpacked(proxyForInterface(IResponse)):  # type: ignore[misc]
-    """A response whose body was packed with gzip."""
+    """A response whose body is compressed with gzip."""
 
     def deliverBody(self, protocol: Any) -> None:
         self.original.deliverBody(_Unpacking(protocol))
 
 
 class _Unpacking(Protocol):
-    """Unpacks a body, a piece at a time, until the one who gets it has had enough."""
+    """Decompresses a body, one piece at a time, until its receiver has had enough."""
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
@@ -222,7 +221,7 @@ class _Unpacking(Protocol):
 
 @implementer(IAgent)
 class _UnpackingAgent:
-    """Unpacks the answers of another agent."""
+    """Decompresses the responses of another agent."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
@@ -234,7 +233,7 @@ class _UnpackingAgent:
 def _unpacked(response: Any) -> Any:
     packed = response.headers.getRawHeaders("content-encoding") or []
     if [name.strip().lower() for name in packed] not in (["gzip"], ["x-gzip"]):
-        # What is packed otherwise, or more than once, stays as it is; nobody asked for it.
+        # A body with another encoding, or with several, stays as it is; none of them was asked for.
         response.headers.removeHeader("content-encoding")
         return response
     response.headers.removeHeader("content-encoding")
@@ -243,7 +242,7 @@ def _unpacked(response: Any) -> Any:
 
 @implementer(IBodyProducer)
 class _Body:
-    """A body that is in memory, and written at once."""
+    """A body in memory, written all at once."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -254,14 +253,14 @@ class _Body:
         return succeed(None)
 
     def pauseProducing(self) -> None:
-        """It is written already."""
+        """The body has already been written."""
 
     resumeProducing = stopProducing = pauseProducing
 
 
 @implementer(IOpenSSLClientConnectionCreator)
 class _Unverified:
-    """Makes TLS connections to a host whose certificate is not looked at."""
+    """Makes TLS connections without verifying the host's certificate."""
 
     def __init__(self, hostname: bytes) -> None:
         self._hostname = hostname
@@ -284,20 +283,20 @@ def http_client(
 ) -> HTTPClient:
     """A client for :func:`ask`. It keeps no cookies.
 
-    :param verify: check the server's certificate.
+    :param verify: verify the server's certificate.
     :param connect_timeout: in seconds.
-    :param pool: of connections that are kept; None: each request has its own.
+    :param pool: of persistent connections; None: each request has a connection of its own.
     """
     policy = BrowserLikePolicyForHTTPS() if verify else _AnyCertificate()
     agent = Agent(reactor, policy, connectTimeout=connect_timeout, pool=pool)
-    # treq has a jar of its own from 26.7 on, and needs nothing of it here.
+    # treq has a cookie jar of its own from 26.7 on, which is not needed here.
     no_cookies: Any = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return HTTPClient(_UnpackingAgent(agent), no_cookies, _Body)
 
 
 @implementer(IStreamClientEndpoint)
 class _Way:
-    """An endpoint that knows whether it was connected to for a request."""
+    """An endpoint that records whether a request opened a connection to it."""
 
     def __init__(self, endpoint: Any) -> None:
         self._endpoint = endpoint
@@ -309,9 +308,9 @@ class _Way:
 
 
 class _Pool(HTTPConnectionPool):
-    """Connections that are kept.
+    """Persistent connections.
 
-    :ivar way: how the request goes for which a connection was asked last.
+    :ivar way: the endpoint of the last request that asked for a connection.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -324,13 +323,12 @@ class _Pool(HTTPConnectionPool):
 
 
 class KeptConnections:
-    """Requests over connections that are kept open between them.
+    """Requests over persistent connections.
 
-    A server may close a connection while nobody uses it, and the next request goes nowhere. So one over a
-    connection that had been kept, and that got nothing at all for an answer, is sent again, once, at once,
-    over a connection of its own.
+    A server may close an idle connection, and the next request is lost. So a request over a connection that
+    was used before, and that got no response at all, is immediately sent again, once, over a new connection.
 
-    :param verify: check the server's certificate.
+    :param verify: verify the server's certificate.
     :param connect_timeout: in seconds.
     """
 
@@ -353,7 +351,7 @@ class KeptConnections:
         return response
 
     def close(self) -> Deferred[None]:
-        """Close the connections that are kept."""
+        """Close the persistent connections."""
         closed: Deferred[None] = self._pool.closeCachedConnections()
         return closed
 

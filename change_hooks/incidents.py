@@ -1,7 +1,7 @@
-"""What broke, in the log: where it happened, under an incident id that the sender is told.
+"""Unexpected errors in the log: where each happened, with an incident id that the sender gets too.
 
-Strategy: a line of source may hold a secret (a configuration is source), and so may a traceback that quotes
-it. What is logged says where each frame is, and quotes nothing.
+Strategy: a line of source code may hold a secret (a configuration is source code), and so may a traceback
+that quotes it. What is logged says where each frame is, and quotes nothing.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-#: How many frames are logged, at most: half of them from each end.
+#: The most frames that are logged, half of them from each end.
 MOST_FRAMES = 40
 
 log = Logger()
 
 
 def report(what: str, failure: Failure | None = None, **fields: Any) -> str:
-    """Log a failure with where it happened, and give it an incident id.
+    """Log a failure and where it happened, and give it an incident id.
 
     The log gets the error's own text as a literal on one line, so that nothing a sender wrote can
     forge a line.
 
-    :param failure: that of the exception that is being handled, by default.
+    :param failure: by default, that of the exception being handled.
     """
     incident = token_hex(6)
     broken = failure or Failure()
@@ -42,7 +42,7 @@ def report(what: str, failure: Failure | None = None, **fields: Any) -> str:
 
 
 def frames(failure: Failure) -> str:
-    """Where a failure came from: file, line and function of each frame, the outermost first."""
+    """Where a failure came from: file, line and function of each frame, outermost first."""
     lines = [
         f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}'
         for frame, line in walk_tb(failure.getTracebackObject())

@@ -1,7 +1,7 @@
-"""What would stand in the way of a configuration that reads well: tried without serving anything.
+"""What would keep a valid configuration from working: tried without serving anything.
 
-Strategy: whatever ``serve`` opens is opened here, in the same way, and let go of again. What would keep it
-from starting, or a part of it from working, is a problem; what is open to others, or may be meant, a doubt.
+Strategy: whatever ``serve`` opens is opened here in the same way, and closed again. What would keep it from
+starting, or a part of it from working, is a problem; what is risky, but may be intended, is a doubt.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from change_hooks.tree import unmade
 
 #: Addresses that only this machine can reach.
 _LOOPBACK = ("127.", "::1", "localhost")
-#: What ``read_www`` calls a secret when it is written out.
+#: What ``read_www`` calls a literal secret.
 _SECRETS = ("secret", "token")
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What was found.
+    """The results of an inspection.
 
     :param problems: what does not work.
-    :param doubts: what works, and may not be meant.
+    :param doubts: what works, but may not be intended.
     """
 
     problems: tuple[str, ...]
@@ -50,11 +50,11 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def inspect(settings: Settings, hooks: HooksConfig, reactor: IReactorCore) -> Found:
-    """Try what the server would do. The current folder must be the one that relative paths start from.
+    """Try what the server would do. The current folder must be the one for relative paths.
 
-    :param settings: of the server.
-    :param hooks: what ``read_www`` made of them.
-    :param reactor: whose ports are tried: each is opened and closed at once.
+    :param settings: the server's settings.
+    :param hooks: the same, as ``read_www`` read them.
+    :param reactor: tries the ports: each is opened and closed at once.
     """
     ports = [("c['www']['port']", settings.port)]
     if hooks.admin is not None and hooks.admin.port is not None:
@@ -80,7 +80,7 @@ def inspect(settings: Settings, hooks: HooksConfig, reactor: IReactorCore) -> Fo
 
 
 def _try_port(where: str, port: str, reactor: Any) -> tuple[list[str], list[str]]:
-    """What is wrong with an endpoint string, and what is doubtful."""
+    """The problems and doubts about an endpoint string."""
     try:
         endpoint = serverFromString(reactor, port)
     except Exception as error:
@@ -108,7 +108,7 @@ def _password_files(hooks: HooksConfig) -> Iterator[str]:
 
 
 def _checkers(hooks: HooksConfig) -> Iterator[tuple[str, FilePasswordDB]]:
-    """The password files, and where they stand."""
+    """The password files, and where each is configured."""
     checkers = [("change_hook_auth", checker) for checker in hooks.auth]
     for entry in hooks.endpoints:
         checkers += [(f"dialect {entry.name!r}: option 'auth'", checker) for checker in entry.auth or ()]
@@ -123,7 +123,7 @@ def _programs(settings: Settings, hooks: HooksConfig) -> Iterator[str]:
     for name, routed in hooks.sinks.items():
         sink = routed.sink
         if isinstance(sink, Command) and shutil.which(sink.argv[0], path=sink.env.get("PATH")) is None:
-            yield f"change_hook_sinks: {name!r}: there is no program {sink.argv[0]!r} that can be run"
+            yield f"change_hook_sinks: {name!r}: {sink.argv[0]!r} is not an executable program"
     for poller in settings.pollers:
         if poller.program and shutil.which(poller.program) is None:
             yield f"change_source: {poller.name}: {poller.program!r} is not installed"
@@ -148,9 +148,9 @@ def _journal(hooks: HooksConfig) -> Iterator[str]:
 
 
 def _lock_in(folder: Path) -> None:
-    """Write and lock a file there, as the journal does.
+    """Write and lock a file in a folder, as the journal does.
 
-    :raises OSError: one of it cannot be done.
+    :raises OSError: the file cannot be written or locked.
     """
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"x")
@@ -184,7 +184,7 @@ def _written_secrets(settings: Settings) -> Iterator[str]:
 
 
 def _open_files(settings: Settings, hooks: HooksConfig) -> Iterator[str]:
-    """What holds secrets or payloads, and others can read, change or exchange."""
+    """Files with secrets or payloads that other users can read, change or replace."""
     files = [(where, Path(checker.filename)) for where, checker in _checkers(hooks)]
     if isinstance(hooks.journal, Path):
         files.append(("change_hook_journal", hooks.journal))
@@ -193,16 +193,16 @@ def _open_files(settings: Settings, hooks: HooksConfig) -> Iterator[str]:
         try:
             mode, is_link = path.stat().st_mode, path.is_symlink()
         except OSError:
-            continue  # It is not there yet, or a problem of its own.
+            continue  # It does not exist yet, or is reported elsewhere.
         if mode & (stat.S_IRWXO | stat.S_IWGRP):
             shown = f"mode {stat.S_IMODE(mode):o}"
             yield f"{where}: {path} can be read or changed by others ({shown}); chmod 600 it"
         if is_link:
-            yield f"{where}: {path} is a symbolic link; name the file that it leads to"
+            yield f"{where}: {path} is a symbolic link; name the file that it points to"
 
 
 def _referred(written: object) -> Iterator[str]:
-    """The files that references to secrets name, at any depth."""
+    """The files named by references to secrets, at any depth."""
     if isinstance(written, Mapping):
         if set(written) == {"file"} and isinstance(written["file"], (str, PathLike)):
             yield str(written["file"])
@@ -223,7 +223,7 @@ def _is_written(value: object, text: str) -> bool:
 
 def _no_sink(settings: Settings, hooks: HooksConfig) -> Iterator[str]:
     if not hooks.sinks and not settings.is_master:
-        yield "change_hook_sinks is empty: changes are kept, and handed to nobody"
+        yield "change_hook_sinks is empty: changes are stored, but delivered nowhere"
 
 
 __all__ = ["Found", "inspect"]

@@ -1,5 +1,5 @@
 # ruff: noqa: N805 (zope.interface methods have no self)
-"""The contracts between the parts, and with the program around them."""
+"""The interfaces between the parts, and with the program around them."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ class IHookHandler(Interface):
         """Read a delivery.
 
         :param request: a :class:`~change_hooks.core.delivery.Delivery`.
-        :returns: ``(changes, src)``, a Deferred of it, or a coroutine. *changes* are mappings or
+        :returns: ``(changes, src)``, a Deferred with it, or a coroutine. *changes* are mappings or
             :class:`~change_hooks.core.change.Change`; *src* is the version control system or None.
-        :raises ~change_hooks.core.errors.DeliveryError: it is refused, with the error's status.
+        :raises ~change_hooks.core.errors.DeliveryError: the delivery is refused, with the error's status.
         """
 
 
 class ISink(Interface):
-    """What all sinks have in common. A sink may also have the attributes
+    """What all sinks have in common. A sink may have these attributes, which the configuration can override:
 
     ``per``
-        ``'change'`` (the default), or ``'push'``: once for all changes of one update of a ref;
+        ``'change'`` (the default), or ``'push'``: one call for all changes of one update of a ref.
     ``attempts``
-        how many failures make a change a dead letter; by default what ``change_hook_attempts`` says;
+        After how many failures a change becomes a dead letter; by default ``change_hook_attempts``.
     ``time_limit``
-        the seconds that it may take for each hand-over (60 by default); None: it keeps the time itself;
+        The seconds that each attempt may take (60 by default); None: the sink limits the time itself.
     ``concurrency``
-        for how many repositories at once it may be called;
+        For how many repositories it may be called at the same time.
 
-    which the configuration can set instead; a method ``open()``, called when the service starts, also again;
-    and a method ``close()``, called when it stops. What is being handed over then should end soon. It may
-    return a Deferred, which is waited for, five seconds at most.
+    A sink may also have a method ``open()``, called each time the service starts, and a method ``close()``,
+    called when it stops; attempts in progress should then end soon. ``close()`` may return a Deferred, which
+    is waited for, five seconds at most.
     """
 
-    name: str = Attribute("What the journal calls this sink; it must not change from one run to the next.")
+    name: str = Attribute("The sink's name in the journal; it must not change from one run to the next.")
 
 
 class IChangeSink(ISink):
-    """Where changes go."""
+    """A receiver of changes."""
 
     def add_change(change: Any, key: Any) -> Any:
         """Accept one change.
@@ -65,12 +65,13 @@ class IChangeSink(ISink):
         :param change: a :class:`~change_hooks.core.change.Change`; a
             :class:`~change_hooks.core.push.Push` when the sink is called once for each push.
         :param key: its :class:`~change_hooks.journal.ChangeKey` or
-            :class:`~change_hooks.core.push.PushKey`, or None without a journal. A change may come more than
-            once, always with the same key.
-        :returns: anything, a Deferred or a coroutine. The change counts as accepted when it has fired
+            :class:`~change_hooks.core.push.PushKey`, or None without a journal. A change may be delivered
+            more than once, always with the same key.
+        :returns: anything, a Deferred or a coroutine. The change counts as accepted once that has finished
             without an error. A :class:`SinkOutput` is kept with the attempt.
-        :raises ~change_hooks.core.sink_answers.SinkRefused: it will never be accepted.
-        :raises ~change_hooks.core.sink_answers.SinkError: it was not accepted now. So does any other error.
+        :raises ~change_hooks.core.sink_answers.SinkRefused: the change will never be accepted.
+        :raises ~change_hooks.core.sink_answers.SinkError: the change was not accepted now. Any other
+            exception means the same.
         """
 
 
@@ -78,32 +79,32 @@ class IAlarmSink(Interface):
     """A sink that can be named in ``change_hook_alarms``. A plain callable can, too."""
 
     def add_alarm(alarm: Any) -> Any:
-        """Tell somebody.
+        """Send an alarm.
 
-        :param alarm: a :class:`~change_hooks.core.receiver_alarm.ReceiverAlarm`. It may come more than once,
-            always with the same *id*.
-        :returns: anything, a Deferred or a coroutine. When it fails, it is called again twice.
+        :param alarm: a :class:`~change_hooks.core.receiver_alarm.ReceiverAlarm`. It may be delivered more
+            than once, always with the same *id*.
+        :returns: anything, a Deferred or a coroutine. After a failure the alarm is sent again, at most twice.
         """
 
 
 class IDeliverySink(ISink):
-    """Where deliveries go as they came, once for each that gives a change."""
+    """A receiver of deliveries as they were received, once for each that gives a change."""
 
     def add_delivery(delivery: Any) -> Any:
         """Accept one delivery.
 
-        :param delivery: a :class:`~change_hooks.core.delivery.Delivery`. It may come more than once, always
-            with the same *dialect* and *id*.
+        :param delivery: a :class:`~change_hooks.core.delivery.Delivery`. It may be delivered more than once,
+            always with the same *dialect* and *id*.
         :returns: see :meth:`~change_hooks.interfaces.IChangeSink.add_change`.
         """
 
 
 class Enricher(Protocol):
-    """A forge's API, as far as the way of a delivery needs it. One for each endpoint.
+    """The part of a forge's API that processing a delivery needs. One instance serves one endpoint.
 
     Found in the entry-point group ``change_hooks.forges`` under the handler's ``forge``, and called with the
-    handler's options, a treq ``HTTPClient`` or None, and a clock or None. What cannot be had in time is
-    logged, and left as it is.
+    handler's options, a treq ``HTTPClient`` or None, and a clock or None. A failed look-up is logged, and
+    the event stays as it is.
     """
 
     @property
@@ -111,13 +112,13 @@ class Enricher(Protocol):
         """The API, for handlers."""
 
     def enrich(self, event: EventType, *, complete: bool) -> Deferred[EventType]:
-        """Look up what an event lacks; of a comment, the pull request as it is now.
+        """Look up what an event lacks; for a comment, the current state of the pull request.
 
-        :param complete: all of it; otherwise only what a change of this dialect always has.
+        :param complete: look up everything; otherwise only what a change of this dialect always has.
         """
 
     def permission(self, repository: Repository, who: Person, wanted: str) -> Deferred[bool]:
-        """Whether somebody may do something in a repository; False when the forge does not say so.
+        """Whether a person has a permission in a repository; False if the forge does not say so.
 
         :param wanted: ``read``, ``write`` or ``admin``.
         """
@@ -127,13 +128,13 @@ class ForgeApi(Protocol):
     """A forge's API, for handlers; see :class:`change_hooks.forges.api.Api`."""
 
     def repository(self, full_name: str, installation: str | int | None = None) -> ForgeApi:
-        """The API of one repository: paths start there, and the token is the one for it."""
+        """The API of one repository: paths are relative to it, and requests use its token."""
 
     async def get(self, *path: str | int, **query: str | int) -> Any:
-        """What is at *path*: plain objects."""
+        """Get *path*: decoded JSON."""
 
     async def all(self, *path: str | int, most: int = ..., **query: str | int) -> list[Any]:
-        """The items of a list, of all its pages."""
+        """The items on all pages of a list."""
 
     async def post(self, *path: str | int, json: Any = None) -> Any:
         """Create something."""
@@ -149,12 +150,12 @@ class ForgeApi(Protocol):
 
 
 class IPoller(Interface):
-    """Something of the host that can be told to poll now."""
+    """A poller of the host program that can be told to poll now."""
 
-    name: str = Attribute("What the ``poller`` argument calls it.")
+    name: str = Attribute("Its name in the ``poller`` argument.")
 
     def force() -> Any:
-        """Poll now. May return a Deferred or a coroutine; nobody waits for it."""
+        """Poll now. May return a Deferred or a coroutine, which is not waited for."""
 
 
 class IJournal(Interface):
@@ -162,14 +163,14 @@ class IJournal(Interface):
     :class:`~change_hooks.core.errors.Unavailable` while the store cannot be used.
 
     Several receivers may share a store. What one of them holds, the others leave alone until its lease
-    (:data:`~change_hooks.journal.LEASE`) has run out.
+    (:data:`~change_hooks.journal.LEASE`) has expired.
     """
 
     def open() -> Deferred[None]:
-        """Open the store, and make or migrate its tables."""
+        """Open the store, and create or migrate its tables."""
 
     def close() -> Deferred[None]:
-        """Give back what this receiver holds, finish what was asked for, and close the store."""
+        """Release what this receiver holds, finish pending operations, and close the store."""
 
     def append(
         delivery: Delivery,
@@ -182,24 +183,24 @@ class IJournal(Interface):
     ) -> Deferred[Appended]:
         """Store an accepted delivery, its changes and, for each sink, an entry in its outbox.
 
-        :param sinks: the names of those that want something of it.
-        :param unwanted: the names of those that do not.
-        :param about: what it is about.
-        :param way: ``sent``, ``polled`` or ``fetched`` when the same may come by another way too: what did is
-            left out, and a delivery of nothing else is a duplicate.
-        :returns: fires with an :class:`~change_hooks.journal.Appended` once it is durable. A delivery whose
-            id was accepted before is only counted.
+        :param sinks: the names of the sinks that want any of its changes.
+        :param unwanted: the names of the sinks that want none of them.
+        :param about: what the delivery is about.
+        :param way: ``sent``, ``polled`` or ``fetched`` if the same changes may also arrive in another way:
+            those that did are left out, and a delivery with no others is a duplicate.
+        :returns: fires with an :class:`~change_hooks.journal.Appended` once the delivery is durable. A
+            delivery whose id was accepted before is only counted.
         """
 
     def trace(trace: Trace) -> None:
-        """Keep a trace of a request that gave nothing. Never fails, and nobody has to wait for it: it is
-        stored some time later, or only counted when there are many alike.
+        """Keep a trace of a request without changes. Never fails, and needs no waiting: the trace is stored
+        some time later, or only counted if there are many like it.
         """
 
     def postpone(delivery: Delivery) -> Deferred[Appended]:
         """Store a delivery whose changes are not known yet, and hold it.
 
-        :returns: fires with an :class:`~change_hooks.journal.Appended` once it is durable.
+        :returns: fires with an :class:`~change_hooks.journal.Appended` once the delivery is durable.
         """
 
     def finish(
@@ -213,12 +214,12 @@ class IJournal(Interface):
         way: str = "",
         received: float = 0.0,
     ) -> Deferred[bool]:
-        """Store the changes of the pending delivery at place *seq*. See :meth:`append`.
+        """Store the changes of the pending delivery with sequence number *seq*. See :meth:`append`.
 
-        :param reason: why there are none.
+        :param reason: why there are no changes.
         :param way: see :meth:`append`.
-        :param received: when the delivery was, in seconds since the epoch.
-        :returns: fires with False when it is not pending any more.
+        :param received: when the delivery was received, in seconds since the epoch.
+        :returns: fires with False if it is no longer pending.
         """
 
     def replay(
@@ -228,115 +229,117 @@ class IJournal(Interface):
         unwanted: Sequence[str] = (),
         rest: Collection[str] = (),
     ) -> Deferred[bool]:
-        """Give the delivery at place *seq*, which has nothing left to do, these changes instead of those it
-        had, and an entry for each of *sinks*. What became of it at other sinks stays.
+        """Replace the changes of the settled delivery *seq*, and add an outbox entry for each of *sinks*. The
+        results of other sinks stay.
 
         :param rest: the sinks of other programs for which the wish for this replay stays; without any it
             is fulfilled.
-        :returns: fires with False when it is still to be delivered.
+        :returns: fires with False if the delivery is still waiting to be delivered.
         """
 
     def results(seq: int) -> Deferred[Results]:
-        """Fires with what became of the delivery at place *seq* at each sink."""
+        """Fires with the result of delivery *seq* at each sink."""
 
     def wish(seq: int, sinks: Sequence[str] = ()) -> Deferred[None]:
-        """Ask the program that has the sinks to replay the delivery at place *seq*.
+        """Ask the program that has the sinks to replay delivery *seq*.
 
-        :param sinks: the names of those it is for; empty: all that have not taken it.
+        :param sinks: the names of the sinks to replay to; empty: all that have not accepted it.
         """
 
     def wishes(after: int = 0) -> Deferred[list[Wish]]:
-        """Fires with some of the replays that are asked for, and that nobody has refused, by the places of
-        their deliveries; :meth:`replay` fulfils them.
+        """Fires with some of the requested replays that have not been refused, in the order of their
+        deliveries' sequence numbers; :meth:`replay` fulfils them.
 
-        :param after: of deliveries after this place.
+        :param after: only for deliveries after this sequence number.
         """
 
     def refuse_wish(seq: int, error: str) -> Deferred[None]:
-        """Say why a replay that was asked for cannot be done."""
+        """Record why a requested replay is not possible."""
 
     def fail(seq: int, error: str) -> Deferred[None]:
         """Record that a pending delivery cannot be finished."""
 
     def retry_later(seq: int, wait: float, error: str) -> Deferred[None]:
-        """Let go of a pending delivery for so many seconds."""
+        """Release a pending delivery, which is due again after *wait* seconds."""
 
     def pending(limit: int) -> Deferred[list[Pending]]:
-        """Hold at most *limit* pending deliveries that nobody holds."""
+        """Hold up to *limit* pending deliveries that nobody holds."""
 
     def claim(sinks: Sequence[str], limit: int) -> Deferred[Claimed]:
-        """Hold at most *limit* queues (there is one for each sink and repository) that are due and held by
-        nobody, this receiver included.
+        """Hold up to *limit* queues (there is one for each sink and repository) that are due and that no
+        receiver, not even this one, holds.
         """
 
     def more(sink: str, repository: str, seq: int, index: int) -> Deferred[list[Entry]]:
-        """Some of what stands in a queue that this receiver holds, oldest first; empty: there is no more.
+        """Some entries of a queue that this receiver holds, oldest first; empty: there are no more.
 
-        :param seq: the place of the delivery to begin with; the next one when it has none there.
-        :param index: its change to begin with, also when that is done.
+        :param seq: the sequence number of the delivery to start with, or the next one in the queue.
+        :param index: the index of the change to start with, even if that one is done.
         """
 
     def record(outcomes: Sequence[Outcome]) -> Deferred[None]:
-        """Record what became of work (delivered, to be tried again, or given up) and let go of its queue."""
+        """Record outcomes (delivered, to be retried, or a dead letter) and release the queue."""
 
     def renew(queues: Collection[tuple[str, str]], pending: Collection[int]) -> Deferred[None]:
-        """Renew the leases on what this receiver knows that it holds.
+        """Renew the leases that this receiver knows it holds.
 
-        :param queues: each a sink's name, and a repository's.
-        :param pending: the places of pending deliveries.
+        :param queues: each the name of a sink and of a repository.
+        :param pending: the sequence numbers of pending deliveries.
         """
 
     def prune(before: float) -> Deferred[int]:
-        """Delete some deliveries that were received before then (in seconds since the epoch) and have nothing
-        left to do. Fires with how many; 0: there are no more.
+        """Delete some settled deliveries that were received before a time, in seconds since the epoch. Fires
+        with their number; 0: there are no more.
         """
 
     def prune_traces(before: float) -> Deferred[int]:
-        """Delete some traces of requests that were received before then. Fires with how many."""
+        """Delete some traces of requests received before a time. Fires with their number."""
 
     def prune_failed(before: float) -> Deferred[int]:
-        """Delete some deliveries that were received before then and have failed. Fires with how many."""
+        """Delete some failed deliveries received before a time. Fires with their number."""
 
     def remember(name: str, value: bytes) -> Deferred[None]:
-        """Keep a value under a name, instead of the one before."""
+        """Store a value under a name, in place of any earlier one."""
 
     def recall(name: str) -> Deferred[bytes | None]:
-        """Fires with the value that is kept under a name; None: there is none."""
+        """Fires with the value stored under a name, or None."""
 
     def forget(name: str) -> Deferred[None]:
-        """Forget the value that is kept under a name, if there is one."""
+        """Delete the value stored under a name, if there is one."""
 
     def lease(name: str, seconds: float) -> Deferred[bool]:
-        """Hold a name, or hold it longer, for so many seconds: fires with False when another receiver holds
-        it. What has run out is free.
+        """Hold a name, or continue to hold it, for some seconds: fires with False if another receiver holds
+        it. An expired lease is free.
         """
 
     def release(name: str) -> Deferred[None]:
-        """Let go of a name that this receiver holds."""
+        """Release a name that this receiver holds."""
 
     def delivery(seq: int) -> Deferred[Delivery]:
-        """Fires with the delivery at place *seq*.
+        """Fires with delivery *seq*.
 
-        :raises LookupError: (fails with) there is none.
+        :raises LookupError: (fails with) there is no such delivery.
         """
 
     def find(dialect: str, ids: Sequence[str]) -> Deferred[dict[str, int]]:
-        """Which deliveries of an endpoint came, of those with these ids: fires with their ids, and the status
-        with which each was answered. One that was accepted has 202, whatever was answered before.
+        """Find out which deliveries of an endpoint were received. Fires with the ids of those, each with the
+        status of its response. An accepted delivery has 202, even if an earlier attempt got another status.
+
+        :param ids: the delivery ids to look for.
         """
 
     def read(look_up: Callable[[Any], Any]) -> Deferred[Any]:
-        """Look something up, for whoever shows what is there.
+        """Look something up, for the admin page and the command line.
 
-        :param look_up: a function of a reader. It may run in another thread.
+        :param look_up: called with a reader. It may run in another thread.
         :returns: fires with its result; fails with its error.
         """
 
     def waiting_sinks() -> Deferred[list[str]]:
-        """The names of the sinks for which something waits."""
+        """The names of the sinks with waiting entries."""
 
 
-#: What takes changes: a sink, or a function that is given each.
+#: A receiver of changes: a sink, or a function that is called with each.
 Sink: TypeAlias = "IChangeSink | Callable[[Change], object]"
 
 __all__ = [

@@ -1,8 +1,8 @@
-"""What happens while it runs, for whoever counts it or raises an alarm.
+"""Events of a running receiver, for metrics and alarms.
 
 Strategy: the endpoint, the dispatcher and the journal's writer each have one observer, and call it in the
-reactor's thread with plain values. They know nothing of metrics or alarms; those are observers, gathered in
-one :class:`Observers`. While nobody observes, a call costs no more than a method call.
+reactor's thread with plain values. They know nothing of metrics or alarms; those are observers, combined in
+one :class:`Observers`. Without observers, a call costs no more than a method call.
 """
 
 from __future__ import annotations
@@ -12,69 +12,70 @@ from typing import Literal
 
 from change_hooks.incidents import report
 
-#: What became of a request to an endpoint.
+#: The outcome of a request to an endpoint.
 Answered = Literal["accepted", "ignored", "duplicate", "refused", "unavailable", "broken"]
-#: What became of an attempt to hand a unit to a sink; ``refused``: the sink will never take it.
+#: The outcome of an attempt to deliver a unit to a sink; ``refused``: the sink will never accept it.
 AttemptOutcome = Literal["taken", "failed", "refused", "timeout"]
 
 
 class Observer:
-    """Told of what happens, in the reactor's thread. By itself it does nothing, and may be extended."""
+    """Is called for each event, in the reactor's thread. Does nothing; subclasses override its methods."""
 
     def delivery_answered(
         self, endpoint: str, event: str, outcome: Answered, seconds: float | None, changes: int
     ) -> None:
         """A request has been answered.
 
-        :param endpoint: the name of its endpoint; where there is none, what stood in its place.
-        :param event: the forge's name of the event; empty when the handler does not know it.
-        :param seconds: from the request to its answer; None: it was refused before any endpoint saw it.
-        :param changes: how many were found; 0 when they are still being looked up.
+        :param endpoint: the name of its endpoint; if there is no such endpoint, the name in the URL.
+        :param event: the forge's name of the event; empty if the handler does not know it.
+        :param seconds: the time until the response; None: the request was refused before it reached an
+            endpoint.
+        :param changes: how many changes were found; 0 while they are still being looked up.
         """
 
     def changes_accepted(self, endpoint: str, changes: int, way: str) -> None:
-        """Changes have been stored, or without a journal handed over.
+        """Changes have been stored or, without a journal, delivered to the sink.
 
         :param way: how they were recovered; empty: they were sent.
         """
 
     def attempt_made(self, sink: str, outcome: AttemptOutcome, seconds: float, error: str) -> None:
-        """A unit was handed to a sink.
+        """A sink was called with a unit.
 
-        :param error: empty when it was taken.
+        :param error: empty if the sink accepted it.
         """
 
     def signature_unchecked(self, endpoint: str) -> None:
         """A delivery had a signature, and the endpoint has no secret to check it with."""
 
     def dead_letter(self, sink: str, error: str) -> None:
-        """A unit was given up.
+        """A unit has become a dead letter.
 
         :param error: why the last attempt failed.
         """
 
     def recovered(self, endpoint: str, way: str) -> None:
-        """A delivery that never came, or could not be taken, was fetched or sent again.
+        """A delivery that never arrived, or could not be accepted, was fetched or sent again.
 
-        :param endpoint: its name.
+        :param endpoint: the endpoint's name.
         :param way: how: ``redelivered``, ``api-replay``, ``push-log`` or ``heads``.
         """
 
     def journal_committed(self, seconds: float) -> None:
-        """The journal could be written.
+        """A transaction was written to the journal.
 
         :param seconds: how long the transaction took.
         """
 
     def journal_unavailable(self) -> None:
-        """Nothing of a whole transaction could be stored."""
+        """An entire transaction could not be stored."""
 
 
 NOBODY = Observer()
 
 
 class Observers(Observer):
-    """Tells each of several observers. One that breaks is logged, and stops neither the others nor the
+    """Calls each of several observers. An error in one is logged, and stops neither the others nor the
     delivery.
     """
 
@@ -82,7 +83,7 @@ class Observers(Observer):
         self._observers: list[Observer] = []
 
     def add(self, observer: Observer) -> None:
-        """Tell *observer* too, from now on."""
+        """Also call *observer* from now on."""
         self._observers.append(observer)
 
     def _tell(self, of: Callable[[Observer], None]) -> None:

@@ -1,4 +1,4 @@
-"""The plain way to embed a receiver: a resource that calls a sink, and stores nothing."""
+"""The simplest way to embed a receiver: a resource that calls a sink and stores nothing."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def make_resource(
     http: HTTPClient | None = None,
     clock: IReactorTime | None = None,
 ) -> IResource:
-    """A resource that calls a sink before it answers. Nothing is stored.
+    """A resource that calls a sink before it responds. Nothing is stored.
 
     :param www: ``change_hook_dialects``, ``change_hook_auth`` and the other ``change_hook_`` keys.
     :param sink: an :class:`~change_hooks.interfaces.IChangeSink`, or a callable that takes one
         :class:`~change_hooks.core.change.Change`; either may return a Deferred or a coroutine.
     :param master: given to handlers as ``self.master``.
     :param pollers: :class:`~change_hooks.interfaces.IPoller` providers, for the dialect ``poller``.
-    :param http: a treq ``HTTPClient`` for requests to forges; made when needed by default.
-    :param clock: for all waiting; the reactor by default.
-    :returns: mount it as ``change_hook``, or under any other name.
-    :raises ConfigurationError: with everything that is wrong in *www*.
+    :param http: a treq ``HTTPClient`` for requests to forges; by default one is created when needed.
+    :param clock: the reactor by default; a clock in tests.
+    :returns: the resource; mount it as ``change_hook``, or under any other name.
+    :raises ConfigurationError: with all errors in *www*.
     """
     config = read_www({**www, "change_hook_journal": None})
     if config.sinks:

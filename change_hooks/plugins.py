@@ -1,8 +1,8 @@
 """Dialects found through entry points.
 
 A package registers a handler class under ``change_hooks.dialects``; the group ``buildbot.webhooks`` is
-read too, after ours, so hook plugins made for Buildbot can be enabled by name. Nothing is imported
-before its name is asked for, so a broken package takes no other down.
+read too, after ours, so hook plugins written for Buildbot can be enabled by name. Nothing is imported
+before its name is used, so a broken package does not affect the others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 DIALECT_GROUPS = ("change_hooks.dialects", "buildbot.webhooks")
 SINK_GROUPS = ("change_hooks.sinks",)
 FORGE_GROUPS = ("change_hooks.forges",)
-#: Other names of what a module of ours offers.
+#: Other names for what a module of ours provides.
 OTHER_NAMES = {"gitea": ("forgejo", "gogs")}
 _PACKAGE = "change_hooks."
 
@@ -29,9 +29,9 @@ class PluginError(Exception):
 
 @dataclass
 class Registry:
-    """The handler classes, or sinks, that installed packages offer, by name.
+    """The handler classes, or sinks, of installed packages, by name.
 
-    :param entries: entry points, the groups in order of precedence.
+    :param entries: entry points, their groups in order of precedence.
     """
 
     entries: Iterable[EntryPoint]
@@ -44,14 +44,14 @@ class Registry:
                 known.append(entry)
 
     def names(self) -> list[str]:
-        """Every name on offer, sorted."""
+        """Every registered name, sorted."""
         return sorted(self._by_name)
 
     def load(self, name: str) -> Any:
         """The class registered as *name*.
 
-        :raises KeyError: nobody registers that name.
-        :raises PluginError: it cannot be imported, or two packages claim the name.
+        :raises KeyError: no package registers that name.
+        :raises PluginError: the class cannot be imported, or two packages claim the name.
         """
         candidates = self._by_name[name]
         candidates = [entry for entry in candidates if entry.group == candidates[0].group]
@@ -74,7 +74,7 @@ def _origin(entry: EntryPoint) -> str:
 
 
 def built_in(group: str) -> list[EntryPoint]:
-    """What this package itself offers; for a copy of it without the metadata in which that stands."""
+    """What this package itself provides, for a copy of it without the metadata that lists it."""
     folder = import_module(group)
     names = sorted(module.name for module in iter_modules(folder.__path__))
     found = [(name, _offered(import_module(f"{group}.{name}"))) for name in names]
@@ -85,7 +85,7 @@ def built_in(group: str) -> list[EntryPoint]:
 
 
 def _offered(module: ModuleType) -> type | None:
-    """The class of a module that is made to be configured by name."""
+    """The class in a module that can be configured by name."""
     name = module.__name__.rpartition(".")[2]
     classes = [getattr(module, each) for each in getattr(module, "__all__", ())]
     own = [each for each in classes if isinstance(each, type) and each.__module__ == module.__name__]
@@ -94,7 +94,7 @@ def _offered(module: ModuleType) -> type | None:
 
 def _is_called(found: type, name: str) -> bool:
     if getattr(found, "sender", ""):
-        return True  # A handler that says who sends to it.
+        return True  # A handler that names its sender.
     if hasattr(found, "enrich"):
         return vars(found).get("name") == name
     is_sink = hasattr(found, "add_change") or hasattr(found, "add_delivery")
@@ -102,7 +102,7 @@ def _is_called(found: type, name: str) -> bool:
 
 
 def installed(groups: Iterable[str] = DIALECT_GROUPS) -> Registry:
-    """The registry of what is installed now: the dialects, unless other *groups* are given."""
+    """The registry of installed packages: their dialects, unless other *groups* are given."""
     select = entry_points().select
     return Registry([entry for group in groups for entry in _entries(group, list(select(group=group)))])
 
@@ -114,7 +114,7 @@ def _entries(group: str, found: list[EntryPoint]) -> list[EntryPoint]:
 
 class _Webhooks:
     """``webhooks.base`` is the class for subclasses of Buildbot's ``base``, and so on. For a dialect that
-    Buildbot does not have, it is the class that is registered.
+    Buildbot does not have, the attribute is the registered class.
     """
 
     def __getattr__(self, name: str) -> Any:

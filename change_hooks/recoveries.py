@@ -1,4 +1,4 @@
-"""What a running service recovers: the sources of the configuration in force."""
+"""Recovery in a running service, from the sources in the current configuration."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ log = Logger()
 
 
 class Recoveries:
-    """Recovers to the endpoints of a tree.
+    """Recovers deliveries for the endpoints of a tree.
 
     :param service: the name of the service.
-    :param durable: where what was recovered goes.
-    :param observers: told of it; and of them it learns that deliveries could not be taken.
-    :param http: a treq ``HTTPClient``; None: one is made.
+    :param durable: receives what was recovered.
+    :param observers: notified of recoveries; they also report that deliveries could not be accepted.
+    :param http: a treq ``HTTPClient``; None: one is created.
     """
 
     def __init__(self, service: str, durable: Durable, observers: Observers, http: Any, clock: Any) -> None:
@@ -44,7 +44,7 @@ class Recoveries:
         observers.add(self._recovery)
 
     def follow(self, tree: Tree) -> None:
-        """Recover to the endpoints of *tree*, and to no others."""
+        """Recover for the endpoints of *tree*, and for no others."""
         self._tree = tree
         tree.when_made(partial(self._use, tree))
         self._use(tree)
@@ -59,7 +59,7 @@ class Recoveries:
         self._recovery.use([])
 
     def stop(self) -> Deferred[None]:
-        """Begin nothing new, and break off what is going on. Fires when it has ended."""
+        """Start nothing new, and cancel what is in progress. Fires when that has ended."""
         return self._recovery.stop()
 
     def _use(self, tree: Tree) -> None:
@@ -74,7 +74,7 @@ class Recoveries:
             try:
                 made = runners(handler, self._journal, acceptance, self._http, self._clock)
             except RestError as error:
-                log.error("{name}: nothing is recovered: {error}", name=name, error=str(error))
+                log.error("{name}: recovery is not possible: {error}", name=name, error=str(error))
                 continue
             found += [(runner, recover_of(handler).every) for runner in made]
         self._recovery.use(found)

@@ -1,8 +1,8 @@
-"""Secrets that stand elsewhere: ``{'env': NAME}``, ``{'file': PATH}``, ``{'credential': NAME}``.
+"""References to secrets: ``{'env': NAME}``, ``{'file': PATH}``, ``{'credential': NAME}``.
 
-They are read when a configuration is, so a new one is taken by reloading it. Those of an endpoint's option
-``secret`` that are in files are also read when a file changes. A secret that is missing is an error that
-names it, and never an empty secret.
+Secrets are read together with the configuration, so a new secret takes effect when the configuration is
+reloaded. Secret files named by an endpoint's option ``secret`` are also read when they change. A missing
+secret is an error that names it, never an empty secret.
 
 Source: systemd.exec(5), "LoadCredential="; the convention of secrets mounted as files.
 """
@@ -21,23 +21,23 @@ from change_hooks.core.verification import ChangingSecrets, as_secrets
 
 log = Logger()
 
-#: After how long a file without an end of its last line is taken as it is, in seconds.
+#: After how long a file whose last line has no line break is used as it is, in seconds.
 SETTLED = 5.0
 
 KINDS = ("env", "file", "credential")
 
 
 def is_reference(value: object) -> bool:
-    """True for a mapping that names a secret."""
+    """Whether *value* is a mapping that names a secret."""
     return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in KINDS
 
 
 def resolved(value: Any, base: Path | None = None) -> Any:
-    """*value* with every reference in it, at any depth of lists and mappings, replaced by the secret it
-    names.
+    """*value* with every reference in it, at any depth of lists and mappings, replaced by its secret.
 
-    :param base: the folder that relative paths start from; the current one by default.
-    :raises ValueError: there is no such secret, or it is empty; the message follows an option's name.
+    :param base: the folder for relative paths; the current one by default.
+    :raises ValueError: a secret is missing or empty; the message continues a sentence that begins with the
+        option's name.
     """
     if is_reference(value):
         ((kind, name),) = value.items()
@@ -52,7 +52,7 @@ def resolved(value: Any, base: Path | None = None) -> Any:
 
 
 def resolved_secrets(value: Any, base: Path | None = None) -> Any:
-    """The same for the option ``secret``: where a reference leads to several lines, each is a secret.
+    """The same for the option ``secret``: if a reference leads to several lines, each line is a secret.
 
     :raises ValueError: see :func:`resolved`.
     """
@@ -65,17 +65,17 @@ def resolved_secrets(value: Any, base: Path | None = None) -> Any:
 
 
 def files_in(value: Any, base: Path) -> list[Path]:
-    """The files that the references in the option ``secret`` name."""
+    """The files named by references in the option ``secret``."""
     if isinstance(value, (list, tuple)):
         return [path for item in value for path in files_in(item, base)]
     return [base / str(value["file"])] if is_reference(value) and "file" in value else []
 
 
 class State(NamedTuple):
-    """By what a file is seen to have changed.
+    """The state of a file, which shows whether it has changed.
 
-    :param written: when, in nanoseconds since the epoch.
-    :param changed: the same, also of its rights.
+    :param written: the time of the last modification, in nanoseconds since the epoch.
+    :param changed: the time of the last change, of permissions too.
     """
 
     inode: int
@@ -85,15 +85,14 @@ class State(NamedTuple):
 
 
 class FileSecrets(ChangingSecrets):
-    """Secrets of which some are in files.
+    """Secrets, some of which are in files.
 
-    Strategy: whether a file has changed is seen by its state, which is asked for with every delivery: a new
-    secret is accepted from the moment when it is in the file, in every process, and an old one no more from
-    the moment when it is gone.
+    Strategy: every delivery checks whether a file's state has changed. So every process accepts a new secret
+    as soon as it is in the file, and refuses an old one as soon as it is gone.
 
-    :param written: what the user wrote for ``secret``.
-    :param base: the folder that relative paths start from.
-    :raises ValueError: one cannot be read.
+    :param written: the option ``secret`` as the user wrote it.
+    :param base: the folder for relative paths.
+    :raises ValueError: a secret cannot be read.
     """
 
     def __init__(self, written: Any, base: Path) -> None:
@@ -105,7 +104,7 @@ class FileSecrets(ChangingSecrets):
         self._secrets = self._read()
 
     def now(self) -> list[bytes]:
-        """See :meth:`ChangingSecrets.now`. What cannot be read changes nothing."""
+        """See :meth:`ChangingSecrets.now`. If a file cannot be read, the secrets stay as they are."""
         state = self._now()
         if state == self._state or self._is_being_written(state):
             return self._secrets
@@ -113,7 +112,7 @@ class FileSecrets(ChangingSecrets):
             self._secrets = self._read()
         except (TypeError, ValueError) as error:
             if state != self._failed:
-                log.error("the secrets in force stay: the option 'secret' {error}", error=str(error))
+                log.error("the current secrets stay in use: the option 'secret' {error}", error=str(error))
             self._failed = state
         else:
             self._state = state
@@ -121,8 +120,8 @@ class FileSecrets(ChangingSecrets):
         return self._secrets
 
     def _is_being_written(self, state: list[State | None]) -> bool:
-        """Whether a file has just been written in its place, and its last line has no end: more may come. One
-        that another file was put in the place of is whole.
+        """Whether a file has just been written in place and does not end in a line break: more may follow. A
+        file that was replaced by another is complete.
         """
         return any(
             now is not None
@@ -140,7 +139,7 @@ class FileSecrets(ChangingSecrets):
 
 
 def _held_by(path: Path) -> bytes:
-    """What a file holds; an empty line, when it cannot be read."""
+    """The contents of a file; an empty line if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError:
@@ -170,7 +169,7 @@ def _read(kind: str, name: object, base: Path) -> str:
                 raise ValueError(f"refers to the credential {name}, but $CREDENTIALS_DIRECTORY is not set")
             path = Path(folder) / str(name)
         try:
-            # Editors of Windows put a byte order mark at the beginning.
+            # Windows editors put a byte order mark at the beginning.
             found = path.read_text("utf-8-sig").rstrip("\r\n")
         except OSError as error:
             raise ValueError(f"refers to {path}, which cannot be read: {error.strerror}") from None

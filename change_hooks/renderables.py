@@ -1,7 +1,7 @@
-"""Values that Buildbot looks up when they are needed: ``util.Secret``, ``util.Interpolate`` and their like.
+"""Values that Buildbot renders when they are needed: ``util.Secret``, ``util.Interpolate`` and the like.
 
-Strategy: a value can be one of them only when Buildbot is loaded, and only Buildbot knows how to render it.
-So this module asks whether Buildbot is there, and never loads it for its own sake.
+Strategy: a value can only be a renderable if Buildbot is loaded, and only Buildbot can render it. So this
+module checks whether Buildbot is loaded, and never loads it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from change_hooks.incidents import report
 
 
 def is_renderable(value: object) -> bool:
-    """True for what Buildbot renders; also when it is inside a list, a tuple or a mapping."""
+    """Whether Buildbot renders *value*, or anything inside a list, a tuple or a mapping."""
     interfaces = sys.modules.get("buildbot.interfaces")
     return interfaces is not None and _holds(value, interfaces.IRenderable)
 
@@ -33,11 +33,11 @@ def _holds(value: object, renderable: Any) -> bool:
 
 
 def render(value: Any, master: Any, properties: object = None) -> Deferred[Any]:
-    """What *value* stands for.
+    """Render *value*.
 
-    :param master: the BuildMaster, whose secrets are used.
-    :param properties: a mapping; those of its items that are str can be interpolated.
-    :returns: fails as Buildbot's rendering does.
+    :param master: the BuildMaster, which provides the secrets.
+    :param properties: a mapping; its items that are str can be interpolated.
+    :returns: fails like Buildbot's rendering.
     """
     from buildbot.process.properties import Properties
 
@@ -50,15 +50,15 @@ def render(value: Any, master: Any, properties: object = None) -> Deferred[Any]:
 
 
 def _first(failure: Failure) -> Failure:
-    """Buildbot wraps what went wrong inside a list or a mapping."""
+    """The original error, which Buildbot wraps if it happened inside a list or a mapping."""
     while isinstance(failure.value, FirstError):
         failure = failure.value.subFailure
     return failure
 
 
 def when_needed(value: Any, master: Any) -> Callable[[object], Deferred[Any]]:
-    """A callable that renders *value* each time; given a mapping, with its items as properties. What it
-    returns fails with :class:`~change_hooks.core.errors.Unavailable` when the value cannot be had.
+    """A callable that renders *value* on each call, with the items of its argument as properties. The result
+    fails with :class:`~change_hooks.core.errors.Unavailable` if the value cannot be rendered.
     """
 
     def rendered(given: object) -> Deferred[Any]:

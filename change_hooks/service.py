@@ -1,4 +1,4 @@
-"""What ties the parts to a running reactor: a receiver that stores what comes."""
+"""The service that runs the parts on a reactor: a receiver that stores what it receives."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ log = Logger()
 
 
 def _routed(sink: Sink, config: HooksConfig) -> RoutedSink:
-    """A sink that was given.
+    """The sink passed as an argument.
 
-    :raises ConfigurationError: what it says of itself is wrong.
+    :raises ConfigurationError: one of its attributes is invalid.
     """
     read, problems = routed(sink, {}, config.attempts)
     if problems:
@@ -63,28 +63,28 @@ def _routed(sink: Sink, config: HooksConfig) -> RoutedSink:
 
 
 class _Root(Resource):
-    """The root of a server that does nothing else."""
+    """The root of a server that only receives deliveries."""
 
     def getChild(self, path: bytes, request: IRequest) -> IResource:
-        return Refusal(UnknownDialect("nothing is here; deliveries go to /change_hook/DIALECT"))
+        return Refusal(UnknownDialect("there is nothing here; send deliveries to /change_hook/DIALECT"))
 
 
 class ChangeHookService(MultiService):
     """A journal, a dispatcher, and a resource that can be reconfigured.
 
-    Give it to ``setServiceParent`` of the application, and mount :attr:`resource`. Until it is started
-    it answers 503.
+    Call its ``setServiceParent`` with the application, and mount :attr:`resource`. Until the service is
+    started, the resource responds with 503.
 
     :param www: see :func:`change_hooks.make_resource`; and ``change_hook_journal``, a SQLite file in
         *base* by default, ``change_hook_attempts``, ``change_hook_answer_within``, ``change_hook_keep``.
-    :param sink: see :func:`change_hooks.make_resource`; None when changes are only to be kept.
-    :param base: the folder that relative paths start from; the current one by default.
-    :param clock: the reactor by default.
-    :param journal: a journal of your own, in the place of the one that ``change_hook_journal`` names.
-    :param name: of this service; needed when two of a process share a journal. It stands before the names of
-        its sinks, and what came to one service is no concern of the other.
-    :param reported: told of the events of each delivery before the options decide about them; for tests.
-    :raises ConfigurationError: with everything that is wrong in *www*.
+    :param sink: see :func:`change_hooks.make_resource`; None to only store changes.
+    :param base: the folder for relative paths; the current one by default.
+    :param clock: the reactor by default; a clock in tests.
+    :param journal: a journal of your own, instead of the one that ``change_hook_journal`` names.
+    :param name: the name of this service; required if two services in a process share a journal. The names
+        of its sinks are prefixed with it, and the services ignore each other's deliveries.
+    :param reported: called with the events of each delivery before the options apply; for tests.
+    :raises ConfigurationError: with all errors in *www*.
     """
 
     def __init__(
@@ -120,13 +120,13 @@ class ChangeHookService(MultiService):
             f"{name}/{sink}" if name else sink: routed_sink
             for sink, routed_sink in {**config.sinks, **given}.items()
         }
-        #: The journal that no other service of this process may use under this name.
+        #: The journal, which no other service in this process may use under this name.
         self._used = (config.journal, name) if journal is None and config.journal is not None else None
         if self._used is not None:
             use(*self._used, self)
             in_thread, later = self._clock.callFromThread, self._clock.callLater
             journal = make_journal(self._used[0], in_thread, later, self._observers, service=name)
-        #: What is in force until a restart: the sinks, and what was written of them and of the journal.
+        #: The configuration at the start, whose sinks and journal stay in use until a restart.
         self._sinks = tuple(sinks.values())
         self._first_config = config
         for routed_sink in self._sinks:
@@ -164,8 +164,8 @@ class ChangeHookService(MultiService):
             proxies=config.trusted_proxies,
             tracer=self._refusals,
         )
-        #: What forges are told, without the endpoint's name, and the configuration's file, for the page that
-        #: operators see; empty: not known.
+        #: The public URL without the endpoint's name, and the configuration file, for the admin page; empty:
+        #: not known.
         self.address = self.config_file = ""
         self._admin = Admin(config.admin)
         self._watch = Watch(self._admin, self._observers, journal, sinks, self._clock, service=name)
@@ -175,61 +175,61 @@ class ChangeHookService(MultiService):
 
     @property
     def resource(self) -> IResource:
-        """What to mount; it stays the same through every reconfiguration."""
+        """The resource to mount. A reconfiguration does not replace it."""
         return self._standing
 
     @property
     def site(self) -> HookSite:
-        """What to listen with on a port that serves nothing else: :attr:`resource` at ``/change_hook``, and
-        before it a front that keeps ``change_hook_max_body`` and ``change_hook_max_in_flight`` while bytes
-        arrive.
+        """The site for a port that serves nothing else: :attr:`resource` at ``/change_hook``, behind a front
+        that enforces ``change_hook_max_body`` and ``change_hook_max_in_flight`` while a body arrives.
         """
         return self._site
 
     @property
     def admin(self) -> Admin:
-        """What operators see, to be mounted where only they come. With a ``port`` in ``change_hook_admin`` it
-        is on that port without that. :meth:`~change_hooks.admin.root.Admin.add` puts more beside it.
+        """The admin page; mount it where only operators have access. With a ``port`` in ``change_hook_admin``
+        it is also served there. :meth:`~change_hooks.admin.root.Admin.add` adds resources to it.
         """
         return self._admin
 
     def accept(self, delivery: Delivery, changes: list[Change]) -> Deferred[Receipt]:
-        """Accept changes that did not come with a request: store them, and hand them to the sinks.
+        """Accept changes that did not arrive in a request: store them, and deliver them to the sinks.
 
-        :param delivery: names them; one that was accepted before is a duplicate.
-        :returns: fires when they are stored; fails with :class:`~change_hooks.core.errors.Unavailable`.
+        :param delivery: names the changes; one that was accepted before is a duplicate.
+        :returns: fires when the changes are stored; fails with
+            :class:`~change_hooks.core.errors.Unavailable`.
         """
         return called(self._intake.accept, delivery, Found(changes))
 
     def polled(self, addresses: Iterable[str]) -> None:
-        """Pollers look into these repositories too: a commit that one of them finds and a hook brings is one
-        change.
+        """Set the repositories that pollers also look into: a commit that a poller finds and a hook reports
+        is one change.
         """
         if self._durable is not None:
             self._durable.compared.repositories = frozenset(map(repository_key, addresses))
 
     def observe(self, observer: Observer) -> None:
-        """Tell *observer* of all that happens from now on."""
+        """Notify *observer* of all events from now on."""
         self._observers.add(observer)
 
     @property
     def observer(self) -> Observer:
-        """What tells all who observe: for a journal of your own."""
+        """Notifies all observers; for a journal of your own."""
         return self._observers
 
     @property
     def journal(self) -> IJournal | None:
-        """Where deliveries are kept; None when they are not."""
+        """The journal, or None."""
         return None if self._durable is None else self._durable.journal
 
     @property
     def config(self) -> HooksConfig:
-        """The configuration in force."""
+        """The current configuration."""
         return self._config
 
     @property
     def off(self) -> list[str]:
-        """The names of the endpoints that are off, since their handlers cannot be made."""
+        """The names of the endpoints that are off because their handlers cannot be created."""
         return self._tree.off
 
     def _made_board(self) -> Board | None:
@@ -261,12 +261,12 @@ class ChangeHookService(MultiService):
         )
 
     def reconfigure(self, www: Mapping[str, object]) -> None:
-        """Swap dialects, their options and secrets, and authentication, at once.
+        """Replace dialects, their options and secrets, and authentication, all at once.
 
-        What has been let in is finished under the old configuration. The journal and the sink stay. An
-        endpoint whose handler cannot be made is off: it answers 503, and the log says why.
+        Deliveries in progress finish with the old configuration. The journal and the sinks stay. An endpoint
+        whose handler cannot be created is off: it responds with 503, and the log says why.
 
-        :raises ConfigurationError: *www* is wrong; the old configuration stays in force.
+        :raises ConfigurationError: *www* has errors; the old configuration stays in use.
         """
         config = read_www(www, base=self._base)
         tree = self._planted(config)
@@ -295,7 +295,7 @@ class ChangeHookService(MultiService):
     def _reconfigure_admin(self, config: HooksConfig) -> None:
         before, new = self._admin.settings, config.admin or AdminSettings()
         if new.port != before.port:
-            # Who may come in goes with the port that is open.
+            # The authentication settings belong to the port that is open.
             log.warn("the port of change_hook_admin has changed; restart to apply it")
             new = before
         if new.auth != before.auth and self._board is not None:
@@ -303,14 +303,14 @@ class ChangeHookService(MultiService):
         self._admin.reconfigure(new)
 
     def turn_off(self) -> None:
-        """Answer 503 to everything until the next :meth:`reconfigure`."""
+        """Respond to everything with 503 until the next :meth:`reconfigure`."""
         self._tree.retire()
         if self._recoveries is not None:
             self._recoveries.rest()
         self._standing.inside = Refusal(EndpointOff(), self._refusals)
 
     def startService(self) -> None:
-        """Open the journal, and go on with what an earlier run left over."""
+        """Open the journal, and continue what an earlier run left unfinished."""
         if self._used is not None:
             use(*self._used, self)
         super().startService()
@@ -327,14 +327,14 @@ class ChangeHookService(MultiService):
             self._watch.started()
 
     def _begin(self) -> None:
-        """Recover what never came, unless the service has been stopped meanwhile."""
+        """Start recovery, unless the service has been stopped in the meantime."""
         self._watch.started()
         if self.running and self._recoveries is not None:
             self._recoveries.start()
 
     def drain(self) -> Deferred[None]:
-        """Refuse new deliveries. Fires when those in flight have been answered, or have had time for it. What
-        else uses the journal can be stopped then, before :meth:`stopService` closes it.
+        """Refuse new deliveries. Fires when those in flight have been answered, or after a time limit. Other
+        users of the journal can be stopped then, before :meth:`stopService` closes it.
         """
         self._watch.draining()
         if self._recoveries is not None:
@@ -343,7 +343,7 @@ class ChangeHookService(MultiService):
 
     @inlineCallbacks
     def stopService(self) -> Any:
-        """Drain, record what was handed on, close the journal."""
+        """Drain, record the results of attempts, and close the journal."""
         yield super().stopService()
         yield self.drain()
         self._tree.stop()
@@ -367,7 +367,7 @@ def _admin_port(admin: Admin, reactor: Any) -> AdminPort | None:
 
 
 def sink_name(sink: Any) -> str:
-    """What the journal calls a sink."""
+    """The name of a sink in the journal."""
     return sink.name if IChangeSink.providedBy(sink) else "sink"
 
 

@@ -1,4 +1,4 @@
-"""A server of its own: what ``change-hooks serve`` and ``twist change-hooks`` run."""
+"""The standalone server, which ``change-hooks serve`` and ``twist change-hooks`` run."""
 
 from __future__ import annotations
 
@@ -26,28 +26,29 @@ from change_hooks.pollers.polling import Polling
 from change_hooks.service import ChangeHookService
 from change_hooks.systemd import ServiceManager
 
-#: What the embedded default listens on.
+#: The endpoint string of the embedded default.
 LOCAL = "127.0.0.1"
-#: How the address of a journal in a file begins; its path follows.
+#: The prefix of a SQLite journal's address; its path follows.
 SQLITE = "sqlite:///"
 
 log = Logger()
 
 
 class StandaloneService(MultiService):
-    """A server of its own: what ``change-hooks serve`` and ``twist change-hooks`` run.
+    """The standalone server, which ``change-hooks serve`` and ``twist change-hooks`` run.
 
-    Started, it opens the journal, listens, and reads the configuration again at every SIGHUP.
+    When started, it opens the journal and listens. At every SIGHUP it reads the configuration again.
 
     :param path: the configuration file; None for the embedded default: the dialect ``base`` on
         127.0.0.1:8010, and a journal in the current folder.
     :param reactor: the reactor.
-    :param port: a port's number, or an endpoint string, instead of the configuration's.
-    :param listener: what listens instead of the reactor.
-    :param first: False for a process beside others of the same configuration: its pollers look only when they
-        are told to, and another one has the port of ``change_hook_admin``, and raises alarms.
-    :param manager: told when it is ready, reads the configuration again, ends, and that it is alive.
-    :raises ConfigurationError: with everything that is wrong.
+    :param port: a port number, or an endpoint string, instead of the configuration's.
+    :param listener: listens instead of the reactor.
+    :param first: False for all worker processes but the first: their pollers look only when they are told
+        to, and only the first one serves the port of ``change_hook_admin`` and raises alarms.
+    :param manager: notified when the server is ready, reads the configuration again and ends, and regularly
+        that it is alive.
+    :raises ConfigurationError: with all errors.
     """
 
     def __init__(
@@ -93,9 +94,10 @@ class StandaloneService(MultiService):
         self.hooks.polled(poller.address for poller in pollers)
 
     def check_journal(self) -> None:
-        """Open the journal once, to find out now what would be found out with the first delivery.
+        """Open the journal once, to find errors now rather than with the first delivery.
 
-        :raises ConfigurationError: it cannot be written. One that only cannot be used now is waited for.
+        :raises ConfigurationError: the journal is not writable. One that is only temporarily unavailable is
+            no error.
         """
         journal = self.hooks.config.journal
         if journal is not None:
@@ -104,7 +106,7 @@ class StandaloneService(MultiService):
 
     @inlineCallbacks
     def listen(self) -> Any:
-        """Listen. Fires when that is so, or fails with what stands in the way."""
+        """Listen. Fires once the server listens, or fails with the error."""
         self._listening = yield self._endpoint.listen(self.hooks.site)
         if self._first:
             self._say_where()
@@ -124,14 +126,14 @@ class StandaloneService(MultiService):
                 log.info("listening at {address}/change_hook/{name}", address=address, name=endpoint.name)
 
     def startService(self) -> None:
-        """Start what is inside, and listen to SIGHUP."""
+        """Start the services inside, and handle SIGHUP."""
         super().startService()
         self._polling.start(self.hooks)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
 
     def reload(self) -> None:
-        """Read the configuration again; when something is wrong with it, go on with the old one."""
+        """Read the configuration again; if it has errors, keep the old one."""
         self._manager.reloading()
         self._reload()
         self._manager.ready()
@@ -151,27 +153,27 @@ class StandaloneService(MultiService):
 
     @inlineCallbacks
     def stopService(self) -> Any:
-        """Refuse what comes and listen no more, break off polls, and let what is in flight end."""
+        """Stop listening, refuse new deliveries, cancel polls, and finish what is in flight."""
         self._manager.stopping()
         drained = self.hooks.drain()
         if self._listening is not None:
             yield self._listening.stopListening()
-            log.info("listening no more; finishing what is in flight")
+            log.info("stopped listening; finishing what is in flight")
         yield self._polling.stop()
         yield drained
         yield super().stopService()
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What a server of its own is told.
+    """The settings of the standalone server.
 
     :param base: the folder for relative paths.
     :param port: an endpoint string.
-    :param state: the folder for what is kept: ``$STATE_DIRECTORY``, or *base*.
-    :param path: the file; None: the embedded default.
-    :param is_master: the file is a Buildbot master's.
-    :param is_served_by_master: that master serves it, and has a sink of its own.
-    :param doubts: what may not be meant, each a sentence.
+    :param state: the folder for persistent data: ``$STATE_DIRECTORY``, or *base*.
+    :param path: the configuration file; None: the embedded default.
+    :param is_master: the file configures a Buildbot master.
+    :param is_served_by_master: that master serves the endpoints, and has a sink of its own.
+    :param doubts: settings that may not be intended, each a sentence.
     """
 
     www: Mapping[str, Any]
@@ -191,8 +193,8 @@ class Settings(msgspec.Struct, frozen=True):
 def standalone_settings(path: Path | None, port: str | None = None) -> Settings:
     """The settings in a file; None: the embedded default.
 
-    :param port: instead of the one in the file.
-    :raises ConfigurationError: with everything that is wrong.
+    :param port: replaces the one in the file.
+    :raises ConfigurationError: with all errors.
     """
     if path is None:
         www: Mapping[str, Any] = {
@@ -222,8 +224,8 @@ def standalone_settings(path: Path | None, port: str | None = None) -> Settings:
 def _endpoint(asked: str | None, interface: str, otherwise: int | str) -> str:
     """An endpoint string.
 
-    :param asked: a port's number, or an endpoint string.
-    :param interface: of a port that is a number; empty: all.
+    :param asked: a port number, or an endpoint string.
+    :param interface: the interface for a port number; empty: all.
     """
     port = str(otherwise) if asked is None else asked
     if not port.isdigit():
@@ -232,13 +234,13 @@ def _endpoint(asked: str | None, interface: str, otherwise: int | str) -> str:
 
 
 def _state() -> Path | None:
-    """Source: systemd.exec(5), "StateDirectory="; of several the first one."""
+    """The first of the state directories. Source: systemd.exec(5), "StateDirectory="."""
     first = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(first) if first else None
 
 
 def _kept_in(state: Path | None, www: Mapping[str, Any]) -> Mapping[str, Any]:
-    """*www* with a journal in *state*, when its path is relative."""
+    """*www* with the journal in *state*, if its path is relative."""
     journal = www.get("change_hook_journal", DEFAULT_JOURNAL)
     if state is None or not isinstance(journal, str) or not journal.startswith(SQLITE) or journal == SQLITE:
         return www
@@ -248,7 +250,7 @@ def _kept_in(state: Path | None, www: Mapping[str, Any]) -> Mapping[str, Any]:
 def _doubts(config: FileConfig) -> Iterator[str]:
     for written, meant in (("change_sources", "change_source"), ("pollers", "change_source")):
         if written in config.settings:
-            yield f"c[{written!r}] is not read; pollers stand in c[{meant!r}]"
+            yield f"c[{written!r}] is not used; list the pollers in c[{meant!r}]"
     if config.is_master and not config.is_served_by_master and len(_pollers(config)) < len(_sources(config)):
         yield "c['change_source']: Buildbot's own are left to the master"
 
@@ -278,7 +280,7 @@ def _sources(config: FileConfig) -> tuple[Any, ...]:
 
 @contextmanager
 def inside(path: Path | None) -> Iterator[Path | None]:
-    """What is inside runs as after :func:`enter`."""
+    """Run the block as after :func:`enter`."""
     before = Path.cwd()
     try:
         yield enter(path)
@@ -287,8 +289,8 @@ def inside(path: Path | None) -> Iterator[Path | None]:
 
 
 def enter(path: Path | None) -> Path | None:
-    """Make the folder of a configuration file the current one, so that relative paths start there wherever
-    they stand: in options, in endpoint strings, in objects of other packages.
+    """Make the folder of a configuration file the current folder, so that all relative paths start there: in
+    options, in endpoint strings, in objects of other packages.
 
     :returns: the file's absolute path.
     """

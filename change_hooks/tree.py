@@ -1,7 +1,7 @@
 """The resources of one configuration.
 
-Strategy: an endpoint whose handler cannot be made is off, and says so, while the others work. One whose
-options Buildbot has yet to render is off until that is done.
+Strategy: an endpoint whose handler cannot be created is off, and says so, while the others work. An endpoint
+whose options Buildbot has yet to render is off until they are rendered.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ from change_hooks.web.resource import ChangeHookResource
 from change_hooks.web.senders import Allowed, Rate
 from change_hooks.web.tracing import Tracer, no_trace, telling
 
-#: Whose list of addresses ``'allow': 'github'`` means, where the endpoint names no other.
+#: The server whose address list ``'allow': 'github'`` means, unless the endpoint names another.
 GITHUB = "https://api.github.com"
 
 log = Logger()
 
 
 class Standing(Resource):
-    """Stands for another resource, which may change.
+    """A proxy for another resource, which can be replaced.
 
-    :param inside: the one that it stands for now.
+    :param inside: the current resource.
     """
 
     def __init__(self, inside: IResource) -> None:
@@ -71,12 +71,12 @@ class Standing(Resource):
 class Tree:
     """The resources of one configuration.
 
-    :param context: what handlers get beside their options; their name and protection are added.
-    :param root: what is mounted; inside a :class:`BasicAuth` when the configuration has
+    :param context: what handlers get besides their options; their name and protection are added.
+    :param root: the resource to mount, inside a :class:`BasicAuth` if the configuration has
         ``change_hook_auth``.
-    :param observer: told of each answer.
-    :param tracer: keeps a trace of each request that gave nothing.
-    :param signatures: signatures over bodies are stored, for a sink that sends deliveries on.
+    :param observer: notified of each response.
+    :param tracer: keeps a trace of each request without changes.
+    :param signatures: store signatures over bodies, for a sink that forwards deliveries.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Tree:
 
     @property
     def off(self) -> list[str]:
-        """The names of the endpoints that are off now."""
+        """The names of the endpoints that are currently off."""
         return [name for name, endpoint in self._endpoints.items() if endpoint is None]
 
     def _child(self, entry: EndpointConfig, tracer: Tracer) -> IResource:
@@ -126,11 +126,11 @@ class Tree:
             endpoint.retire()
 
     def when_made(self, call: Callable[[], object]) -> None:
-        """Have a function called each time an endpoint that is off now is so no more."""
+        """Set a function to be called each time an endpoint that is off is turned on."""
         self._when_made.append(call)
 
     def found_again(self, delivery: Delivery) -> Deferred[Found]:
-        """What the handler of its dialect, as it is now, finds in a stored delivery."""
+        """What the current handler of its dialect finds in a stored delivery."""
         if is_polled(delivery):
             return succeed(Found(changes_in(delivery)))
         if delivery.dialect not in self._endpoints:
@@ -139,7 +139,7 @@ class Tree:
         return fail(EndpointOff()) if endpoint is None else called(endpoint.found, delivery)
 
     def signed(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """A delivery as the sender of its endpoint signs it with a secret; as it is when that is not known.
+        """A delivery, signed with a secret as its endpoint's sender does; unchanged if that is not known.
 
         :raises ValueError: it cannot be signed.
         """
@@ -147,21 +147,21 @@ class Tree:
         return handler.sign(delivery, secret) if isinstance(handler, HookHandler) else delivery
 
     def start(self) -> None:
-        """Go on asking after :meth:`stop`."""
+        """Resume fetching after :meth:`stop`."""
         self._make.start()
 
     def stop(self) -> None:
-        """Ask nobody for anything any more."""
+        """Stop fetching anything."""
         self._make.stop()
 
     @property
     def handlers(self) -> Mapping[str, Any]:
-        """The handlers of the endpoints that are not off, by the endpoints' names."""
+        """The handlers of all endpoints that are on, by the endpoints' names."""
         made = self._endpoints.items()
         return {name: endpoint.handler for name, endpoint in made if endpoint is not None}
 
     def retire(self) -> None:
-        """Take nothing more, not even from who has just passed the old password."""
+        """Accept nothing more, not even from senders who have just passed the old password."""
         self._retired = True
         self._make.stop()
         for endpoint in self._endpoints.values():
@@ -170,7 +170,7 @@ class Tree:
 
 
 class _Making:
-    """Makes the endpoints of a configuration."""
+    """Creates the endpoints of a configuration."""
 
     def __init__(
         self,
@@ -236,7 +236,7 @@ class _Making:
             each.start()
 
     def stop(self) -> None:
-        """Fetch no lists any more."""
+        """Stop fetching lists."""
         for each in self._published.values():
             each.stop()
 
@@ -247,17 +247,17 @@ def _context(entry: EndpointConfig, config: HooksConfig, context: Context) -> Co
 
 
 def _not_made(failure: Failure, name: str) -> None:
-    """Say at once why an endpoint is off."""
+    """Log at once why an endpoint is off."""
     if isinstance(failure.value, ConfigurationError):
         for problem in failure.value.problems:
             log.error("the dialect {name!r} is off: {problem}", name=name, problem=problem)
     else:
-        report(f"the dialect {name!r} is off: its handler cannot be made", failure)
+        report(f"the dialect {name!r} is off: could not create its handler", failure)
 
 
 def unmade(config: HooksConfig) -> Iterator[str]:
-    """Make every handler, and say which cannot be made and why. Those whose options Buildbot has to render
-    are passed over.
+    """Create every handler, and return which cannot be created and why. Endpoints whose options Buildbot has
+    to render are skipped.
     """
     for entry in config.endpoints:
         made = followed(making_handler(entry.handler, entry.options, _context(entry, config, Context())))
@@ -269,13 +269,13 @@ def unmade(config: HooksConfig) -> Iterator[str]:
 def _problems(failure: Failure) -> tuple[str, ...]:
     if isinstance(failure.value, ConfigurationError):
         return failure.value.problems
-    return (f"its handler cannot be made: {type(failure.value).__name__}: {failure.getErrorMessage()}",)
+    return (f"could not create its handler: {type(failure.value).__name__}: {failure.getErrorMessage()}",)
 
 
 def idle_tree(
     config: HooksConfig, clock: IReactorTime, *, judged: Callable[[Sequence[Verdict]], object] | None = None
 ) -> Tree:
-    """The handlers of a configuration, for a command: nothing comes in.
+    """The handlers of a configuration, for a command that receives no deliveries.
 
     :param judged: see :class:`~change_hooks.dialects.handler.Context`.
     """
@@ -286,7 +286,7 @@ def idle_tree(
 def replaying(
     config: HooksConfig, clock: IReactorTime, *, judged: Callable[[Sequence[Verdict]], object] | None = None
 ) -> Process:
-    """What gives the changes of a stored delivery, from the handlers of a configuration as they are now.
+    """A function that returns the changes of a stored delivery, using the handlers of the configuration.
 
     :param judged: see :class:`~change_hooks.dialects.handler.Context`.
     """

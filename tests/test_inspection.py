@@ -142,7 +142,7 @@ c["www"]["change_hook_sinks"] = {
         lambda program, path=None: None if program == "git" else which(program, path=path),
     )
     assert found(tmp_path, more).problems == (
-        "change_hook_sinks: 'x': there is no program './no-such-program' that can be run",
+        "change_hook_sinks: 'x': './no-such-program' is not an executable program",
         "change_source: https://example.com/r.git: 'git' is not installed",
     )
 
@@ -193,7 +193,7 @@ c["www"]["change_hook_dialects"]["github"] = {"secret": os.environ["HOOK_SECRET"
 def test_without_a_sink_nothing_is_handed_on(tmp_path: Path) -> None:
     more = 'c["www"]["change_hook_sinks"] = {}'
     assert found(tmp_path, more).doubts == (
-        "change_hook_sinks is empty: changes are kept, and handed to nobody",
+        "change_hook_sinks is empty: changes are stored, but delivered nowhere",
     )
     assert found(tmp_path, f"{more}\nc['builders'] = []").doubts == ()
 
@@ -201,7 +201,7 @@ def test_without_a_sink_nothing_is_handed_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["change_sources", "pollers"])
 def test_pollers_in_another_place_are_not_read(tmp_path: Path, name: str) -> None:
     assert found(tmp_path, f"c[{name!r}] = []").doubts == (
-        f"c['{name}'] is not read; pollers stand in c['change_source']",
+        f"c['{name}'] is not used; list the pollers in c['change_source']",
     )
 
 

@@ -115,7 +115,7 @@ def test_what_cannot_be_read_changes_nothing_and_is_said_once(tmp_path: Path, te
     with logged() as messages:
         assert secrets.now() == secrets.now() == [OLD.encode()]
     assert len(messages) == 1
-    assert "the secrets in force stay" in messages[0]
+    assert "the current secrets stay in use" in messages[0]
     exchange(tmp_path, f"{NEW}\n")
     assert secrets.now() == [NEW.encode()]
 

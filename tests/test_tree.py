@@ -138,7 +138,7 @@ def test_what_is_rendered_to_something_wrong_is_off(logged: Any) -> None:
 def test_what_cannot_be_made_is_found_without_serving_it() -> None:
     dialects = {"x": {"custom_class": Broken}, "y": {"custom_class": Picky}, "base": True}
     assert list(unmade(read_www({"change_hook_dialects": dialects}))) == [
-        "dialect 'x': its handler cannot be made: RuntimeError: not today",
+        "dialect 'x': could not create its handler: RuntimeError: not today",
         "dialect 'y': option 'x' is wrong",
         "dialect 'y': option 'y' too",
     ]

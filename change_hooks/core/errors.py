@@ -148,7 +148,7 @@ class Unavailable(DeliveryError):
 
 
 class EndpointOff(Unavailable):
-    """The endpoint is off: its handler cannot be made."""
+    """The endpoint is off: its handler cannot be created."""
 
     def __init__(self) -> None:
         super().__init__("this endpoint is off, since its configuration does not work; the log says why")

@@ -135,7 +135,7 @@ def test_check_makes_every_handler(config: str) -> None:
     result = run("check", config)
     assert result.exit_code == 1
     assert result.stderr.endswith(
-        "error: dialect 'x': its handler cannot be made: ZeroDivisionError: division by zero\n"
+        "error: dialect 'x': could not create its handler: ZeroDivisionError: division by zero\n"
     )
 
 

@@ -35,7 +35,7 @@ def test_a_server_whose_postgresql_is_not_there_waits_for_it(
     assert push(running.port, "after") == 202
     assert_nothing_is_lost(["before", "after"], postgresql.url, recorder, changes=1)
     log = running.log.read_text()
-    assert "the journal cannot be opened now; deliveries are answered 503 until it can" in log
+    assert "could not open the journal; deliveries get a 503 until it can be opened" in log
     assert "the journal can be written again" in log
     assert running.stop() == 0
 

@@ -138,7 +138,7 @@ def test_a_handler_that_cannot_be_made_turns_off_its_endpoint_alone(master: Mast
     master.start()
     master.configure("'a new one'", more=BROKEN)
     master.reconfig()
-    assert "the dialect 'broken' is off: its handler cannot be made" in master.log()
+    assert "the dialect 'broken' is off: could not create its handler" in master.log()
     assert "ZeroDivisionError" in master.log()
     status, text = curl("-d", "{}", f"{master.url}/change_hook/broken")
     assert (status, "this endpoint is off" in text) == (503, True)

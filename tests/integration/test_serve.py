@@ -83,7 +83,7 @@ def test_sigterm_answers_what_is_in_flight(server: Callable[..., Server], tmp_pa
         connection.sendall(b"POST /change_hook/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         eventually((tmp_path / "started").exists)
         running.signal(signal.SIGTERM)
-        eventually(lambda: "listening no more" in running.log.read_text())
+        eventually(lambda: "stopped listening" in running.log.read_text())
         (tmp_path / "go").touch()
         assert connection.recv(1000).startswith(b"HTTP/1.1 202 Accepted")
     assert running.wait() == 0

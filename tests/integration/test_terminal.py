@@ -38,7 +38,7 @@ def test_the_start_and_the_end_of_a_server(server: Callable[..., Server], tmp_pa
         f"listening at http://127.0.0.1:{running.port}/change_hook/base",
         "ready",
         "Received SIGINT, shutting down.",
-        "listening no more; finishing what is in flight",
+        "stopped listening; finishing what is in flight",
         "Main loop terminated.",
     ]
 
