@@ -36,6 +36,10 @@ class Source(Protocol):
     """The delivery that an event comes from, as far as policy may look at it."""
 
     @property
+    def adds(self) -> bool:
+        """False when no argument, nothing listed and nothing unread goes into changes."""
+
+    @property
     def payload(self) -> Mapping[str, Any]:
         """As plain objects."""
 
@@ -62,6 +66,9 @@ class Policy:
         self._options = options
         self._style = style
         self._screen = Screen(options, style)
+        chosen = (options.project, options.codebase)
+        #: The options themselves say something about all changes alike.
+        self._adds = callable(options.repository_url) or any(each is not None for each in chosen)
 
     @property
     def asks(self) -> bool:
@@ -130,7 +137,7 @@ class Policy:
         if not changes:
             reason = _with_unread(reason or "the event lists nothing", source)
             return Found((), reason, self._about(events, name))
-        found = self.finish(changes, source, events[0] if len(events) == 1 else None)
+        found = self.finish(changes, source)
         return Found(found, "", about_change(found[-1], name))
 
     def _about(self, events: Sequence[Event], name: str) -> About:
@@ -144,8 +151,10 @@ class Policy:
                 )
         return About(name)
 
-    def finish(self, changes: list[Change], source: Source, event: Event | None = None) -> list[Change]:
+    def finish(self, changes: list[Change], source: Source) -> list[Change]:
         """The same changes with what a user's options, and the URL, say about all of them alike."""
+        if not (self._adds or source.adds):
+            return changes
         options = self._options
         updates: dict[str, Any] = {}
         for name, chosen in (("project", options.project), ("codebase", options.codebase)):

@@ -351,7 +351,11 @@ class EventHandler(HookHandler[Forge]):
         if self.context.judged is not None:
             for event in events:
                 self.context.judged(self._policy.verdicts(event))
-        return self._policy.decide(events, source, name)
+        found = self._policy.decide(events, source, name)
+        if not self._own:
+            # What a user has made a commit of is looked at; what was decoded to our own shapes is right.
+            found[:] = map(replace, found)
+        return found
 
     def _lacks(self, event: Event) -> bool:
         """True when there is something to look up about an event."""

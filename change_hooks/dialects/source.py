@@ -78,6 +78,11 @@ class DeliverySource:
         self._whitelist = whitelist
         self.unread = unread
 
+    @property
+    def adds(self) -> bool:
+        """False when no argument, nothing listed and nothing unread goes into changes."""
+        return self._whitelist.asks or bool(self.unread) or self._delivery.has_query
+
     def _decoded(self) -> Mapping[str, Any]:
         return expect_mapping(opened(self._delivery, lambda: self._document))
 

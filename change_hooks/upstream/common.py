@@ -65,6 +65,7 @@ class Origin:
         self.listed = listed
         #: A subclass is given plain objects; what a method of ours leaves out of them is not said.
         self.unread: Sequence[str] = ()
+        self.adds = True
 
     def argument(self, name: str) -> str | None:
         """An argument of the URL."""

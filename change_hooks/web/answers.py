@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
@@ -16,6 +18,7 @@ from change_hooks.core.errors import (
     UnknownDialect,
 )
 from change_hooks.core.found import NOTHING_KNOWN, About
+from change_hooks.core.headers import HeaderFields
 from change_hooks.observer import Answered
 from change_hooks.web.tracing import Tracer, no_trace, trace_refused
 
@@ -63,9 +66,8 @@ def wants_json(accept: bytes) -> bool:
     return False
 
 
-_PLAIN = [b"text/plain; charset=utf-8"]
-_JSON = [b"application/json"]
-_NOSNIFF = [b"nosniff"]
+_PLAIN = b"text/plain; charset=utf-8"
+_JSON = b"application/json"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -75,21 +77,31 @@ def write_answer(request: Any, answer: Answer) -> bytes:
     To a HEAD there is none: Twisted would log the request, with what its URL holds.
     """
     request.setResponseCode(answer.status)
-    headers = request.responseHeaders
-    headers.setRawHeaders(b"x-content-type-options", _NOSNIFF)
-    # It would name the version of Twisted.
-    headers.removeHeader(b"server")
-    for name, value in answer.headers:
-        headers.setRawHeaders(name, [value])
     accept = request.requestHeaders.getRawHeaders(b"accept")
-    if accept is not None and wants_json(accept[-1]):
-        headers.setRawHeaders(b"content-type", _JSON)
+    json = accept is not None and wants_json(accept[-1])
+    _set_headers(request.responseHeaders, _JSON if json else _PLAIN, answer.headers)
+    if json:
         fields: dict[str, Any] = {"changes": answer.changes, "message": answer.text}
         if answer.delivery is not None:
             fields["delivery"] = answer.delivery
         return b"" if request.method == b"HEAD" else _encode(fields) + b"\n"
-    headers.setRawHeaders(b"content-type", _PLAIN)
     return b"" if request.method == b"HEAD" else answer.text.encode("utf-8", "replace") + b"\n"
+
+
+def _set_headers(
+    headers: Headers | HeaderFields, content_type: bytes, more: Iterable[tuple[bytes, bytes]]
+) -> None:
+    if isinstance(headers, HeaderFields):
+        # What is written here needs no check.
+        headers[b"x-content-type-options"] = [b"nosniff"]
+        headers[b"content-type"] = [content_type]
+    else:
+        headers.setRawHeaders(b"x-content-type-options", [b"nosniff"])
+        headers.setRawHeaders(b"content-type", [content_type])
+    # It would name the version of Twisted.
+    headers.removeHeader(b"server")
+    for name, value in more:
+        headers.setRawHeaders(name, [value])
 
 
 class Refusal(Resource):

@@ -188,7 +188,7 @@ class Endpoint(Resource):
     def _admit_head(self, request: Any) -> None:
         if self.retired:
             raise Unavailable("the configuration has just changed; send it again", retry_after=1)
-        self._senders.check(ClientAddress.of(request.getClientAddress()))
+        self._senders.check(request.getClientAddress())
         if request.method not in self._allowed:
             raise MethodNotAllowed((*self.methods, "HEAD") if "GET" in self.methods else self.methods)
         if not self._signed:

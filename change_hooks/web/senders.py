@@ -68,14 +68,16 @@ class Allowed:
         self._allow = allow
         self._published = published
 
-    def check(self, client: ClientAddress) -> None:
+    def check(self, sender: object) -> None:
         """Refuse a delivery that comes from elsewhere.
 
+        :param sender: its address, of Twisted's kind or ours.
         :raises AddressNotAllowed: it does.
         :raises Unavailable: the list that may have its address is not known yet.
         """
         if not self._allow.names and not self._allow.networks:
             return
+        client = ClientAddress.of(sender)
         if client.type == "UNIX":
             if UNIX in self._allow.names:
                 return

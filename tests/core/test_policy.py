@@ -74,6 +74,7 @@ class Source:
         listed: Mapping[str, Any] | None = None,
         unread: Sequence[str] = (),
     ) -> None:
+        self.adds = bool(arguments or listed or unread)
         self.payload: Mapping[str, Any] = {"a": 1}
         self.listed: Mapping[str, Any] = listed or {}
         self.unread: Sequence[str] = unread

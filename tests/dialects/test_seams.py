@@ -12,6 +12,8 @@ from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
 from change_hooks import Change
+from change_hooks.core.change import InvalidChange
+from change_hooks.core.events import Commit, RefUpdate, Repository
 from change_hooks.core.verification import sign_hmac
 from change_hooks.dialects.bitbucketcloud import BitbucketCloudEventHandler
 from change_hooks.dialects.event_handler import EventHandler
@@ -150,3 +152,45 @@ def test_bitbuckets_pull_requests_have_their_whitelist_under_any_event() -> None
     headers = {"X-Event-Key": "pullrequest:rebuild"}
     (change,) = made.getChanges(delivery(json.dumps(payload).encode(), headers=headers))[0]
     assert change.properties["bitbucket.title"] == "A title"
+
+
+class Odd(EventHandler):
+    """Makes commits by itself."""
+
+    event_header = "X-Event"
+    commit: Commit
+
+    def handle_push(self, payload: Any) -> RefUpdate:
+        repository = Repository(full_name="acme/app", urls={"https": "https://forge/acme/app"})
+        return RefUpdate(repository=repository, ref="refs/heads/main", after="1", commits=[self.commit])
+
+
+def made_of(commit: Any) -> list[Change]:
+    handler = Odd(None, {})
+    handler.commit = commit
+    found, _ = result_of(called(handler.getChanges, delivery(b"{}", headers={"X-Event": "push"})))
+    return list(found)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"author": None}, "author"),
+        ({"id": 1}, "revision"),
+        ({"committer": b"Ann"}, "committer"),
+        ({"when": "soon"}, "when_timestamp"),
+        ({"when": 10**15}, "when_timestamp"),
+        ({"url": 3}, "revlink"),
+        ({"files": ["a", b"b"]}, "files"),
+        ({"branch": 1}, "branch"),
+        ({"properties": {"x": {1, 2}}}, "properties"),
+    ],
+)
+def test_a_commit_of_wrong_types_is_an_error_that_names_the_field(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidChange, match=f"change field '{field}"):
+        made_of(Commit(**{"id": "1", "message": "m", **fields}))
+
+
+def test_what_cannot_be_encoded_in_a_users_commit_is_replaced() -> None:
+    (change,) = made_of(Commit("1", "a\ud800", "Ann\udcff", files=["b\ud800"]))
+    assert (change.comments, change.author, change.files) == ("a\ufffd", "Ann\ufffd", ["b\ufffd"])
