@@ -8,7 +8,6 @@ that is never stored.
 
 from __future__ import annotations
 
-from binascii import a2b_base64
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, AnyStr, Literal, NoReturn
@@ -17,7 +16,7 @@ import msgspec
 from twisted.web.http_headers import Headers
 
 from change_hooks.core.forms import Arguments, parse_multipart, parse_urlencoded, unquoted
-from change_hooks.core.headers import HeaderFields
+from change_hooks.core.headers import HeaderFields, basic_credentials
 from change_hooks.core.stored import ALL, EVERY, Stored
 
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ class Delivery:
     _content: BytesIO
     _read: set[bytes]
     _made: dict[Any, Any] | None
+    #: Whose word :attr:`verification` is; None: it counts for all, as that of a stored delivery does.
+    _verifier: object = None
 
     def __init__(
         self,
@@ -171,10 +172,12 @@ class Delivery:
         uri: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         digest: str | None = None,
+        verifier: object = None,
     ) -> Delivery:
         """The same, but for what is given.
 
         :param headers: those to set; the others stay.
+        :param verifier: the handler that verified it: others, that it may hand the delivery to, do it again.
         """
         copy = object.__new__(Delivery)
         its = copy.__dict__
@@ -187,6 +190,8 @@ class Delivery:
             its["verification"] = verification
         if digest is not None:
             its["digest"] = digest
+        if verifier is not None:
+            its["_verifier"] = verifier
         if uri is not None:
             its["uri"] = uri
         if client is not None:
@@ -247,23 +252,17 @@ class Delivery:
 
     def getUser(self) -> bytes:
         """The user of HTTP Basic credentials; empty when there are none. They are never stored."""
-        return self._basic()[0]
+        return basic_credentials(self.getHeader(b"authorization"))[0]
 
     def getPassword(self) -> bytes:
         """The password of HTTP Basic credentials; empty when there are none. They are never stored."""
-        return self._basic()[1]
-
-    def _basic(self) -> tuple[bytes, bytes]:
-        kind, _, encoded = (self.getHeader(b"authorization") or b"").partition(b" ")
-        if kind.lower() != b"basic":
-            return b"", b""
-        try:
-            user, _, password = a2b_base64(encoded).partition(b":")
-        except ValueError:
-            return b"", b""
-        return user, password
+        return basic_credentials(self.getHeader(b"authorization"))[1]
 
     # What is ours.
+
+    def is_verified_for(self, handler: object) -> bool:
+        """Whether *handler* need not verify it."""
+        return self.verification is not None and (self._verifier is None or self._verifier is handler)
 
     @property
     def query(self) -> Arguments:
@@ -363,6 +362,10 @@ class Delivery:
             # Before there were kinds of verification, all that was stored had passed.
             verification="signature" if verification is True else (verification or "none"),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has no handler in it, and no other handler takes it for its own.
+        return {**self.__dict__, "_verifier": None if self._verifier is None else "elsewhere"}
 
     def __repr__(self) -> str:
         return f"<Delivery {self.id!r} to {self.dialect!r}, {len(self.body)} bytes>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import AnyStr, TypeVar
@@ -67,6 +68,18 @@ class HeaderFields(dict[bytes, list[bytes]]):
 _NAME, _VALUES = itemgetter(0), itemgetter(1)
 
 
+def basic_credentials(authorization: bytes | None) -> tuple[bytes, bytes]:
+    """User and password in a header ``Authorization``; both empty when they are not there."""
+    kind, _, encoded = (authorization or b"").partition(b" ")
+    if kind.lower() != b"basic":
+        return b"", b""
+    try:
+        user, _, password = a2b_base64(encoded).partition(b":")
+    except ValueError:
+        return b"", b""
+    return user, password
+
+
 def _lower(name: bytes | str) -> bytes:
     return name.encode("ascii").lower() if isinstance(name, str) else name.lower()
 
@@ -76,4 +89,4 @@ def _one_line(value: bytes | str) -> bytes:
     return b" ".join(raw.splitlines()) if b"\n" in raw or b"\r" in raw else raw
 
 
-__all__ = ["HeaderFields"]
+__all__ = ["HeaderFields", "basic_credentials"]

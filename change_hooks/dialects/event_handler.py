@@ -250,7 +250,7 @@ class EventHandler(HookHandler[Forge]):
         return proceed(self._hosted(request))
 
     def _way(self, delivery: Delivery) -> Steps[tuple[Found, str | None]]:
-        if delivery.verification is None:
+        if not delivery.is_verified_for(self):
             delivery = yield from self.verified(delivery)
         found = yield from self.find(delivery)
         return found, self.src

@@ -74,7 +74,7 @@ class GiteaSender(EventHandler[GiteaOptions]):
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
         """Versions before Gitea 1.14 repeat the secret in the body; it is removed, and never stored."""
-        if delivery.verification is not None:
+        if delivery.is_verified_for(self):
             return delivery
         wanted = self.settings.authorization
         if wanted:

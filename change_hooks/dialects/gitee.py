@@ -67,7 +67,7 @@ class GiteeHandler(EventHandler[GiteeOptions]):
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
         """The body repeats the secrets; they are removed, and never stored."""
-        if delivery.verification is not None:
+        if delivery.is_verified_for(self):
             return delivery
         delivery = yield from super().verified(delivery)
         stripped: Delivery = yield apart(delivery, partial(without, form=False), delivery, SECRET_FIELDS)

@@ -56,7 +56,7 @@ class SourceHutHandler(TokenInUrl, EventHandler[SourceHutOptions]):
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
         """Verify the signature, and with a ``secret`` also the argument ``token`` in the URL."""
-        if delivery.verification is not None:
+        if delivery.is_verified_for(self):
             return delivery
         yield apart(delivery, self._check_signature, delivery)
         if self.settings.secret:

@@ -152,13 +152,14 @@ class Upstream(EventHandler[Forge]):
     @property
     def authenticates_itself(self) -> bool:
         """True when a subclass reads payloads by itself, without ours: then it verifies them, too."""
-        return _replaces(type(self), "_get_payload") or _replaces(type(self), "process")
+        kind = type(self)
+        return _replaces(kind, "_get_payload") or _replaces(kind, "process", "process", "_get_payload")
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
-        """See :meth:`HookHandler.verified`."""
-        if self.authenticates_itself and delivery.verification is None:
-            return delivery.replace(verification="password" if self.context.protected else "none")
-        return (yield from super().verified(delivery))
+        """See :meth:`HookHandler.verified`. Of one that does it by itself it is not known, so that it still
+        is verified where our :meth:`_get_payload` is called after all.
+        """
+        return delivery if self.authenticates_itself else (yield from super().verified(delivery))
 
     # The way of a request.
 
@@ -190,8 +191,7 @@ class Upstream(EventHandler[Forge]):
 
     def _reading(self, request: Any) -> Steps[dict[str, Any]]:
         delivery = as_delivery(request)
-        if delivery.verification is None:
-            delivery = yield from super().verified(delivery)
+        delivery = yield from super().verified(delivery)
         return dict(expect_mapping(decode(self.document(delivery), Any)))
 
     def _processing(self, request: Any) -> Steps[Any]:
@@ -229,12 +229,15 @@ class Upstream(EventHandler[Forge]):
         return Listed(map(as_dict, found), found.reason)
 
 
-def _replaces(handler: type, name: str) -> bool:
-    """True when a subclass has its own method *name*, which does not call the one that it overrides."""
+def _replaces(handler: type, name: str, *ours: str) -> bool:
+    """True when a subclass has its own method *name*, which calls none of *ours*; by default the one that it
+    overrides.
+    """
     for cls in handler.__mro__:
         method = vars(cls).get(name)
         if method is not None:
-            return not cls.__module__.startswith("change_hooks.") and not mentions(method, name)
+            own = not cls.__module__.startswith("change_hooks.")
+            return own and not any(mentions(method, each) for each in ours or (name,))
     return False
 
 

@@ -227,14 +227,15 @@ class Endpoint(Resource):
         except NotAuthenticated:
             self._rate.count(delivery.client)
             raise
-        if verified.verification == "none":
+        if (verified.verification or self._unverified) == "none":
             self._rate.count(delivery.client)
         return verified
 
     def _verify(self, delivery: Delivery) -> Steps[Delivery]:
         """The delivery with its name, and how its sender was verified."""
         if self._ours is None:
-            return delivery.replace(id=safe_id(known_id(delivery)), verification=self._unverified)
+            name, handler = safe_id(known_id(delivery)), self.handler
+            return delivery.replace(id=name, verification=self._unverified, verifier=handler)
         verified = proceed(self._ours.verified(delivery))
         if is_later(verified):
             try:
@@ -247,12 +248,12 @@ class Endpoint(Resource):
         if is_later(sent):
             sent = yield sent
         name = safe_id(sent or (known_id(verified) if self._others else None))
-        if verified.verification == "none" and self._can_verify:
+        if (verified.verification or self._unverified) == "none" and self._can_verify:
             name = UNVERIFIED + name
         digest = self._ours.digest(verified)
         if is_later(digest):
             digest = yield digest
-        return verified.replace(id=name, digest=digest)
+        return verified.replace(id=name, digest=digest, verifier=self._ours)
 
     def _accept(self, delivery: Delivery) -> Receipt | Deferred[Receipt]:
         found = self.found(delivery)

@@ -76,7 +76,7 @@ class GenericHandler(Looking):
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
         """A token in the body is removed, so that it is never stored."""
-        fresh = delivery.verification is None
+        fresh = not delivery.is_verified_for(self)
         delivery = yield from super().verified(delivery)
         token = self.settings.token_in
         if not fresh or token is None or token.kind != "body":
