@@ -13,6 +13,8 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from change_hooks.core.shown import shown_error
+
 #: The most frames that are logged, half of them from each end.
 MOST_FRAMES = 40
 
@@ -22,19 +24,17 @@ log = Logger()
 def report(what: str, failure: Failure | None = None, **fields: Any) -> str:
     """Log a failure and where it happened, and give it an incident id.
 
-    The log gets the error's own text as a literal on one line, so that nothing a sender wrote can
-    forge a line.
+    The log gets the error's own text on one line, so that nothing a sender wrote can forge a line.
 
     :param failure: by default, that of the exception being handled.
     """
     incident = token_hex(6)
     broken = failure or Failure()
     log.error(
-        "{what}: incident {incident}: {kind}: {message}\n{trace}",
+        "{what}: incident {incident}: {error}\n{trace}",
         what=what,
         incident=incident,
-        kind=broken.type.__name__ if broken.type is not None else "",
-        message=ascii(broken.getErrorMessage()[:1000]),
+        error=shown_error(broken.value, 1000),
         trace=frames(broken),
         **fields,
     )

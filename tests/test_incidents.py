@@ -29,7 +29,7 @@ def test_what_is_logged_says_where_and_quotes_no_source(logged: list[dict[str, A
         incident = report("it broke", dialect="x")
     (event,) = logged
     text = eventAsText(event)
-    assert f"it broke: incident {incident}: RuntimeError: 'why\\nnot'" in text
+    assert f"it broke: incident {incident}: RuntimeError: why not" in text
     assert f'File "{__file__}", line ' in text
     assert "in test_what_is_logged_says_where" in text
     assert "a line of source" not in text

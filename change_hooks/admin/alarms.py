@@ -24,6 +24,7 @@ from change_hooks.admin.last import LastDeliveries
 from change_hooks.alarm import Alarm
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.receiver_alarm import ReceiverAlarm
+from change_hooks.core.shown import shown_error
 from change_hooks.flow import called
 from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal
@@ -210,11 +211,10 @@ class Alarms(Observer):
     def _not_sent(self, failure: Failure, name: str, alarm: ReceiverAlarm, attempt: int) -> None:
         wait = WAITS[attempt] if attempt < len(WAITS) else None
         log.warn(
-            "the sink {sink} did not accept the alarm {event}: {kind}: {error}{again}",
+            "the sink {sink} did not accept the alarm {event}: {error}{again}",
             sink=name,
             event=alarm.event,
-            kind=failure.type.__name__ if failure.type is not None else "",
-            error=ascii(failure.getErrorMessage()[:500]),
+            error=shown_error(failure.value),
             again="" if wait is None else f"; retrying in {wait:.0f} s",
         )
         if wait is None or self._stopped:

@@ -17,6 +17,7 @@ from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
 from change_hooks.core.found import About, Found
 from change_hooks.core.screening import Kept
+from change_hooks.core.shown import shown_error
 from change_hooks.core.verdicts import Verdict
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.journal import TRACES, StoredDelivery, Whole
@@ -110,7 +111,7 @@ def _explained(hooks: HooksConfig, whole: Whole, reactor: Any) -> Any:
     except DeliveryError as error:
         return msgspec.structs.replace(begun, reason=error.message, tests=tests)
     except Exception as error:
-        reason = f"the handler broke: {type(error).__name__}: {str(error)[:500]!a}"
+        reason = f"the handler broke: {shown_error(error)}"
         return msgspec.structs.replace(begun, reason=reason, tests=tests)
     routing = [
         routing

@@ -25,13 +25,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer, provider
 
 from change_hooks.cli.common import json_line
+from change_hooks.core.shown import shown_error
 from change_hooks.incidents import frames
 
 #: The levels by their names on the command line.
 LEVELS = {"debug": "debug", "info": "info", "warning": "warn", "error": "error"}
 _PLAIN = (str, int, float, bool)
-#: Twisted's messages about ports, which we replace by our own.
-_PORTS = re.compile(r"\(.* Port .* Closed\)|.* starting on .*|(?:Starting|Stopping) factory .*")
+#: Twisted's messages about ports, which we replace by our own, and about connections.
+_CONNECTIONS = re.compile(r"\(.* Port .* Closed\)|.* starting on .*|(?:Starting|Stopping) factory .*")
 
 
 @implementer(ILogObserver)
@@ -69,8 +70,7 @@ def _moment(seconds: float) -> str:
 
 def what_broke(failure: Failure) -> str:
     """A failure that other code has logged, without the source lines that Twisted quotes."""
-    kind = failure.type.__name__ if failure.type is not None else ""
-    return f"{kind}: {failure.getErrorMessage()[:1000]!a}\n{frames(failure)}"
+    return f"{shown_error(failure.value, 1000)}\n{frames(failure)}"
 
 
 def _as_text(event: LogEvent) -> str | None:
@@ -90,14 +90,14 @@ def begin_logging(log_format: str, least: str = "info") -> None:
         JSONLines(sys.stderr) if log_format == "json" else FileLogObserver(sys.stderr, _as_text)
     )
     predicate = LogLevelFilterPredicate(LogLevel.levelWithName(LEVELS[least]))
-    filtered = FilteringLogObserver(observer, [predicate, _not_of_ports])
+    filtered = FilteringLogObserver(observer, [predicate, _not_of_connections])
     globalLogBeginner.beginLoggingTo([filtered], redirectStandardIO=False)
 
 
 @provider(ILogFilterPredicate)
-def _not_of_ports(event: LogEvent) -> NamedConstant:
-    legacy = event.get("log_namespace") == "log_legacy" and event.get("log_level") is LogLevel.info
-    if legacy and _PORTS.fullmatch(formatEvent(event)):
+def _not_of_connections(event: LogEvent) -> NamedConstant:
+    of_twisted = str(event.get("log_namespace")).startswith(("log_legacy", "twisted."))
+    if of_twisted and event.get("log_level") is LogLevel.info and _CONNECTIONS.fullmatch(formatEvent(event)):
         return PredicateResult.no
     return PredicateResult.maybe
 

@@ -25,6 +25,7 @@ from change_hooks.cli.common import json_option, print_json, printable
 from change_hooks.cli.showing import counted
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
+from change_hooks.core.shown import shown_error
 from change_hooks.intake.late import Process
 from change_hooks.journal import TRACES, StoredDelivery, Wanted
 from change_hooks.journal.address import make_journal
@@ -201,7 +202,7 @@ class _Run:
         except LookupError:
             problem = NOTHING_KEPT
         except Exception as error:
-            problem = f"the handler broke: {type(error).__name__}: {str(error)[:500]!a}"
+            problem = f"the handler broke: {shown_error(error)}"
         self._tally.tell(line, problem, len(found))
 
     @inlineCallbacks

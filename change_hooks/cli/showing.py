@@ -37,7 +37,7 @@ def change_line(stored: StoredChange) -> str:
     change = stored.change
     first_line = change.comments.partition("\n")[0]
     return printable(
-        f"{shown_time(change.when_timestamp)}  {stored.key.dialect}/{stored.key.delivery}#{stored.key.index}"
+        f"{shown_time(change.when_timestamp)}  {stored.key}"
         f"  {change.repository or '-'} {change.branch or '-'} {(change.revision or '-')[:12]}"
         f"  {change.author or '-'}: {first_line}"
     )

@@ -28,4 +28,25 @@ def short_name(name: str) -> str:
     return printable(name[:LONGEST_NAME])
 
 
-__all__ = ["printable", "short_name"]
+def one_line(text: str, most: int) -> str:
+    """The beginning of *text* on one line, printable: nobody can forge a line of a log with it.
+
+    :param most: how many characters.
+    """
+    return printable(" ".join(text[:most].split()))
+
+
+def shown_error(error: BaseException | None, most: int = 500) -> str:
+    """An error's type and its own text, on one line.
+
+    :param error: None is a failure without an exception.
+    :param most: how many characters of its text.
+    """
+    try:
+        text = one_line(str(error), most)
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+__all__ = ["one_line", "printable", "short_name", "shown_error"]

@@ -8,6 +8,7 @@ import msgspec
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.shown import printable
 
 #: How long a receiver that says nothing keeps what it works on, in seconds.
 LEASE = 30.0
@@ -28,6 +29,10 @@ class ChangeKey(NamedTuple):
     dialect: str
     delivery: str
     index: int  # type: ignore[assignment]  # tuple.index is not missed
+
+    def __str__(self) -> str:
+        """As it is shown to people."""
+        return printable(f"{self.dialect}/{self.delivery}#{self.index}")
 
 
 class Routes(NamedTuple):

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.push import push_key
-from change_hooks.core.shown import short_name
+from change_hooks.core.shown import one_line, short_name, shown_error
 from change_hooks.core.sink_answers import SinkBusy, SinkError, SinkOutput, SinkRefused
 from change_hooks.flow import as_deferred
 from change_hooks.journal import Entry
@@ -119,12 +119,11 @@ class Handing:
             result = yield self._watched(as_deferred(self._start(delivery, unit)))
         except Exception as error:
             asked = min(getattr(error, "retry_after", 0.0), LONGEST_WAIT)
-            kind = "" if isinstance(error, SinkRefused) else f"{type(error).__name__}: "
-            message = f"{kind}{str(error)[:500]!a}"
+            refused = isinstance(error, SinkRefused)
             attempted = Attempted(
                 accepted=False,
-                refused=isinstance(error, SinkRefused),
-                error=message,
+                refused=refused,
+                error=one_line(str(error), 500) if refused else shown_error(error),
                 asked=asked,
                 busy=isinstance(error, SinkBusy),
                 late=isinstance(error, TimeoutError),

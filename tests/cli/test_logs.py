@@ -46,19 +46,21 @@ def test_what_others_log_is_without_lines_of_source(monkeypatch: pytest.MonkeyPa
     log.info("more")
     log.info("")
     written = file.getvalue()
-    assert "RuntimeError: 'why\\" in written
+    assert "RuntimeError: why not" in written
     assert "test_logs.py" in written
     assert "a line of source" not in written
     assert "more" in written
 
 
-def test_what_twisted_says_of_ports_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_twisted_says_of_connections_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     monkeypatch.setattr("sys.stderr", file)
     begun: list[Any] = []
     monkeypatch.setattr(globalLogBeginner, "beginLoggingTo", lambda to, **_: begun.extend(to))
     begin_logging("text")
     legacy = Logger(namespace="log_legacy", observer=LogPublisher(*begun))
+    factory = Logger(namespace="twisted.web.client._HTTP11ClientFactory", observer=LogPublisher(*begun))
+    factory.info("{text}", text="Starting factory _HTTP11ClientFactory(<function f at 0x7f2>)")
     for message in ("(TCP Port 8010 Closed)", "HookSite starting on 8010", "Stopping factory <x>"):
         legacy.info("{text}", text=message)
     legacy.error("{text}", text="(TCP Port 1 Closed)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from change_hooks.core.shown import LONGEST_NAME, printable, short_name
+from change_hooks.core.shown import LONGEST_NAME, one_line, printable, short_name, shown_error
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,20 @@ def test_nothing_is_shown_that_a_terminal_or_a_browser_acts_on(text: str, line: 
 def test_a_name_in_the_log_is_short_and_on_one_line() -> None:
     assert short_name("ann/api\n") == "ann/api\ufffd"
     assert short_name("x" * 1000) == "x" * LONGEST_NAME
+
+
+def test_no_line_can_be_forged() -> None:
+    assert one_line("a\r\n  b\tc\u2028d\n", 100) == "a b c d"
+    assert one_line("abcdef", 3) == "abc"
+
+
+def test_an_error_is_shown_as_one_writes_it() -> None:
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert shown_error(ValueError("it's a\nstatus")) == "ValueError: it's a status"
+    assert shown_error(ValueError()) == "ValueError"
+    assert shown_error(ValueError("x" * 1000)) == f"ValueError: {'x' * 500}"
+    assert shown_error(ValueError("x" * 1000), 5) == "ValueError: xxxxx"
+    assert shown_error(Broken()) == "Broken"

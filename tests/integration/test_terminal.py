@@ -53,6 +53,20 @@ def test_workers_say_it_once(server: Callable[..., Server]) -> None:
     assert "Traceback" not in text
 
 
+def test_no_line_of_the_log_has_an_object_of_python(server: Callable[..., Server]) -> None:
+    url = f"http://127.0.0.1:{free_port()}/changes"
+    running = server(f"{BASE}, 'change_hook_sinks': {{'closed': {{'sink': 'http', 'url': '{url}'}}}}")
+    sent = [program("change-hooks"), "send", f"{running.url}/base", "--secret", "a long enough secret"]
+    subprocess.run([*sent, "-R", "1c9f"], check=True)
+    eventually(lambda: "retrying in" in running.log.read_text())
+    running.stop()
+    text = running.log.read_text()
+    assert re.search(
+        r"delivery of base/\w+#0 to sink closed failed \(attempt 1\): ConnectionRefusedError: Conn", text
+    )
+    assert re.findall(r".*(?:<|\b0x|=').*", text) == []
+
+
 def test_a_quiet_server_on_another_port(server: Callable[..., Server]) -> None:
     port = free_port()
     running = server(BASE, options=("--quiet", "--port", f"tcp:{port}:interface=127.0.0.1"), port=port)

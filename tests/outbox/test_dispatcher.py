@@ -106,7 +106,7 @@ def test_a_change_is_given_up_after_enough_attempts_and_the_queue_goes_on(outbox
     assert sink.tried.count("1.0") == 3
     assert sink.taken == ["1.1"]
     assert outbox.states() == ["failed"]
-    assert outbox.left() == SinkState("sink", "failed", "api", error="RuntimeError: 'not\\nnow'")
+    assert outbox.left() == SinkState("sink", "failed", "api", error="RuntimeError: not now")
 
 
 def test_attempts_are_counted_for_each_change_anew(outbox: Outbox, sink: Sink) -> None:
@@ -129,7 +129,7 @@ def test_what_follows_a_dead_letter_has_all_of_its_attempts(outbox: Outbox, sink
 def test_the_attempts_and_the_last_error_are_stored(outbox: Outbox, sink: Sink) -> None:
     sink.refused = {"1.0": 1}
     outbox.append("1", "api")
-    assert (outbox.left().attempts, outbox.left().error) == (1, "RuntimeError: 'not\\nnow'")
+    assert (outbox.left().attempts, outbox.left().error) == (1, "RuntimeError: not now")
 
 
 def test_a_sink_that_hangs_is_timed_out() -> None:
@@ -310,7 +310,7 @@ def test_an_error_of_its_own_puts_off_that_queue_alone_and_says_so(
     with logged() as log:
         outbox.advance(2 * FIRST_RETRY)
     assert "the dispatcher broke: incident" in log.text
-    assert "RuntimeError: 'a bug'" in log.text
+    assert "RuntimeError: a bug" in log.text
     assert "could not record the failure either" not in log.text
     # What was not recorded has not been delivered; the attempts that failed before still count.
     state = outbox.left()
@@ -558,7 +558,7 @@ def test_a_sink_that_refuses_for_good_is_not_asked_again() -> None:
     assert asked == ["1.0", "1.1"]
     assert outbox.states() == ["failed"]
     (refused,) = outbox.journal.reader().whole(1).sinks
-    assert (refused.index, refused.error) == (0, "'no such\\nproject'")
+    assert (refused.index, refused.error) == (0, "no such project")
 
 
 def test_each_sink_has_attempts_of_its_own() -> None:
@@ -595,7 +595,7 @@ def test_a_time_limit_of_its_own() -> None:
     outbox.advance(119)
     assert outbox.left().error == ""
     outbox.advance(1)
-    assert outbox.left().error == "TimeoutError: 'it took longer than 120 s'"
+    assert outbox.left().error == "TimeoutError: it took longer than 120 s"
 
 
 def test_the_latest_supersedes_what_waits_and_is_never_dropped() -> None:
@@ -665,7 +665,7 @@ def test_a_shutdown_breaks_off_what_hangs() -> None:
     assert has_fired(stopped)
     # It has failed, and is handed over again.
     assert outbox.states() == ["waiting"]
-    assert outbox.left().error == "SinkError: 'the server was shutting down'"
+    assert outbox.left().error == "SinkError: the server was shutting down"
 
 
 def test_a_sink_of_deliveries_gets_them_as_they_came() -> None:
@@ -709,7 +709,7 @@ def test_when_that_breaks_is_a_failure_of_that_sink() -> None:
     answers += [True, True, RuntimeError("broken"), True, True]
     outbox.store("2", [Change(revision="2")])
     outbox.dispatcher.wake()
-    assert outbox.left(2).error == "RuntimeError: 'broken'"
+    assert outbox.left(2).error == "RuntimeError: broken"
     outbox.advance(FIRST_RETRY)
     assert taken[-1].revision == "2"
 
@@ -771,11 +771,11 @@ def test_every_failure_says_what_comes_next(monkeypatch: pytest.MonkeyPatch) -> 
         outbox.append("1", "api")
         outbox.advance(30.0)
         outbox.advance(FIRST_RETRY)
-    key = ChangeKey("base", "1", 0)
+    key = "base/1#0"
     assert [line for line in log if not line.endswith("in 0.000 s")] == [
-        f"sink s cannot accept {key} now: SinkBusy: 'status 429'; retrying in 30 s",
-        f"delivery of {key} to sink s failed (attempt 1): SinkError: 'status 500'; retrying in 1 s",
-        f"gave up delivering {key} to sink s (dead letter): SinkError: 'status 500'",
+        f"sink s cannot accept {key} now: SinkBusy: status 429; retrying in 30 s",
+        f"delivery of {key} to sink s failed (attempt 1): SinkError: status 500; retrying in 1 s",
+        f"gave up delivering {key} to sink s (dead letter): SinkError: status 500",
     ]
 
 
@@ -799,7 +799,7 @@ def test_an_observer_is_told_of_each_attempt_and_of_dead_letters(outbox: Outbox,
     outbox.append("1", "api", "api")
     for _ in range(3):
         outbox.advance(LONGEST_RETRY)
-    error = "RuntimeError: 'not\\nnow'"
+    error = "RuntimeError: not now"
     assert outbox.watching.seen == [
         *[("attempt", "sink", "failed", error)] * 3,
         ("dead letter", "sink", error),
@@ -817,7 +817,7 @@ def test_an_observer_is_told_what_kind_of_failure_it_was() -> None:
     outbox.advance(SINK_TIMEOUT)
     told = [(sink, outcome) for sink, outcome, _ in outbox.watching.of("attempt")]
     assert told == [("refuses", "refused"), ("hangs", "timeout")]
-    assert outbox.watching.of("dead letter") == [("refuses", "'never'")]
+    assert outbox.watching.of("dead letter") == [("refuses", "never")]
     assert outbox.watching.seconds[-1] == SINK_TIMEOUT
 
 
@@ -845,9 +845,9 @@ def test_each_attempt_is_kept_with_its_outcome_and_output() -> None:
     outbox.append("1", "api", "api", "api")
     outbox.advance(LONGEST_RETRY)
     assert attempts(outbox) == [
-        ("s", 0, "failed", "SinkError: 'not now'", "busy"),
+        ("s", 0, "failed", "SinkError: not now", "busy"),
         ("s", 0, "taken", "", "done"),
-        ("s", 1, "refused", "'never'", "bad"),
+        ("s", 1, "refused", "never", "bad"),
         ("s", 2, "taken", "", ""),
     ]
 

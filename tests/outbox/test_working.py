@@ -473,7 +473,7 @@ def test_what_is_not_wanted_any_more_is_recorded_as_that_and_said(options: dict[
     assert again.states() == ["delivered"] * 2
     assert [attempt.outcome for attempt in again.journal.reader().attempts(1)] == ["unwanted"]
     texts = [formatEvent(event) for event in logs]
-    assert any("delivery='1'" in text and "is not wanted, so it is not delivered" in text for text in texts)
+    assert any("base/1#" in text and "is not wanted, so it is not delivered" in text for text in texts)
 
 
 PARTS = ("dev", "dev", "main", "dev", "main", "dev", "dev", "dev")
@@ -499,11 +499,11 @@ def test_of_what_is_handed_over_in_part_the_rest_is_recorded_as_unwanted(options
     # Once each, however often what stands between them is tried.
     assert [(each.index, each.outcome, each.error) for each in again.journal.reader().attempts(1)] == [
         (1, "unwanted", "and 1 before it"),
-        (2, "failed", "RuntimeError: 'not\\nnow'"),
+        (2, "failed", "RuntimeError: not now"),
         (2, "taken", ""),
         (3, "unwanted", ""),
-        (4, "failed", "RuntimeError: 'not\\nnow'"),
-        (4, "failed", "RuntimeError: 'not\\nnow'"),
+        (4, "failed", "RuntimeError: not now"),
+        (4, "failed", "RuntimeError: not now"),
         (4, "taken", ""),
         (7, "unwanted", "and 2 before it"),
     ]
@@ -656,7 +656,7 @@ def given_by(stored: Any, sink: Any) -> Outbox:
 
 def test_a_delivery_that_has_gone_is_given_up_at_once() -> None:
     outbox = given_by(lambda seq: fail(LookupError("no delivery is at place 1")), Forwards())
-    assert outbox.watching.of("dead letter") == [("s", "'no delivery is at place 1'")]
+    assert outbox.watching.of("dead letter") == [("s", "no delivery is at place 1")]
 
 
 def test_a_journal_that_cannot_give_a_delivery_counts_against_no_sink() -> None:
@@ -685,7 +685,7 @@ def test_changes_that_are_damaged_are_given_up_and_said(options: dict[str, Any])
     (error,) = outbox.watching.of("dead letter")
     assert "cannot be read" in error[1]
     texts = [formatEvent(event) for event in logs]
-    assert any(text.startswith("gave up delivering") and "delivery='1'" in text for text in texts)
+    assert any(text.startswith("gave up delivering") and "base/1#" in text for text in texts)
 
 
 def test_a_large_push_of_which_a_part_is_damaged_is_given_up_whole() -> None:
