@@ -11,6 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from change_hooks.core.receiver_alarm import AlarmEvent, ReceiverAlarm
+from change_hooks.core.shown import counted
 
 #: How long an alarm is not repeated, in seconds.
 HOUR = 3600.0
@@ -72,8 +73,7 @@ class Judge:
         known = self._memory.dead.get(sink, 0)
         new = count - known
         if new > 0:
-            changes = "1 change" if new == 1 else f"{new} changes"
-            text = f"{changes} given up for the sink {sink!r} (dead letters)"
+            text = f"{counted(new, 'change')} given up for the sink {sink!r} (dead letters)"
             if not self._raise("dead_letter", sink, text, error=error, count=new):
                 return
         self._memory.dead[sink] = count
@@ -83,7 +83,7 @@ class Judge:
 
         :returns: False: it is to be reported later.
         """
-        deliveries = "1 delivery" if count == 1 else f"{count} deliveries"
+        deliveries = counted(count, "delivery", "deliveries")
         text = f"{deliveries} to the endpoint {endpoint!r} never arrived and had to be fetched"
         return self._raise("deliveries_recovered", endpoint, text, error="", count=count)
 

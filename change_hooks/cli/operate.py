@@ -25,7 +25,8 @@ from change_hooks.cli.choosing import (
 from change_hooks.cli.common import config_argument, json_option, print_json, say
 from change_hooks.cli.following import Following
 from change_hooks.cli.showing import as_json as whole_as_json
-from change_hooks.cli.showing import as_text, change_line, counted, delivery_line
+from change_hooks.cli.showing import as_text, change_line, delivery_line
+from change_hooks.core.shown import counted
 from change_hooks.journal import StoredDelivery, Wanted
 from change_hooks.journal.address import make_journal
 from change_hooks.journal.facade import SQLJournal

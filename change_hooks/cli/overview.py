@@ -13,7 +13,8 @@ import msgspec
 
 from change_hooks.cli.choosing import hooks_of, journal_option, reader_of
 from change_hooks.cli.common import config_argument, json_option, print_json, printable, say
-from change_hooks.cli.showing import coloured, counted, shown_time
+from change_hooks.cli.showing import coloured, shown_time
+from change_hooks.core.shown import counted
 from change_hooks.journal import SinkSummary, Summary
 from change_hooks.journal.address import Address, shown
 
@@ -100,7 +101,7 @@ def size_text(count: int) -> str:
     for name, unit in _UNITS:
         if count >= unit:
             return f"{count / unit:.1f} {name}"
-    return f"{count} bytes"
+    return counted(count, "byte")
 
 
 def _ago(moment: float) -> str:

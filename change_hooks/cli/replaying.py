@@ -22,10 +22,9 @@ from change_hooks.cli.choosing import (
     reader_of,
 )
 from change_hooks.cli.common import json_option, print_json, printable
-from change_hooks.cli.showing import counted
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
-from change_hooks.core.shown import shown_error
+from change_hooks.core.shown import counted, shown_error
 from change_hooks.intake.late import Process
 from change_hooks.journal import TRACES, StoredDelivery, Wanted
 from change_hooks.journal.address import make_journal

@@ -1,13 +1,10 @@
-"""``send``, ``simulate`` and ``notify``: send changes, and report pushes."""
+"""``send`` and ``simulate``: send a change, or a delivery as a forge would."""
 
 from __future__ import annotations
 
 import getpass
 import json
-import os
-import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,50 +12,12 @@ from urllib.parse import urlsplit
 import click
 
 from change_hooks.cli.common import json_option, print_json, printable
+from change_hooks.cli.posting import Posted, login_options, post
 from change_hooks.cli.target import target_of
-from change_hooks.clients import fossil, git, svn
-from change_hooks.clients.mercurial import Poster, Refused
 from change_hooks.core.address import web_page
-from change_hooks.core.change import Change
-from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
 from change_hooks.testing.simulate import EVENTS, MADE_UP, CannotSimulate, Push, made_up, simulate
 from change_hooks.vcs.git import Repository
-from change_hooks.vcs.svn import look
-from change_hooks.vcs.svn_layout import (
-    SplitFile,
-    split_file_alwaystrunk,
-    split_file_branches,
-    split_file_projects_branches,
-)
 from change_hooks.vcs.tools import ToolError, lines_of, text
-
-
-def _login(command: Any) -> Any:
-    """The options that authenticate the sender. Values from the environment are not visible in ``ps``."""
-    for option in (
-        click.option("--user", help="The user, for HTTP Basic authentication."),
-        click.option(
-            "--password",
-            envvar="CHANGE_HOOKS_PASSWORD",
-            help="The password; $CHANGE_HOOKS_PASSWORD keeps it private.",
-        ),
-        click.option(
-            "--secret",
-            envvar="CHANGE_HOOKS_SECRET",
-            help="The dialect's secret; $CHANGE_HOOKS_SECRET keeps it private.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def _fields(change: Change) -> dict[str, str]:
-    """A change as a form for the dialect ``base``."""
-    fields = {name: value for name, value in change.as_dict().items() if value not in (None, "", [], {})}
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in fields.items()
-    }
 
 
 class Property(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -104,7 +63,7 @@ class Property(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--project", "-P", help="The name of the project.")
 @click.option("--codebase", help="The repository's role in a build.")
 @click.option("--src", help="The version control system: git, hg, svn ...")
-@_login
+@login_options
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
 @json_option
 def send(url: str, **options: Any) -> None:
@@ -126,21 +85,16 @@ def send(url: str, **options: Any) -> None:
     if dry_run:
         print_json({"url": url, **fields})
         return
-    _said(_posted(url, login, lambda poster: poster.post(fields)), as_json)
+    _say(post(url, login, lambda poster: poster.post(fields)), as_json)
 
 
-def _posted(url: str, login: Mapping[str, Any], post: Callable[[Poster], str]) -> str:
-    try:
-        return post(Poster(url, **login))
-    except Refused as error:
-        raise click.ClickException(printable(str(error))) from None
-
-
-def _said(answer: str, as_json: bool) -> None:
+def _say(posted: Posted, as_json: bool) -> None:
+    """Print the delivery's id, if there is one, and what the receiver said."""
+    message = printable(posted.message, lines=as_json)
     if as_json:
-        print_json({"message": printable(answer, lines=True)})
+        print_json({"delivery": posted.delivery, "message": message})
     else:
-        click.echo(printable(answer, lines=True))
+        click.echo(f"{posted.delivery}: {message}" if posted.delivery else message)
 
 
 @click.command("simulate")
@@ -168,7 +122,7 @@ def _said(answer: str, as_json: bool) -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder with recorded deliveries of your own dialects, in DIRECTORY/DIALECT; may be repeated.",
 )
-@_login
+@login_options
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
 @json_option
 def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, **options: Any) -> None:
@@ -206,11 +160,8 @@ def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, 
         print_json({"url": where, "headers": simulated.headers, "body": simulated.body.decode()})
         return
     login = {"user": options["user"], "password": options["password"]}
-    answer = _posted(where, login, lambda poster: poster.send(simulated.body, simulated.headers))
-    if options["as_json"]:
-        print_json({"delivery": simulated.id, "message": printable(answer, lines=True)})
-    else:
-        click.echo(f"{simulated.id}: {printable(answer)}" if simulated.id else printable(answer))
+    posted = post(where, login, lambda poster: poster.send(simulated.body, simulated.headers))
+    _say(posted._replace(delivery=simulated.id or posted.delivery), options["as_json"])
 
 
 def _push(event: str, options: Mapping[str, Any]) -> Push:
@@ -252,148 +203,4 @@ def _web_page(repository: Repository) -> str:
     return f"https://forge.example/owner/{Path(repository.path).resolve().name.removesuffix('.git')}"
 
 
-@click.group()
-def notify() -> None:
-    """Report a push or commit to a receiver, from a hook of the repository.
-
-    If the receiver is down, one line of warning is printed; the push never fails.
-    """
-
-
-def _about(command: Any) -> Any:
-    for option in (
-        click.option("--codebase", help="The repository's role in a build."),
-        click.option("--category", help="The category: any text that tells kinds of changes apart."),
-        click.option("--project", help="The name of the project."),
-        click.option("--repository", help="The URL of the repository.  [default: its path]"),
-        click.option(
-            "--to",
-            "urls",
-            required=True,
-            multiple=True,
-            help="The URL of the dialect 'base'; may be repeated.",
-        ),
-    ):
-        command = option(command)
-    return _login(command)
-
-
-@notify.command("git")
-@click.option("--branches", multiple=True, help="Only branches that match this pattern; may be repeated.")
-@click.option(
-    "--skip",
-    "skips",
-    multiple=True,
-    default=DEFAULT_SKIPS,
-    help="Skip updates whose newest commit's message matches this; '' for none.  [default: [ci skip]]",
-)
-@_about
-def notify_git(branches: tuple[str, ...], skips: tuple[str, ...], **options: Any) -> None:
-    """Report a push, from a post-receive hook. The updates are read from standard input.
-
-    \b
-    #!/bin/sh
-    exec change-hooks notify git --to https://build.example.com/change_hook/base
-    """
-    try:
-        wanted = git.Wanted(
-            branches or None, compile_skips(skip for skip in skips if skip), git.push_options(os.environ)
-        )
-        updates, strange = git.read_updates(sys.stdin.buffer.read())
-        for line in strange:
-            _warn(f"not an update of a ref: {line!r}; run it as a post-receive hook")
-        told = git.changes_of(Repository(Path.cwd()), updates, wanted) if updates else git.Told()
-    except (ToolError, ValueError) as error:
-        _warn(str(error))
-        return
-    _notify(told, str(Path.cwd()), options)
-
-
-LAYOUTS: Mapping[str, SplitFile] = {
-    "branches": split_file_branches,
-    "projects": split_file_projects_branches,
-    "none": split_file_alwaystrunk,
-}
-
-
-@notify.command("svn")
-@click.argument("repos", type=click.Path(exists=True, path_type=Path))
-@click.argument("rev")
-@click.argument("txn", required=False)
-@click.option(
-    "--layout",
-    type=click.Choice(sorted(LAYOUTS)),
-    default="branches",
-    show_default=True,
-    help="trunk/ and branches/NAME/; PROJECT/trunk/ and PROJECT/branches/NAME/; or no branches.",
-)
-@_about
-def notify_svn(repos: Path, rev: str, txn: str | None, layout: str, **options: Any) -> None:  # noqa: ARG001
-    """Report a commit, from a post-commit hook.
-
-    \b
-    #!/bin/sh
-    exec change-hooks notify svn "$1" "$2" --to https://build.example.com/change_hook/base
-    """
-    try:
-        told = svn.changes_of(look(str(repos), rev), LAYOUTS[layout])
-    except (ToolError, ValueError) as error:
-        _warn(str(error))
-        return
-    _notify(told, str(repos), options)
-
-
-@notify.command("fossil")
-@click.argument("repos", type=click.Path(exists=True, path_type=Path))
-@click.option("--branches", multiple=True, help="Only branches that match this pattern; may be repeated.")
-@_about
-def notify_fossil(repos: Path, branches: tuple[str, ...], **options: Any) -> None:
-    """Report a push, from an after-receive hook. The artifacts are read from standard input.
-
-    \b
-    fossil hook add --type after-receive \\
-        --command "change-hooks notify fossil %R --to https://build.example.com/change_hook/base"
-    """
-    try:
-        names, strange = fossil.read_artifacts(sys.stdin.buffer.read())
-        for line in strange:
-            _warn(f"not an artifact: {line!r}; run it as an after-receive hook")
-        told = fossil.changes_of(str(repos), names, branches or ("*",)) if names else git.Told()
-    except (ToolError, ValueError) as error:
-        _warn(str(error))
-        return
-    _notify(told, str(repos.resolve()), options)
-
-
-def _notify(told: git.Told, path: str, options: dict[str, Any]) -> None:
-    for problem in told.problems:
-        _warn(problem)
-    for note in told.notes:
-        _say(printable(note))
-    login = {name: options[name] for name in ("user", "password", "secret")}
-    about = {name: options[name] for name in ("project", "category", "codebase") if options[name]}
-    about["repository"] = options["repository"] or path
-    fields_of_all = [{**_fields(change), **about} for change in told.changes]
-    for url in options["urls"]:
-        try:
-            poster = Poster(url, **login)
-            sent, problems = poster.post_all(fields_of_all)
-        except Refused as error:
-            sent, problems = 0, [str(error)]
-        if problems:
-            _warn(f"{sent} of {len(fields_of_all)} changes sent: {'; '.join(problems)}")
-        else:
-            _say(f"{sent} changes sent to {poster.url}")
-
-
-def _warn(message: str) -> None:
-    _say(f"warning: {printable(message)}", err=True)
-
-
-def _say(message: str, *, err: bool = False) -> None:
-    """Print a line, if anybody reads it: the reader of a hook's output may have gone."""
-    with suppress(OSError):
-        click.echo(f"change-hooks: {message}", err=err)
-
-
-__all__ = ["notify", "send", "simulate_command"]
+__all__ = ["send", "simulate_command"]

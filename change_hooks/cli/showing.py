@@ -11,6 +11,7 @@ import msgspec
 
 from change_hooks.cli.common import printable
 from change_hooks.core.delivery import Delivery
+from change_hooks.core.shown import counted
 from change_hooks.journal import Attempt, SinkState, StoredChange, StoredDelivery, Whole
 
 #: The length of the longest state of a delivery.
@@ -56,11 +57,6 @@ def delivery_line(stored: StoredDelivery) -> str:
         printable(stored.reason),
     )
     return "  ".join(filter(None, parts))
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """``1 change``, ``2 changes``."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def shown_time(seconds: float | None) -> str:
@@ -154,4 +150,4 @@ def _attempt_lines(attempt: Attempt) -> Iterator[str]:
     yield from (f"    | {line}" for line in attempt.output.split("\n") if line)
 
 
-__all__ = ["as_json", "as_text", "change_line", "coloured", "counted", "delivery_line", "shown_time"]
+__all__ = ["as_json", "as_text", "change_line", "coloured", "delivery_line", "shown_time"]

@@ -131,7 +131,12 @@ class Poster:
             self.close()
             raise Refused(cleaned(f"{self.url}: {error or type(error).__name__}")) from None
         if not 200 <= status < 300:
-            raise Refused(f"{self.url}: {status} {' '.join(answer[:200].split())}", status)
+            said = self.message_of(answer)
+            raise Refused(f"{self.url}: {status} {' '.join(said[:200].split())}", status)
+        return self.message_of(answer)
+
+    def message_of(self, answer: str) -> str:
+        """What a response says to people."""
         return answer
 
     def post_all(self, changes: Iterable[dict[str, str]]) -> tuple[int, list[str]]:
@@ -226,9 +231,13 @@ def _notify(ui: Any, repo: Any, first: Any, last: Any) -> None:
             sent, problems = 0, [str(error)]
         if problems:
             why = "; ".join(problems)
-            ui.warn(f"change_hooks: {sent} of {len(changes)} changes sent: {why}\n".encode())
+            ui.warn(f"change_hooks: {sent} of {_counted(len(changes))} sent: {why}\n".encode())
         else:
-            ui.status(f"change_hooks: {sent} changes sent to {poster.url}\n".encode())
+            ui.status(f"change_hooks: {_counted(sent)} sent to {poster.url}\n".encode())
+
+
+def _counted(changes: int) -> str:
+    return "1 change" if changes == 1 else f"{changes} changes"
 
 
 def _changes(ui: Any, repo: Any, revisions: Any) -> Iterator[dict[str, str]]:

@@ -28,6 +28,11 @@ def short_name(name: str) -> str:
     return printable(name[:LONGEST_NAME])
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """``1 change``, ``2 changes``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def one_line(text: str, most: int) -> str:
     """The beginning of *text* on one line, printable: nobody can forge a line of a log with it.
 
@@ -49,4 +54,4 @@ def shown_error(error: BaseException | None, most: int = 500) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-__all__ = ["one_line", "printable", "short_name", "shown_error"]
+__all__ = ["counted", "one_line", "printable", "short_name", "shown_error"]

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.core.shown import printable
+from change_hooks.core.shown import counted, printable
 from change_hooks.doctor.findings import Finding, Verdict
 from change_hooks.journal.address import open_reader, shown
 from change_hooks.journal.reader import Reader
@@ -49,12 +49,14 @@ def look_at_journal(hooks: HooksConfig, now: float) -> list[Finding]:
 def _of_journal(reader: Reader, now: float) -> Iterator[Finding]:
     for sink in reader.summary().sinks:
         if sink.dead_letters:
-            letters = f"{sink.dead_letters} dead letters; 'change-hooks replay' delivers them again"
-            yield Finding("journal", "warning", f"sink {sink.sink}: {letters}")
+            letters = counted(sink.dead_letters, "dead letter")
+            again = "'change-hooks replay' delivers them again"
+            yield Finding("journal", "warning", f"sink {sink.sink}: {letters}; {again}")
         if sink.since is not None and now - sink.since > LONG:
             minutes = (now - sink.since) / 60
+            waiting = counted(sink.waiting, "delivery has", "deliveries have")
             error = f": {printable(sink.error[:200])}" if sink.error else ""
-            waits = f"{sink.waiting} deliveries have been waiting for {minutes:.0f} minutes{error}"
+            waits = f"{waiting} been waiting for {minutes:.0f} minutes{error}"
             yield Finding("journal", "problem", f"sink {sink.sink}: {waits}")
 
 

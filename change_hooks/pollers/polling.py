@@ -26,6 +26,7 @@ from change_hooks.alarm import Alarm
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
+from change_hooks.core.shown import counted
 from change_hooks.incidents import report
 from change_hooks.interfaces import IJournal, IPoller
 from change_hooks.journal.hold import Hold
@@ -201,7 +202,7 @@ class Running:
             yield journal.remember(memory, msgspec.json.encode(looked.state))
         if looked.found:
             count = sum(len(found.changes) for found in looked.found)
-            log.info("{name}: {count} changes found", name=self.name, count=count)
+            log.info("{name}: {found} found", name=self.name, found=counted(count, "change"), count=count)
 
     def _store(self, found: list[Found]) -> Deferred[Any]:
         """Store these together, in their order."""

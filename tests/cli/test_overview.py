@@ -70,7 +70,7 @@ def test_what_is_pending(command_line: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(1, "1 bytes"), (2048, "2.0 KiB"), (3 * 2**20, "3.0 MiB"), (2**30, "1.0 GiB")]
+    ("count", "text"), [(1, "1 byte"), (2048, "2.0 KiB"), (3 * 2**20, "3.0 MiB"), (2**30, "1.0 GiB")]
 )
 def test_sizes(count: int, text: str) -> None:
     assert size_text(count) == text

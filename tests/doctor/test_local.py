@@ -49,11 +49,11 @@ def test_what_waits_for_long_is_a_problem_and_dead_letters_are_a_warning(tmp_pat
         ("good", f"{tmp_path / 'j.sqlite'}; nothing has waited for long")
     ]
     assert said(look_at_journal(hooks(tmp_path), 5.0 + 2 * LONG)) == [
-        ("problem", "sink a: 1 deliveries have been waiting for 120 minutes")
+        ("problem", "sink a: 1 delivery has been waiting for 120 minutes")
     ]
     command_line.deliver(1, DeadLetter(1, 0, "it failed"))
     assert said(look_at_journal(hooks(tmp_path), 5.0 + 2 * LONG)) == [
-        ("warning", "sink a: 1 dead letters; 'change-hooks replay' delivers them again")
+        ("warning", "sink a: 1 dead letter; 'change-hooks replay' delivers them again")
     ]
 
 

@@ -83,7 +83,7 @@ def test_a_worker_builds_what_a_git_push_brought(master: BuildMaster, tmp_path: 
     hook = f"{master.url}/change_hook/base"
     git = Git(tmp_path, "--to", hook, "--category", "build", "--secret", "'from a file'")
     revision = git.commit("greeting", "hello")
-    assert "1 changes sent" in git.git("push", "origin", "main")
+    assert "1 change sent" in git.git("push", "origin", "main")
 
     def built() -> Any:
         return [build for build in get(master.url, "builds") if build["complete"]]
@@ -169,7 +169,7 @@ def test_a_mercurial_push_reaches_a_master(master: BuildMaster, tmp_path: Path) 
         f"[hgbuildbot]\nmaster = {url}\nsecret = from a file\n",
     )
     hg.commit("a", "h\u00f6")
-    assert "1 changes sent" in hg.push()
+    assert "1 change sent" in hg.push()
     arrived: Any = eventually(
         lambda: [each for each in changes_of(master.url) if each["comments"] == "h\u00f6"]
     )

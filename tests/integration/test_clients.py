@@ -83,11 +83,11 @@ def test_a_receiver_that_is_down_or_refuses_costs_a_warning_and_never_the_push(
     hg = Hg(tmp_path, hgrc(masters))
     hg.commit("a", "one")
     said = hg.push()
-    assert said.count("0 of 1 changes sent") == 2
-    assert "1 changes sent to" in said
+    assert said.count("0 of 1 change sent") == 2
+    assert "1 change sent to" in said
     hg.configure(hgrc(url, secret="wrong"))
     hg.commit("a", "two")
-    assert "0 of 1 changes sent" in hg.push()
+    assert "0 of 1 change sent" in hg.push()
     hg.configure(hgrc("").replace("master = \n", ""))
     hg.commit("a", "three")
     assert "set 'master'" in hg.push()
@@ -240,7 +240,7 @@ def test_a_push_succeeds_without_a_receiver(tmp_path: Path) -> None:
     git = Git(tmp_path, "--to", f"http://127.0.0.1:{free_port()}/change_hook/base")
     git.commit("a", "one")
     said = git.git("push", "origin", "main")
-    assert "warning: 0 of 1 changes sent" in said
+    assert "warning: 0 of 1 change sent" in said
     assert git.git("ls-remote", "origin", "main")
 
 
@@ -286,7 +286,7 @@ def test_subversion_commits(receiver: Server, tmp_path: Path) -> None:
         *("change-hooks", "notify", "svn", "there", "2", "--layout", "none", "--to", f"{receiver.url}/base"),
         cwd=tmp_path,
     )
-    assert "1 changes sent" in said
+    assert "1 change sent" in said
     said = run("change-hooks", "notify", "svn", "there", "99", "--to", receiver.url, cwd=tmp_path)
     assert "warning: svnlook" in said
 
@@ -307,7 +307,7 @@ def test_subversion_revisions_of_other_kinds(receiver: Server, tmp_path: Path) -
 
     assert "revision 2 deletes branches/old" in notify("2")
     assert stored(tmp_path) == []
-    assert "1 changes sent" in notify("1", "--layout", "projects")
+    assert "1 change sent" in notify("1", "--layout", "projects")
     (change,) = stored(tmp_path)
     assert (change["project"], change["branch"], change["when_timestamp"]) == ("a", None, None)
     run("svn", "mkdir", "-q", "-m", "3", f"{url}/a/tags", cwd=tmp_path)
@@ -325,8 +325,8 @@ def test_a_change_is_sent_with_every_field(receiver: Server, tmp_path: Path) -> 
         *("-P", "project", "--codebase", "core", "--src", "git"),
         cwd=tmp_path,
     )
-    assert said == "1 change found\n"
     (change,) = stored(tmp_path)
+    assert said == f"{change['delivery']}: 1 change found\n"
     assert change == {
         "author": "\u00c4nn",
         "committer": "Bob",
@@ -353,7 +353,8 @@ def test_what_is_not_taken_is_told_and_the_exit_status_says_so(receiver: Server,
     nobody = f"http://127.0.0.1:{free_port()}/change_hook/base"
     assert "Connection refused" in run("change-hooks", "send", nobody, cwd=tmp_path, status=1)
     answer = run("change-hooks", "send", f"{receiver.url}/base", "-b", "main", "--json", cwd=tmp_path)
-    assert json.loads(answer) == {"message": "1 change found"}
+    (change,) = stored(tmp_path)
+    assert json.loads(answer) == {"delivery": change["delivery"], "message": "1 change found"}
 
 
 def test_a_password_is_sent(server: Callable[..., Server], tmp_path: Path) -> None:
@@ -361,7 +362,7 @@ def test_a_password_is_sent(server: Callable[..., Server], tmp_path: Path) -> No
     checker = "__import__('twisted.cred.strcred').cred.strcred.makeChecker('file:passwords')"
     running = server(f"'change_hook_dialects': {{'base': True}}, 'change_hook_auth': [{checker}]")
     sent = ("change-hooks", "send", f"{running.url}/base", "-b", "main", "--user", "ann", "--password")
-    assert run(*sent, "s3cret", cwd=tmp_path) == "1 change found\n"
+    assert run(*sent, "s3cret", cwd=tmp_path).endswith(": 1 change found\n")
     assert "401" in run(*sent, "wrong", cwd=tmp_path, status=1)
 
 
