@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from secrets import token_urlsafe
@@ -12,13 +13,13 @@ from typing import NamedTuple
 
 import click
 
-from change_hooks.forges.webhooks import WEBHOOKS
-from change_hooks.plugins import installed
+from change_hooks.core.shown import printable
 
 
 class Asked(NamedTuple):
     """What a sender's form for a webhook asks for.
 
+    :param sender: who sends.
     :param where: where to find the form.
     :param url: the form's label for the URL.
     :param secret: the form's label for the secret.
@@ -26,8 +27,11 @@ class Asked(NamedTuple):
     :param query: the query to append to the URL.
     :param options: the endpoint's options besides the secret.
     :param repository: the form of a repository's name.
+    :param ensured: the forge has an API for webhooks.
+    :param fetched: the forge has an API for deliveries.
     """
 
+    sender: str
     where: str
     url: str
     secret: str
@@ -35,55 +39,98 @@ class Asked(NamedTuple):
     query: str = ""
     options: str = ', "strict": True'
     repository: str = "OWNER/NAME"
+    ensured: bool = False
+    fetched: bool = False
 
 
 #: The dialects that need no option besides a secret.
 FORGES: Mapping[str, Asked] = {
     "github": Asked(
+        "GitHub",
         "On GitHub: Settings, Webhooks, Add webhook (Content type: application/json)",
         "Payload URL",
         "Secret",
+        ensured=True,
+        fetched=True,
     ),
-    "gitlab": Asked("In GitLab: Settings, Webhooks, Add new webhook", "URL", "Secret token"),
-    "gitea": Asked("In Gitea: Settings, Webhooks, Add Webhook, Gitea", "Target URL", "Secret"),
-    "forgejo": Asked("In Forgejo: Settings, Webhooks, Add webhook, Forgejo", "Target URL", "Secret"),
-    "gogs": Asked("In Gogs: Settings, Webhooks, Add a new webhook, Gogs", "Payload URL", "Secret"),
-    "bitbucketcloud": Asked("On Bitbucket: Repository settings, Webhooks, Add webhook", "URL", "Secret"),
+    "gitlab": Asked(
+        "GitLab",
+        "In GitLab: Settings, Webhooks, Add new webhook",
+        "URL",
+        "Secret token",
+        ensured=True,
+        fetched=True,
+    ),
+    "gitea": Asked(
+        "Gitea",
+        "In Gitea: Settings, Webhooks, Add Webhook, Gitea",
+        "Target URL",
+        "Secret",
+        ensured=True,
+        fetched=True,
+    ),
+    "forgejo": Asked(
+        "Forgejo",
+        "In Forgejo: Settings, Webhooks, Add webhook, Forgejo",
+        "Target URL",
+        "Secret",
+        ensured=True,
+        fetched=True,
+    ),
+    "gogs": Asked("Gogs", "In Gogs: Settings, Webhooks, Add a new webhook, Gogs", "Payload URL", "Secret"),
+    "bitbucketcloud": Asked(
+        "Bitbucket", "On Bitbucket: Repository settings, Webhooks, Add webhook", "URL", "Secret", ensured=True
+    ),
     "bitbucketserver": Asked(
+        "Bitbucket Data Center",
         "In Bitbucket Data Center: Repository settings, Webhooks, Create webhook",
         "URL",
         "Secret",
         repository="PROJECT/NAME",
+        ensured=True,
+        fetched=True,
     ),
     "azuredevops": Asked(
+        "Azure DevOps",
         "On Azure DevOps: Project settings, Service hooks, +, Web Hooks (Resource version: 1.0)",
         "URL",
         "HTTP headers",
         "X-Change-Hook-Secret: and what is in {}",
         repository="ORGANIZATION/PROJECT/NAME",
+        ensured=True,
+        fetched=True,
     ),
     "gerrit": Asked(
+        "Gerrit",
         'In Gerrit: webhooks.config on refs/meta/config, [remote "ci"]',
         "url",
         "SECRET",
         query="?token=SECRET",
         options="",
     ),
-    "gitee": Asked("On Gitee: Manage, WebHooks, Add", "URL", "WebHook password"),
+    "gitee": Asked("Gitee", "On Gitee: Manage, WebHooks, Add", "URL", "WebHook password"),
     "launchpad": Asked(
+        "Launchpad",
         "On Launchpad: Manage webhooks, Add webhook",
         "Delivery URL",
         "Secret",
         options=', "allow_sha1": True, "strict": True',
     ),
     "pagure": Asked(
+        "Pagure",
         "In Pagure: Settings, Web-hooks",
         "URL",
         "Private web-hook key",
         "Pagure makes it; write it into {} instead",
     ),
     # It is always strict.
-    "base": Asked("In a repository's hook: change-hooks notify git (or svn)", "--to", "--secret", options=""),
+    "base": Asked(
+        "a commit hook",
+        "In a repository's hook: change-hooks notify git (or svn)",
+        "--to",
+        "--secret",
+        options="",
+    ),
 }
 
 #: For each kind of sink, what it does, and an example.
@@ -115,7 +162,7 @@ SINKS: Mapping[str, tuple[str, str]] = {
 
 _TEMPLATE = Template("""\
 # The configuration of change-hooks: a Python file, as a Buildbot master.cfg is.
-# Check it with 'change-hooks check $name', run it with 'change-hooks serve $name'.
+# Check it with "change-hooks check $name", run it with "change-hooks serve $name".
 
 c = BuildmasterConfig = {}
 
@@ -131,7 +178,7 @@ c["www"] = {
     "change_hook_dialects": {
         # $where.
         # Its secret is what $secret holds.
-        "$forge": {"secret": {"file": "$secret"}$options},
+        "$forge": {"secret": {"file": $quoted}$options},
         # Another forge, with a secret of its own:
         # "$other": {"secret": {"env": "$OTHER_SECRET"}, "strict": True},
     },
@@ -156,10 +203,11 @@ def configuration(name: str, forge: str, sink: str, secret: str) -> str:
     """
     other = "gitlab" if forge == "github" else "github"
     return _TEMPLATE.substitute(
-        name=name,
+        name=_typed(name),
         forge=forge,
         where=FORGES[forge].where,
         secret=secret,
+        quoted=json.dumps(secret, ensure_ascii=False),
         options=FORGES[forge].options,
         other=other,
         OTHER_SECRET=f"{other.upper()}_SECRET",
@@ -202,48 +250,67 @@ def init(path: Path, forge: str, sink: str) -> None:
     can read.
     """
     secret = path.with_suffix(".secret")
+    if path == secret or not path.name.isprintable():
+        raise click.ClickException(
+            f"{printable(str(path))} cannot be the name of a configuration; try hooks.cfg"
+        )
     for there in (path, secret):
         if there.exists() or there.is_symlink():
-            raise click.ClickException(f"{there} already exists; give another name")
+            raise click.ClickException(f"{printable(str(there))} already exists; give another name")
+    _write(secret, f"{token_urlsafe(32)}\n", 0o600)
     try:
-        with open(secret, "x", encoding="utf-8", opener=_for_owner) as file:
-            file.write(f"{token_urlsafe(32)}\n")
-        with path.open("x", encoding="utf-8") as file:
-            file.write(configuration(path.name, forge, sink, secret.name))
-    except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+        _write(path, configuration(path.name, forge, sink, secret.name), 0o666)
+    except click.ClickException:
+        secret.unlink()
+        raise
     click.echo(_next(path, forge, secret))
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    """Write a file that is not there yet, whole or not at all."""
+    opened = False
+    try:
+        with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            opened = True
+            file.write(text)
+    except OSError as error:
+        if opened:
+            path.unlink()
+        raise click.ClickException(f"{printable(str(path))}: {error.strerror}") from None
+
+
+def _typed(name: str) -> str:
+    """A file's name, as it is typed into a shell."""
+    return printable(shlex.quote(f"./{name}" if name.startswith("-") else name))
 
 
 def _next(path: Path, forge: str, secret: Path) -> str:
     asked = FORGES[forge]
-    handler = installed().load(forge)
-    title = re.split("[,:]", handler.sender)[0]
-    ensured = ""
-    if forge != "gogs" and getattr(handler, "forge", "") in WEBHOOKS:
+    written, kept, typed = printable(str(path)), printable(str(secret)), _typed(str(path))
+    ensured = fetched = ""
+    if asked.ensured:
         ensured = f"""
-     Or, with the option 'token' in {path}:
-     change-hooks hook ensure {path} --url https://YOUR.HOST --repository {asked.repository}"""
+     Or, with the option 'token' in {written}:
+     change-hooks hook ensure {typed} --url https://YOUR.HOST --repository {asked.repository}"""
+    if asked.fetched:
+        fetched = f"""
+Or let it fetch deliveries, without an open port (the page "Receive without an open port"): the options
+'token', and "recover": {{"from": ["{asked.repository}"], "via": "fetch"}}."""
     return f"""\
-wrote {path}, and a fresh secret to {secret}
+wrote {written}, and a fresh secret to {kept}
 
 Next:
-  1. change-hooks check {path}
-  2. change-hooks serve {path}
+  1. change-hooks check {typed}
+  2. change-hooks serve {typed}
      Its page: http://127.0.0.1:8011/
-  3. In another terminal, send it what {title} would send:
-     change-hooks simulate {forge} {path}
+  3. In another terminal, send it what {asked.sender} would send:
+     change-hooks simulate {forge} {typed}
   4. {asked.where}
      {f"{asked.url}:":15} https://YOUR.HOST/change_hook/{forge}{asked.query}
-     {f"{asked.secret}:":15} {asked.known.format(secret)}{ensured}
+     {f"{asked.secret}:":15} {asked.known.format(kept)}{ensured}
 
-127.0.0.1 cannot be reached from outside. For step 4, put a web server with TLS in front of it,
-or let it fetch deliveries without an open port; the documentation says how ("Deploy",
-"Behind a firewall")."""
-
-
-def _for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+127.0.0.1 cannot be reached from outside. For step 4, put a web server with TLS in front of it (the page
+"Behind a proxy" of the documentation).{fetched}"""
 
 
 __all__ = ["FORGES", "SINKS", "configuration", "init"]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import re
+import shlex
 import stat
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,9 @@ from change_hooks.cli.init import FORGES, SINKS
 from change_hooks.cli.target import target_of
 from change_hooks.config import read_www
 from change_hooks.config_file import load_file
+from change_hooks.forges.webhooks import WEBHOOKS
 from change_hooks.plugins import installed
+from change_hooks.recovery.sources import WAYS
 from change_hooks.testing import Receiver, build, recorded
 
 RECORDED = Path(__file__).parents[1] / "recorded"
@@ -56,10 +62,53 @@ def test_it_says_what_to_do_next(tmp_path: Path, forge: str) -> None:
         "127.0.0.1 cannot be reached from outside",
     ):
         assert what in said
-    ensured = f"change-hooks hook ensure {path} --url https://YOUR.HOST" in said
-    by_hand = {"base", "gogs", "gerrit", "gitee", "launchpad", "pagure"}
-    assert ensured == (forge not in by_hand)
-    assert all(len(line) <= 100 or str(tmp_path) in line for line in said.splitlines())
+    # Gogs has fewer APIs than Gitea, whose handler it shares.
+    api = "" if forge == "gogs" else getattr(installed().load(forge), "forge", "")
+    assert (f"change-hooks hook ensure {path} --url https://YOUR.HOST" in said) == (api in WEBHOOKS)
+    assert ('"via": "fetch"' in said) == (api in WAYS)
+    assert all(len(line) <= 105 or str(tmp_path) in line for line in said.splitlines())
+
+
+@pytest.mark.parametrize(
+    "name", ["my hooks.cfg", "größe 日本.cfg", """it's "a" $name `x`.cfg""", "a\\b.cfg", "-x"]
+)
+def test_any_name_can_be_typed_as_it_is_shown(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = init("--", name).output
+    for command in re.findall(r"change-hooks check (.*)", said):
+        assert shlex.split(command) == [name if name[0] != "-" else f"./{name}"]
+    checked = CliRunner().invoke(main, ["check", "--strict", "--", name])
+    assert checked.exit_code == 0, checked.output
+
+
+@pytest.mark.parametrize("name", ["hooks.secret", "a\nb.cfg", "a\udcff.cfg", "\x1b[31m.cfg"])
+def test_a_name_that_a_configuration_cannot_have(tmp_path: Path, name: str) -> None:
+    result = init(str(tmp_path / name))
+    assert result.exit_code == 1
+    assert "cannot be the name of a configuration; try hooks.cfg" in result.output
+    assert "\x1b" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("full", ["hooks.secret", "hooks.cfg"])
+def test_on_a_full_disk_nothing_is_left(tmp_path: Path, full: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def close(self) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def opened(path: Path, *arguments: Any, **more: Any) -> Any:
+        file = open(path, *arguments, **more)  # noqa: PTH123, SIM115
+        if path.name == full:
+            file.close()
+            return Full()
+        return file
+
+    monkeypatch.setattr("change_hooks.cli.init.open", opened, raising=False)
+    result = init(str(tmp_path / "hooks.cfg"))
+    assert result.output == f"Error: {tmp_path}/{full}: No space left on device\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_who_knows_the_secret_is_let_in(tmp_path: Path) -> None:
