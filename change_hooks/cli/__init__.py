@@ -38,7 +38,7 @@ COMMANDS = {
     "doctor": Lazy("doctor", "doctor", "Check everything, and report problems."),
     "prune": Lazy("operate", "prune", "Delete old deliveries."),
     "capture": Lazy("capture", "capture", "Write a delivery to files for a test."),
-    "simulate": Lazy("send", "simulate_command", "Send a delivery as a forge would."),
+    "simulate": Lazy("simulate", "simulate_command", "Send a delivery as a forge would."),
     "send": Lazy("send", "send", "Send one change to the dialect 'base'."),
     "notify": Lazy("notify", "notify", "Report a push or commit, from a repository's hook."),
     "completion": Lazy("completion", "completion", "Print or install shell completion."),

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from change_hooks.cli.choosing import config_and_ids, found_by, reader_of
-from change_hooks.cli.common import read_config
+from change_hooks.cli.configured import read_config
 from change_hooks.config import HooksConfig
 from change_hooks.core.delivery import Delivery
 from change_hooks.journal import Whole

@@ -12,7 +12,8 @@ from typing import Any
 import click
 from twisted.internet.defer import inlineCallbacks
 
-from change_hooks.cli.common import Command, Configured, fail, read_config
+from change_hooks.cli.common import Command, fail
+from change_hooks.cli.configured import Configured, read_config
 from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.errors import ConfigurationError, Unavailable
 from change_hooks.journal import STATES

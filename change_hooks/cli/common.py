@@ -8,15 +8,13 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 
-from change_hooks.config import HooksConfig, read_www
-from change_hooks.core.errors import ConfigurationError
-from change_hooks.core.shown import printable
-from change_hooks.standalone import standalone_settings
+if TYPE_CHECKING:
+    from change_hooks.core.errors import ConfigurationError
 
 #: The indentation of the continuation lines of a long line.
 INDENT = "    "
@@ -37,31 +35,6 @@ def fail(error: ConfigurationError) -> None:
     for problem in error.problems:
         say(f"{click.style('error:', fg='red')} {problem}", err=True)
     sys.exit(1)
-
-
-class Configured(msgspec.Struct, frozen=True):
-    """A configuration that was read.
-
-    :param in_master: a Buildbot master serves it, and is a sink itself, besides those of *hooks*.
-    """
-
-    hooks: HooksConfig
-    in_master: bool = False
-
-    @property
-    def has_all_sinks(self) -> bool:
-        """False: a program has sinks that only it can call."""
-        return bool(self.hooks.sinks) and not self.in_master
-
-
-def read_config(config: Path | None) -> Configured:
-    """Read the configuration file, or use the embedded default; ends the program if it is invalid."""
-    try:
-        settings = standalone_settings(config)
-        return Configured(read_www(settings.www, base=settings.base), settings.is_served_by_master)
-    except ConfigurationError as error:
-        fail(error)
-        raise
 
 
 def say(line: str, *, err: bool = False) -> None:
@@ -102,14 +75,11 @@ def json_line(fields: Mapping[str, Any]) -> str:
 
 
 __all__ = [
-    "Configured",
     "config_argument",
     "fail",
     "fitted",
     "json_line",
     "json_option",
     "print_json",
-    "printable",
-    "read_config",
     "say",
 ]

@@ -12,9 +12,10 @@ import msgspec
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import react
 
-from change_hooks.cli.common import fail, json_option, print_json, printable
+from change_hooks.cli.common import fail, json_option, print_json
 from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.errors import ConfigurationError
+from change_hooks.core.shown import printable
 from change_hooks.doctor.findings import Finding
 from change_hooks.doctor.local import look_at_disk, look_at_journal, look_at_port
 from change_hooks.doctor.remote import look_at_certificate, look_at_receiver, look_at_webhook

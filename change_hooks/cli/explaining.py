@@ -11,13 +11,14 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.internet.task import react
 
 from change_hooks.cli.choosing import config_and_ids, found_by, reader_of
-from change_hooks.cli.common import Configured, json_option, print_json, printable, read_config
+from change_hooks.cli.common import json_option, print_json
+from change_hooks.cli.configured import Configured, read_config
 from change_hooks.cli.showing import delivery_line
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
 from change_hooks.core.found import About, Found
 from change_hooks.core.screening import Kept
-from change_hooks.core.shown import counted, shown_error
+from change_hooks.core.shown import counted, printable, shown_error
 from change_hooks.core.verdicts import Verdict
 from change_hooks.dialects.event_handler import EventHandler
 from change_hooks.journal import TRACES, StoredDelivery, Whole

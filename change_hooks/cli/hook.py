@@ -10,9 +10,11 @@ import click
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import react
 
-from change_hooks.cli.common import Command, fail, json_option, print_json, printable, read_config
+from change_hooks.cli.common import Command, fail, json_option, print_json
+from change_hooks.cli.configured import read_config
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import ConfigurationError
+from change_hooks.core.shown import printable
 from change_hooks.forges.rest import RestError
 from change_hooks.forges.webhooks.base import shown_url
 from change_hooks.http_answers import http_client

@@ -12,13 +12,12 @@ from typing import Any
 
 import click
 
-from change_hooks.cli.common import printable
 from change_hooks.cli.posting import login_options
 from change_hooks.clients import fossil, git, svn
 from change_hooks.clients.mercurial import Poster, Refused
 from change_hooks.core.change import Change
 from change_hooks.core.select import DEFAULT_SKIPS, compile_skips
-from change_hooks.core.shown import counted
+from change_hooks.core.shown import counted, printable
 from change_hooks.vcs.git import Repository
 from change_hooks.vcs.svn import look
 from change_hooks.vcs.svn_layout import (

@@ -12,9 +12,9 @@ import click
 import msgspec
 
 from change_hooks.cli.choosing import hooks_of, journal_option, reader_of
-from change_hooks.cli.common import config_argument, json_option, print_json, printable, say
+from change_hooks.cli.common import config_argument, json_option, print_json, say
 from change_hooks.cli.showing import coloured, shown_time
-from change_hooks.core.shown import counted
+from change_hooks.core.shown import counted, printable
 from change_hooks.journal import SinkSummary, Summary
 from change_hooks.journal.address import Address, shown
 

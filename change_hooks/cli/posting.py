@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from change_hooks.cli.common import printable
+from change_hooks.cli.common import print_json
 from change_hooks.clients.mercurial import Poster, Refused
+from change_hooks.core.shown import printable
 
 
 def login_options(command: Any) -> Any:
@@ -76,4 +77,13 @@ def post(url: str, login: Mapping[str, Any], send: Callable[[Poster], str]) -> P
         raise click.ClickException(printable(str(error))) from None
 
 
-__all__ = ["Posted", "login_options", "post"]
+def say_posted(posted: Posted, as_json: bool) -> None:
+    """Print the delivery's id, if there is one, and what the receiver said."""
+    message = printable(posted.message, lines=as_json)
+    if as_json:
+        print_json({"delivery": posted.delivery, "message": message})
+    else:
+        click.echo(f"{posted.delivery}: {message}" if posted.delivery else message)
+
+
+__all__ = ["Posted", "login_options", "post", "say_posted"]

@@ -13,19 +13,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import react
 
 from change_hooks.cli.choosing import Moment, open_journal, reader_of
-from change_hooks.cli.common import (
-    Configured,
-    config_argument,
-    json_option,
-    print_json,
-    printable,
-    read_config,
-)
+from change_hooks.cli.common import config_argument, json_option, print_json
+from change_hooks.cli.configured import Configured, read_config
 from change_hooks.cli.showing import shown_time
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.fetched import is_fetched
 from change_hooks.core.found import Found
+from change_hooks.core.shown import printable
 from change_hooks.forges.rest import RestError
 from change_hooks.journal.address import make_journal
 from change_hooks.journal.facade import SQLJournal

@@ -21,10 +21,10 @@ from change_hooks.cli.choosing import (
     open_journal,
     reader_of,
 )
-from change_hooks.cli.common import json_option, print_json, printable
+from change_hooks.cli.common import json_option, print_json
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
-from change_hooks.core.shown import counted, shown_error
+from change_hooks.core.shown import counted, printable, shown_error
 from change_hooks.intake.late import Process
 from change_hooks.journal import TRACES, StoredDelivery, Wanted
 from change_hooks.journal.address import make_journal

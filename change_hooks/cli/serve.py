@@ -16,7 +16,8 @@ import click
 from twisted.logger import Logger
 
 from change_hooks.admin.settings import METRICS_FOLDER
-from change_hooks.cli.common import config_argument, fail, read_config
+from change_hooks.cli.common import config_argument, fail
+from change_hooks.cli.configured import read_config
 from change_hooks.cli.logs import LEVELS, begin_logging
 from change_hooks.cli.steady import make_steady
 from change_hooks.cli.workers import Adopting, Supervisor, open_socket, place, take_part

@@ -9,9 +9,8 @@ from typing import Any
 import click
 import msgspec
 
-from change_hooks.cli.common import printable
 from change_hooks.core.delivery import Delivery
-from change_hooks.core.shown import counted
+from change_hooks.core.shown import counted, printable
 from change_hooks.journal import Attempt, SinkState, StoredChange, StoredDelivery, Whole
 
 #: The length of the longest state of a delivery.

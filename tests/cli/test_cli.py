@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -157,3 +159,11 @@ def test_a_line_of_json_holds_nothing_that_a_terminal_could_act_on() -> None:
     assert line.isprintable()
     assert json.loads(line) == {"text": every, "m\u009bore": ["\u202e"]}
     assert json_line({"a": "\u00e4"}) == '{"a":"\u00e4"}'
+
+
+@pytest.mark.parametrize("command", ["init", "send", "notify", "completion"])
+def test_a_command_that_needs_no_twisted_starts_without_it(command: str) -> None:
+    code = (
+        f"import sys, change_hooks.cli.{command}; print([name for name in sys.modules if 'twisted' in name])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import change_hooks.cli as cli
-from change_hooks.cli.send import _web_page
+from change_hooks.cli.simulate import _web_page
 from change_hooks.core.verification import sign_hmac
 from change_hooks.vcs.tools import ToolError
 

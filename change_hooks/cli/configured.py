@@ -1,0 +1,40 @@
+"""Reads a configuration for a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from change_hooks.cli.common import fail
+from change_hooks.config import HooksConfig, read_www
+from change_hooks.core.errors import ConfigurationError
+from change_hooks.standalone import standalone_settings
+
+
+class Configured(msgspec.Struct, frozen=True):
+    """A configuration that was read.
+
+    :param in_master: a Buildbot master serves it, and is a sink itself, besides those of *hooks*.
+    """
+
+    hooks: HooksConfig
+    in_master: bool = False
+
+    @property
+    def has_all_sinks(self) -> bool:
+        """False: a program has sinks that only it can call."""
+        return bool(self.hooks.sinks) and not self.in_master
+
+
+def read_config(config: Path | None) -> Configured:
+    """Read the configuration file, or use the embedded default; ends the program if it is invalid."""
+    try:
+        settings = standalone_settings(config)
+        return Configured(read_www(settings.www, base=settings.base), settings.is_served_by_master)
+    except ConfigurationError as error:
+        fail(error)
+        raise
+
+
+__all__ = ["Configured", "read_config"]
