@@ -27,6 +27,13 @@ KINDS = {
     "buildbot": "Buildbot",
     "gidgethub": "gidgethub, aiohttp",
 }
+#: What the front of ``serve`` takes itself, and what that leaves for a delivery's own way.
+FRONT = {
+    "minimal": "minimal",
+    "minimal+own": "minimal, serve",
+    "plain+own": "without journal, serve",
+    "gidgethub": "gidgethub, aiohttp",
+}
 COMMITS = (1, 20, 2048)
 CONNECTIONS = (1, 16, 64)
 
@@ -95,6 +102,15 @@ def group_commit(options: Any) -> None:
         row(connections, *rates, f"{ratio(samples, 'journal', 'one_by_one'):.2f}")
 
 
+def front(options: Any) -> None:
+    table("commits", *(f"{name}: CPU (µs)" for name in FRONT.values()))
+    for commits in COMMITS:
+        body = push(commits)
+        samples = measure(list(FRONT), github(body), body, 16, rounds=options.rounds, seconds=options.seconds)
+        took = {kind: median(samples[kind], lambda each: each.cpu) * 1e6 for kind in FRONT}
+        row(commits, *(f"{each:.0f} ({took['minimal'] / each:.2f})" for each in took.values()))
+
+
 def dialects(options: Any) -> None:
     commit = Commit(
         "1f" * 20, "Ann <ann@example.com>", "Ann <ann@example.com>", 1_800_000_000, "Fix it", ["a", "b"]
@@ -144,6 +160,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5)
     options = parser.parse_args()
     found = compare(options)
+    front(options)
     group_commit(options)
     dialects(options)
     if options.plot:
