@@ -142,6 +142,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
                 _wrong(f"files[{index}]", "str", path)
         _wrong("when_timestamp", "int (seconds since the epoch)", self.when_timestamp)
 
+    @staticmethod
+    def for_ref(branch: str | None, category: str | None, repository: str, project: str, src: str) -> Change:
+        """What the changes of a push have in common, likewise not looked at again."""
+        change: Change = _BLANK.__copy__()  # type: ignore[attr-defined]
+        _set(change, "branch", branch)
+        _set(change, "category", category)
+        _set(change, "repository", repository)
+        _set(change, "project", project)
+        _set(change, "src", src)
+        return change
+
     def for_commit(  # noqa: PLR0917 (keywords take half as long again)
         self,
         author: str,
@@ -325,6 +336,8 @@ def _json_able(value: Any, path: str, depth: int = 0) -> Any:
         return copy
     raise InvalidChange(path, f"{type(value).__name__} is not JSON-able")
 
+
+_BLANK = Change()
 
 __all__ = [
     "FIRST",

@@ -209,12 +209,12 @@ class Policy:
         properties: dict[str, Any] = {"event": event.name} if style.event_property else {}
         if event.properties:
             properties.update(within(event.properties, events * (len(event.commits) + 1)))
-        common = Change(
-            branch=style.branch(event) or None,
-            category=style.deleted if event.after is None else style.category(event),
-            repository=self._address(repository),
-            project=_project(repository),
-            src=repository.src,
+        common = Change.for_ref(
+            style.branch(event) or None,
+            style.deleted if event.after is None else style.category(event),
+            self._address(repository),
+            _project(repository),
+            repository.src,
         )
         commits = event.commits
         if (

@@ -58,6 +58,7 @@ class _Tests:
     def __init__(self, tests: Sequence[Test[Any]]) -> None:
         self.all = tests
         self.set = tuple(test for test in tests if test.wanted is not None)
+        self.refusing = tuple(test.refuses for test in self.set)
 
 
 def _ignored(event: Ignored) -> str:
@@ -92,8 +93,8 @@ class Screen:
 
         Pull requests are asked once more after their head commit's message has been looked up.
         """
-        for test in self._tests_of(event).set:
-            reason = test.refuses(event)
+        for refuses in self._tests_of(event).refusing:
+            reason = refuses(event)
             if reason is not None:
                 return reason
         return None

@@ -55,9 +55,11 @@ class CommitShape(PushedCommit):
     def commit(self) -> Commit:
         """The same, in neutral terms."""
         author, committer, stamp = self.author or NOBODY, self.committer or NOBODY, self.timestamp
+        wrote = person(author.name or author.login, author.email)
         return self.told(
-            person(author.name or author.login, author.email),
-            person(committer.name or committer.login, committer.email),
+            wrote,
+            # Nearly always they are one.
+            wrote if committer == author else person(committer.name or committer.login, committer.email),
             when(stamp) if isinstance(stamp, int) else epoch(stamp),
             NOTHING if self.distinct is None else {"github_distinct": self.distinct},
         )
