@@ -16,29 +16,31 @@ from .databases import PostgreSQL
 #: when all are, and where it was is to be remembered.
 KILL = """
 import os, signal
+from itertools import count
 from pathlib import Path
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.pollers import polling
 
 polling.AT_ONCE = 2
-remember, store = SQLJournal.remember, polling.Running._store
+remember, append, numbers = SQLJournal.remember, SQLJournal.append, count(1)
 
-def killed(*_):
+def killed(result):
     if not Path("killed").exists():
         Path("killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    return result
 
 def killed_before(self, name, value):
     if name.startswith("poller ") and Path("looked").exists():
-        killed()
+        killed(None)
     return remembered(self, name, value)
 
 def remembered(self, name, value):
     return remember(self, name, value).addCallback(lambda _: Path("looked").touch())
 
-def killed_after(self, found):
-    stored = store(self, found)
-    return stored.addCallback(killed)
+def killed_after(self, *arguments, **more):
+    stored = append(self, *arguments, **more)
+    return stored.addCallback(killed) if next(numbers) == polling.AT_ONCE else stored
 """
 
 
@@ -104,7 +106,7 @@ def test_two_pollers_that_look_at_the_same_time_report_each_commit_once(
     "where",
     [
         "SQLJournal.remember = killed_before",
-        "SQLJournal.remember, polling.Running._store = remembered, killed_after",
+        "SQLJournal.remember, SQLJournal.append = remembered, killed_after",
     ],
 )
 def test_one_that_is_killed_before_it_remembers_where_it_was_reports_each_commit_once(
