@@ -31,11 +31,13 @@ def test_the_page_on_the_architecture_names_every_layer_in_order() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
-def test_nothing_is_imported_from_a_test_module(path: Path) -> None:
+def test_nothing_is_imported_from_a_test_module_and_nothing_private_from_ours(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
             names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
             assert not any(name.startswith("test_") for name in names), f"line {node.lineno}"
+            ours = (node.module or "").startswith("change_hooks")
+            assert not (ours and any(re.match("_[a-z]", name) for name in names)), f"line {node.lineno}"
 
 
 def test_no_module_is_too_long_to_be_read_at_once() -> None:

@@ -153,7 +153,7 @@ def test_with_a_sink_there_are_as_many_statements_for_twenty_as_for_one(tmp_path
 def test_what_is_large_is_encoded_piece_by_piece(counted: Any, tmp_path: Path) -> None:
     hosted = Hosted(WWW, tmp_path)
     hosted.start()
-    whole = counted(facade, "_encode")
+    whole = counted(facade, "encode_changes")
     stored = counted(operations, "store")
     body = b"x" * (pieces.LARGE + 1)
     changes = [Change(comments="y" * pieces.PIECE)] * 3

@@ -98,7 +98,7 @@ def _push(event: str, options: Mapping[str, Any]) -> Push:
     return Push(
         commits=commits,
         branch=options["branch"] or ("v1.0" if event == "tag" else repository.branch()) or "main",
-        address=options["address"] or _web_page(repository),
+        address=options["address"] or page_of(repository),
         parent=parent,
         event=event,
     )
@@ -111,7 +111,7 @@ def _has_commits(repository: Repository) -> bool:
         return False
 
 
-def _web_page(repository: Repository) -> str:
+def page_of(repository: Repository) -> str:
     """The web page of the remote ``origin``, or of the only remote; without a remote, a made-up one."""
     try:
         remotes = [text(line) for line in lines_of(repository.git("remote"))]

@@ -44,7 +44,7 @@ from change_hooks.observer import NOBODY, Observer
 
 T = TypeVar("T")
 
-_encode = msgspec.json.Encoder().encode
+encode_changes = msgspec.json.Encoder().encode
 
 
 @implementer(IJournal)
@@ -205,7 +205,7 @@ class SQLJournal:
         return self._finish(changes, new, partial(replays.replay, routes=routes, rest=rest))
 
     def _finish(self, changes: list[Change], new: Finish, finish: Callable[..., bool]) -> Deferred[bool]:
-        encoded = _encode(changes)
+        encoded = encode_changes(changes)
         if len(encoded) <= LARGE:
             new = msgspec.structs.replace(new, changes=packed(encoded))
             return self.writer.submit(partial(finish, new=new))

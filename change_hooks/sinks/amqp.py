@@ -113,7 +113,7 @@ class Amqp:
             raise SinkError("the broker refused it") from error
         except AMQPError as error:
             self._link.drop(publishing)
-            raise _failure(error, len(message.body)) from error
+            raise failure_of(error, len(message.body)) from error
         except CancelledError:
             self._link.drop(publishing)
             raise
@@ -194,7 +194,7 @@ def _word(text: str) -> str:
     return text.replace(".", "_").encode()[:LONGEST_PART].decode("utf-8", "ignore") or "-"
 
 
-def _failure(error: AMQPError, size: int) -> SinkError:
+def failure_of(error: AMQPError, size: int) -> SinkError:
     """What a broken channel means for a message of *size* bytes; others may have been in flight."""
     if isinstance(error, ChannelClosedByBroker):
         too_large = _TOO_LARGE.search(error.reply_text)
@@ -217,4 +217,4 @@ def _properties(message: Message, kind: str) -> BasicProperties:
     )
 
 
-__all__ = ["Amqp", "routing_key"]
+__all__ = ["Amqp", "failure_of", "routing_key"]

@@ -120,7 +120,7 @@ class Repository:
 
         :raises ToolError: one of them cannot be read.
         """
-        return _parsed(self._log(ids, *_FILES)) if ids else []
+        return parsed(self._log(ids, *_FILES)) if ids else []
 
     def readable_commits(self, ids: Sequence[str]) -> tuple[list[Commit], list[str]]:
         """The same, tolerating unreadable commits.
@@ -139,7 +139,7 @@ class Repository:
 
     def _without_files(self, name: str) -> list[Commit]:
         try:
-            commits = _parsed(self._log([name]))
+            commits = parsed(self._log([name]))
         except ToolError:
             return []
         return [msgspec.structs.replace(commit, files=None) for commit in commits]
@@ -183,7 +183,8 @@ def parse_refs(printed: bytes, separator: bytes) -> dict[bytes, str]:
     return {name: text(commit) for commit, found, name in parts if found}
 
 
-def _parsed(printed: bytes) -> list[Commit]:
+def parsed(printed: bytes) -> list[Commit]:
+    """Commits, as ``git log`` prints them."""
     commits: list[Commit] = []
     tokens = iter(printed.split(b"\0")[1:])
     while True:
@@ -257,4 +258,4 @@ _HELPER = (
     ' "$CHANGE_HOOKS_USER" "$CHANGE_HOOKS_PASSWORD"; }; f'
 )
 
-__all__ = ["News", "Remote", "Repository", "parse_refs"]
+__all__ = ["News", "Remote", "Repository", "parse_refs", "parsed"]

@@ -54,7 +54,7 @@ def info(url: str, credentials: Credentials) -> Info:
 
     :raises ToolError: the repository cannot be read, or *url* does not exist.
     """
-    entry = _tree(_svn("info", "--xml", "--", _pegged(url), credentials=credentials)).find("entry")
+    entry = tree(_svn("info", "--xml", "--", _pegged(url), credentials=credentials)).find("entry")
     relative = None if entry is None else entry.findtext("relative-url")
     if entry is None or relative is None or not relative.startswith("^/"):
         raise ToolError("svn: its output lacks the path in the repository; version 1.8 or newer is required")
@@ -70,7 +70,7 @@ def log(url: str, first: int, last: int, credentials: Credentials, limit: int) -
     """
     revisions = ["-r", f"{first}:{last}", "-l", str(limit)]
     printed = _svn("log", "--xml", "-v", *revisions, "--", _pegged(url), credentials=credentials)
-    return [_entry(entry) for entry in _tree(printed).iter("logentry")]
+    return [_entry(entry) for entry in tree(printed).iter("logentry")]
 
 
 def _pegged(url: str) -> str:
@@ -82,7 +82,11 @@ def _pegged(url: str) -> str:
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
-def _tree(printed: bytes) -> ElementTree.Element:
+def tree(printed: bytes) -> ElementTree.Element:
+    """What ``svn --xml`` has printed.
+
+    :raises ToolError: it is not XML.
+    """
     cleaned = _NOT_XML.sub("\ufffd", text(printed))
     try:
         return ElementTree.fromstring(cleaned.encode())  # noqa: S314 (svn's own output)
@@ -96,7 +100,7 @@ def _entry(entry: ElementTree.Element) -> Commit:
         id=entry.attrib["revision"],
         author=entry.findtext("author") or "",
         committer="",
-        when=_when(entry.findtext("date") or ""),
+        when=log_time(entry.findtext("date") or ""),
         message=entry.findtext("msg") or "",
         files=[path for path, _ in paths],
         deleted=_gone(paths),
@@ -115,7 +119,7 @@ def _path(path: ElementTree.Element) -> str:
     return f"{name}/" if path.get("kind") == "dir" and name else name
 
 
-def _when(date: str) -> int | None:
+def log_time(date: str) -> int | None:
     """Seconds since the epoch; None for a revision without a date."""
     try:
         moment = datetime.fromisoformat(date[:19]).replace(tzinfo=timezone.utc)
@@ -138,18 +142,19 @@ def look(repository: str, revision: str) -> Commit:
         id=revision,
         author=text(svnlook("author")).removesuffix("\n"),
         committer="",
-        when=_looked_when(text(svnlook("date"))),
+        when=look_time(text(svnlook("date"))),
         message=text(svnlook("log")).rstrip("\n"),
         files=[path for path, _ in paths],
         deleted=_gone(paths),
     )
 
 
-def _looked_when(date: str) -> int | None:
+def look_time(date: str) -> int | None:
+    """The same, of what ``svnlook date`` prints."""
     try:
         return int(datetime.strptime(date[:25], "%Y-%m-%d %H:%M:%S %z").timestamp())
     except ValueError:
         return None
 
 
-__all__ = ["Credentials", "Info", "info", "log", "look"]
+__all__ = ["Credentials", "Info", "info", "log", "log_time", "look", "look_time", "tree"]

@@ -20,7 +20,7 @@ REALM = b"change_hook"
 
 
 @implementer(IRealm)
-class _Realm:
+class Realm:
     """Everybody who is let in gets the same resource."""
 
     def __init__(self, resource: IResource) -> None:
@@ -52,7 +52,7 @@ class BasicAuth(HTTPAuthSessionWrapper):
         tracer: Tracer = no_trace,
         name: str = "",
     ) -> None:
-        super().__init__(Portal(_Realm(resource), checkers), [BasicCredentialFactory(REALM)])
+        super().__init__(Portal(Realm(resource), checkers), [BasicCredentialFactory(REALM)])
         self._resource: Any = resource
         self._own = own
         self._tracer = tracer
@@ -111,4 +111,4 @@ def read_checkers(where: str, written: Any) -> tuple[tuple[Any, ...], list[str]]
     ]
 
 
-__all__ = ["REALM", "BasicAuth", "read_checkers"]
+__all__ = ["REALM", "BasicAuth", "Realm", "read_checkers"]

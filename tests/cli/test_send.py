@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import change_hooks.cli as cli
-from change_hooks.cli.simulate import _web_page
+from change_hooks.cli.simulate import page_of
 from change_hooks.core.verification import sign_hmac
 from change_hooks.vcs.tools import ToolError
 
@@ -106,9 +106,9 @@ class Repository:
         (None, "https://forge.example/owner/api"),
     ],
 )
-def test_the_web_page_of_a_remote(origin: str | None, page: str) -> None:
+def test_thepage_of_of_a_remote(origin: str | None, page: str) -> None:
     repository: Any = Repository(origin)
-    assert _web_page(repository) == page
+    assert page_of(repository) == page
 
 
 def configured(folder: Path, dialects: str, port: str = "8123") -> str:

@@ -40,6 +40,7 @@ from change_hooks.dialects.methods import method_name, printable, shaped
 from change_hooks.flow import as_deferred, proceed
 from tests.conftest import delivery, has_fired, result_of
 from tests.support.changes import none_for
+from tests.support.knowing import knowing
 
 #: A secret that nobody warns of.
 LONG_ENOUGH = "a secret of thirty-two characters"
@@ -632,20 +633,17 @@ class Telling(ToyHandler):
     """Reports what it was told to report."""
 
     telling: Any = None
-    lookups: Lookups | None = None
 
     def handle_tell(self, payload: Any) -> Any:
         return self.telling
 
-    def _forge(self) -> Any:
-        return self.lookups
-
 
 def told(events: Any, options: Any = None, *, verified: Any = "signature", **more: Any) -> Any:
-    handler = Telling(None, options or {})
-    handler.telling, handler.lookups = events, Lookups(**more)
-    found = handler.getChanges(toy(event="tell").replace(verification=verified))
-    return (result_of(found) if isinstance(found, Deferred) else found)[0], handler.lookups.asked
+    handler, lookups = Telling(None, options or {}), Lookups(**more)
+    handler.telling = events
+    with knowing(lookups):
+        found = handler.getChanges(toy(event="tell").replace(verification=verified))
+    return (result_of(found) if isinstance(found, Deferred) else found)[0], lookups.asked
 
 
 def test_what_a_pull_request_lacks_is_looked_up_on_demand_and_of_verified_deliveries_only() -> None:
@@ -720,18 +718,11 @@ def test_several_events_and_what_is_ignored() -> None:
     assert told([])[0].reason == "the event lists nothing"
 
 
-def test_an_api_is_made_once_with_the_options_and_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Any] = []
-
-    class Installed:
-        def load(self, name: str) -> Any:
-            assert name == "toy"
-            return lambda *arguments: made.append(arguments) or Lookups()
-
-    monkeypatch.setattr("change_hooks.dialects.event_handler.installed", lambda group: Installed())
+def test_an_api_is_made_once_with_the_options_and_the_context() -> None:
     handler = make_handler(ToyHandler, {}, Context(http="http"))
-    assert handler.api is handler.api
-    assert made == [(handler.settings, "http", None)]
+    with knowing(Lookups()) as installed:
+        assert handler.api is handler.api
+    assert installed.asked == [("toy", (handler.settings, "http", None))]
 
 
 def test_a_maker_of_handlers_that_is_no_class_is_given_master_and_options() -> None:

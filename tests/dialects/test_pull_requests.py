@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from msgspec.structs import replace
@@ -15,6 +14,7 @@ from change_hooks.core.verdicts import NOT_PERMITTED
 from change_hooks.plugins import installed
 from tests.conftest import result_of
 from tests.support.changes import none_for
+from tests.support.knowing import knowing
 from tests.support.recorded import handler_class, load
 
 #: Of each dialect: a pull request that was opened, or has new commits, and a comment on one, with its text.
@@ -120,16 +120,6 @@ class Forge:
         return succeed(event)
 
 
-class Forges:
-    """What is installed: one API, whatever its name."""
-
-    def __init__(self, forge: Forge) -> None:
-        self.forge = forge
-
-    def load(self, name: str) -> Any:
-        return lambda *_: self.forge
-
-
 def handle(name: str, options: Any, forge: Forge | None = None, **fields: Any) -> Any:
     """What comes of a recorded delivery, with other values at some dotted paths."""
     recorded = load(name)
@@ -142,7 +132,7 @@ def handle(name: str, options: Any, forge: Forge | None = None, **fields: Any) -
         place[last] = value
     handler = handler_class(recorded.dialect)(None, options)
     request = recorded.delivery(json.dumps(document).encode()).replace(verification="signature")
-    with patch("change_hooks.dialects.event_handler.installed", lambda _: Forges(forge or Forge(True))):
+    with knowing(forge or Forge(True)):
         result = handler.getChanges(request)
     changes, _ = result_of(result) if isinstance(result, Deferred) else result
     return changes

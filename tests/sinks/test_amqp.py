@@ -15,7 +15,7 @@ from change_hooks.core.change import Change
 from change_hooks.core.sink_answers import SinkRefused
 from change_hooks.interfaces import IChangeSink
 from change_hooks.journal import ChangeKey
-from change_hooks.sinks.amqp import LONGEST_PART, Amqp, Publishing, _failure, routing_key
+from change_hooks.sinks.amqp import LONGEST_PART, Amqp, Publishing, failure_of, routing_key
 from tests.conftest import has_fired, result_of
 
 KEY = ChangeKey("github", "guid", 0)
@@ -56,14 +56,14 @@ def test_a_routing_key_is_never_too_long() -> None:
 def test_only_the_message_that_was_too_large_is_refused_for_good() -> None:
     text = "PRECONDITION_FAILED - message size 1000 is larger than configured max size 512"
     closed = ChannelClosedByBroker(406, text)
-    assert isinstance(_failure(closed, 1000), SinkRefused)
-    assert "accepts 512" in str(_failure(closed, 1000))
+    assert isinstance(failure_of(closed, 1000), SinkRefused)
+    assert "accepts 512" in str(failure_of(closed, 1000))
     for error, size in (
         (closed, 999),
         (ChannelClosedByBroker(404, "NOT_FOUND"), 1000),
         (AMQPError("x"), 1000),
     ):
-        assert not isinstance(_failure(error, size), SinkRefused)
+        assert not isinstance(failure_of(error, size), SinkRefused)
 
 
 def test_a_change_without_a_queue_is_not_lost_by_default() -> None:

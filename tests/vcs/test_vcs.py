@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from change_hooks.vcs.git import _parsed
-from change_hooks.vcs.svn import _looked_when, _tree, _when
+from change_hooks.vcs.git import parsed
+from change_hooks.vcs.svn import log_time, look_time, tree
 from change_hooks.vcs.tools import MOST_FAILURES, ToolError, each, run, seconds, text
 
 
@@ -42,19 +42,19 @@ def test_a_log_is_taken_apart() -> None:
     fields = [b"1f", b"\xc3\x84", b"a@b", b"B", b"", b"5", b"one\n\nmore\n"]
     with_files = b"\0" + b"\0".join(fields) + b"\0" + b"\0\na b\0\xc3\xbc\0"
     without = b"\0" + b"\0".join(fields) + b"\0" + b"\0"
-    first, second, third = _parsed(with_files + without + with_files)
+    first, second, third = parsed(with_files + without + with_files)
     assert (first.id, first.author, first.committer, first.when) == ("1f", "\u00c4 <a@b>", "B", 5)
     assert (first.message, first.files) == ("one\n\nmore", ["a b", "\u00fc"])
     assert second.files == []
     assert third == first
-    assert _parsed(b"") == []
+    assert parsed(b"") == []
 
 
 def test_dates_of_subversion() -> None:
-    assert _when("2026-11-24T12:00:00.123456Z") == 1795521600
-    assert _when("") is None
-    assert _looked_when("2026-11-24 13:00:00 +0100 (Tue, 24 Nov 2026)") == 1795521600
-    assert _looked_when("") is None
+    assert log_time("2026-11-24T12:00:00.123456Z") == 1795521600
+    assert log_time("") is None
+    assert look_time("2026-11-24 13:00:00 +0100 (Tue, 24 Nov 2026)") == 1795521600
+    assert look_time("") is None
 
 
 def test_each_one_that_is_bad_costs_only_itself() -> None:
@@ -91,6 +91,6 @@ def test_what_is_no_time_is_none() -> None:
 
 def test_of_what_svn_prints_a_control_character_costs_itself() -> None:
     printed = "<log><msg>a\x01\ufffeb\u0085</msg></log>".encode()
-    assert _tree(printed).findtext("msg") == "a\ufffd\ufffdb\u0085"
+    assert tree(printed).findtext("msg") == "a\ufffd\ufffdb\u0085"
     with pytest.raises(ToolError, match="not valid XML"):
-        _tree(b"<log>")
+        tree(b"<log>")

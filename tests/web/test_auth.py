@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 from zope.interface import Interface
 
 from change_hooks import Change, make_resource
-from change_hooks.web.auth import BasicAuth, _Realm
+from change_hooks.web.auth import BasicAuth, Realm
 from tests.conftest import Client, result_of
 
 
@@ -122,7 +122,7 @@ def test_the_password_is_seen_by_the_handler(changes: list[Change]) -> None:
 
 
 def test_there_is_nothing_to_log_in_to_but_a_resource() -> None:
-    portal = Portal(_Realm(Resource()), [AllowAnonymousAccess()])
+    portal = Portal(Realm(Resource()), [AllowAnonymousAccess()])
     from twisted.cred.credentials import Anonymous
 
     with pytest.raises(NotImplementedError):
