@@ -22,6 +22,7 @@ from change_hooks.core.events import (
     Side,
     is_zeros,
     revision_or_none,
+    was_created,
 )
 from change_hooks.core.found import About, Found
 from change_hooks.core.options import ForgeOptions, read_options
@@ -127,6 +128,7 @@ def test_a_push_is_a_change_for_each_commit() -> None:
     )
     assert (last.committer, last.files, last.properties) == ("Ann", [], {"event": "push", "distinct": True})
     assert decided(PUSH).about == About("push", "https://forge/acme/api.git", "main", "Bob")
+    assert decided(PUSH).reason == ""
 
 
 def test_what_was_not_as_documented_is_said_of_every_change_or_in_the_reason() -> None:
@@ -156,9 +158,36 @@ def test_what_is_not_known_is_said() -> None:
     assert change.properties[MISSING] == ["files", "comments"]
 
 
+@pytest.mark.parametrize(
+    ("commit", "missing"),
+    [
+        (Commit("2", "m", files=["a"]), None),
+        (Commit("2", "m", files=["a"], files_cut=True), ["files"]),
+        (Commit("2", "m"), ["files"]),
+        (Commit("2", None, files=["a"]), ["comments"]),
+    ],
+)
+def test_of_a_commit_what_is_not_known_is_said(commit: Commit, missing: Any) -> None:
+    for event in (replace(PUSH, commits=(commit,)), replace(PUSH, commits=(), head=commit)):
+        assert decided(event)[0].properties.get(MISSING) == missing
+
+
+def test_a_commit_may_have_a_branch_of_its_own() -> None:
+    found = decided(replace(PUSH, commits=(replace(ONE, branch="stable"), TWO)))
+    assert [(change.branch, change.comments) for change in found] == [
+        ("stable", "Fix it"),
+        ("main", "Fix more"),
+    ]
+
+
 @pytest.mark.parametrize("commits", [(TWO, ONE), (ONE, TWO)])
 def test_the_commit_that_the_branch_is_on_comes_last(commits: tuple[Commit, ...]) -> None:
     assert [change.revision for change in decided(replace(PUSH, commits=commits))] == ["1", "2"]
+
+
+def test_commits_whose_newest_comes_first_are_turned_round() -> None:
+    commits = (Commit("2"), Commit("1"), Commit("0"))
+    assert [change.revision for change in decided(replace(PUSH, commits=commits))] == ["0", "1", "2"]
 
 
 def test_the_head_in_the_middle_of_the_commits_comes_last() -> None:
@@ -185,6 +214,14 @@ def test_a_branch_that_moved_without_new_commits_is_one_change() -> None:
     (change,) = decided(replace(PUSH, commits=(), head=TWO))
     assert (change.author, change.comments, change.files) == ("Bob", "Fix more", [])
     assert change.properties == {"event": "push", "distinct": True}
+    assert (change.committer, change.when_timestamp) == ("Ann", 6)
+    (change,) = decided(replace(PUSH, commits=(), head=replace(TWO, files=["b"], when=None), when=9))
+    assert (change.files, change.when_timestamp) == (["b"], 9)
+
+
+def test_what_a_tag_is_on_is_the_commit_and_not_the_tag_itself() -> None:
+    (change,) = decided(replace(PUSH, ref="refs/tags/v1", after="7a9", commits=(), head=TWO))
+    assert change.revision == "2"
 
 
 def test_of_a_new_branch_the_head_alone_on_demand() -> None:
@@ -257,7 +294,8 @@ def test_what_is_not_wanted_gives_no_change_and_says_why(event: Event, options: 
     found = decided(event, **options)
     assert found == []
     assert reason in found.reason
-    assert (found.about.repository, found.about.branch) == ("https://forge/acme/api.git", "main")
+    author = "Ann <ann@example.com>" if isinstance(event, RefUpdate) else "Eve"
+    assert found.about == About("push", "https://forge/acme/api.git", "main", author)
 
 
 @pytest.mark.parametrize(
@@ -371,7 +409,10 @@ def test_what_is_equal_for_all_changes_exists_once() -> None:
 
 
 def test_there_is_a_limit_to_the_changes_of_a_delivery() -> None:
-    many = replace(PUSH, commits=(TWO,) * (MAX_CHANGES + 1))
+    most = (TWO,) * MAX_CHANGES
+    assert len(decided(replace(PUSH, commits=most))) == MAX_CHANGES
+    assert len(policy().select([Change()] * MAX_CHANGES, Source())) == MAX_CHANGES
+    many = replace(PUSH, commits=(*most, TWO))
     with pytest.raises(BadPayload, match="more than"):
         decided(many)
     with pytest.raises(BadPayload, match="more than"):
@@ -389,7 +430,10 @@ MADE = [
 def test_the_options_that_make_sense_for_changes_are_applied_too() -> None:
     assert policy().select([], Source()) == []
     assert policy().select(MADE, Source()) == MADE
-    assert policy().select(MADE, Source()).about == About("", "r", "topic", "Ann")
+    about = About("told", "r", "topic", "Ann")
+    for options in ({}, {"skips": ["^b"]}, {"branches": ["x"]}):
+        found = policy(**options).select(MADE, Source(), "told")
+        assert (found.about, found.reason == "") == (about, not options)
     assert "'skips'" in policy(skips=["^b"]).select(MADE, Source()).reason
     assert policy(skips=["^a"]).select(MADE, Source()) == MADE
     assert policy(repositories=["acme/x"]).select(MADE, Source()) == MADE[:1]
@@ -401,6 +445,11 @@ def test_the_options_that_make_sense_for_changes_are_applied_too() -> None:
 
 
 # Events.
+
+
+@pytest.mark.parametrize(("before", "created"), [("0" * 40, True), ("0a", False), ("", None), (None, None)])
+def test_a_ref_that_was_at_zeros_was_created(before: str | None, created: bool | None) -> None:
+    assert was_created(before) is created
 
 
 def test_zeros_are_the_name_of_no_commit() -> None:

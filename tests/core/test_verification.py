@@ -136,6 +136,14 @@ def test_a_token_that_is_no_ascii_is_compared_as_bytes() -> None:
         verify_token("p\udcff", [b"x"])
 
 
+@pytest.mark.parametrize("added", ["!", " ", "\n", "\ud800"])
+def test_a_digest_with_anything_else_in_it_is_malformed(added: str) -> None:
+    for encoding in ("hex", "base64"):
+        header = sign_hmac(b"x", b"s", prefix="", encoding=encoding)
+        with pytest.raises(SignatureMismatch, match="malformed"):
+            verify_hmac(b"x", header[:8] + added + header[8:], [b"s"], prefix="", encoding=encoding)
+
+
 # Standard Webhooks, reference test vector.
 STANDARD = {
     "secret": b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -148,7 +156,7 @@ NOW = 1614265330.0
 
 
 def standard(**changed: Any) -> None:
-    fields = {**STANDARD, "now": NOW, **changed}
+    fields = {**STANDARD, "now": NOW, "tolerance": 300, **changed}
     verify_standard_webhook(
         fields["body"],
         fields["id"],
@@ -156,6 +164,7 @@ def standard(**changed: Any) -> None:
         fields["signature"],
         [fields["secret"]],
         now=fields["now"],
+        tolerance=fields["tolerance"],
     )
 
 
@@ -172,6 +181,8 @@ def test_several_signatures_any_of_which_may_match() -> None:
 @pytest.mark.parametrize("now", [NOW - 299, NOW + 299])
 def test_a_timestamp_within_five_minutes_is_taken(now: float) -> None:
     standard(now=now)
+    with pytest.raises(SignatureMismatch, match="webhook-timestamp is too far"):
+        standard(now=now, tolerance=200)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +196,7 @@ def test_a_timestamp_within_five_minutes_is_taken(now: float) -> None:
         {"timestamp": "9" * 400},
         {"timestamp": None},
         {"id": "other"},
+        {"id": "\ud800"},
         {"id": None},
         {"signature": None},
         {"signature": "v2," + str(STANDARD["signature"])[3:]},
@@ -206,7 +218,8 @@ def test_what_is_signed_is_accepted(body: bytes, id: str, timestamp: int, key: b
 
 def test_a_signing_token_may_lack_its_padding() -> None:
     assert signing_key(b"whsec_YWI") == b"ab"
-    assert signing_key(b"whsec_!") is None
+    for malformed in (b"whsec_!", b"whsec_YW!I=", b"whsec_YW I=="):
+        assert signing_key(malformed) is None
     assert signing_key(b"whsec_") is None
     assert signing_key(b"plain") is None
 
@@ -259,6 +272,9 @@ def test_one_of_several_signatures_suffices_and_only_where_several_are_expected(
             verify_hmac(b"x", header, [b"s"], prefix="v1=")
     with pytest.raises(SignatureMismatch, match="not match"):
         verify_hmac(b"x", f"{bad},{bad}", [b"s"], prefix="v1=", separator=",")
+    for header in (f"{bad} {good}", f"{good} {bad}"):
+        with pytest.raises(SignatureMismatch, match="malformed"):
+            verify_hmac(b"x", header, [b"s"], prefix="v1=")
 
 
 def test_the_seventeenth_signature_is_not_looked_at() -> None:
@@ -266,6 +282,11 @@ def test_the_seventeenth_signature_is_not_looked_at() -> None:
     verify_hmac(b"x", ",".join([bad] * 15 + [good]), [b"s"], prefix="", separator=",")
     with pytest.raises(SignatureMismatch):
         verify_hmac(b"x", ",".join([bad] * 16 + [good]), [b"s"], prefix="", separator=",")
+    verify_hmac(b"x", ",".join([good] + [bad] * 30), [b"s"], prefix="", separator=",")
+    mark = [f"v1,{b64encode(b'x' * 32).decode()}"]
+    standard(signature=" ".join(mark * 15 + [str(STANDARD["signature"])]))
+    with pytest.raises(SignatureMismatch):
+        standard(signature=" ".join(mark * 16 + [str(STANDARD["signature"])]))
 
 
 STRONG, OLD = SignatureHeader("X-A", "sha256="), SignatureHeader("X-B", "sha1=", "sha1")
