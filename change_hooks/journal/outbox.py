@@ -17,7 +17,7 @@ from change_hooks.journal.attempts import store_attempts
 from change_hooks.journal.contents import CHANGES, Unreadable, changes_from
 from change_hooks.journal.records import LEASE, ChangeKey, Claimed, Entry, Outcome, Work
 from change_hooks.journal.schema import UNDONE
-from change_hooks.journal.session import Session, storable, store_rows
+from change_hooks.journal.session import Row, Session, storable, store_rows
 
 #: How many changes are read from a queue at once.
 CLAIM = 100
@@ -146,26 +146,41 @@ def more(session: Session, sink: str, repository: str, seq: int, index: int) -> 
             break
         last = row["seq"]
         first = index if last == seq else row["next"]
-        changes: list[tuple[ChangeKey, Change]] = []
-        rest: int | None = first
         try:
-            while rest is not None and not changes:
-                start, found, rest = changes_from(session, rest, row)
-                changes = [
-                    (ChangeKey(row["dialect"], row["id"], index), change)
-                    for index, change in enumerate(found, start)
-                    if index >= first and queue_name(change) == repository
-                ]
+            found, rest = changes_of_queue(session, row, repository, first)
         except Unreadable as error:
             damage = ChangeKey(row["dialect"], row["id"], first), str(error)
             entries.append(Entry(last, [], None, row["received"], row["next"], row["per"], damage))
             room -= 1
             continue
+        changes = [(ChangeKey(row["dialect"], row["id"], place), change) for place, change in found]
         entries.append(Entry(last, changes, rest, row["received"], row["next"], row["per"]))
         if rest is not None:
             break
         room -= max(len(changes), 1)
     return entries
+
+
+def changes_of_queue(
+    session: Session, row: Row, repository: str, first: int
+) -> tuple[list[tuple[int, Change]], int | None]:
+    """The next changes of a queue among those in a row with the columns
+    :data:`~change_hooks.journal.contents.CHANGES`, each with its index.
+
+    :param first: the index to begin at.
+    :returns: some, unless there are no more, and the index of the document to go on with, or None.
+    :raises Unreadable: the data is damaged.
+    """
+    changes: list[tuple[int, Change]] = []
+    rest: int | None = first
+    while rest is not None and not changes:
+        start, found, rest = changes_from(session, rest, row)
+        changes = [
+            (index, change)
+            for index, change in enumerate(found, start)
+            if index >= first and queue_name(change) == repository
+        ]
+    return changes, rest
 
 
 def record(session: Session, owner: str, outcomes: Sequence[Outcome]) -> None:
@@ -252,6 +267,7 @@ __all__ = [
     "CLAIM",
     "FREE",
     "LONGEST_WAIT",
+    "changes_of_queue",
     "claim",
     "enqueue",
     "let_all_be_due",

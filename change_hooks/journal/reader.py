@@ -8,6 +8,7 @@ from time import monotonic, time
 from typing import Any
 
 from change_hooks.journal.contents import CHANGES, all_changes, restored
+from change_hooks.journal.outbox import changes_of_queue
 from change_hooks.journal.records import Attempt, ChangeKey, Wish
 from change_hooks.journal.replays import wish_at
 from change_hooks.journal.schema import IS_ACCEPTED, IS_TRACE, UNDONE
@@ -210,31 +211,36 @@ class Reader:
             stored,
             restored(self.session, row) if row["head"] else None,
             list(islice(all_changes(self.session, row), changes)),
-            self._states(stored),
+            self._states(stored, row),
             self.attempts(seq),
         )
 
-    def _states(self, stored: StoredDelivery) -> list[SinkState]:
+    def _states(self, stored: StoredDelivery, row: Row) -> list[SinkState]:
         now, clock = time(), self.session.clock()
         states = [
             SinkState(
-                row["sink"],
-                "retrying" if row["error"] else "waiting",
-                row["repository"],
-                row["next"],
-                row["attempts"],
-                now + row["due"] - clock if row["error"] else 0.0,
-                row["error"],
+                waiting["sink"],
+                "retrying" if waiting["error"] else "waiting",
+                waiting["repository"],
+                self._first_waiting(row, waiting),
+                waiting["attempts"],
+                now + waiting["due"] - clock if waiting["error"] else 0.0,
+                waiting["error"],
             )
-            for row in self.session.execute(SELECT_WAITING, (stored.seq,)).fetchall()
+            for waiting in self.session.execute(SELECT_WAITING, (stored.seq,)).fetchall()
         ]
         states += [
-            SinkState(row["sink"], "failed", row["repository"], row["change"], error=row["error"])
-            for row in self.session.execute(SELECT_DEAD, (stored.seq,)).fetchall()
+            SinkState(dead["sink"], "failed", dead["repository"], dead["change"], error=dead["error"])
+            for dead in self.session.execute(SELECT_DEAD, (stored.seq,)).fetchall()
         ]
         open_ones = {state.sink for state in states}
         states += [SinkState(name, word) for name, word in stored.sinks.items() if name not in open_ones]
         return states
+
+    def _first_waiting(self, row: Row, entry: Row) -> int:
+        """The index of the first change of an entry's queue that is not done."""
+        changes, _ = changes_of_queue(self.session, row, entry["repository"], entry["next"])
+        return next((index for index, _ in changes), entry["next"])
 
     def attempts(self, seq: int) -> list[Attempt]:
         """The attempts to deliver *seq*, oldest first: for each sink, the first and the last five."""

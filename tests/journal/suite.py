@@ -1267,7 +1267,20 @@ def test_what_waits_for_nothing_is_due_at_once(journal: Journal) -> None:
     api, web = sorted(journal.reader.whole(1).sinks, key=lambda state: state.repository)
     assert (api.state, api.error) == ("retrying", "no")
     assert api.due == pytest.approx(time() + 10, abs=60)
-    assert web == SinkState("sink", "waiting", "web")
+    assert web == SinkState("sink", "waiting", "web", 1)
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_each_queue_of_a_delivery_waits_for_a_change_of_its_own(
+    journal: Journal, is_large: bool, request: pytest.FixtureRequest
+) -> None:
+    if is_large:
+        request.getfixturevalue("small_pieces")
+    journal.append("1", API, WEB, API, WEB)
+    journal.record(Outcome("sink", "api", [(1, 1)]), Outcome("sink", "web", [(1, 0)]))
+    assert {state.repository: state.index for state in journal.reader.whole(1).sinks} == {"api": 2, "web": 1}
+    journal.record(Outcome("sink", "api", [(1, None)]), Outcome("sink", "web", [(1, 2)]))
+    assert {state.repository: state.index for state in journal.reader.whole(1).sinks} == {"web": 3}
 
 
 def test_it_is_known_how_deliveries_were_answered(journal: Journal) -> None:
