@@ -272,9 +272,7 @@ def connect(path: Path) -> Connection:
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     make_private(path)
-    connection = sqlite3.connect(
-        path, isolation_level=None, timeout=BUSY, check_same_thread=False, factory=Connection
-    )
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY, factory=Connection)
     connection.row_factory = sqlite3.Row
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")

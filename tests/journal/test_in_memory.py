@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -39,6 +40,13 @@ def test_everything_is_done_when_its_deferred_is_there() -> None:
     received = delivery(b"x" * (LARGE + 1), id="1", dialect="base")
     assert result_of(journal.append(received, [API], ["sink"])) == Appended(duplicate=False, seq=1)
     assert [stored.state for stored in journal.reader().deliveries()] == ["waiting"]
+
+
+def test_it_is_of_use_in_every_thread() -> None:
+    with ThreadPoolExecutor() as threads:
+        journal = threads.submit(MemoryJournal).result()
+    received = delivery(b"x", id="1", dialect="base")
+    assert result_of(journal.append(received, [API], ["sink"])) == Appended(duplicate=False, seq=1)
 
 
 def test_what_was_gathered_is_stored_when_the_journal_is_closed() -> None:
