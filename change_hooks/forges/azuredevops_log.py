@@ -17,6 +17,7 @@ from change_hooks.dialects.payloads.azuredevops import when
 from change_hooks.forges.azuredevops import VERSION
 from change_hooks.forges.client import Rest, listed
 from change_hooks.forges.forge import Forge, mapping, text
+from change_hooks.forges.log_pages import SHORTER
 from change_hooks.forges.logged import Logged, Sent, ends_in
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -72,9 +73,7 @@ class AzureDevOpsLog:
             until = until if oldest is None else text(oldest[1], "createdDate")
             if len(found) == before:
                 raise RestError("more notifications have the same time than the forge lists at once", 200)
-        raise RestError(
-            f"the log has more than {PAGES * PAGE} notifications; recover a shorter period (--since)"
-        )
+        raise RestError(f"the log has more than {PAGES * PAGE} notifications{SHORTER}")
 
     async def detail(self, number: str) -> Sent:
         """The event of a notification, as it was sent.

@@ -7,6 +7,7 @@ failed webhook deliveries". GitHub keeps the log for three days.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from math import inf
 from typing import Any, ClassVar
 
@@ -14,8 +15,9 @@ from change_hooks.core.payload import epoch
 from change_hooks.core.recovering import Source
 from change_hooks.forges.client import Rest
 from change_hooks.forges.forge import Forge, mapping, text
-from change_hooks.forges.logged import FoundHook, LastRead, Logged, Sent, is_past, the_one
-from change_hooks.forges.paging import by_link, by_number
+from change_hooks.forges.log_pages import SHORTER, UNREADABLE, log_pages
+from change_hooks.forges.logged import FoundHook, LastRead, Logged, Sent, is_past
+from change_hooks.forges.paging import by_link
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import AppToken
@@ -70,22 +72,15 @@ class GitHubLog:
             about=self._about,
             conditional=True,
         )
-        read, there, readable = 0, 0, 0
-        async for page in pages:
+        read = partial(self._odd.without, "deliveries", read=_logged)
+        async for page, logged in log_pages(pages, read, most=PAGES, hint=SHORTER, unreadable=UNREADABLE):
             known = None if page.fresh else self._last.again(since)
             if known is not None:
                 return known
             self._last = LastRead()
-            read += 1
-            logged = self._odd.without("deliveries", page.items, _logged)
-            there, readable = there + len(page.items), readable + len(logged)
             found += [entry for entry in logged if since is None or entry.at >= since]
             if is_past([entry.at for entry in logged], since):
                 break
-            if read == PAGES and page.more is not None:
-                raise RestError(f"the log has more than {PAGES} pages; recover a shorter period (--since)")
-        if there and not readable:
-            raise RestError("no log entry has an id and a time", 200)
         self._last = LastRead(-inf if since is None else since, found)
         return found
 
@@ -113,16 +108,10 @@ class GitHubLog:
     async def _deliveries(self) -> tuple[str, ...]:
         if not self._hooks:
             return ("app", "hook", "deliveries")
-        if self._hook.number is None:
-            hooks, _ = await self._rest.all(
-                *self._hooks,
-                pager=by_number(100),
-                most=3,
-                query={"per_page": "100", "page": "1"},
-                about=self._about,
-            )
-            self._hook.number = the_one(hooks, self._path, ("config", "url"))
-        return (*self._hooks, self._hook.number, "deliveries")
+        number = await self._hook.found(
+            self._rest, self._hooks, self._path, place=("config", "url"), about=self._about
+        )
+        return (*self._hooks, number, "deliveries")
 
 
 def _is_text(value: Any) -> bool:

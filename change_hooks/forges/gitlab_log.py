@@ -10,6 +10,7 @@ Source: GitLab, "Project webhooks API", "Group webhooks API", ``lib/api/hooks/ev
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from change_hooks.core.events import Repository
@@ -18,7 +19,8 @@ from change_hooks.core.recovering import Source
 from change_hooks.forges.completing import GONE
 from change_hooks.forges.forge import Forge, mapping, text
 from change_hooks.forges.gitlab import project
-from change_hooks.forges.logged import FoundHook, Logged, Sent, is_past, the_one
+from change_hooks.forges.log_pages import log_pages
+from change_hooks.forges.logged import FoundHook, Logged, Sent, is_past
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RestError, Subject
 from change_hooks.forges.segments import names
@@ -28,6 +30,7 @@ PAGE, PAGES = 20, 500
 #: How many events GitLab resends, within how many seconds.
 RESENDS, MINUTE = 5, 60.0
 REDACTED = "[REDACTED]"
+WITHOUT_IDS = "no log entry has a delivery id; that requires GitLab 17.4"
 #: The headers with the id of an event's delivery, best first.
 _IDS = ("idempotency-key", "webhook-id")
 
@@ -74,14 +77,13 @@ class GitLabLog:
             about=self._about,
             conditional=True,
         )
-        read, there, readable = 0, 0, 0
-        async for page in pages:
-            logged = self._forge.odd.without("events", page.items, lambda item: (_logged(item), item))
-            there, readable = there + len(page.items), readable + len(logged)
+        read = partial(self._forge.odd.without, "events", read=lambda item: (_logged(item), item))
+        is_first = True
+        async for _, logged in log_pages(pages, read, most=PAGES, unreadable=WITHOUT_IDS):
             places = [entry.order for entry, _ in logged]
-            if not read and since is not None and places and max(places) < since:
+            if is_first and since is not None and places and max(places) < since:
                 since = None
-            read += 1
+            is_first = False
             for entry, item in logged:
                 # New entries shift the others to later pages, so an entry may be seen twice.
                 if since is None or entry.order > since:
@@ -89,10 +91,6 @@ class GitLabLog:
                     self._read[entry.number] = item
             if is_past([place - 1 for place in places], since):
                 break
-            if read == PAGES and page.more is not None:
-                raise RestError(f"the log has more than {PAGES} pages")
-        if there and not readable:
-            raise RestError("no log entry has a delivery id; that requires GitLab 17.4", 200)
         return list(found.values())
 
     async def detail(self, number: str) -> Sent:
@@ -148,16 +146,10 @@ class GitLabLog:
         return {**commit, "author": author}
 
     async def _events(self) -> tuple[str, ...]:
-        if self._hook.number is None:
-            hooks, _ = await self._rest.all(
-                *self._hooks,
-                pager=by_number(100),
-                most=3,
-                query={"per_page": "100", "page": "1"},
-                about=self._about,
-            )
-            self._hook.number = the_one(hooks, self._path, ("url",))
-        return (*self._hooks, self._hook.number, "events")
+        number = await self._hook.found(
+            self._rest, self._hooks, self._path, place=("url",), about=self._about
+        )
+        return (*self._hooks, number, "events")
 
 
 def without_redacted(value: Any) -> Any:

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from change_hooks.core.events import PullRequest, RefUpdate
+from change_hooks.forges.client import Rest
 from change_hooks.forges.forge import text
-from change_hooks.forges.rest import RestError
+from change_hooks.forges.paging import by_number
+from change_hooks.forges.rest import RestError, Subject
 
 
 class Logged(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,7 +46,22 @@ class FoundHook:
 
     def __init__(self, configured: int | str | None) -> None:
         self._configured = None if configured is None else str(configured)
-        self.number = self._configured
+        self._number = self._configured
+
+    async def found(
+        self, rest: Rest, hooks: Sequence[str], path: str, *, place: tuple[str, ...], about: Subject
+    ) -> str:
+        """The webhook's number. If it is not known yet, it is the only one whose URL ends in *path*.
+
+        :param hooks: the path of the list of webhooks, whose pages have up to 100.
+        :param place: see :func:`the_one`.
+        :raises RestError: see :func:`the_one`; or the list cannot be read.
+        """
+        if self._number is None:
+            query = {"per_page": "100", "page": "1"}
+            found, _ = await rest.all(*hooks, pager=by_number(100), most=3, query=query, about=about)
+            self._number = the_one(found, path, place)
+        return self._number
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -53,7 +70,7 @@ class FoundHook:
             yield
         except RestError as error:
             if error.status == 404:
-                self.number = self._configured
+                self._number = self._configured
             raise
 
 

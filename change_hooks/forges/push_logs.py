@@ -9,6 +9,7 @@ Bitbucket Data Center REST API, "Get ref change activity".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from change_hooks.forges.bitbucketserver import repository_path
 from change_hooks.forges.completing import completed
 from change_hooks.forges.forge import Forge, mapping, text
 from change_hooks.forges.gitea import BY_FIFTIES
+from change_hooks.forges.log_pages import SHORTER, UNREADABLE, log_pages
 from change_hooks.forges.logged import Happened, Logged, is_past
 from change_hooks.forges.paging import by_start, until_empty
 from change_hooks.forges.rest import Pager, RestError, Subject
@@ -54,23 +56,17 @@ class PushLog:
         """
         found: dict[str, Logged] = {}
         self._read = {}
-        read, there, readable = 0, 0, 0
-        async for page in self._forge.rest.pages(
+        pages = self._forge.rest.pages(
             *self._path, pager=self._pager, query=self._query, about=self._about, conditional=True
-        ):
-            read += 1
-            logged = self._forge.odd.without("pushes", page.items, lambda item: (self._logged(item), item))
-            there, readable = there + len(page.items), readable + len(logged)
+        )
+        read = partial(self._forge.odd.without, "pushes", read=lambda item: (self._logged(item), item))
+        async for _, logged in log_pages(pages, read, most=PAGES, hint=SHORTER, unreadable=UNREADABLE):
             for entry, item in logged:
                 if since is None or entry.at >= since:
                     self._read[entry.number] = item
                     found[entry.number] = entry
             if is_past([entry.at for entry, _ in logged], since):
                 break
-            if read == PAGES and page.more is not None:
-                raise RestError(f"the log has more than {PAGES} pages; recover a shorter period (--since)")
-        if there and not readable:
-            raise RestError("no log entry has an id and a time", 200)
         return list(found.values())
 
     def _logged(self, item: Any) -> Logged:
