@@ -9,6 +9,7 @@ piece by piece, so that a small one cannot become a large one in memory.
 from __future__ import annotations
 
 import zlib
+from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, NamedTuple
 
@@ -356,6 +357,22 @@ class KeptConnections:
         return closed
 
 
+def retry_after(header: str | None, now: float) -> float:
+    """The seconds that a ``Retry-After`` header asks for, as a number or a date; 0 if it is neither.
+
+    :param now: seconds since the epoch.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError):
+        return 0.0
+
+
 __all__ = [
     "LARGEST_ANSWER",
     "Answer",
@@ -366,4 +383,5 @@ __all__ = [
     "begin",
     "collect",
     "http_client",
+    "retry_after",
 ]

@@ -22,6 +22,7 @@ from change_hooks.http_answers import (
     NoAnswer,
     ask,
     http_client,
+    retry_after,
 )
 from tests.conftest import has_fired, result_of
 from tests.support.connections import Transport
@@ -306,3 +307,21 @@ def test_any_certificate_is_taken_when_that_is_wanted() -> None:
     transport = Transport()
     factory.buildProtocol(None).makeConnection(transport)
     assert transport.value()[:1] == b"\x16"  # A TLS handshake.
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        (" 17 ", 17),
+        ("9" * 20, 999_999_999),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 60),
+        ("Wed, 21 Oct 2020 07:28:00 GMT", 0),
+        ("soon", 0),
+        ("-1", 0),
+        ("\u0663", 0),
+    ],
+)
+def test_what_retry_after_asks_for(header: str | None, seconds: float) -> None:
+    assert retry_after(header, 1792567620) == seconds

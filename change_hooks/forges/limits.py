@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 
-from change_hooks.http_answers import Answer
+from change_hooks.http_answers import Answer, retry_after
 
 #: How long to wait for a forge that names no time, in seconds.
 #: Source: GitHub, "Rate limits for the REST API".
@@ -27,22 +27,6 @@ def asked_to_wait(answer: Answer, now: float) -> float:
     return UNTOLD_WAIT if answer.status == 429 else 0.0
 
 
-def retry_after(text: str, now: float) -> float:
-    """The seconds that ``Retry-After`` asks for, as a number or a date; 0 if it is neither.
-
-    :param now: seconds since the epoch.
-
-    Source: RFC 9110, section 10.2.3.
-    """
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, OverflowError):
-        return 0.0
-
-
 def date_of(answer: Answer) -> float | None:
     """When the response was created, in seconds since the epoch; None: not known.
 
@@ -54,4 +38,4 @@ def date_of(answer: Answer) -> float | None:
         return None
 
 
-__all__ = ["asked_to_wait", "date_of", "retry_after"]
+__all__ = ["asked_to_wait", "date_of"]

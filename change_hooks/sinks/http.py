@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
 
@@ -17,7 +16,7 @@ from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.core.sink_answers import OUTPUT_KEPT, SinkBusy, SinkError
 from change_hooks.core.verification import as_secrets, sign_standard_webhook
 from change_hooks.flow import reactor_unless
-from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, begin, collect
+from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, begin, collect, retry_after
 from change_hooks.interfaces import IAlarmSink, IChangeSink
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.messages import (
@@ -198,20 +197,4 @@ def standard_webhook(body: bytes, id: str, now: int, secrets: list[bytes]) -> di
     return headers
 
 
-def retry_after(header: str | None, now: float) -> float:
-    """The seconds that a ``Retry-After`` header asks for, as a number or a date; 0 if it is neither.
-
-    :param now: seconds since the epoch.
-
-    Source: RFC 9110, section 10.2.3.
-    """
-    text = (header or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, OverflowError):
-        return 0.0
-
-
-__all__ = ["Http", "Poster", "retry_after", "standard_webhook"]
+__all__ = ["Http", "Poster", "standard_webhook"]

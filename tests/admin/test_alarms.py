@@ -14,6 +14,7 @@ from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.journal.in_memory import MemoryStore
 from change_hooks.journal.reader import Reader
 from change_hooks.testing import Receiver
+from tests.support.waiting import Waiting
 
 HOUR = 3600.0
 
@@ -273,13 +274,9 @@ def test_what_cannot_be_judged_is_tried_again(monkeypatch: pytest.MonkeyPatch) -
 
 def test_one_look_waits_for_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     with Receiver(www()) as receiver:
-        asked: list[Deferred[bool]] = []
+        asked = Waiting()
 
-        def lease(name: str, seconds: float) -> Deferred[bool]:
-            asked.append(Deferred())
-            return asked[-1]
-
-        monkeypatch.setattr(receiver.journal, "lease", lease)
+        monkeypatch.setattr(receiver.journal, "lease", asked)
         look(receiver, 60)
         assert len(asked) == 1
         asked[0].callback(False)

@@ -11,12 +11,12 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.web.test.requesthelper import DummyRequest
 
-from change_hooks import Change
 from change_hooks.admin.live import LOOK, QUIET, STREAMS, Live, News
 from change_hooks.admin.query import Query
 from change_hooks.core.errors import Unavailable
 from change_hooks.core.sink_answers import SinkError
 from change_hooks.testing import Receiver
+from tests.support.waiting import Waiting
 
 from .conftest import Made
 
@@ -210,13 +210,9 @@ def test_what_is_read_for_one_that_has_ended_is_not_sent(made: Make) -> None:
 
 def test_of_what_is_under_way_the_newest_are_watched(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("change_hooks.admin.live.WATCHED", 2)
-    waiting: list[Deferred[None]] = []
+    waiting = Waiting()
 
-    def slow(change: Change) -> Deferred[None]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    receiver, _ = made({"change_hook_sinks": {"a": slow}})
+    receiver, _ = made({"change_hook_sinks": {"a": waiting}})
     news = News(Query(), None, as_rows=False)
     news.look(receiver.journal.reader())
     for number in range(3):

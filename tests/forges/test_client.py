@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from change_hooks.forges.client import Rest
-from change_hooks.forges.limits import asked_to_wait, retry_after
+from change_hooks.forges.limits import asked_to_wait
 from change_hooks.forges.paging import by_number
 from change_hooks.forges.rest import RateLimited, RestError, Subject
 from change_hooks.forges.segments import names
@@ -360,21 +360,6 @@ def test_the_name_of_a_repository(name: Any) -> None:
         names(name)
     assert names("a/b") == ["a", "b"]
     assert names("a/b/c", None) == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize(
-    ("text", "wait"),
-    [
-        ("7", 7.0),
-        (" 7 ", 7.0),
-        ("Thu, 01 Jan 1970 00:20:00 GMT", 200.0),
-        ("-1", 0.0),
-        ("soon", 0.0),
-        ("", 0.0),
-    ],
-)
-def test_retry_after(text: str, wait: float) -> None:
-    assert retry_after(text, 1000.0) == wait
 
 
 def test_the_options_of_a_forge_are_not_shown() -> None:

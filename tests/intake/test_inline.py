@@ -17,6 +17,7 @@ from change_hooks.intake.receipt import Receipt
 from change_hooks.interfaces import IDeliverySink
 from change_hooks.outbox.sink_options import routed
 from tests.conftest import delivery, has_fired, result_of
+from tests.support.waiting import Waiting
 
 RECEIVED = delivery(dialect="base", id="1")
 CHANGES = [Change(branch="main", revision="1"), Change(branch="main", revision="2"), Change(branch="dev")]
@@ -57,13 +58,9 @@ def test_a_sink_of_deliveries_gets_the_delivery_once() -> None:
 
 
 def test_the_next_change_waits_for_the_one_before() -> None:
-    waiting: list[Deferred[None]] = []
+    waiting = Waiting()
 
-    def slow(change: Change) -> Deferred[None]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    taken = InlineIntake(slow).accept(RECEIVED, Found(CHANGES))
+    taken = InlineIntake(waiting).accept(RECEIVED, Found(CHANGES))
     for number in range(3):
         assert len(waiting) == number + 1
         assert not has_fired(taken)

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from change_hooks.core.errors import Unavailable
 from change_hooks.journal import Trace
 from change_hooks.journal.traces import AGAIN, GATHER, LIMITS, WINDOW, Kind, Limit, Traces, kind_of
+from tests.support.waiting import Waiting
 
 
 def refused(reason: str = "the signature is wrong", received: float = 10.0, **more: Any) -> Trace:
@@ -143,13 +144,9 @@ def test_where_the_last_of_a_kind_stands_is_known_for_as_long_as_it_is_counted(s
 
 
 def test_what_comes_while_others_are_stored_follows_them(stored: Stored) -> None:
-    waiting: list[Deferred[Any]] = []
+    waiting = Waiting()
 
-    def slowly(operation: Any) -> Deferred[Any]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    traces = Traces(slowly, stored.clock.callLater)
+    traces = Traces(waiting, stored.clock.callLater)
     traces.add(refused())
     traces.flush()
     traces.add(refused())
@@ -224,13 +221,9 @@ def test_at_the_end_the_rest_is_stored_and_nothing_more_is_gathered(stored: Stor
 
 def test_one_part_is_stored_after_the_other(stored: Stored) -> None:
     """Where the first came to stand has to be known, so that the others can be counted there."""
-    waiting: list[Deferred[Any]] = []
+    waiting = Waiting()
 
-    def slowly(operation: Any) -> Deferred[Any]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    traces = Traces(slowly, stored.clock.callLater)
+    traces = Traces(waiting, stored.clock.callLater)
     traces.add(refused())
     stored.clock.advance(GATHER)
     traces.add(refused())

@@ -26,6 +26,7 @@ from change_hooks.testing import MemoryJournal
 from tests.conftest import delivery, has_fired, result_of
 from tests.support.logs import logged
 from tests.support.outbox import Outbox, Sink, outbox_of
+from tests.support.waiting import Waiting
 
 
 @pytest.fixture
@@ -133,13 +134,9 @@ def test_the_attempts_and_the_last_error_are_stored(outbox: Outbox, sink: Sink) 
 
 
 def test_a_sink_that_hangs_is_timed_out() -> None:
-    hung: list[Deferred[None]] = []
+    hung = Waiting()
 
-    def hang(change: Change) -> Deferred[None]:
-        hung.append(Deferred())
-        return hung[-1]
-
-    outbox = Outbox({"sink": hang})
+    outbox = Outbox({"sink": hung})
     outbox.dispatcher.start()
     outbox.append("1", "api")
     outbox.advance(SINK_TIMEOUT)
@@ -160,13 +157,9 @@ def test_what_is_left_over_is_delivered_after_a_restart(sink: Sink) -> None:
 
 
 def test_stopping_waits_for_what_is_being_handed_over_and_begins_nothing() -> None:
-    waiting: list[Deferred[None]] = []
+    waiting = Waiting()
 
-    def slow(change: Change) -> Deferred[None]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    outbox = Outbox({"sink": slow})
+    outbox = Outbox({"sink": waiting})
     outbox.dispatcher.start()
     outbox.append("1", "api")
     stopped = outbox.dispatcher.stop()
@@ -194,13 +187,9 @@ def test_stopping_while_it_looks_for_work(
 
 
 def test_only_so_many_queues_are_worked_on_at_once() -> None:
-    waiting: list[Deferred[None]] = []
+    waiting = Waiting()
 
-    def slow(change: Change) -> Deferred[None]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    outbox = Outbox({"sink": slow})
+    outbox = Outbox({"sink": waiting})
     outbox.dispatcher.start()
     outbox.append("1", *(str(number) for number in range(CONCURRENCY + 5)))
     assert len(waiting) == CONCURRENCY
@@ -342,13 +331,9 @@ def test_an_error_that_cannot_be_recorded_either_leaves_the_queue_until_its_leas
 def test_an_error_of_its_own_does_not_hold_a_shutdown(
     outbox: Outbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recording: list[Deferred[None]] = []
+    recording = Waiting()
 
-    def record(_: object) -> Deferred[None]:
-        recording.append(Deferred())
-        return recording[-1]
-
-    monkeypatch.setattr(outbox.journal, "record", record)
+    monkeypatch.setattr(outbox.journal, "record", recording)
     outbox.append("1", "api")
     stopped = outbox.dispatcher.stop()
     recording[0].errback(RuntimeError("a bug"))
@@ -573,13 +558,9 @@ def test_each_sink_has_attempts_of_its_own() -> None:
 
 
 def test_each_sink_has_places_of_its_own(sink: Sink) -> None:
-    waiting: list[Deferred[None]] = []
+    waiting = Waiting()
 
-    def hang(change: Change) -> Deferred[None]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    few, _ = routed(hang, {"concurrency": 2}, 3)
+    few, _ = routed(waiting, {"concurrency": 2}, 3)
     outbox = Outbox({"hanging": few, "healthy": sink})
     outbox.dispatcher.start()
     outbox.append("1", *map(str, range(100)))
@@ -612,13 +593,9 @@ def test_the_latest_supersedes_what_waits_and_is_never_dropped() -> None:
 
 
 def test_what_was_handed_over_is_recorded_within_a_second() -> None:
-    waiting: list[Deferred[None]] = []
+    waiting = Waiting()
 
-    def slow(change: Change) -> Deferred[None]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    outbox = outbox_of(slow)
+    outbox = outbox_of(waiting)
     for name in ("1", "2"):
         outbox.store(name, [Change(), Change()])
     outbox.dispatcher.wake()
@@ -636,13 +613,9 @@ def test_what_was_handed_over_is_recorded_within_a_second() -> None:
 
 
 def test_a_shutdown_begins_nothing_more_within_a_queue() -> None:
-    waiting: list[Deferred[None]] = []
+    waiting = Waiting()
 
-    def slow(change: Change) -> Deferred[None]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    outbox = outbox_of(slow)
+    outbox = outbox_of(waiting)
     outbox.append("1", "api", "api")
     stopped = outbox.dispatcher.stop()
     waiting[0].callback(None)
@@ -651,13 +624,9 @@ def test_a_shutdown_begins_nothing_more_within_a_queue() -> None:
 
 
 def test_a_shutdown_breaks_off_what_hangs() -> None:
-    waiting: list[Deferred[None]] = []
+    waiting = Waiting()
 
-    def hangs(change: Change) -> Deferred[None]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    outbox = outbox_of(hangs)
+    outbox = outbox_of(waiting)
     outbox.append("1", "api")
     stopped = outbox.dispatcher.stop()
     assert not has_fired(stopped)
@@ -780,13 +749,9 @@ def test_every_failure_says_what_comes_next(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_is_being_worked_on_is_not_begun_again_when_its_lease_ran_out() -> None:
-    waiting: list[Deferred[Any]] = []
+    waiting = Waiting()
 
-    def slow(change: Change) -> Deferred[Any]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    outbox = Outbox({"sink": slow})
+    outbox = Outbox({"sink": waiting})
     outbox.dispatcher.start()
     outbox.append("1", "api")
     outbox.shared.advance(LEASE)
@@ -853,13 +818,9 @@ def test_each_attempt_is_kept_with_its_outcome_and_output() -> None:
 
 
 def test_how_long_an_attempt_took_is_kept() -> None:
-    waiting: list[Deferred[None]] = []
+    waiting = Waiting()
 
-    def slow(change: Change) -> Deferred[None]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    outbox = outbox_of(slow)
+    outbox = outbox_of(waiting)
     outbox.append("1", "api")
     outbox.clock.advance(0.5)
     waiting[0].callback(None)

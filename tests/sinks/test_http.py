@@ -21,7 +21,7 @@ from change_hooks.http_answers import NoAnswer
 from change_hooks.interfaces import IAlarmSink, IChangeSink
 from change_hooks.journal import ChangeKey
 from change_hooks.sinks import Http
-from change_hooks.sinks.http import ANSWER_READ, BUSY, retry_after
+from change_hooks.sinks.http import ANSWER_READ, BUSY
 from tests.conftest import has_fired, result_of
 from tests.support.receiver import Receiver
 
@@ -81,22 +81,6 @@ def test_a_status_that_speaks_of_the_moment_is_no_failure_of_the_change(
     with pytest.raises(SinkBusy, match=str(status)) as caught:
         result_of(post(Receiver(status, headers)))
     assert caught.value.retry_after == wait
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, 0),
-        ("17", 17),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", 60),
-        ("Wed, 21 Oct 2020 07:28:00 GMT", 0),
-        ("soon", 0),
-        ("-1", 0),
-        ("\u0663", 0),
-    ],
-)
-def test_retry_after(header: Any, seconds: float) -> None:
-    assert retry_after(header, 1792567620) == seconds
 
 
 class Hanging:

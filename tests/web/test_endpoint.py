@@ -25,6 +25,7 @@ from change_hooks.web.admission import Gate
 from change_hooks.web.endpoint import SECRET_WITHIN, Endpoint
 from tests.conftest import Client, has_fired
 from tests.support.connections import twisted_request
+from tests.support.waiting import Waiting
 from tests.support.watching import Watching
 
 
@@ -86,13 +87,9 @@ def test_a_payload_that_is_nested_too_deeply_is_the_senders_fault() -> None:
 
 def test_a_secret_that_never_comes_is_our_own_trouble(changes: list[Change]) -> None:
     clock = Clock()
-    secrets: list[Deferred[Any]] = []
+    secrets = Waiting()
 
-    def never(received: Any) -> Deferred[Any]:
-        secrets.append(Deferred())
-        return secrets[-1]
-
-    www = {"change_hook_dialects": {"base": {"secret": never}}}
+    www = {"change_hook_dialects": {"base": {"secret": secrets}}}
     client = Client(make_resource(www, sink=changes.append, clock=clock))  # type: ignore[arg-type]
     started = client.start("POST", "/base", data={"revision": "1"})
     client.flush()

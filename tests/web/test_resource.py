@@ -27,6 +27,7 @@ from change_hooks.web.answers import wants_json
 from change_hooks.web.delivery_ids import safe_id
 from tests.conftest import Client, delivery, has_fired, result_of
 from tests.support.connections import Connection
+from tests.support.waiting import Waiting
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -299,14 +300,10 @@ def test_what_is_no_sink_is_refused() -> None:
 
 
 def test_a_sink_gets_the_changes_one_after_the_other() -> None:
-    calls: list[Deferred[None]] = []
-
-    def sink(change: Change) -> Deferred[None]:
-        calls.append(Deferred())
-        return calls[-1]
+    calls = Waiting()
 
     custom = handler_class(lambda _: ([{}, {}], None))
-    client = Client(make_resource({"change_hook_dialects": {"x": {"custom_class": custom}}}, sink=sink))
+    client = Client(make_resource({"change_hook_dialects": {"x": {"custom_class": custom}}}, sink=calls))
     started = client.start("POST", "/x")
     client.flush()
     assert len(calls) == 1
