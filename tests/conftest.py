@@ -31,6 +31,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Run in the background of a script: the programs that tests start would ignore Ctrl-C, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Where mutmut has brought libcst, hypothesis uses it to write a patch with the example that failed. It looks at
+# all attributes of its classes, and fails itself at what zope.interface has put into abc.ABC.
+sys.modules["hypothesis.extra._patching"] = None  # type: ignore[assignment]
+
 if "MUTANT_UNDER_TEST" in os.environ:
     # Each function is called by way of one of mutmut's, so the stack is twice as deep.
     sys.setrecursionlimit(2 * sys.getrecursionlimit())
