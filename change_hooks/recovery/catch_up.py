@@ -103,7 +103,7 @@ class CatchUp:
         except (RestError, Unavailable):
             await self._keep(progress, hold, dry)
             raise
-        progress.limited = ""
+        progress.limited, progress.asking = "", False
         # A shorter period that was asked for says nothing about what came before it.
         if start is None or progress.mark is None or start <= progress.mark:
             # By the forge's clock: ours may be wrong, and corrected later.
@@ -169,28 +169,29 @@ class CatchUp:
             if again or entry.delivery not in progress.settled:
                 first.setdefault(entry.delivery, entry)
         for known in [known for known in progress.open.values() if not self._handles(known.entry.event)]:
+            await self._asked(progress, known.entry, dry)
             progress.settle(known.entry)
         wanted = sorted(
             (e for e in first.values() if self._handles(e.event)), key=lambda e: (place(e), e.number)
         )
         names = [name for entry in wanted for name in (entry.delivery, *entry.also)]
         came = await self._journal.find(self.endpoint, names)
-        silent = 0
+        silent, interrupted = 0, progress.asking
         for entry in wanted:
             answered = {came[name] for name in (entry.delivery, *entry.also) if name in came}
             if ACCEPTED in answered:
-                if progress.was_asked(entry):
-                    await self._journal.forget(asked_name(self.endpoint, entry.delivery))
+                if await self._asked(progress, entry, dry, interrupted):
                     yield self._about(entry, REDELIVERED, "recovered")
                 progress.open.pop(entry.delivery, None)
             elif any(is_refusal(status) for status in answered & statuses[entry.delivery]):
                 # It arrived and we refused it: the forge and our own trace agree. Anybody can leave a trace,
                 # and a refusal alone may come from a proxy in front of us.
+                await self._asked(progress, entry, dry)
                 progress.settle(entry)
             elif again or progress.is_due(entry, self._now()):
                 hold.check()
                 try:
-                    missing = await self._settle(progress, entry, dry)
+                    missing = await self._settle(progress, hold, entry, dry)
                 except RestError as error:
                     silent += 1
                     if self._ends(progress, entry, error):
@@ -216,11 +217,22 @@ class CatchUp:
         progress.put_off(entry, self._now(), asked=self._redeliver, ever=True)
         return isinstance(error, RateLimited)
 
-    async def _settle(self, progress: Progress, entry: Logged, dry: bool) -> Missing | None:
+    async def _asked(self, progress: Progress, entry: Logged, dry: bool, interrupted: bool = False) -> bool:
+        """Whether the forge was asked to send an entry again. The journal forgets that: it is settled.
+
+        :param interrupted: it may also have been asked by a run that was not completed.
+        """
+        name = asked_name(self.endpoint, entry.delivery)
+        asked = progress.was_asked(entry) or (interrupted and await self._journal.recall(name) is not None)
+        if asked and not dry:
+            await self._journal.forget(name)
+        return asked
+
+    async def _settle(self, progress: Progress, hold: Hold, entry: Logged, dry: bool) -> Missing | None:
         missing = self._about(entry, self._log.way, "missing")
         if dry:
             return missing
-        if self._redeliver and await self._ask(progress, entry):
+        if self._redeliver and await self._ask(progress, hold, entry):
             return self._about(entry, REDELIVERED, "asked")
         try:
             detail = await self._log.detail(entry.number)
@@ -236,13 +248,16 @@ class CatchUp:
             return msgspec.structs.replace(settled, reason=f"{settled.reason} (given up)")
         return settled
 
-    async def _ask(self, progress: Progress, entry: Logged) -> bool:
+    async def _ask(self, progress: Progress, hold: Hold, entry: Logged) -> bool:
         """Ask the forge to send the delivery again. False: it must be fetched."""
         name = asked_name(self.endpoint, entry.delivery)
         known = progress.open.get(entry.delivery)
         if known is not None and known.tries >= 2:
             await self._journal.forget(name)
             return False
+        if not progress.asking:
+            progress.asking = True
+            await self._keep(progress, hold, dry=False)
         await self._journal.remember(name, b"1")
         try:
             asked = await self._log.again(entry.number)

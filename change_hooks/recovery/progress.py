@@ -49,6 +49,8 @@ class Progress(msgspec.Struct, omit_defaults=True):
     :param open: open deliveries by id.
     :param near: for a log that is not read by time, the positions of its newest entries.
     :param limited: the delivery at which the last run hit the forge's rate limit; empty: it did not.
+    :param asking: the last run asked the forge to send something again, and was not completed: there may be
+        more that was asked for than is open.
     """
 
     mark: float | None = None
@@ -57,6 +59,7 @@ class Progress(msgspec.Struct, omit_defaults=True):
     open: dict[str, Open] = {}
     near: list[float] = []
     limited: str = ""
+    asking: bool = False
 
     def settle(self, entry: Logged) -> None:
         """Mark an entry as done."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from change_hooks.core.change import Change
 from change_hooks.core.errors import Unavailable
@@ -18,7 +18,7 @@ from change_hooks.forges.rest import RateLimited, RestError
 from change_hooks.journal.in_memory import MemoryJournal
 from change_hooks.recovery.catch_up import GRACE, LEASE, SILENT
 from change_hooks.recovery.progress import PAUSES
-from change_hooks.recovery.recovered import Busy
+from change_hooks.recovery.recovered import Busy, Missing
 from tests.conftest import all_of, result_of
 from tests.support.fake_api import Asked, Say
 from tests.support.fake_github_hooks import FakeGitHubHooks
@@ -568,7 +568,56 @@ def test_what_is_missing_is_asked_for_and_settled_when_it_has_come() -> None:
     assert recovering.catch_up.due == NOW + PAUSES[0]
     assert recovering.run() == [] and asked == ["g"]
     recovering.came("g")
-    assert [(m.way, m.outcome) for m in recovering.run()] == [("redelivered", "recovered")]
+    for dry in (True, False):
+        assert result_of(recovering.journal.recall("asked github g")) == b"1"
+        found = recovering.run(dry=dry)
+        assert [(m.way, m.outcome) for m in found] == [("redelivered", "recovered")]
+    assert recovering.run() == []
+    assert result_of(recovering.journal.recall("asked github g")) is None
+
+
+def killed_after_one(recovering: Recovering) -> Missing:
+    """A run that ends when it has settled one delivery, before it could write down how far it got."""
+    run = recovering.catch_up.run()
+    first: Missing = result_of(Deferred.fromCoroutine(run.__anext__()))  # type: ignore[arg-type]
+    result_of(Deferred.fromCoroutine(run.aclose()))  # type: ignore[arg-type]
+    recovering.restart()
+    return first
+
+
+def test_nothing_is_left_of_what_a_run_asked_for_that_was_killed() -> None:
+    recovering = Recovering(redeliver=True)
+    for number, name in enumerate("gh"):
+        recovering.api.attempt(name, NOW - 1000 + number)
+    recovering.came("h")
+    assert killed_after_one(recovering).outcome == "asked"
+    assert result_of(recovering.journal.recall("asked github g")) is not None
+    recovering.came("g")
+    assert [(m.delivery, m.way, m.outcome) for m in recovering.run()] == [("g", "redelivered", "recovered")]
+    assert result_of(recovering.journal.recall("asked github g")) is None
+    assert recovering.run() == []
+
+
+def test_what_was_asked_for_and_has_not_come_is_asked_for_again_after_a_kill() -> None:
+    recovering = Recovering(redeliver=True)
+    recovering.api.attempt("g", NOW - 1000)
+    for _ in range(2):
+        assert killed_after_one(recovering).outcome == "asked"
+
+
+@pytest.mark.parametrize("is_handled", [True, False])
+def test_nothing_is_left_of_what_was_asked_for_and_refused_or_is_not_handled_any_more(
+    is_handled: bool,
+) -> None:
+    recovering = Recovering(redeliver=True)
+    recovering.api.attempt("g", NOW - 1000, 403)
+    assert recovering.outcomes() == {"g": "asked"}
+    if is_handled:
+        recovering.came("g", 403)
+    else:
+        recovering.event = "other"
+    assert recovering.run(dry=True) == []
+    assert result_of(recovering.journal.recall("asked github g")) == b"1"
     assert recovering.run() == []
     assert result_of(recovering.journal.recall("asked github g")) is None
 
