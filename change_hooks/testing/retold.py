@@ -22,6 +22,9 @@ from change_hooks.vcs import Commit as Made
 ZEROS = "0" * 40
 #: What fields are called that count the commits of a push.
 _COUNTS = re.compile(r"total_?commits(_?count)?|size", re.IGNORECASE)
+#: What the lists of a commit's files are called, where there is one for each kind of change.
+_REMOVED, _CHANGED = "removed", "modified"
+_KINDS = {"added", _REMOVED, _CHANGED}
 _HEX = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{7,64}(?![0-9A-Za-z])")
 
 
@@ -72,6 +75,7 @@ class _Retelling:
     def __init__(self, event: Event, about: About, id: str, received: float) -> None:
         self._about = about
         self._listed: Sequence[Commit] = event.commits if isinstance(event, RefUpdate) else ()
+        self._newest = _newest(event)
         self._id, self._received = id, received
         self._ids = dict(_ids(event, about))
         self._words = _words(event, about)
@@ -83,6 +87,8 @@ class _Retelling:
     def told(self, value: Any) -> Any:
         """A value about something else."""
         if isinstance(value, dict):
+            if self._newest is not None and {self._newest.id, self._newest.message} <= _own(value):
+                return _Part(self, self._newest, self._about.commits[-1]).told(value)
             return {key: self._field(key, inner) for key, inner in self._keyed(value)}
         if isinstance(value, list):
             return self._list(value)
@@ -164,6 +170,7 @@ class _Part:
     def __init__(self, whole: _Retelling, old: Commit, new: Made) -> None:
         self._whole, self._old, self._new = whole, old, new
         self._files = list(new.files or [])
+        self._gone = [file for file in self._files if file in new.deleted]
         name, email = _split(old.author)
         to_name, to_email = _split(new.author)
         self._texts = {
@@ -181,7 +188,8 @@ class _Part:
 
     def told(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: self.told(inner) for key, inner in value.items()}
+            files = self._by_kind(value) if value.keys() >= _KINDS else {}
+            return {key: files[key] if key in files else self.told(inner) for key, inner in value.items()}
         if isinstance(value, list):
             return self._list(value)
         if isinstance(value, str):
@@ -198,6 +206,11 @@ class _Part:
             return (self._new.when or 0) * (value // self._old.when)
         return self._whole.scalar(value)
 
+    def _by_kind(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The lists of files, one for each kind of change; what is empty is written as it was."""
+        files = {_REMOVED: self._gone, _CHANGED: [file for file in self._files if file not in self._gone]}
+        return {kind: files.get(kind) or (value[kind] and []) for kind in _KINDS}
+
     def _list(self, items: list[Any]) -> list[Any]:
         known = set(self._old.files or ())
         if items and known and all(known & set(_strings(item)) for item in items):
@@ -210,6 +223,19 @@ def _with_file(item: Any, known: set[str], file: str) -> Any:
     if isinstance(item, dict):
         return {key: file if isinstance(each, str) and each in known else each for key, each in item.items()}
     return file
+
+
+def _newest(event: Event) -> Commit | None:
+    """The commit that a branch or tag is on now."""
+    if not isinstance(event, RefUpdate):
+        return None
+    listed = (commit for commit in event.commits if commit.id == event.after)
+    return event.head or next(listed, None)
+
+
+def _own(value: Mapping[str, Any]) -> set[str]:
+    """The texts that stand in an object itself."""
+    return {text for text in value.values() if isinstance(text, str)}
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -29,6 +29,7 @@ COMMITS = [
         when=1_700_000_000 + number,
         message=f"\u00f6ne {number}\n\nmore",
         files=["\u00fc", "b"],
+        deleted=frozenset("b" if number == 2 else ""),
     )
     for number in range(1, 5)
 ]
@@ -120,6 +121,33 @@ def test_all_commits_are_listed_with_what_is_known_of_them(dialect: str) -> None
     if dialect in LISTING:
         assert [sorted(commit.files or ()) for commit in found.commits] == [["b", "\u00fc"]] * len(COMMITS)
     assert found.total in (None, len(COMMITS))
+
+
+@pytest.mark.parametrize("dialect", sorted(LISTING - {"bitbucket"}))
+def test_what_is_deleted_and_nothing_else_is_said_to_be_removed(dialect: str) -> None:
+    # Recorded deliveries have files and branches of these names.
+    for kept, gone in (("\u00fc", "b"), ("README.md", "src/hello.c"), ("main", "lamp.c")):
+        commits = [replace(each, files=[kept, gone], deleted=each.deleted and {gone}) for each in COMMITS]
+        sent = json.loads(simulate(dialect, replace(PUSH, commits=commits), None).body)["commits"]
+        told = {
+            commit["id"]: [commit[kind] or [] for kind in ("added", "removed", "modified")] for commit in sent
+        }
+        assert told == {
+            each.id: [[], [gone], [kept]] if each.deleted else [[], [], [kept, gone]] for each in commits
+        }
+
+
+@pytest.mark.parametrize("event", ["push", "new-branch", "tag", "forced-push"])
+@pytest.mark.parametrize("dialect", ["forgejo", "gitea", "gitee", "github"])
+def test_the_newest_commit_is_the_same_where_it_is_told_apart(dialect: str, event: str) -> None:
+    if event in SPOKEN[dialect]:
+        told = json.loads(simulate(dialect, replace(PUSH, event=event), None).body)["head_commit"]
+        assert (told["id"], told["message"], told["author"]["email"]) == (
+            LAST.id,
+            LAST.message,
+            "ann@example.com",
+        )
+        assert [told[kind] or [] for kind in ("added", "removed", "modified")] == [[], [], LAST.files]
 
 
 @pytest.mark.parametrize("dialect", sorted(SIGNED))
