@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from change_hooks.core.address import (
+    Address,
     AmbiguousAddress,
     parse_address,
     repository_key,
+    repository_names,
     server_url,
     web_page,
     without_password,
@@ -86,6 +90,62 @@ def test_an_address_is_taken_apart() -> None:
     address = parse_address("https://a%40b:c%3Ad@Host:8443/x%20y")
     assert (address.user, address.password) == ("a@b", "c:d")
     assert (address.authority, address.path) == ("host:8443", "/x%20y")
+
+
+@pytest.mark.parametrize(
+    ("written", "parts"),
+    [
+        ("git@HOST:a/b", ("ssh", "git", None, "host", None, "/a/b")),
+        ("host:/a/", ("ssh", None, None, "host", None, "/a/")),
+        ("[ann@host:2222]:a", ("ssh", "ann", None, "host", 2222, "/a")),
+        ("ann@[host:22]:a", ("ssh", "ann", None, "host", None, "/a")),
+        ("[::1]:a", ("ssh", None, None, "::1", None, "/a")),
+        ("../x", ("file", None, None, "", None, "../x")),
+        ("HTTPS://Host:443/A", ("https", None, None, "host", None, "/A")),
+        ("https://ann:b:c@host:65535/", ("https", "ann", "b:c", "host", 65535, "/")),
+        ("https://ann@b:c@host:123456/", ("https", "ann@b", "c", "host", None, "/")),
+        ("https://:c@host/", ("https", "", "c", "host", None, "/")),
+        ("https://@host/", ("https", "", None, "host", None, "/")),
+        ("git+ssh://git@host/a", ("ssh", "git", None, "host", None, "/a")),
+        ("ssh+git://git@host/a", ("ssh", "git", None, "host", None, "/a")),
+        ("https+git2://host/a", ("https", None, None, "host", None, "/a")),
+        ("svn://[::1]:3690/r", ("svn", None, None, "::1", None, "/r")),
+        ("https://me:p/w@host:8443/x", ("https", "me", "p/w", "host", 8443, "/x")),
+    ],
+)
+def test_the_parts_of_an_address(written: str, parts: tuple[Any, ...]) -> None:
+    assert parse_address(written) == Address(*parts)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("HTTPS://ann:s3cret@host/a", "HTTPS://host/a"),
+        ("ssh://git:s3cret@host:22/a", "ssh://git@host:22/a"),
+        ("ssh://git@host/a", "ssh://git@host/a"),
+        ("svn+ssh://ab:c:d@host/a", "svn+ssh://ab@host/a"),
+        ("git@host:a", "git@host:a"),
+    ],
+)
+def test_of_an_address_the_user_is_shown_where_it_is_needed(written: str, shown: str) -> None:
+    assert without_password(written) == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("https://github.com/octo-org/api.git", ("github.com/octo-org/api", "octo-org/api")),
+        ("https://host/a?b=://c/d", ("host/a?b=://c/d", "a?b=://c/d")),
+        ("git@github.com:octo-org/api.git", ("github.com:octo-org/api", "octo-org/api")),
+        ("ssh://git@host:7999/a/b.git/", ("host:7999/a/b.git", "a/b.git")),
+        ("host:a", ("host:a", "a")),
+        ("host:1", ("host:1", "host:1")),
+        ("api", ("api", "api")),
+        ("/srv/api", ("/srv/api", "srv/api")),
+    ],
+)
+def test_what_a_repository_may_be_called(written: str, names: tuple[str, ...]) -> None:
+    assert repository_names(written) == (written, *names)
 
 
 @given(st.text() | st.text("a1:@/?#[]").map(lambda text: f"https://{text}"))

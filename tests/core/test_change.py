@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from time import tzset
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -8,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from change_hooks.core.change import DEEPEST, FIRST, LATEST, Change, InvalidChange, moment, well_formed
+from change_hooks.core.change import (
+    DEEPEST,
+    FIRST,
+    LATEST,
+    Change,
+    InvalidChange,
+    moment,
+    person,
+    well_formed,
+)
 
 BUILDBOT_KEYWORDS = {
     "author", "branch", "category", "codebase", "comments", "committer", "files", "project", "properties",
@@ -99,6 +110,7 @@ def test_properties_may_be_any_mapping_and_are_copied() -> None:
     assert change.properties == {"a": [{"b": None}, True, 1.5, "\ufffd"]}
     with pytest.raises(InvalidChange, match="properties"):
         Change.from_mapping({"properties": 1})
+    assert Change.from_mapping({"properties": MappingProxyType({"a": 1})}).properties == {"a": 1}
 
 
 def test_a_property_that_is_nested_too_deeply_is_refused() -> None:
@@ -183,3 +195,20 @@ def test_numbers_that_are_dates_have_one_rule() -> None:
     assert moment(1_700_000_000_999, 1000) == 1_700_000_000
     assert moment(1.9) == 1
     assert [moment(number) for number in (float("nan"), float("inf"), 1e300, 10**400)] == [None] * 4
+
+
+def test_a_person_has_a_name_or_an_address_or_both() -> None:
+    assert person(" Ann ", "a@b") == "Ann <a@b>"
+    assert [person("Ann", ""), person(None, "a@b "), person(None, None)] == ["Ann", "a@b", ""]
+
+
+def test_a_time_without_a_zone_is_of_greenwich_wherever_the_machine_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    tzset()
+    try:
+        assert Change.from_mapping({"when_timestamp": datetime(1970, 1, 1, 0, 1)}).when_timestamp == 60
+    finally:
+        monkeypatch.undo()
+        tzset()

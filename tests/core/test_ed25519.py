@@ -36,7 +36,8 @@ def test_the_vector_of_the_rfc() -> None:
 
 @given(st.binary())
 def test_a_signature_over_body_and_nonce(body: bytes) -> None:
-    verify_ed25519(body, signature(body + NONCE.encode()), NONCE, [OTHER, KEY])
+    for keys in ([OTHER, KEY], [KEY, OTHER]):
+        verify_ed25519(body, signature(body + NONCE.encode()), NONCE, keys)
     for wrong in (
         signature(body),
         signature(NONCE.encode() + body + b"x"),
@@ -58,7 +59,15 @@ def test_anything_else_is_a_mismatch(sent: str) -> None:
         verify_ed25519(b"x", sent, NONCE, [KEY])
 
 
+def test_a_signature_with_anything_else_in_it_is_malformed() -> None:
+    sent = signature(b"x" + NONCE.encode())
+    for added in ("!", " ", "\n"):
+        with pytest.raises(SignatureMismatch, match="malformed"):
+            verify_ed25519(b"x", sent[:8] + added + sent[8:], NONCE, [KEY])
+
+
 def test_a_nonce_is_ascii_and_short() -> None:
+    verify_ed25519(b"x", signature(b"x" + b"a" * 128), "a" * 128, [KEY])
     with pytest.raises(SignatureMismatch):
         verify_ed25519(b"x", signature(b"x\xc3\xa4"), "\u00e4", [KEY])
     with pytest.raises(SignatureMismatch):
@@ -70,7 +79,13 @@ def test_another_key_is_refused() -> None:
         verify_ed25519(b"x", signature(b"x" + NONCE.encode()), NONCE, [OTHER])
 
 
-@pytest.mark.parametrize("text", ["", "AAAA", "!", "uX7KWyyDNMaBma4aVbJ/cbUQpdjqczuCyK/HxzV/u+4"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "AAAA", "!", "uX7KWyyDNMaBma4aVbJ/cbUQpdjqczuCyK/HxzV/u+4"),
+        "uX7KWyyDNM!aBma4aVbJ/cbUQpdjqczuCyK/HxzV/u+4=",
+    ],
+)
 def test_a_key_is_32_bytes_in_base64(text: str) -> None:
     with pytest.raises(ValueError, match="public key"):
         public_key(text)

@@ -19,7 +19,7 @@ UPDATE = RefUpdate(
     commits=[Commit("2", "hello", "Ann <ann@example.com>", files=["ü.c"], properties={"a": [1]})],
     head=Commit("2"),
     total=3,
-    created=False,
+    created=True,
     sender=Person("Ann", None, "ann"),
     when=5,
     url="https://git.example/2",
@@ -31,7 +31,8 @@ PULL = PullRequest(repository=REPOSITORY, number=7, action="opened", head=Side(r
 def test_what_is_kept_is_what_was_found_also_after_it_was_stored() -> None:
     made = fetched([UPDATE, PULL], endpoint="github", id="1", received=5.0)
     assert is_fetched(made) and not is_fetched(delivery())
-    assert (made.dialect, made.id, made.verification) == ("github", "1", "token")
+    assert (made.dialect, made.id, made.verification, made.received) == ("github", "1", "token", 5.0)
+    assert made.getHeader("content-type") == "application/json"
     head, body = made.dump()
     assert events_in(Delivery.restore(head, body, dialect="github", id="1", received=5.0)) == [UPDATE, PULL]
 
@@ -50,5 +51,5 @@ def test_more_commits_than_are_counted_are_kept_so() -> None:
 
 @pytest.mark.parametrize("body", [b'{"updates": [{"ref": 5}]}', b'{"pulls": 5}'])
 def test_what_holds_none_is_said(body: bytes) -> None:
-    with pytest.raises(BadPayload):
+    with pytest.raises(BadPayload, match=r"^\$: is not what was fetched"):
         events_in(delivery(body))

@@ -9,9 +9,11 @@ from change_hooks.core.forms import (
     LONG,
     LONGEST_HEAD,
     MOST_FIELDS,
+    only_argument,
     parse_multipart,
     parse_urlencoded,
     unquoted,
+    with_argument,
 )
 
 KIND = b'multipart/form-data; boundary="XX"'
@@ -55,10 +57,16 @@ def test_a_multipart_form() -> None:
         + part(named(b'"long"') + b"x" * LONGEST_HEAD)
         + b"--XX\r\nno end of the head\r\n"
         + part(named(b'"a"'), b"")
+        + part(named(b'"c"; filename="x: y"'), b"1\r\n\r\n2")
         + b"--XX--\r\n"
         + part(named(b'"epilogue"'))
     )
-    assert parse_multipart(body, KIND) == {b"a": [b"1\r\n2", b""], b"b": [b"1"], b'q"q': [b"1"]}
+    assert parse_multipart(body, KIND) == {
+        b"a": [b"1\r\n2", b""],
+        b"b": [b"1"],
+        b'q"q': [b"1"],
+        b"c": [b"1\r\n\r\n2"],
+    }
     assert parse_multipart(part(named(b"a")) + b"--XX--", b"multipart/form-data; boundary=XX") == {
         b"a": [b"1"]
     }
@@ -75,3 +83,14 @@ def test_a_boundary_is_needed_and_the_number_of_parts_is_bounded() -> None:
 
 def test_only_an_ampersand_separates() -> None:
     assert parse_urlencoded(b"comments=fix; more&b=2") == {b"comments": [b"fix; more"], b"b": [b"2"]}
+
+
+def test_an_argument_that_is_there_once() -> None:
+    arguments = {b"a": [b"1"], b"b": [b"1", b"2"], b"c": []}
+    assert [only_argument(arguments, name) for name in "abcd"] == [b"1", None, None, None]
+
+
+def test_a_query_with_one_more_argument() -> None:
+    assert with_argument(b"/x", "a b", b"1/2&") == b"/x?a%20b=1%2F2%26"
+    assert with_argument(b"/x?y=1", "a", b"") == b"/x?y=1&a="
+    assert with_argument(b"/x", "a/b", b"1") == b"/x?a%2Fb=1"

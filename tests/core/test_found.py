@@ -17,7 +17,10 @@ def test_no_change_is_an_empty_list_that_says_why() -> None:
 def test_what_a_method_may_return() -> None:
     assert normal_changes(Ignored("x")).reason == "x"
     assert normal_changes((Ignored("x"), "git")).reason == "x"
-    assert normal_changes((None, "git")) == []
+    for nothing in ((None, "git"), ([], None), (Found(), "git")):
+        assert (normal_changes(nothing), normal_changes(nothing).reason) == ([], "")
+    assert normal_changes((Found((), "x"), None)).reason == "x"
+    assert normal_changes(([{}], None)).reason == ""
     found = Found([Change(branch="m")])
     assert normal_changes((found, None)) is found
     found = normal_changes(([{"branch": "m", "author": "Ann"}, Change(branch="n", src="hg")], "git"))
@@ -32,6 +35,7 @@ def test_a_pair_may_be_a_list_and_its_src_bytes() -> None:
     assert not is_pair([[]])
     assert not is_pair({"changes": []})
     assert normal_changes([[{"branch": "m"}], b"git"])[0].src == "git"
+    assert normal_changes([[{"branch": "m"}], b"g\xff"])[0].src == "g\ufffd"
 
 
 def test_what_is_not_a_change_is_refused() -> None:

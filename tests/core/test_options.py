@@ -103,3 +103,8 @@ def test_none_is_the_default_and_a_name_that_is_not_declared_is_given_back() -> 
 def test_the_nearest_name() -> None:
     assert nearest("secrt", ["token", "secret"]) == "; did you mean 'secret'?"
     assert nearest("x", ["token", "secret"]) == "; valid names are secret, token"
+
+
+def test_what_is_secret_is_not_shown() -> None:
+    options, _, _ = read_options(ForgeOptions, {"secret": "s3cret-s3cret-s3cret", "token": "t0ken-t0ken"})
+    assert "s3cret" not in repr(options) and "t0ken" not in repr(options)
