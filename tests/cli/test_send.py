@@ -106,7 +106,7 @@ class Repository:
         (None, "https://forge.example/owner/api"),
     ],
 )
-def test_thepage_of_of_a_remote(origin: str | None, page: str) -> None:
+def test_the_web_page_of_a_remote(origin: str | None, page: str) -> None:
     repository: Any = Repository(origin)
     assert page_of(repository) == page
 
