@@ -290,6 +290,13 @@ class Delivery:
         return None if values is None else values[-1].decode("utf-8", "replace")
 
     @property
+    def header_names(self) -> Collection[bytes]:
+        """The names of all headers, in lower case. They come from the sender, and Twisted's headers keep the
+        names that they are given, so strangers' are not looked at in :attr:`requestHeaders`.
+        """
+        return self._headers.keys()
+
+    @property
     def made(self) -> dict[Any, Any]:
         """What was made of the body, by name: later copies with the same body and headers have it too."""
         made = self._made

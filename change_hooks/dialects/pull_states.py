@@ -9,6 +9,8 @@ from change_hooks.core.events import Action
 
 #: How many pull requests are remembered.
 MOST = 4096
+#: One with longer names is not remembered, in characters: they come from the sender.
+LONGEST = 400
 
 
 class Seen(NamedTuple):
@@ -58,6 +60,8 @@ class Remembered:
         return self._remember(pull, now, "drafted" if now.draft else "ready")
 
     def _remember(self, pull: tuple[str, int], now: Seen, action: Action) -> Action:
+        if sum(map(len, (pull[0], now.head or "", now.delivery or ""))) > LONGEST:
+            return action
         self._last[pull] = now, action
         self._last.move_to_end(pull)
         if len(self._last) > MOST:

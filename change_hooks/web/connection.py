@@ -35,6 +35,8 @@ GRACE = 30.0
 SLOWEST = 32 * 1024
 #: How long to listen to a client that was refused, so that it can read why, in seconds.
 LINGER = 5.0
+#: How many requests may wait for the answers to those before them; after so many the connection is closed.
+MOST_WAITING = 16
 
 
 @implementer(IPushProducer)
@@ -151,6 +153,8 @@ class Connection(Protocol):
         waits = self._current is not None or self._queue or self._blocked
         if waits or (request.length is not None and request.length <= SMALL):
             self._queue.append(request)
+            if len(self._queue) >= MOST_WAITING:
+                request.closes = True  # Nothing more is read behind it.
         else:
             self._current = request
             request.begin()
@@ -346,4 +350,4 @@ class Connection(Protocol):
         self.transport.abortConnection()
 
 
-__all__ = ["GRACE", "IDLE_TIMEOUT", "LINGER", "SLOWEST", "Connection"]
+__all__ = ["GRACE", "IDLE_TIMEOUT", "LINGER", "MOST_WAITING", "SLOWEST", "Connection"]

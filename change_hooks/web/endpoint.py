@@ -214,7 +214,9 @@ class Endpoint(Resource):
             if is_later(receipt):
                 receipt = yield receipt
             return delivery, self._answer(receipt, delivery)
-        except Exception as error:
+        except GeneratorExit:
+            raise  # Nobody waits for it any more.
+        except BaseException as error:
             return delivery, self._refused(error, delivery)
 
     def _counted(self, delivery: Delivery) -> Steps[Delivery]:
@@ -286,7 +288,7 @@ class Endpoint(Resource):
             about=receipt.about,
         )
 
-    def _refused(self, error: Exception, delivery: Delivery) -> Answer:
+    def _refused(self, error: BaseException, delivery: Delivery) -> Answer:
         if isinstance(error, DeliveryError):
             return error_answer(error, delivery.id)
         if isinstance(error, RecursionError):

@@ -206,7 +206,7 @@ class RequestParser:
         if self._upgrading or request is None:
             return
         self.reading, self._target = None, b""
-        if not self._parser.should_keep_alive():
+        if request.closes or not self._parser.should_keep_alive():
             request.closes = self.over = True
         self._connection.request_came(request)
 

@@ -185,6 +185,8 @@ class Request:
 
     def render(self, resource: IResource) -> None:
         """Let *resource* answer: now, when it needs no body or the body is there; else when that has come."""
+        if self.finished:
+            return  # Whether its credentials are right was found out too late.
         if not self.complete and not isinstance(resource, _BODILESS):
             early = getattr(resource, "early_answer", None)
             answer = None if early is None else early(self)

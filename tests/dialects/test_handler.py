@@ -113,6 +113,14 @@ def test_both_arities_of_a_method_with_and_without_a_shape() -> None:
     assert changes_of(handler, toy(event="any"))[0]["branch"] == "2"
 
 
+def test_whether_a_signature_is_claimed_is_seen_by_names_that_nothing_keeps() -> None:
+    handler = ToyHandler(None, {})
+    for name, claimed in (("X-Any-Signature", True), ("X-Odd-Name", False)):
+        received = delivery(b"", headers={name: "x"})
+        assert handler.claims_signature(received) is claimed
+        assert name.lower().encode() not in received.dump()[0]
+
+
 def test_a_method_may_be_a_coroutine_or_return_a_deferred() -> None:
     handler = ToyHandler(None, {"project": "p"})
     changes, src = result_of(handler.getChanges(toy(event="coroutine")))

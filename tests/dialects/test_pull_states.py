@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from change_hooks.dialects.pull_states import MOST, Remembered, Seen
+from change_hooks.dialects.pull_states import LONGEST, MOST, Remembered, Seen
 
 PULL = ("repository", 7)
 
@@ -57,3 +57,12 @@ def test_it_forgets_the_oldest() -> None:
         last.opened(("repository", number), Seen("a"))
     assert last.updated(("repository", 0), Seen("a")) == "updated"
     assert last.updated(("repository", MOST), Seen("a")) == "edited"
+
+
+def test_what_a_sender_makes_long_is_not_remembered() -> None:
+    last, long = Remembered(), "x" * LONGEST
+    for pull, seen in [((long, 1), Seen("a")), (PULL, Seen(long + "a")), (PULL, Seen("a", delivery=long))]:
+        assert last.opened(pull, seen) == "opened"
+        assert last.updated(pull, seen) == "updated"
+    assert last.updated(("y" * (LONGEST - 1), 1), Seen("a")) == "updated"
+    assert last.updated(("y" * (LONGEST - 1), 1), Seen("a")) == "edited"

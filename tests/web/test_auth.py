@@ -5,15 +5,24 @@ from typing import Any
 
 import pytest
 from twisted.cred import strcred
-from twisted.cred.checkers import AllowAnonymousAccess, InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.checkers import (
+    AllowAnonymousAccess,
+    ICredentialsChecker,
+    InMemoryUsernamePasswordDatabaseDontUse,
+)
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
 from twisted.web.guard import HTTPAuthSessionWrapper
 from twisted.web.resource import Resource
-from zope.interface import Interface
+from zope.interface import Interface, implementer
 
 from change_hooks import Change, make_resource
 from change_hooks.web.auth import BasicAuth, Realm
 from tests.conftest import Client, result_of
+from tests.support.connections import Connection, head
+from tests.support.logs import logged
 
 
 def users(**passwords: str) -> Any:
@@ -128,3 +137,43 @@ def test_there_is_nothing_to_log_in_to_but_a_resource() -> None:
     with pytest.raises(NotImplementedError):
         result_of(portal.login(Anonymous(), None, Interface))
     assert BasicAuth(Resource(), []).isLeaf is False
+
+
+@implementer(ICredentialsChecker)
+class Slow:
+    """Says later whose password is right."""
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    def __init__(self) -> None:
+        self.waiting: list[Deferred[Any]] = []
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
+        self.waiting.append(Deferred())
+        return self.waiting[-1]
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("body", [b"revision=1", b"rev", b"x" * 100])
+def test_who_has_gone_before_his_password_was_looked_at_is_not_answered(body: bytes, right: bool) -> None:
+    checker = Slow()
+    connection = Connection(www={"change_hook_auth": [checker]})
+    length = b"Content-Length: %d" % max(10, len(body))
+    connection.send(head(length, b"Authorization: Basic dXNlcjpwYXNzd29yZA==") + body)
+    connection.lose()
+    with logged() as log:
+        if right:
+            checker.waiting[0].callback(b"user")
+        else:
+            checker.waiting[0].errback(UnauthorizedLogin())
+    assert (connection.answer, connection.changes, list(log)) == (b"", [], [])
+
+
+def test_who_sent_too_much_before_his_password_was_looked_at_has_one_answer() -> None:
+    checker = Slow()
+    connection = Connection(www={"change_hook_auth": [checker]})
+    basic = b"Authorization: Basic dXNlcjpwYXNzd29yZA=="
+    connection.send(head(b"Transfer-Encoding: chunked", basic) + b"65\r\n" + b"x" * 101)
+    assert (connection.statuses, connection.closed) == ([413], True)
+    checker.waiting[0].callback(b"user")
+    assert connection.statuses == [413]

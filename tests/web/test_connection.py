@@ -20,7 +20,7 @@ from change_hooks.core.verification import verify_token
 from change_hooks.dialects.github import GitHubEventHandler
 from change_hooks.journal import Trace
 from change_hooks.observer import NOBODY
-from change_hooks.web.connection import GRACE, IDLE_TIMEOUT, LINGER, SLOWEST
+from change_hooks.web.connection import GRACE, IDLE_TIMEOUT, LINGER, MOST_WAITING, SLOWEST
 from change_hooks.web.connection import Connection as Connection_
 from change_hooks.web.parser import CHUNKED, MAX_HEAD
 from change_hooks.web.room import SMALL
@@ -278,7 +278,8 @@ def test_a_request_waits_until_the_one_before_it_is_answered_however_long_that_t
     assert connection.transport.producerState == "producing"
 
 
-def test_many_requests_in_one_segment_are_answered_without_recursion() -> None:
+def test_many_requests_in_one_segment_are_answered_without_recursion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("change_hooks.web.connection.MOST_WAITING", 1000)
     connection = Connection()
     connection.channel.pauseProducing()
     connection.send(head(b"Content-Length: 0", path=b"/change_hook/x") * 500)
@@ -675,6 +676,41 @@ def test_tls_cannot_be_half_closed() -> None:
     directlyProvides(whole.transport, ISSLTransport)
     whole.send(head(b"Connection: close", b"Content-Length: 10") + BODY)
     assert whole.transport.disconnecting
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_of_many_requests_at_once_the_first_are_answered_and_then_the_connection_is_closed(
+    apart: bool,
+) -> None:
+    connection = Connection()
+    last = TAKEN if not apart else head(b"Content-Length: 10")
+    connection.send(TAKEN * (MOST_WAITING - 1) + last + (TAKEN * 1000 if not apart else b""))
+    if apart:
+        assert not connection.closed
+        connection.send(BODY + TAKEN)
+    assert connection.statuses == [202] * MOST_WAITING
+    assert connection.closed
+    assert connection.answer.count(b"Connection: close") == 1
+    connection.send(TAKEN)
+    assert len(connection.revisions) == MOST_WAITING
+
+
+def test_so_it_is_with_those_that_wait_for_a_slow_one() -> None:
+    connection, waiting = slow()
+    connection.send(TAKEN * 1000)
+    for number in range(MOST_WAITING):
+        assert len(connection.statuses) == number
+        waiting[number].callback(([], None))
+    assert connection.statuses == [202] * MOST_WAITING
+    assert (len(waiting), connection.closed) == (MOST_WAITING, True)
+
+
+def test_requests_that_come_one_after_the_other_are_never_too_many() -> None:
+    connection = Connection()
+    for _ in range(3):
+        connection.send(TAKEN * (MOST_WAITING - 1))
+    assert connection.statuses == [202] * 3 * (MOST_WAITING - 1)
+    assert not connection.closed
 
 
 class Socket(Transport):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from treq.testing import StubTreq
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.web.resource import Resource
@@ -18,6 +19,7 @@ from change_hooks import Change, HookHandler, make_resource
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import SignatureMissing, Unavailable
 from change_hooks.core.found import About, Found
+from change_hooks.intake.inline import InlineIntake
 from change_hooks.intake.receipt import Receipt
 from change_hooks.observer import Observer
 from change_hooks.testing import Receiver, build
@@ -378,3 +380,24 @@ def test_an_unverified_delivery_never_makes_a_verified_one_a_duplicate(replay: b
 def test_where_nothing_can_be_verified_the_id_is_the_senders() -> None:
     with Receiver({"change_hook_dialects": {"github": True}}) as here:
         assert here.post("github", "push", PUSHED, id="a").delivery == "a"
+
+
+@pytest.mark.parametrize("error", [SystemExit, CancelledError])
+@pytest.mark.parametrize("later", [False, True])
+def test_what_ends_a_handler_and_is_no_exception_is_the_handlers_fault_alone(
+    error: type[BaseException], later: bool, logged: list[dict[str, Any]]
+) -> None:
+    class Ending(HookHandler):
+        def getChanges(self, request: Any) -> Any:
+            if later:
+                return fail(error("over"))
+            raise error("over")
+
+    gate = Gate()
+    clock: Any = Clock()
+    made = Endpoint("x", Ending(None, {}), InlineIntake(print, clock), gate, 1000, clock=clock)
+    root = Resource()
+    root.putChild(b"x", made)
+    assert Client(root).post("/x").status == 500
+    assert has_fired(gate.close("done"))
+    assert [event["kind"] for event in logged if "broke" in event.get("what", "")] == [error.__name__]
