@@ -7,6 +7,9 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import hypothesis
@@ -17,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource, Resource
 
+from change_hooks import plugins
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 
@@ -129,6 +133,15 @@ class Client:
 @pytest.fixture
 def client() -> Callable[[IResource], Client]:
     return Client
+
+
+@pytest.fixture(autouse=True, scope="session")
+def entry_points_are_read_once() -> Iterator[None]:
+    """What is installed stays the same, and to look through hundreds of packages takes 10 ms each time."""
+    read = SimpleNamespace(select=cache(entry_points))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plugins, "entry_points", lambda: read)
+        yield
 
 
 @pytest.fixture

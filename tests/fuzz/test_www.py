@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.metadata import entry_points
 from random import Random
 
 import pytest
 
-from change_hooks import plugins
-
 from .targets import ODD, RUNS, SEED, configuration, places, try_www
-
-
-@pytest.fixture(autouse=True)
-def entry_points_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "entry_points", cache(entry_points))
 
 
 @pytest.mark.parametrize("index", range(len(ODD)))

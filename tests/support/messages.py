@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -110,6 +111,7 @@ class Finder(ast.NodeVisitor):
             self._add("doubt", value.elt)
 
 
+@cache
 def messages() -> dict[str, set[str]]:
     """All of them, by their kind."""
     found: dict[str, set[str]] = {}
