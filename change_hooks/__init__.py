@@ -4,8 +4,8 @@ Strategy: names are imported on first use, so that a command or a commit hook lo
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from change_hooks.core.change import Change
     from change_hooks.core.delivery import Delivery

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from change_hooks.interrupts import SilentInterrupts
+
 
 class Lazy(NamedTuple):
     """Where to load a command from.
@@ -78,7 +80,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, name, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
+        with SilentInterrupts():
+            command: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
         for each in (command, *getattr(command, "commands", {}).values()):
             each.context_class = Context
         return command

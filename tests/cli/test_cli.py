@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -167,3 +169,24 @@ def test_a_command_that_needs_no_twisted_starts_without_it(command: str) -> None
         f"import sys, change_hooks.cli.{command}; print([name for name in sys.modules if 'twisted' in name])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+def interrupted(folder: Path, missing: str, *, ignored: bool = False) -> subprocess.CompletedProcess[str]:
+    """What becomes of a command when Ctrl-C is pressed while it loads the module that is missing."""
+    (folder / f"{missing}.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    command = [sys.executable, "-m", "change_hooks", "check", "missing.cfg"]
+    if ignored:
+        command = ["sh", "-c", f"trap '' INT; exec {shlex.join(command)}"]
+    environment = {"PYTHONPATH": str(folder)}
+    return subprocess.run(command, check=False, env=environment, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("missing", ["click", "httptools"])
+def test_ctrl_c_is_silent_while_modules_are_loaded(tmp_path: Path, missing: str) -> None:
+    done = interrupted(tmp_path, missing)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+def test_a_program_that_ctrl_c_is_not_meant_for_goes_on(tmp_path: Path) -> None:
+    assert "SIGINT" not in interrupted(tmp_path, "httptools", ignored=True).stderr
+    assert interrupted(tmp_path, "httptools", ignored=True).returncode != -signal.SIGINT
