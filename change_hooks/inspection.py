@@ -25,6 +25,7 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
+from change_hooks.addresses import why_not
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.journal.address import open_reader
@@ -96,7 +97,7 @@ def _try_port(where: str, port: str, reactor: Any) -> tuple[list[str], list[str]
     reason = getattr(refused, "socketError", refused)
     if isinstance(refused, CannotListenError) and getattr(reason, "errno", None) == errno.EADDRINUSE:
         return [], [f"{where}: {port} is in use; is the server running?"]
-    return [f"{where}: cannot listen on {port}: {getattr(reason, 'strerror', None) or reason}"], []
+    return [f"{where}: cannot listen on {port}: {why_not(refused)}"], []
 
 
 def _password_files(hooks: HooksConfig) -> Iterator[str]:

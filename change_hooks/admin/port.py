@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from change_hooks.addresses import clickable
+from change_hooks.addresses import clickable, why_not
 from change_hooks.alarm import Alarm
 
 #: How long to wait before retrying a port that could not be opened, in seconds.
@@ -50,7 +50,7 @@ class AdminPort:
         log.error(
             "cannot listen on {port} (change_hook_admin): {reason}; retrying in {seconds:.0f} s",
             port=self._port,
-            reason=failure.getErrorMessage().rstrip("."),
+            reason=why_not(failure.value),
             seconds=AGAIN,
         )
         self._again.set(AGAIN)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from change_hooks.addresses import written_url
 from change_hooks.cli.common import config_argument, fail, json_option, print_json, say
 from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.errors import ConfigurationError
@@ -63,7 +64,7 @@ def _as_json(hooks: HooksConfig, doubts: tuple[str, ...]) -> dict[str, Any]:
 
 def _as_text(settings: Settings, hooks: HooksConfig) -> Iterator[str]:
     yield f"port: {settings.port}"
-    address = f"http://127.0.0.1:{_number(settings.port)}" if _number(settings.port) else ""
+    address = written_url(settings.port) or ""
     for entry in hooks.endpoints:
         yield f"endpoint: {address}/change_hook/{entry.name}  {_name_of(entry.handler)}"
     for name, routed in hooks.sinks.items():
@@ -71,13 +72,6 @@ def _as_text(settings: Settings, hooks: HooksConfig) -> Iterator[str]:
     yield f"journal: {shown(hooks.journal)}"
     admin = "none" if hooks.admin is None else hooks.admin.port or "on no port of its own"
     yield f"admin page: {admin}"
-
-
-def _number(port: str) -> str:
-    """The port's number, if it is plain TCP."""
-    kind, _, rest = port.partition(":")
-    number = rest.partition(":")[0]
-    return number if kind == "tcp" and number.isdigit() else ""
 
 
 def _name_of(value: Any) -> str:

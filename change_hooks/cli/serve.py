@@ -15,6 +15,7 @@ from typing import Any
 import click
 from twisted.logger import Logger
 
+from change_hooks.addresses import why_not
 from change_hooks.admin.settings import METRICS_FOLDER
 from change_hooks.cli.common import config_argument, fail
 from change_hooks.cli.configured import read_config
@@ -88,7 +89,7 @@ def serve(
     failed: list[str] = []
 
     def cannot_listen(failure: Any) -> None:
-        failed.append(f"cannot listen on {service.port}: {failure.getErrorMessage()}")
+        failed.append(f"cannot listen on {service.port}: {why_not(failure.value)}")
         reactor.stop()
 
     def start() -> None:

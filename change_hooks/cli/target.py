@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from change_hooks.addresses import written_url
 from change_hooks.cli.common import fail
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.references import resolved_secrets
@@ -60,11 +61,10 @@ def target_of(config: Path, endpoint: str, url: str | None = None, secret: str |
 
 
 def _server(settings: Settings) -> str:
-    kind, _, rest = settings.port.partition(":")
-    port = rest.partition(":")[0].removeprefix("port=")
-    if kind not in ("tcp", "tcp6", "ssl") or not port.isdigit():
+    url = written_url(settings.port)
+    if url is None:
         raise click.ClickException(f"no URL can be derived from {settings.port!r}; set one with --to")
-    return f"{'https' if kind == 'ssl' else 'http'}://localhost:{port}"
+    return url
 
 
 def _secret(written: Any, base: Path) -> str | None:

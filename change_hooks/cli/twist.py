@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.python.usage import Options, UsageError
 from zope.interface import implementer
 
+from change_hooks.addresses import why_not
 from change_hooks.cli.steady import make_steady
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.standalone import StandaloneService, enter
@@ -39,7 +40,7 @@ class _Service(StandaloneService):
         self._reactor.callWhenRunning(lambda: self.listen().addErrback(self._cannot_listen))
 
     def _cannot_listen(self, failure: Failure) -> None:
-        log.error("cannot listen on {port}: {reason}", port=self.port, reason=failure.getErrorMessage())
+        log.error("cannot listen on {port}: {reason}", port=self.port, reason=why_not(failure.value))
         self._reactor.stop()
 
 

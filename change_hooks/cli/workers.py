@@ -23,6 +23,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
+from change_hooks.addresses import why_not
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.systemd import ServiceManager
 
@@ -164,7 +165,7 @@ def open_socket(port: str) -> socket.socket:
         # The children share the socket; a child that finds no connection left must not block.
         result.setblocking(False)  # noqa: FBT003
         return result
-    raise ConfigurationError([f"cannot listen on {port}: {result.getErrorMessage()}"])
+    raise ConfigurationError([f"cannot listen on {port}: {why_not(result.value)}"])
 
 
 class Worker:

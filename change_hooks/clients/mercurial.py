@@ -129,7 +129,8 @@ class Poster:
             status, answer = self._exchange(body, {**self.headers, **headers})
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise Refused(cleaned(f"{self.url}: {error or type(error).__name__}")) from None
+            why = getattr(error, "strerror", None) or error or type(error).__name__
+            raise Refused(cleaned(f"{self.url}: {why}")) from None
         if not 200 <= status < 300:
             said = self.message_of(answer)
             raise Refused(f"{self.url}: {status} {' '.join(said[:200].split())}", status)

@@ -113,7 +113,7 @@ def test_check_tells_what_is_served_and_which_doors_are_open(config: str, tmp_pa
     result = run("check", config)
     assert result.exit_code == 0
     assert (
-        "endpoint: http://127.0.0.1:8010/change_hook/base  change_hooks.dialects.base.BaseHookHandler"
+        "endpoint: http://localhost:8010/change_hook/base  change_hooks.dialects.base.BaseHookHandler"
         in result.stdout
     )
     assert f"journal: {tmp_path}/j.sqlite" in result.stdout

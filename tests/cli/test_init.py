@@ -169,7 +169,7 @@ def test_simulate_finds_the_secret(tmp_path: Path) -> None:
     path = tmp_path / "hooks.cfg"
     init(str(path))
     target = target_of(path, "github")
-    assert (target.dialect, target.url) == ("github", "http://localhost:8010/change_hook/github")
+    assert (target.dialect, target.url) == ("github", "http://127.0.0.1:8010/change_hook/github")
     assert target.secret == path.with_suffix(".secret").read_text().strip()
     path.with_suffix(".secret").unlink()
     with pytest.raises(
