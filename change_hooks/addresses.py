@@ -6,6 +6,8 @@ import re
 
 from twisted.internet.address import UNIXAddress
 
+from change_hooks.core.shown import reason_of
+
 
 def clickable(address: object, port: str) -> str:
     """The URL to open in a browser.
@@ -31,8 +33,7 @@ def written_url(port: str) -> str | None:
 
 def why_not(error: BaseException | None) -> str:
     """Why a port could not be opened."""
-    reason = getattr(error, "socketError", error)
-    return getattr(reason, "strerror", None) or str(reason)
+    return reason_of(getattr(error, "socketError", error))
 
 
 def _url(kind: str, host: str, number: object) -> str:

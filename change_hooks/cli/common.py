@@ -40,7 +40,8 @@ def fail(error: ConfigurationError) -> None:
 def say(line: str, *, err: bool = False) -> None:
     """Print a line for people. On a terminal it is wrapped between words, with its continuation indented."""
     stream = sys.stderr if err else sys.stdout
-    click.echo(fitted(line, shutil.get_terminal_size().columns) if stream.isatty() else line, err=err)
+    at_terminal = stream is not None and stream.isatty()  # It is None if it is closed.
+    click.echo(fitted(line, shutil.get_terminal_size().columns) if at_terminal else line, err=err)
 
 
 def fitted(line: str, width: int) -> str:

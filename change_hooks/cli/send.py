@@ -70,7 +70,7 @@ def send(url: str, **options: Any) -> None:
     for each in options.pop("properties"):
         properties.update(each)
     fields = {name: value for name, value in options.items() if value and name != "files"}
-    fields.setdefault("author", getpass.getuser())
+    fields.setdefault("author", _user())
     if options["files"]:
         fields["files"] = json.dumps(options["files"])
     if properties:
@@ -79,6 +79,13 @@ def send(url: str, **options: Any) -> None:
         print_json({"url": url, **fields})
         return
     say_posted(post(url, login, lambda poster: poster.post(fields)), as_json)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):  # In a container, a user may have no name.
+        return "nobody"
 
 
 __all__ = ["send"]

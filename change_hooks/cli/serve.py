@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import signal
 import sys
 from contextlib import suppress
 from importlib.metadata import version
@@ -93,6 +94,7 @@ def serve(
         reactor.stop()
 
     def start() -> None:
+        _stop_once()
         service.startService()
         service.listen().addErrback(cannot_listen)
         # Exclude existing objects from garbage collection: repeated scans delay deliveries.
@@ -106,6 +108,22 @@ def serve(
     reactor.run()
     if failed:
         fail(ConfigurationError(failed))
+
+
+def _stop_once() -> None:
+    """Ignore all signals to stop but the first: the reactor would log an error for each of them."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, frame: Any) -> None:
+        for each in handlers:
+            signal.signal(each, lambda *_: None)
+        handler = handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, stop)
 
 
 def _supervise(config: Path | None, workers: int, port: str | None) -> None:

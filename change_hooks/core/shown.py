@@ -41,6 +41,11 @@ def one_line(text: str, most: int) -> str:
     return printable(" ".join(text[:most].split()))
 
 
+def reason_of(error: BaseException | None) -> str:
+    """Why the operating system refused something, without the number of the error."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def shown_error(error: BaseException | None, most: int = 500) -> str:
     """An error's type and its own text, on one line.
 
@@ -54,4 +59,4 @@ def shown_error(error: BaseException | None, most: int = 500) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-__all__ = ["counted", "one_line", "printable", "short_name", "shown_error"]
+__all__ = ["counted", "one_line", "printable", "reason_of", "short_name", "shown_error"]

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.core.shown import counted, printable
+from change_hooks.core.shown import counted, printable, reason_of
 from change_hooks.doctor.findings import Finding, Verdict
 from change_hooks.journal.address import open_reader, shown
 from change_hooks.journal.reader import Reader
@@ -88,7 +88,7 @@ def look_at_port(port: str, base: Path, now: float) -> Iterator[Finding]:
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        yield Finding("certificate", "problem", f"{path}: {error}")
+        yield Finding("certificate", "problem", f"{path}: {reason_of(error)}")
         return
     yield of_certificate(str(path), certificate, now)
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from twisted.internet.threads import deferToThread
 
+from change_hooks.core.shown import reason_of
 from change_hooks.doctor.findings import Finding
 from change_hooks.doctor.local import of_certificate
 from change_hooks.forges.rest import RestError
@@ -111,7 +112,7 @@ async def look_at_certificate(url: str, now: float, fetch: Certificates | None =
             Finding("certificate", "problem", f"{name}: {error.verify_message}; forges refuse to send there")
         ]
     except (OSError, ValueError) as error:
-        return [Finding("certificate", "warning", f"{name} cannot be reached from here: {error}")]
+        return [Finding("certificate", "warning", f"{name} cannot be reached from here: {reason_of(error)}")]
     return [of_certificate(name, x509.load_der_x509_certificate(der), now)]
 
 

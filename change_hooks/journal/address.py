@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from change_hooks.core.errors import ConfigurationError, Unavailable
+from change_hooks.core.shown import reason_of
 from change_hooks.journal import sqlite
 from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.files import require_locks
@@ -91,7 +92,7 @@ def _told(address: Address, but: type[Exception] | tuple[()] = ()) -> Iterator[N
     except but:
         raise
     except errors as error:
-        raise ConfigurationError([f"change_hook_journal: {shown(address)}: {error}"]) from error
+        raise ConfigurationError([f"change_hook_journal: {shown(address)}: {reason_of(error)}"]) from error
 
 
 def _postgresql() -> ModuleType:

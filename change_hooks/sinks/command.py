@@ -18,7 +18,7 @@ from zope.interface import implementer
 from change_hooks.core.change import Change
 from change_hooks.core.options import count, seconds
 from change_hooks.core.receiver_alarm import ReceiverAlarm
-from change_hooks.core.shown import printable
+from change_hooks.core.shown import printable, reason_of
 from change_hooks.core.sink_answers import SinkError, SinkOutput, SinkRefused
 from change_hooks.flow import reactor_unless
 from change_hooks.interfaces import IAlarmSink, IChangeSink
@@ -217,7 +217,7 @@ class _Run:
             try:
                 self._file.write(data)
             except OSError as error:
-                log.error("the output cannot be written: {error}", error=error)
+                log.error("the output cannot be written: {error}", error=reason_of(error))
                 self._close_file()
 
     def _close_file(self) -> None:

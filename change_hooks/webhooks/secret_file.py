@@ -13,6 +13,7 @@ from secrets import token_bytes, token_urlsafe
 from typing import Any
 
 from change_hooks.core.errors import ConfigurationError
+from change_hooks.core.shown import reason_of
 from change_hooks.core.verification import SIGNING_KEY_PREFIX
 from change_hooks.references import files_in
 
@@ -40,7 +41,7 @@ class SecretFile:
         try:
             return [line for line in self.path.read_text("utf-8").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError([f"{self.path}: {error}"]) from None
+            raise ConfigurationError([f"{self.path}: {reason_of(error)}"]) from None
 
     @contextmanager
     def held(self) -> Iterator[None]:

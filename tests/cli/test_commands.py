@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +120,23 @@ def test_completions_are_printed_and_installed(
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "file")
     refused = CliRunner().invoke(main, ["completion", shell, "--install"])
     assert (refused.exit_code, "Not a directory" in refused.output) == (1, True)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["check"], ["init"]])
+def test_output_that_cannot_be_written_is_said(command: list[str], tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "change_hooks", *command],
+            check=False,
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.endswith("Error: the output cannot be written: No space left on device\n")
+
+
+def test_nobody_has_to_read_the_output(tmp_path: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m change_hooks check >&- 2>&-"
+    assert subprocess.run(command, shell=True, check=False, cwd=tmp_path).returncode == 0

@@ -39,6 +39,14 @@ def test_the_author_is_who_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dry()["author"] == "ann"
 
 
+def test_a_user_without_a_name_sends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def getuser() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr("getpass.getuser", getuser)
+    assert dry()["author"] == "nobody"
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [("x", "neither key=value"), ("=x", "neither key=value"), ("{", "not a valid JSON object")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from change_hooks.core.shown import LONGEST_NAME, one_line, printable, short_name, shown_error
+from change_hooks.core.shown import LONGEST_NAME, one_line, printable, reason_of, short_name, shown_error
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,8 @@ def test_an_error_is_shown_as_one_writes_it() -> None:
     assert shown_error(ValueError("x" * 1000)) == f"ValueError: {'x' * 500}"
     assert shown_error(ValueError("x" * 1000), 5) == "ValueError: xxxxx"
     assert shown_error(Broken()) == "Broken"
+
+
+def test_why_the_system_refused_is_said_without_numbers() -> None:
+    assert reason_of(FileNotFoundError(2, "No such file or directory", "/x")) == "No such file or directory"
+    assert reason_of(ValueError("no certificate")) == "no certificate"

@@ -43,6 +43,17 @@ def test_the_start_and_the_end_of_a_server(server: Callable[..., Server], tmp_pa
     ]
 
 
+def test_more_signals_change_nothing(server: Callable[..., Server]) -> None:
+    running = server(f"{BASE}, {SINK}")
+    for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+        running.signal(number)
+    assert running.wait() == 0
+    lines = running.log.read_text().splitlines()
+    assert sum("shutting down" in line for line in lines) == 1
+    assert lines[-1].endswith("Main loop terminated.")
+    assert not any("#critical]" in line for line in lines)
+
+
 def test_workers_say_it_once(server: Callable[..., Server]) -> None:
     running = server(BASE, options=("--workers", "2"))
     eventually(lambda: running.log.read_text().count("] ready") == 2)
