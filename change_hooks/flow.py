@@ -82,22 +82,39 @@ def followed(steps: Steps[T]) -> Deferred[T]:
 
 
 class _Waiting:
-    """Steps, one of which waits."""
+    """Steps, one of which waits. However many have fired already: they are gone through in a loop."""
 
     def __init__(self, steps: Steps[Any]) -> None:
         self._steps = steps
         self._awaited: Deferred[Any] | None = None
+        self._asking = False
+        self._found: Any = None
         self._done: Deferred[Any] = Deferred(self._cancel)
 
     def wait_for(self, awaited: Deferred[Any]) -> Deferred[Any]:
         """Continue when *awaited* has fired."""
         done = self._done
-        self._await(awaited)
+        if self._has_fired(awaited):
+            self._go_on(self._taken())
         return done
 
-    def _await(self, awaited: Deferred[Any]) -> None:
+    def _has_fired(self, awaited: Deferred[Any]) -> bool:
+        """True when the result is there now; otherwise the steps go on when it is."""
         self._awaited = awaited
-        awaited.addBoth(self._go_on)
+        self._asking = True
+        awaited.addBoth(self._arrived)
+        there, self._asking = not self._asking, False
+        return there
+
+    def _taken(self) -> Any:
+        found, self._found = self._found, None
+        return found
+
+    def _arrived(self, result: Any) -> None:
+        if self._asking:
+            self._asking, self._found = False, result
+        else:
+            self._go_on(result)
 
     def _cancel(self, _: Deferred[Any]) -> None:
         if self._awaited is not None:
@@ -111,8 +128,9 @@ class _Waiting:
                 else:
                     result = self._steps.send(result)
                 if _is_later[result.__class__]:
-                    self._await(as_deferred(result))
-                    return
+                    if not self._has_fired(as_deferred(result)):
+                        return
+                    result = self._taken()
         except StopIteration as stop:
             self._finish(stop.value)
         except BaseException:

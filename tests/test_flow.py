@@ -37,6 +37,17 @@ def test_a_step_that_waits_is_waited_for() -> None:
     assert result_of(done) == 61
 
 
+@pytest.mark.parametrize("wait", [False, True])
+def test_any_number_of_steps_may_have_fired_already(wait: bool) -> None:
+    first: Deferred[int] = Deferred()
+    steps: list[Any] = [succeed(1) if number % 2 else coroutine(1) for number in range(5000)]
+    done = proceed(adding(*([first] if wait else []), *steps))
+    assert isinstance(done, Deferred)
+    if wait:
+        first.callback(0)
+    assert result_of(done) == 5000
+
+
 def test_an_error_of_a_step_is_raised_where_it_was_yielded() -> None:
     def catching(step: Any) -> Generator[Any, Any, str]:
         try:
