@@ -14,9 +14,9 @@ from .support.messages import messages
 PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "troubleshooting.md"
 #: Made of what other programs say.
 COMPOSED = {
-    "no or wrong credentials (HTTP Basic)",
+    "missing or wrong credentials (HTTP Basic)",
     "duplicate of …, which was accepted before; 'change-hooks replay' processes it again",
-    "the event lists nothing",
+    "the event lists no changes",
 }
 
 

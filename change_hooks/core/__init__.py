@@ -1,1 +1,1 @@
-"""What needs no reactor, no socket and no clock."""
+"""The parts that need no reactor, no socket and no clock."""

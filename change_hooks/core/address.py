@@ -1,7 +1,7 @@
-"""Addresses of repositories: taken apart, shown without a password, and compared.
+"""Addresses of repositories: parsed, shown without a password, and compared.
 
 One repository has many addresses: ``https://host/a/b``, ``https://user:password@host/a/b.git``,
-``git@host:a/b.git``, ``ssh://git@host:7999/a/b.git``. What tells it from another is its host and its path.
+``git@host:a/b.git``, ``ssh://git@host:7999/a/b.git``. Its host and its path identify it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-#: ``user@host:path`` and ``[user@host:port]:path``, as scp and Git write it; a Windows drive is no host.
+#: ``user@host:path`` and ``[user@host:port]:path``, as scp and Git write it; a Windows drive is not a host.
 _SCP = re.compile(
     r"(?:(?P<user>[^/@:\[\]]+)@)?(?P<host>\[[^\]/]+\]|[^/:@\[\]]{2,}):(?!//|:)(?P<path>.*)", re.DOTALL
 )
@@ -25,8 +25,8 @@ class Address(msgspec.Struct, frozen=True):
 
     :param scheme: in lower case: ``https``, ``ssh`` ...; ``file`` for a path.
     :param host: in lower case, without brackets; empty for a path.
-    :param port: None: the scheme's own.
-    :param path: as it is written, with what follows it.
+    :param port: None: the scheme's default.
+    :param path: as written, including query and fragment.
     """
 
     scheme: str
@@ -38,15 +38,15 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def authority(self) -> str:
-        """``host`` or ``host:port``, as it stands in a URL."""
+        """``host`` or ``host:port``, as in a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
 
 
 def parse_address(written: str) -> Address:
-    """Take an address apart: a URL, ``user@host:path``, or a path.
+    """Parse an address: a URL, ``user@host:path``, or a path.
 
-    :raises AmbiguousAddress: nobody can say where its password ends.
+    :raises AmbiguousAddress: it is unclear where its password ends.
     """
     url = _URL.fullmatch(written)
     if url is not None:
@@ -55,7 +55,7 @@ def parse_address(written: str) -> Address:
     if scp is not None:
         user, host, port = scp["user"], scp["host"], None
         if host.startswith("["):
-            # An address of IPv6, or what Git takes too: [user@host:port]
+            # An IPv6 address, or [user@host:port], which Git accepts too
             inner, at, place = host[1:-1].rpartition("@")
             user = inner if at else user
             host, port = (place, None) if place.count(":") > 1 else _host_and_port(place)
@@ -65,20 +65,21 @@ def parse_address(written: str) -> Address:
 
 
 class AmbiguousAddress(ValueError):
-    """Part of an address may be a password or not."""
+    """Part of an address may or may not be a password."""
 
 
 def _parts(url: re.Match[str]) -> tuple[str, str, str, str]:
-    """The scheme, the login with its ``@``, host and port, and the rest. A password may hold a ``/``, ``?``
-    or ``#`` that should have been encoded; then what stands before it looks like a host with a strange port.
+    """The scheme, the login with its ``@``, host and port, and the rest. A password may contain a ``/``,
+    ``?`` or ``#`` that should have been encoded; then the part before it looks like a host with a strange
+    port.
     """
     scheme, authority, rest = url["scheme"], url["authority"], url["rest"]
     port = authority.rpartition(":")[2]
     if "@" in rest and "@" not in authority and ":" in authority and not port.endswith("]"):
         if port.isdigit() or not port:
             raise AmbiguousAddress(
-                "has an '@' that may end a password or not: write one in a path as %40, and what is special"
-                " in a password as urllib.parse.quote(password, safe='') writes it"
+                "has an '@' that may or may not end a password: write an '@' in a path as %40, and"
+                " the password as urllib.parse.quote(password, safe='') returns it"
             )
         login, _, rest = f"{authority}{rest}".rpartition("@")
         place = re.match(r"[^/?#]*", rest)[0]  # type: ignore[index]
@@ -114,10 +115,10 @@ def _host_and_port(place: str) -> tuple[str, int | None]:
 
 
 def without_password(written: str) -> str:
-    """*written* without the password in it: of ``https://user:password@host/`` also without the user, who
-    may be a token; of other addresses with the user, whom they need.
+    """*written* without its password. ``https://user:password@host/`` also loses the user, which may be a
+    token; other addresses keep the user, which they need.
 
-    :raises AmbiguousAddress: nobody can say where the password ends.
+    :raises AmbiguousAddress: it is unclear where the password ends.
     """
     url = _URL.fullmatch(written)
     if url is None:
@@ -132,8 +133,8 @@ def without_password(written: str) -> str:
 def server_url(written: object, *schemes: str) -> str:
     """The URL of a server, as a user wrote it.
 
-    :param schemes: those that it may have.
-    :raises ValueError: it is not one. The message quotes nothing of it, since it may hold a password.
+    :param schemes: the schemes that are allowed.
+    :raises ValueError: the URL is not valid. The message does not quote it, since it may contain a password.
     """
     if not isinstance(written, str) or not written.startswith(tuple(f"{scheme}://" for scheme in schemes)):
         raise ValueError(f"url must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
@@ -152,9 +153,9 @@ def server_url(written: object, *schemes: str) -> str:
 
 
 def web_page(written: str) -> str | None:
-    """The page that a forge shows of a repository, guessed from its address; None for one on this machine.
+    """The web page of a repository at its forge, guessed from its address; None for a local repository.
 
-    The port of SSH says nothing about the page's.
+    An SSH port is dropped, since it says nothing about the page's port.
     """
     try:
         address = parse_address(written)
@@ -170,10 +171,10 @@ def web_page(written: str) -> str | None:
 
 
 def repository_key(written: str, *, exact: bool = False) -> str:
-    """What is the same for all addresses of one repository.
+    """A key that is the same for all addresses of one repository.
 
-    :param exact: where two repositories may have revisions of the same name (Subversion): then the port
-        and the case of the path count too.
+    :param exact: the port and the case of the path count too; for systems in which two repositories may have
+        revisions of the same name (Subversion).
     """
     address = parse_address(written.strip())
     path = unquote(_bare(address.path))
@@ -188,7 +189,7 @@ def repository_key(written: str, *, exact: bool = False) -> str:
 
 
 def repository_names(address: str) -> tuple[str, ...]:
-    """What a repository may be called: its address, that without scheme and ``.git``, and its path alone.
+    """The names of a repository: its address, the address without scheme and ``.git``, and its path.
 
     ``https://github.com/octo-org/api.git`` is also ``github.com/octo-org/api`` and ``octo-org/api``.
     """
@@ -202,12 +203,12 @@ def repository_names(address: str) -> tuple[str, ...]:
 
 
 def _bare(path: str) -> str:
-    """A path without slashes around it, doubled ones, and ``.git``."""
+    """A path without ``.git`` and without leading, trailing and doubled slashes."""
     return re.sub("/{2,}", "/", path).strip("/").removesuffix(".git").rstrip("/")
 
 
-#: What the addresses of one repository have besides its path. Sources: Bitbucket Data Center, "Clone a
-#: repository"; Azure Repos, "Clone an existing Git repo".
+#: Prefixes that only some addresses of a repository have before its path. Sources: Bitbucket Data Center,
+#: "Clone a repository"; Azure Repos, "Clone an existing Git repo".
 _FORGES_PATHS = (
     (re.compile(r"^projects/([^/]+)/repos/([^/]+)(/browse)?$"), r"\1/\2"),
     (re.compile(r"^users/([^/]+)/repos/([^/]+)(/browse)?$"), r"~\1/\2"),

@@ -1,4 +1,4 @@
-"""Change: one normalised record of something that was committed; what a build system acts on."""
+"""Change: one normalised record of a commit or event, which a build system acts on."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import Any, NoReturn
 
 import msgspec
 
-#: Text that is always there; missing or None means the empty string.
+#: Text that is never None; a missing value or None means the empty string.
 REQUIRED_TEXT = ("author", "comments", "revlink", "repository", "project")
-#: Text that may be None: not known, or does not apply.
+#: Text that may be None: not known, or not applicable.
 OPTIONAL_TEXT = ("committer", "revision", "branch", "category", "codebase", "src")
 _TEXT = (*REQUIRED_TEXT, *OPTIONAL_TEXT)
 
-#: The property that lists the fields of a change about which the sender said nothing, where it could
-#: have: ``["files"]`` tells "the files are not known" from "no file was touched".
+#: The property that lists the fields of a change that the sender could have sent but did not: ``["files"]``
+#: distinguishes "the files are not known" from "no file was touched".
 MISSING = "change_hook_missing"
-#: The property of a change that was not sent but fetched: the way it came.
+#: The property of a change that was not sent but recovered: how.
 RECOVERED = "change_hook_recovered"
-#: The property that says that the sender left commits of this push out: how many there are in all, or
-#: True when it does not say.
+#: The property of a push whose sender left out commits: the number of all its commits, or True if that is
+#: not known.
 TRUNCATED = "change_hook_truncated"
-#: The property that names what is not as the forge documents it, and was left out: elements of lists, by the
-#: path of what is wrong in each (``$.commits[3].id``).
+#: The property that names the list elements that do not match the forge's documentation and were left out,
+#: each by the path of the wrong value in it (``$.commits[3].id``).
 UNREAD = "change_hook_unread"
-#: How deep a property may be nested.
+#: How deeply a property may be nested.
 DEEPEST = 64
 
 
-#: The seconds since the epoch of the years 1 to 9999: what a date can be.
+#: The years 1 to 9999 in seconds since the epoch: the range of dates.
 FIRST, LATEST = -62_135_596_800, 253_402_300_799
 
 
@@ -53,16 +53,16 @@ _set = msgspec.structs.force_setattr
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One normalised change.
 
-    :param author: ``Name <email>``, or what the sender knows of it.
-    :param committer: like *author*, where it is somebody else's business to record it.
+    :param author: ``Name <email>``, or as much of it as the sender knows.
+    :param committer: like *author*, when the committer is recorded separately.
     :param files: the paths touched; see :data:`MISSING` for "not known".
     :param comments: the commit message, or the pull request's title and description.
     :param revision: the commit's name in the version control system.
     :param when_timestamp: seconds since the epoch.
     :param branch: the branch, tag or ref.
     :param category: what kind of event it was: ``push``, ``pull``, ``tag`` ...
-    :param revlink: a web page that shows it.
-    :param properties: a JSON-able mapping of more facts.
+    :param revlink: a web page that shows the change.
+    :param properties: a JSON-able mapping of further facts.
     :param repository: the repository's address.
     :param project: the project's name.
     :param codebase: Buildbot's name for the repository's role in a build.
@@ -92,7 +92,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         committer, revision, branch = self.committer, self.revision, self.branch
         category, codebase, src = self.category, self.codebase, self.src
         when = self.when_timestamp
-        # What is right, as nearly all are, is seen at a glance; the rest is looked at field by field.
+        # Nearly all changes are valid, which one test shows; the others are checked field by field.
         if (
             author.__class__ is str
             and comments.__class__ is str
@@ -144,7 +144,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
 
     @staticmethod
     def for_ref(branch: str | None, category: str | None, repository: str, project: str, src: str) -> Change:
-        """What the changes of a push have in common, likewise not looked at again."""
+        """The fields that the changes of a push have in common, also not checked again."""
         change: Change = _BLANK.__copy__()  # type: ignore[attr-defined]
         _set(change, "branch", branch)
         _set(change, "category", category)
@@ -153,7 +153,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         _set(change, "src", src)
         return change
 
-    def for_commit(  # noqa: PLR0917 (keywords take half as long again)
+    def for_commit(  # noqa: PLR0917 (keywords take 50 % longer)
         self,
         author: str,
         committer: str | None,
@@ -166,8 +166,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     ) -> Change:
         """The change of one commit of a push, with the other fields of this one.
 
-        For what was decoded straight to a :class:`~change_hooks.core.payload.Shape`, and so has the right
-        types and no lone surrogates: nothing is looked at again.
+        For values that were decoded directly to a :class:`~change_hooks.core.payload.Shape`, and so have the
+        right types and no lone surrogates: nothing is checked again.
         """
         change: Change = self.__copy__()  # type: ignore[attr-defined]  # copy() would look for it first
         _set(change, "author", author)
@@ -181,38 +181,37 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         return change
 
     def replace(self, **fields: object) -> Change:
-        """The same with other *fields*.
+        """A copy with other *fields*.
 
         :raises InvalidChange: for a value of the wrong type; it names the field.
         """
         return msgspec.structs.replace(self, **fields)
 
     def with_src(self, src: str) -> Change:
-        """The same with another *src*."""
+        """A copy with another *src*."""
         changed = copy(self)
         _set(changed, "src", src)
         return changed
 
     def with_properties(self, properties: dict[str, Any]) -> Change:
-        """The same with other *properties*, which :func:`json_able` has made, and which are not copied."""
+        """A copy with other *properties*, which come from :func:`json_able` and are not copied."""
         changed = copy(self)
         _set(changed, "properties", properties)
         return changed
 
     def as_dict(self) -> dict[str, object]:
-        """The keyword arguments of Buildbot's ``addChange``, all of them."""
+        """All keyword arguments of Buildbot's ``addChange``."""
         return msgspec.structs.asdict(self)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Change:
-        """Make a change of what a handler returned.
+        """Make a change from what a handler returned.
 
-        Beside the fields' own types this takes what handlers written against ``request.args`` have
-        in hand: bytes for text (decoded as UTF-8, with replacement), a list of one value for that
-        value, None for the default, and a datetime or float for *when_timestamp*. A time that cannot be
-        one is left out.
+        Besides the fields' own types this accepts the values that handlers written for ``request.args`` use:
+        bytes for text (decoded as UTF-8, with replacement), a list of one value for that value, None for the
+        default, and a datetime or float for *when_timestamp*. A number out of the range of dates is left out.
 
-        :raises InvalidChange: for an unknown key or a value of another type.
+        :raises InvalidChange: for an unknown key or a value of the wrong type.
         """
         fields: dict[str, Any] = {}
         for name, value in mapping.items():
@@ -236,13 +235,13 @@ _FIELDS = frozenset(Change.__struct_fields__)
 
 
 def person(name: str | None, email: str | None) -> str:
-    """``Name <email>``, or the one of them that is known, or the empty string."""
+    """``Name <email>``, or whichever of the two is known, or the empty string."""
     name, email = (name or "").strip(), (email or "").strip()
     return f"{name} <{email}>" if name and email else name or email
 
 
 def is_well_formed(text: str) -> bool:
-    """True unless there is a lone surrogate in *text*."""
+    """Whether *text* contains no lone surrogate."""
     if text.isascii():
         return True
     try:
@@ -284,7 +283,7 @@ def _epoch(value: Any) -> Any:
 def moment(number: float, unit: int = 1) -> int | None:
     """The rule for numbers that are dates: seconds since the epoch, in the years 1 to 9999; None for others.
 
-    :param number: in *unit*-ths of a second: 1000 for milliseconds.
+    :param number: in units of 1/*unit* seconds: 1000 for milliseconds.
     """
     if isinstance(number, float):
         if not isfinite(number):
@@ -324,7 +323,7 @@ def _json_able(value: Any, path: str, depth: int = 0) -> Any:
     if isinstance(value, float):
         if isfinite(value):
             return value
-        raise InvalidChange(path, "JSON has no infinite numbers and no NaN")
+        raise InvalidChange(path, "JSON has neither infinite numbers nor NaN")
     if isinstance(value, (list, tuple)):
         return [_json_able(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, Mapping):

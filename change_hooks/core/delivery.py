@@ -2,8 +2,8 @@
 
 Strategy: a handler never sees the live request. It gets this value, which holds the raw bytes and derives
 everything else (arguments, headers, the content file) from them, in the same way whether the bytes come from
-a socket or from the journal. So a replayed delivery cannot differ from the live one, but for what is secret:
-that is never stored.
+a socket or from the journal. So a replayed delivery cannot differ from the live one, except that secrets are
+never stored.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from twisted.web.iweb import IRequest
 
-#: How the sender was verified: by a signature over the body, by a token, by a password in front (HTTP Basic),
-#: or not at all, since nothing asks for it.
+#: How the sender was verified: by a signature over the body, by a token, by an HTTP Basic password, or not at
+#: all, since none of these is configured.
 Verification = Literal["none", "signature", "token", "password"]
 
 
@@ -33,7 +33,7 @@ class ClientAddress(msgspec.Struct, frozen=True):
     """The address of a peer.
 
     :param type: ``TCP`` or ``UNIX``.
-    :param host: of a Unix socket, its path.
+    :param host: the host, or the path of a Unix socket.
     """
 
     type: str
@@ -42,7 +42,7 @@ class ClientAddress(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, address: object) -> ClientAddress:
-        """Of an address of Twisted's."""
+        """Make one from a Twisted address."""
         if isinstance(address, cls):
             return address
         name = getattr(address, "name", None)
@@ -54,7 +54,7 @@ class ClientAddress(msgspec.Struct, frozen=True):
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
-    """All of a stored delivery but its body."""
+    """Everything in a stored delivery except its body."""
 
     method: bytes
     uri: bytes
@@ -70,19 +70,19 @@ _decoder = msgspec.msgpack.Decoder(_Head)
 class Delivery:
     """One HTTP request as it was received. Immutable.
 
-    It has the reading side of a :class:`twisted.web.server.Request`, so handlers written for one work.
+    It has the reading side of a :class:`twisted.web.server.Request`, so handlers written for that work.
 
     :param method: ``b"POST"`` ...
     :param uri: path and query as sent.
-    :param headers: all of them; nobody may change them afterwards.
+    :param headers: all headers; they must not be changed afterwards.
     :param body: the raw bytes, before any decoding.
     :param client: the address of the peer.
-    :param id: the delivery's name, from the sender or from us.
-    :param dialect: the name of the endpoint it came to.
-    :param received: when, in seconds since the epoch.
-    :param verification: how its sender was verified; None: nobody has looked at that yet.
-    :param stored: what of it is stored.
-    :param digest: of what was verified, when it may be accepted only once, under whatever id; else empty.
+    :param id: the delivery's id, from the sender or from us.
+    :param dialect: the name of the endpoint that received it.
+    :param received: when it was received, in seconds since the epoch.
+    :param verification: how its sender was verified; None: not verified yet.
+    :param stored: which parts of it are stored.
+    :param digest: a digest of what was verified, if that may be accepted only once under any id; else empty.
     """
 
     method: bytes
@@ -143,7 +143,7 @@ class Delivery:
     def from_request(
         cls, request: IRequest, *, dialect: str = "", received: float = 0.0, stored: Stored = ALL
     ) -> Delivery:
-        """Read a live request. Its content file is read from the start and left at the start."""
+        """Read a live request. Its content file is read from the start and rewound."""
         content = request.content
         content.seek(0)
         if isinstance(content, BytesIO):
@@ -174,10 +174,10 @@ class Delivery:
         digest: str | None = None,
         verifier: object = None,
     ) -> Delivery:
-        """The same, but for what is given.
+        """A copy with other values.
 
-        :param headers: those to set; the others stay.
-        :param verifier: the handler that verified it: others, that it may hand the delivery to, do it again.
+        :param headers: the headers to set; the others stay.
+        :param verifier: the handler that verified it: others that it passes the delivery to verify it again.
         """
         copy = object.__new__(Delivery)
         its = copy.__dict__
@@ -206,7 +206,7 @@ class Delivery:
             its["_made"] = None
         return copy
 
-    # What a handler reads, under the names of twisted.web.
+    # The reading side, with the names of twisted.web.
 
     @property
     def path(self) -> bytes:
@@ -221,8 +221,8 @@ class Delivery:
 
     @property
     def args(self) -> Arguments:
-        """The arguments of the query and, in a POST, of a form body, as twisted.web gives them; a new dict
-        each time.
+        """The arguments of the query and, in a POST, of a form body, like in twisted.web; a new dict each
+        time.
         """
         args = self.query
         if self.method == b"POST":
@@ -231,14 +231,14 @@ class Delivery:
 
     @property
     def content(self) -> BytesIO:
-        """The body as a file; one and the same file each time."""
+        """The body as a file; the same file each time."""
         content: BytesIO | None = self.__dict__.get("_content")
         if content is None:
             content = self.__dict__["_content"] = BytesIO(self.body)
         return content
 
     def getHeader(self, name: AnyStr) -> AnyStr | None:
-        """The last value of a header, bytes for bytes and str for str; None when it was not sent."""
+        """The last value of a header, bytes for bytes and str for str; None if it was not sent."""
         if isinstance(name, str):
             return self.header(name)
         raw = name.lower()
@@ -251,27 +251,27 @@ class Delivery:
         return self.client
 
     def getUser(self) -> bytes:
-        """The user of HTTP Basic credentials; empty when there are none. They are never stored."""
+        """The user of HTTP Basic credentials, or empty. They are never stored."""
         return basic_credentials(self.getHeader(b"authorization"))[0]
 
     def getPassword(self) -> bytes:
-        """The password of HTTP Basic credentials; empty when there are none. They are never stored."""
+        """The password of HTTP Basic credentials, or empty. They are never stored."""
         return basic_credentials(self.getHeader(b"authorization"))[1]
 
-    # What is ours.
+    # Our own methods.
 
     def is_verified_for(self, handler: object) -> bool:
-        """Whether *handler* need not verify it."""
+        """Whether the delivery was verified in such a way that *handler* need not do it again."""
         return self.verification is not None and (self._verifier is None or self._verifier is handler)
 
     @property
     def query(self) -> Arguments:
-        """The arguments of the URL alone, a new dict each time. No signature covers them."""
+        """The arguments of the URL only, a new dict each time. No signature covers them."""
         return parse_urlencoded(self.uri.partition(b"?")[2])
 
     @property
     def form(self) -> Arguments:
-        """The arguments of a form body alone, a new dict each time; empty for another content type."""
+        """The arguments of a form body only, a new dict each time; empty for other content types."""
         content_type = self._headers.get(b"content-type")
         if not content_type or not self.body:
             return {}
@@ -283,7 +283,7 @@ class Delivery:
         return {}
 
     def header(self, name: str) -> str | None:
-        """The last value of a header as text (undecodable bytes replaced); None when not sent."""
+        """The last value of a header as text (undecodable bytes replaced); None if it was not sent."""
         raw = _raw(name)
         self._read.add(raw)
         values = self._headers.get(raw)
@@ -298,7 +298,7 @@ class Delivery:
 
     @property
     def made(self) -> dict[Any, Any]:
-        """What was made of the body, by name: later copies with the same body and headers have it too."""
+        """Values derived from the body, by name; shared with later copies with the same body and headers."""
         made = self._made
         if made is None:
             made = {}
@@ -306,22 +306,22 @@ class Delivery:
         return made
 
     def forget(self) -> None:
-        """Keep nothing of what was made of the body, here and in copies: it may be large."""
+        """Discard the values derived from the body, here and in copies: they may be large."""
         if self._made is not None:
             self._made.clear()
 
     @property
     def is_opened(self) -> bool:
-        """Whether something was made of the body."""
+        """Whether there are values derived from the body."""
         return bool(self._made)
 
     @property
     def has_query(self) -> bool:
-        """True when there is anything behind a question mark."""
+        """Whether the URL has a query."""
         return b"?" in self.uri
 
     def dump(self) -> tuple[bytes, bytes]:
-        """What to store: a head without anything secret, and the body byte for byte."""
+        """The parts to store: a head without secrets, and the body byte for byte."""
         return self._dump(self._read)
 
     def _dump(self, read: Collection[bytes]) -> tuple[bytes, bytes]:
@@ -352,7 +352,7 @@ class Delivery:
     def restore(
         cls, head: bytes, body: bytes, *, id: str | None = None, dialect: str = "", received: float = 0.0
     ) -> Delivery:
-        """The delivery that :meth:`dump` took apart."""
+        """Restore the delivery from what :meth:`dump` returned."""
         stored = _decoder.decode(head)
         headers = HeaderFields({name.lower(): values for name, values in stored.headers})
         kind, host, port = stored.client
@@ -366,7 +366,7 @@ class Delivery:
             id=id,
             dialect=dialect,
             received=received,
-            # Before there were kinds of verification, all that was stored had passed.
+            # Deliveries stored before the kind of verification was recorded had all been verified.
             verification="signature" if verification is True else (verification or "none"),
         )
 

@@ -1,6 +1,6 @@
-"""Who sent it: Ed25519 signatures over the body and a nonce.
+"""Verification of Ed25519 signatures over the body and a nonce.
 
-A module of its own, since few need it: it imports ``cryptography``.
+This is a module of its own because it imports ``cryptography``, and few receivers need it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _LONGEST_NONCE = 128
 
 
 def public_key(text: str) -> Ed25519PublicKey:
-    """The key whose 32 bytes are written in base64.
+    """Read a key whose 32 bytes are encoded as base64.
 
-    :raises ValueError: it is not one.
+    :raises ValueError: this is not such a key.
     """
     try:
         return Ed25519PublicKey.from_public_bytes(b64decode(text, validate=True))
@@ -34,11 +34,11 @@ def verify_ed25519(
     """Check a signature over *body* followed by *nonce*.
 
     :param body: the raw request body.
-    :param signature: in base64; None or empty when it was not sent.
-    :param nonce: as sent; None or empty when it was not sent.
+    :param signature: in base64; None or empty if it was not sent.
+    :param nonce: as sent; None or empty if it was not sent.
     :param keys: any one of them may match.
-    :raises SignatureMissing: the signature or the nonce is not there.
-    :raises SignatureMismatch: malformed, or none of *keys* made it.
+    :raises SignatureMissing: the signature or the nonce is missing.
+    :raises SignatureMismatch: the signature is malformed, or made with none of *keys*.
 
     Source: core.sr.ht, ``srht/crypto.py``; man.sr.ht, "API conventions".
     """

@@ -1,9 +1,9 @@
-"""What can be wrong with a delivery, or with the configuration.
+"""Errors in deliveries and in the configuration.
 
-Each error about a delivery knows the HTTP status that answers it, so that the resource maps nothing.
-They derive from :class:`ValueError`: a host that knows no other kind of refusal answers 400 to those.
+Each error about a delivery has the HTTP status of its response, so that the resource needs no mapping.
+These errors derive from :class:`ValueError`, for which a host that does not know them responds with 400.
 
-The message goes to the sender as it stands. So it holds our own words and the names of fields, never
+The message is sent to the sender unchanged. So it contains only our own words and the names of fields, never
 a value that was sent, and never what was expected of a secret.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 
 class DeliveryError(ValueError):
-    """A delivery that is refused. The base of all below.
+    """The delivery is refused. The base class of all errors below.
 
     :param message: what is wrong and what to do about it; shown to the sender.
     """
@@ -26,11 +26,11 @@ class DeliveryError(ValueError):
 
 
 class BadPayload(DeliveryError):
-    """The body or the arguments are not what the dialect says.
+    """The body or the arguments are not valid in this dialect.
 
     :param message: what is wrong.
     :param field: where, as a path from the payload's root (``$.commits[3].author``) or as the name of
-        an argument; None when the whole is meant.
+        an argument; None: the error concerns the whole body.
     """
 
     def __init__(self, message: str, field: str | None = None) -> None:
@@ -45,16 +45,16 @@ class NotAuthenticated(DeliveryError):
 
 
 class AddressNotAllowed(NotAuthenticated):
-    """The sender's address is not among those that are allowed."""
+    """The sender's address is not allowed."""
 
     def __init__(self) -> None:
         super().__init__("deliveries from this address are not accepted")
 
 
 class TooManyRequests(DeliveryError):
-    """Too many requests of one address that nothing verifies.
+    """Too many unverified requests from one address.
 
-    :param retry_after: seconds after which the next one is answered.
+    :param retry_after: seconds until the next request is accepted.
     """
 
     status = 429
@@ -65,15 +65,15 @@ class TooManyRequests(DeliveryError):
 
 
 class SignatureMissing(NotAuthenticated):
-    """There is no signature or token, and this endpoint demands one."""
+    """There is no signature or token, but this endpoint requires one."""
 
 
 class SignatureMismatch(NotAuthenticated):
-    """There is a signature or token, but it is malformed or not made with any of the secrets."""
+    """There is a signature or token, but it is malformed or matches none of the secrets."""
 
 
 class CrossSiteRequest(DeliveryError):
-    """A browser sends this for a page of another site."""
+    """A browser sent the request on behalf of another site's page."""
 
     status = 403
 
@@ -85,9 +85,9 @@ class UnknownDialect(DeliveryError):
 
 
 class MethodNotAllowed(DeliveryError):
-    """The dialect does not take this HTTP method.
+    """The dialect does not accept this HTTP method.
 
-    :param allowed: the methods that it does take.
+    :param allowed: the methods that it accepts.
     """
 
     status = 405
@@ -98,9 +98,9 @@ class MethodNotAllowed(DeliveryError):
 
 
 class BodyTooLarge(DeliveryError):
-    """The body is over the cap.
+    """The body is over the limit.
 
-    :param cap: the largest body taken, in bytes.
+    :param cap: the largest body accepted, in bytes.
     """
 
     status = 413
@@ -117,9 +117,9 @@ class RequestTimeout(DeliveryError):
 
 
 class HeadTooLarge(DeliveryError):
-    """The request line and the headers are over the cap.
+    """The request line and headers are over the limit.
 
-    :param cap: the largest head taken, in bytes.
+    :param cap: the largest head accepted, in bytes.
     """
 
     status = 431
@@ -129,15 +129,15 @@ class HeadTooLarge(DeliveryError):
 
 
 class UnsupportedContentType(DeliveryError):
-    """The dialect does not take this content type or character set."""
+    """The dialect does not accept this content type or character set."""
 
     status = 415
 
 
 class Unavailable(DeliveryError):
-    """It cannot be taken now; the same delivery may be accepted later.
+    """The delivery cannot be accepted now, but may be later.
 
-    :param retry_after: seconds after which it is worth trying again.
+    :param retry_after: seconds until the sender should try again.
     """
 
     status = 503
@@ -151,13 +151,13 @@ class EndpointOff(Unavailable):
     """The endpoint is off: its handler cannot be created."""
 
     def __init__(self) -> None:
-        super().__init__("this endpoint is off, since its configuration does not work; the log says why")
+        super().__init__("this endpoint is off because of an error in its configuration; see the log")
 
 
 class ConfigurationError(Exception):
     """The configuration cannot be used.
 
-    :param problems: every problem found, each a sentence that names the key and what to do.
+    :param problems: all problems found, each a sentence that names the key and what to do.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:

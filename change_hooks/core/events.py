@@ -1,8 +1,8 @@
-"""What a delivery reports, in one neutral form.
+"""The events that a delivery reports, in one neutral form.
 
-Strategy: a dialect only *parses*. It says in these types what the forge said, in the forge's own terms where
-there are any, and decides nothing. What becomes of it (which changes, or none, and why) is decided for all
-dialects alike by :mod:`change_hooks.core.policy`.
+Strategy: a dialect only *parses*. It expresses in these types what the forge reported, in the forge's own
+terms where there are any, and decides nothing. What follows from an event (which changes, or why none) is
+decided for all dialects alike by :mod:`change_hooks.core.policy`.
 
 None means "not known" everywhere, and is never the same as empty.
 """
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-#: What happened to a pull request; beside it stands the forge's own name for it.
+#: What happened to a pull request. The event also has the forge's own name for it.
 Action = Literal[
     "opened",
     "reopened",
@@ -32,11 +32,11 @@ NOTHING: Mapping[str, Any] = {}
 
 
 class Person(msgspec.Struct, frozen=True, gc=False):
-    """Somebody.
+    """A person, or another user of the forge.
 
-    :param name: as people read it.
-    :param login: the name at the forge.
-    :param id: the forge's own key for them, where a name may be that of another one tomorrow.
+    :param name: the display name.
+    :param login: the user name at the forge.
+    :param id: the forge's own key for the user, if a user name can pass to somebody else.
     """
 
     name: str | None = None
@@ -45,7 +45,7 @@ class Person(msgspec.Struct, frozen=True, gc=False):
     id: str | None = None
 
     def __str__(self) -> str:
-        """``Name <email>``, or what is known of it; the login when there is no name."""
+        """``Name <email>``, or as much as is known; without a name, the login."""
         name = (self.name or self.login or "").strip()
         email = (self.email or "").strip()
         return f"{name} <{email}>" if name and email else name or email
@@ -54,14 +54,13 @@ class Person(msgspec.Struct, frozen=True, gc=False):
 class Repository(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A repository.
 
-    :param full_name: the path at the forge, ``owner/name``; what its API calls it.
-    :param name: the last part of it, or what people call it.
-    :param project: what a change's *project* is; *full_name* when it is None.
-    :param urls: its addresses, by kind: ``https``, ``ssh``, ``html``, and ``usual`` where a change of this
-        dialect has yet another one. The first one that is there is used when the kind that is asked for is
-        not.
-    :param id: the forge's own key for it.
-    :param names: more names by which the option ``repositories`` may mean it.
+    :param full_name: the path at the forge, ``owner/name``, as in its API.
+    :param name: the last part of the path, or the display name.
+    :param project: the *project* of its changes; None: *full_name*.
+    :param urls: its addresses, by kind: ``https``, ``ssh``, ``html``, and ``usual`` if changes of this
+        dialect use another one. If the requested kind is missing, the first one is used.
+    :param id: the forge's own key for the repository.
+    :param names: further names that the option ``repositories`` may match.
     :param src: the version control system.
     """
 
@@ -77,16 +76,16 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Commit(msgspec.Struct, frozen=True, gc=False):
     """One commit.
 
-    :param id: its full name in the version control system.
+    :param id: its full id in the version control system.
     :param message: None: not known.
     :param author: ``Name <email>``.
-    :param committer: ``Name <email>``; None when it is the author, or not known.
+    :param committer: ``Name <email>``; None: the author, or not known.
     :param when: seconds since the epoch.
-    :param url: a web page that shows it.
+    :param url: a web page that shows the commit.
     :param files: the paths touched; None: not known.
-    :param branch: where it is not the ref's own.
+    :param branch: the branch, if it differs from the ref's.
     :param properties: facts that the dialect's page documents.
-    :param files_cut: it touches more than *files* lists.
+    :param files_cut: the commit touches more files than *files* lists.
     """
 
     id: str
@@ -102,25 +101,25 @@ class Commit(msgspec.Struct, frozen=True, gc=False):
 
 
 class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A branch or tag was made, moved or deleted.
+    """A branch or tag was created, moved or deleted.
 
-    :param ref: the full name, ``refs/heads/main``; a bare name where the system knows no refs (Mercurial).
-    :param before: the commit it was on; None: it did not exist, or that is not known (see *created*).
-    :param after: the commit it is on; None: it does not exist any more.
-    :param commits: what is new on it, oldest first, as far as the forge lists it.
-    :param head: the commit it is on, when more than its name is known.
-    :param total: how many commits are new, when the forge counts more than it lists; True: more, but it does
-        not say how many.
+    :param ref: the full name, ``refs/heads/main``; a bare name if the system has no refs (Mercurial).
+    :param before: the commit that it pointed to; None: it did not exist, or not known (see *created*).
+    :param after: the commit that it points to; None: it was deleted.
+    :param commits: its new commits, oldest first, as far as the forge lists them.
+    :param head: the commit that it points to, if more than its id is known.
+    :param total: how many commits are new, if the forge counts more than it lists; True: more, but their
+        number is not known.
     :param created: it did not exist before; None: not known.
-    :param forced: what it was on is not a part of what it is on; None: not known.
-    :param sender: who did it.
-    :param url: a web page that shows it.
+    :param forced: the old commit is not an ancestor of the new one; None: not known.
+    :param sender: who pushed.
+    :param url: a web page that shows the update.
     :param when: seconds since the epoch.
     :param name: the forge's own name of the event.
-    :param unwanted: why whoever pushed wants no build (a push option); otherwise None.
-    :param push: the forge's own key for the push, where its API lists the commits of a push by it, and no
+    :param unwanted: why the sender wants no build (a push option); otherwise None.
+    :param push: the forge's own key for the push, if its API lists the commits of a push by key, and no
         other ref moved with it.
-    :param since: of a new branch: the branch whose commits are not new on it, where the forge counts so.
+    :param since: for a new branch: the branch that its commits are compared with, if the forge does so.
     :param properties: facts that the dialect's page documents.
     """
 
@@ -144,17 +143,17 @@ class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def short(self) -> str:
-        """The branch's or tag's name without what stands before it."""
+        """The branch's or tag's name without a prefix such as ``refs/heads/``."""
         return self.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
 
     @property
     def is_tag(self) -> bool:
-        """True for a tag."""
+        """Whether the ref is a tag."""
         return self.ref.startswith("refs/tags/")
 
     @property
     def lacks_commits(self) -> bool:
-        """True when the forge counts more commits than it lists, or lists none of a branch that moved."""
+        """Whether the forge counts more commits than it lists, or lists none of a branch that moved."""
         more = self.total is not None and self.total is not True and self.total > len(self.commits)
         if is_zeros(self.before):
             return more and self.since is not None
@@ -162,7 +161,7 @@ class RefUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def is_complete(self) -> bool:
-        """True when there is nothing more to know: a deletion, or all commits and their files."""
+        """Whether nothing is missing: this is a deletion, or all commits and their files are known."""
         if self.after is None:
             return True
         known = self.commits or ([self.head] if self.head is not None else [])
@@ -174,7 +173,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One side of a pull request.
 
     :param branch: its name, without ``refs/heads/``.
-    :param revision: the commit it is on.
+    :param revision: the commit that it points to.
     :param repository: None: not known (a fork that was deleted).
     """
 
@@ -186,27 +185,27 @@ class Side(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class PullRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something happened to a pull request (a merge request, a change under review).
 
-    :param repository: where it is to go.
-    :param number: its name there.
+    :param repository: the repository that it is to be merged into.
+    :param number: its number there.
     :param action: what happened.
     :param forge_action: the same in the forge's own words.
-    :param head: what is to be merged.
-    :param base: what it is to be merged into.
+    :param head: the branch to be merged.
+    :param base: the branch that it is to be merged into.
     :param author: who opened it.
-    :param sender: who did what happened now.
+    :param sender: who caused the event.
     :param draft: None: not known.
     :param labels: None: not known.
-    :param url: a web page that shows it.
+    :param url: a web page that shows the pull request.
     :param created: seconds since the epoch.
     :param updated: seconds since the epoch.
-    :param merge_commit: what came of merging it.
-    :param merge_ref: where the forge keeps the merge of both sides, for trying it.
-    :param commits: how many it has.
+    :param merge_commit: the commit that merged it.
+    :param merge_ref: the ref under which the forge keeps a test merge of both sides.
+    :param commits: how many commits it has.
     :param files: the paths touched; None: not known.
-    :param files_cut: it touches more than *files* lists.
-    :param head_commit: the last commit of *head*, when more than its name is known.
+    :param files_cut: it touches more files than *files* lists.
+    :param head_commit: the last commit of *head*, if more than its id is known.
     :param name: the forge's own name of the event.
-    :param installation: by which an App of the forge gets its tokens.
+    :param installation: the installation whose tokens an App of the forge uses.
     :param properties: facts that the dialect's page documents.
     """
 
@@ -237,7 +236,7 @@ class PullRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def from_fork(self) -> bool | None:
-        """True when it comes from another repository; None: not known."""
+        """Whether it comes from another repository; None: not known."""
         head = self.head.repository
         if head is None or head.full_name is None or self.repository.full_name is None:
             return None
@@ -245,15 +244,15 @@ class PullRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Somebody wrote a comment on a pull request.
+    """Somebody commented on a pull request.
 
-    :param pull_request: its *action* says nothing here.
-    :param author: who wrote it.
-    :param association: what the forge says of the author; not to be trusted for rights.
+    :param pull_request: the pull request; ignore its *action*.
+    :param author: who wrote the comment.
+    :param association: the author's relation to the repository; do not derive permissions from it.
     :param created: seconds since the epoch.
-    :param is_new: False: one that was edited or deleted, or that the forge wrote itself.
-    :param permitted: the forge has confirmed that the author may give the command that it is; set by the
-        framework, and by nobody else.
+    :param is_new: False if the comment was edited or deleted, or written by the forge itself.
+    :param permitted: the forge has confirmed that the author may give this command; set only by the
+        framework.
     :param name: the forge's own name of the event.
     """
 
@@ -270,9 +269,9 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Ignored(msgspec.Struct, frozen=True, gc=False):
-    """Nothing to build.
+    """There is nothing to build.
 
-    :param reason: our own words; nothing that was sent.
+    :param reason: in our own words; it must not quote the sender.
     """
 
     reason: str
@@ -282,14 +281,14 @@ Event = RefUpdate | PullRequest | Comment | Ignored
 
 
 def is_zeros(revision: str | None) -> bool:
-    """True for the name of no commit: all zeros, of any length; or none at all."""
+    """Whether *revision* names no commit: it is all zeros, of any length, or missing."""
     return not revision or not revision.strip("0")
 
 
 def was_created(before: str | None) -> bool | None:
     """Whether a ref did not exist before; None: not known.
 
-    :param before: the commit that it was on: zeros for none, nothing when the forge does not say.
+    :param before: the commit that it pointed to: zeros for none, empty or None if the forge does not say.
     """
     return is_zeros(before) if before else None
 

@@ -1,7 +1,7 @@
-"""Events that were found at the forge, and that no request brought: kept, and replayed, as a delivery.
+"""Events that were found at the forge rather than sent, stored and replayed as a delivery.
 
-Strategy: what was found is the body, so that a replay gives the handler what it was given at first, whatever
-the forge would say by then. No request has the method :data:`FETCH`.
+Strategy: the events are the body, so that a replay gives the handler the same events again, whatever the
+forge would report by then. No request has the method :data:`FETCH`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.events import Commit, Event, Person, PullRequest, RefUpdate, Repository
 
-#: The method of such a delivery, and of one that came from a poller.
+#: The method of such a delivery, and of one from a poller.
 FETCH = b"FETCH"
 POLL = b"POLL"
 
@@ -25,7 +25,7 @@ class Update(msgspec.Struct, frozen=True, omit_defaults=True):
 
     :param name: the forge's name of the event that would have reported it.
 
-    The rest: see :class:`~change_hooks.core.events.RefUpdate`.
+    For the other fields see :class:`~change_hooks.core.events.RefUpdate`.
     """
 
     repository: Repository
@@ -42,7 +42,7 @@ class Update(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str = "push"
 
     def event(self) -> RefUpdate:
-        """The same as an event."""
+        """Convert to an event."""
         return RefUpdate(
             repository=self.repository,
             ref=self.ref,
@@ -60,7 +60,7 @@ class Update(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def of(cls, event: RefUpdate) -> Update:
-        """What is kept of an event."""
+        """The stored form of an event."""
         return cls(
             repository=event.repository,
             ref=event.ref,
@@ -78,7 +78,7 @@ class Update(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body."""
+    """The body of such a delivery."""
 
     updates: list[Update] = []
     pulls: list[PullRequest] = []
@@ -90,9 +90,9 @@ _decode = msgspec.json.Decoder(Fetched).decode
 def fetched(
     events: Sequence[RefUpdate | PullRequest], *, endpoint: str, id: str, received: float
 ) -> Delivery:
-    """Events as a delivery.
+    """Make a delivery from events.
 
-    :param id: names them.
+    :param id: the delivery's id.
     :param received: seconds since the epoch.
     """
     body = Fetched(
@@ -107,7 +107,7 @@ def fetched(
         id=id,
         dialect=endpoint,
         received=received,
-        # The configured API gave it to our token.
+        # The configured API returned it for our token.
         verification="token",
     )
 
@@ -115,22 +115,22 @@ def fetched(
 def events_in(delivery: Delivery) -> list[Event]:
     """The events of such a delivery.
 
-    :raises BadPayload: it holds none.
+    :raises BadPayload: the delivery contains no events.
     """
     try:
         body = _decode(delivery.body)
     except msgspec.ValidationError as error:
-        raise BadPayload("is not what was fetched", "$") from error
+        raise BadPayload("is not a stored event", "$") from error
     return [*(update.event() for update in body.updates), *body.pulls]
 
 
 def is_fetched(delivery: Delivery) -> bool:
-    """Whether it was fetched as events, and not sent."""
+    """Whether the delivery was fetched as events rather than sent."""
     return delivery.method == FETCH
 
 
 def is_sent(delivery: Delivery) -> bool:
-    """Whether it came with a request, which can be sent on."""
+    """Whether the delivery arrived in a request, which can be forwarded."""
     return delivery.method not in (FETCH, POLL)
 
 

@@ -1,4 +1,4 @@
-"""Forms and queries, read as browsers and curl write them, with bounds on what a sender may ask for.
+"""Forms and queries as browsers and curl write them, parsed within limits.
 
 Source: WHATWG URL, "application/x-www-form-urlencoded parsing" (only ``&`` separates); RFC 7578,
 "multipart/form-data".
@@ -14,11 +14,11 @@ from change_hooks.core.errors import BadPayload
 
 Arguments = dict[bytes, list[bytes]]
 
-#: The most fields of a form or query, and the most parts of a multipart body. No hook needs a hundred.
+#: The most fields in a form or query, and the most parts in a multipart body. No hook needs a hundred.
 MOST_FIELDS = 1000
 #: The longest head of a part, in bytes.
 LONGEST_HEAD = 8192
-#: What is longer is unquoted by C code, in bytes: 25 MiB take 0.1 s instead of 2.
+#: Longer texts, in bytes, are unquoted by C code: 25 MiB take 0.1 s instead of 2.
 LONG = 64 * 1024
 
 _NAME = re.compile(rb';\s*name\*?=(?:"((?:[^"\\\r\n]|\\.)*)"|([^\s;"]+))', re.IGNORECASE)
@@ -27,7 +27,7 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def unquoted(text: bytes) -> bytes:
-    """``a+b%21`` as ``a b!``."""
+    """Decode ``a+b%21`` to ``a b!``."""
     text = text.replace(b"+", b" ")
     if len(text) < LONG or _BAD_ESCAPE.search(text):
         return unquote_to_bytes(text)
@@ -35,9 +35,9 @@ def unquoted(text: bytes) -> bytes:
 
 
 def parse_urlencoded(text: bytes) -> Arguments:
-    """``a=1&b=2``: blank values kept, items without ``=`` ignored.
+    """Parse ``a=1&b=2``: empty values are kept, items without ``=`` ignored.
 
-    :raises BadPayload: more than :data:`MOST_FIELDS` items.
+    :raises BadPayload: there are more than :data:`MOST_FIELDS` items.
     """
     args: Arguments = {}
     if not text:
@@ -52,13 +52,13 @@ def parse_urlencoded(text: bytes) -> Arguments:
 
 
 def only_argument(args: Arguments, name: str) -> bytes | None:
-    """The value of an argument that is there once; else None."""
+    """The value of an argument that occurs exactly once; otherwise None."""
     values = args.get(name.encode(), [])
     return values[0] if len(values) == 1 else None
 
 
 def with_argument(uri: bytes, name: str, value: bytes) -> bytes:
-    """*uri* with one more argument in its query."""
+    """*uri* with an argument added to its query."""
     argument = f"{quote_from_bytes(name.encode(), '')}={quote_from_bytes(value, '')}".encode("ascii")
     return uri + (b"&" if b"?" in uri else b"?") + argument
 
@@ -67,7 +67,7 @@ def parse_multipart(body: bytes, content_type: bytes) -> Arguments:
     """The fields of a ``multipart/form-data`` body; parts without a name are left out.
 
     :param content_type: the header, with its ``boundary``.
-    :raises BadPayload: no boundary, or more than :data:`MOST_FIELDS` parts.
+    :raises BadPayload: there is no boundary, or there are more than :data:`MOST_FIELDS` parts.
     """
     found = _BOUNDARY.search(content_type)
     if found is None:
@@ -77,7 +77,7 @@ def parse_multipart(body: bytes, content_type: bytes) -> Arguments:
     if body.count(delimiter) > MOST_FIELDS + 1:
         raise BadPayload(f"more than {MOST_FIELDS} parts")
     args: Arguments = {}
-    # What stands before the first delimiter is a preamble; what follows the last one ("--") an epilogue.
+    # The part before the first delimiter is a preamble, and the part after the last one ("--") an epilogue.
     for part in body.split(delimiter)[1:]:
         if part.startswith(b"--"):
             break

@@ -1,4 +1,4 @@
-"""What a handler found in a delivery."""
+"""The result of a handler for a delivery."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from change_hooks.core.events import Ignored
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a delivery is about, for whoever looks at it later; also of one that gives no change. Empty: not
-    known.
+    """What a delivery is about, for displays; known even for deliveries without a change. Empty: not known.
 
-    :param event: the forge's name of the event, when the handler knows it.
+    :param event: the forge's name of the event, if the handler knows it.
     """
 
     event: str = ""
@@ -28,9 +27,9 @@ NOTHING_KNOWN = About()
 
 
 class Found(list[Change]):
-    """Changes; when there are none, why.
+    """Changes, or the reason why there are none.
 
-    :param reason: our own words; nothing that was sent.
+    :param reason: in our own words; it must not quote the sender.
     """
 
     __slots__ = ("about", "reason")
@@ -44,17 +43,17 @@ class Found(list[Change]):
 
 
 def about_change(change: Change, event: str = "") -> About:
-    """What a delivery is about, by one of its changes."""
+    """What a delivery is about, derived from one of its changes."""
     return About(event, change.repository, change.branch or "", change.author)
 
 
 def normal_changes(result: Any) -> Found:
-    """What a handler returned, as changes.
+    """Convert what a handler returned to changes.
 
     :param result: ``(changes, src)`` as Buildbot's handlers return it, with mappings or changes; or
-        :class:`~change_hooks.core.events.Ignored`, alone or in the place of the changes. An empty list may
-        say why it is empty in an attribute ``reason``.
-    :raises InvalidChange: one of the changes is none.
+        :class:`~change_hooks.core.events.Ignored`, alone or instead of the changes. An empty list may have an
+        attribute ``reason`` that says why it is empty.
+    :raises InvalidChange: one of the changes is not valid.
     """
     if isinstance(result, Ignored):
         return Found((), result.reason)
@@ -70,16 +69,16 @@ def normal_changes(result: Any) -> Found:
 
 
 def is_pair(result: object) -> bool:
-    """Whether a method returned ``(changes, src)``, and not events: a tuple, or a list like one."""
+    """Whether a method returned ``(changes, src)`` rather than events: a tuple, or a list like one."""
     return isinstance(result, tuple) or (
         isinstance(result, list) and len(result) == 2 and isinstance(result[0], (list, tuple))
     )
 
 
 def normal_change(found: object, src: object) -> Change:
-    """A change of what a handler returned, with its *src*: a str, bytes or None.
+    """Make a change from what a handler returned, with its *src*: a str, bytes or None.
 
-    :raises InvalidChange: it is none, or its *src* is something else.
+    :raises InvalidChange: it is not a valid change, or its *src* has the wrong type.
     """
     if isinstance(found, Change):
         change = found

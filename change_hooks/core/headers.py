@@ -1,4 +1,4 @@
-"""Header fields of a request or an answer, as a dict: a delivery asks for them a dozen times."""
+"""Header fields of a request or response as a dict, since every delivery looks up a dozen of them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ T = TypeVar("T")
 class HeaderFields(dict[bytes, list[bytes]]):
     """The values of each field, by its name in lower case.
 
-    It has what we use of :class:`twisted.web.http_headers.Headers`, at a sixth of the time for each look-up.
-    Whoever knows that a name is in lower case uses it as the dict that it is.
+    It has the methods of :class:`twisted.web.http_headers.Headers` that we use, and takes a sixth of the time
+    for a look-up. With names in lower case it can be used as a plain dict.
     """
 
     __slots__ = ()
 
     @classmethod
     def of(cls, headers: Headers | HeaderFields) -> HeaderFields:
-        """Those of Twisted; ours as they are."""
+        """Convert Twisted's headers; return our own unchanged."""
         if isinstance(headers, cls):
             return headers
         fields = [*headers.getAllRawHeaders()]
@@ -31,14 +31,14 @@ class HeaderFields(dict[bytes, list[bytes]]):
         return cls(zip(map(bytes.lower, map(_NAME, fields)), map(list, map(_VALUES, fields)), strict=True))
 
     def getRawHeaders(self, name: AnyStr, default: T | None = None) -> list[AnyStr] | T | None:
-        """All values of a field, as bytes or text, as the name is; *default* when there are none."""
+        """All values of a field, as bytes or text like the name; *default* if there are none."""
         if isinstance(name, bytes):
             return self.get(name.lower(), default)
         values = self.get(_lower(name))
         return default if values is None else [value.decode("utf-8", "replace") for value in values]
 
     def hasHeader(self, name: bytes | str) -> bool:
-        """Whether a field is there."""
+        """Whether a field is present."""
         return _lower(name) in self
 
     def getAllRawHeaders(self) -> Iterable[tuple[bytes, list[bytes]]]:
@@ -46,19 +46,19 @@ class HeaderFields(dict[bytes, list[bytes]]):
         return self.items()
 
     def setRawHeaders(self, name: bytes | str, values: Sequence[bytes | str]) -> None:
-        """Set a field. What would end its line becomes a blank."""
+        """Set a field. Line breaks in its value become spaces."""
         self[_lower(name)] = [*map(_one_line, values)]
 
     def addRawHeader(self, name: bytes | str, value: bytes | str) -> None:
-        """Add a value to those of a field."""
+        """Add a value to a field."""
         self.setdefault(_lower(name), []).append(_one_line(value))
 
     def removeHeader(self, name: bytes | str) -> None:
-        """Remove a field, when it is there."""
+        """Remove a field, if present."""
         self.pop(_lower(name), None)
 
     def as_headers(self) -> Headers:
-        """A copy, of Twisted's kind."""
+        """A copy as Twisted's headers."""
         headers = Headers()
         for name, values in self.items():
             headers.setRawHeaders(name, values)

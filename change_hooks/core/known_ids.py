@@ -1,4 +1,4 @@
-"""How well-known senders name their deliveries; for handlers that do not say so.
+"""The delivery ids of well-known senders, for handlers that do not declare them.
 
 Source: the documentation of each: GitHub, Gitea, Forgejo, Gogs, GitLab, Bitbucket.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from change_hooks.core.delivery import Delivery
 
-#: The header that names the event, and the one that names the delivery. Only a request with both is of the
-#: sender: others use the second one for something else.
+#: The header that names the event, and the one that names the delivery. Only a request with both comes from
+#: the sender: others use the second header for something else.
 KNOWN = (
     ("X-GitHub-Event", "X-GitHub-Delivery"),
     ("X-Gitea-Event", "X-Gitea-Delivery"),
@@ -21,7 +21,7 @@ KNOWN = (
 
 
 def known_id(delivery: Delivery) -> str | None:
-    """The sender's name for a delivery; None when it is none of the senders that are known here."""
+    """The sender's id of a delivery; None if the sender is not known here."""
     for event, name in KNOWN:
         found = delivery.header(name)
         if found and delivery.header(event):

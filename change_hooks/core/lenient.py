@@ -1,10 +1,9 @@
-"""A payload that is not quite as documented, made to fit.
+"""Adapts payloads that are not quite as documented.
 
-Strategy: forges differ from version to version, and proxies and relays rewrite. What a change cannot do
-without (required fields: those without a default) must be there, in a type from which the value can be had;
-every other field that does not fit is left out, and of a list the elements that do not fit, which are named.
-A field that decides what happened must fit when it is there. All this is tried only after the strict and fast
-way has failed.
+Strategy: payloads differ between versions of a forge, and proxies and relays rewrite them. What a change
+requires (fields without a default) must be present, in a type that can be converted. Every other field that
+does not fit is left out, and so are list elements that do not fit, which are named. A field that decides what
+happened must fit if it is present. All this is tried only after strict, fast decoding has failed.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from change_hooks.core.errors import BadPayload
 
 T = TypeVar("T")
 
-#: How deep a payload may be nested.
+#: How deeply a payload may be nested.
 DEEPEST = 64
-#: The longest list of structures (commits, as a rule) that is looked through: no forge sends more.
+#: The longest list of structures (usually commits) that is examined: no forge sends more.
 MOST_ELEMENTS = 20_000
-#: How many of the elements that were left out are named.
+#: The most left-out elements that are named.
 MOST_NAMED = 50
 
 
 class _Misfit(Exception):
-    """A value that cannot be made to fit.
+    """A value does not fit and cannot be converted.
 
-    :param path: where it stands.
+    :param path: its path in the payload.
     """
 
     def __init__(self, message: str, path: str) -> None:
@@ -41,10 +40,10 @@ class _Misfit(Exception):
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """Where in a payload a value stands.
+    """The place of a value in a payload.
 
     :param path: from the payload's root.
-    :param left_out: gets the paths of what did not fit in the elements that are left out.
+    :param left_out: collects the paths of the wrong values in left-out elements.
     """
 
     path: str
@@ -52,29 +51,29 @@ class _Place(msgspec.Struct, frozen=True):
     depth: int = 0
 
     def inside(self, step: str) -> _Place:
-        """One step deeper."""
+        """The place one level deeper."""
         return _Place(self.path + step, self.left_out, self.depth + 1)
 
     def misfit(self, message: str) -> _Misfit:
-        """What stands here does not fit."""
+        """The error for a value at this place."""
         return _Misfit(message, self.path)
 
     def leave_out(self, misfit: _Misfit) -> None:
-        """Name what did not fit."""
+        """Record a wrong value."""
         if len(self.left_out) < MOST_NAMED:
             self.left_out.append(misfit.path)
 
 
 def fit(value: object, shape: type[T], left_out: list[str] | None = None) -> T:
-    """*value*, plain objects as JSON gives them, as *shape*.
+    """Convert *value*, decoded JSON, to *shape*.
 
-    A class *shape* may name in ``decisive`` fields that have a default, but say what happened: when such a
-    one is there, it must fit.
+    A class *shape* may list in ``decisive`` fields that have a default, but decide what happened. Such a
+    field must fit if it is present.
 
-    :param left_out: gets the path of what did not fit in each element of a list, or value of a mapping, that
+    :param left_out: collects the path of the wrong value in each list element, or value of a mapping, that
         was left out, up to :data:`MOST_NAMED`. The keys of mappings are not named.
-    :raises BadPayload: a required field is missing or cannot be had, or a decisive one; or a list
-        is too long. It is named.
+    :raises BadPayload: a required field is missing or does not fit, or a decisive one does not fit, or a list
+        is too long. The message names the field.
     """
     try:
         fitted: T = _fit(value, shape, _Place("$", [] if left_out is None else left_out))
@@ -100,12 +99,12 @@ def _fit(value: object, kind: Any, place: _Place) -> Any:
     if origin is Literal:
         if value in get_args(kind):
             return value
-        raise place.misfit("has another value")
+        raise place.misfit("has an unexpected value")
     return _scalar(value, kind, place)
 
 
 def _tried(value: object, kind: Any, place: _Place) -> Any:
-    """The same, of what can be done without: what is left out as a whole has no elements to name."""
+    """The same for an optional value: if it is left out as a whole, none of its elements are named."""
     named = len(place.left_out)
     try:
         return _fit(value, kind, place)
@@ -142,14 +141,14 @@ def _struct(value: object, kind: type[msgspec.Struct], place: _Place) -> msgspec
 
 @lru_cache(maxsize=256)
 def fields_of(kind: type[msgspec.Struct]) -> tuple[tuple[msgspec.structs.FieldInfo, Any], ...]:
-    """The fields of a shape, with their types."""
+    """The fields of a shape and their types."""
     hints = get_type_hints(kind)
     return tuple((field, hints[field.name]) for field in msgspec.structs.fields(kind))
 
 
 def _one_of(value: object, kinds: tuple[Any, ...], place: _Place) -> Any:
     if type(value) in kinds and not isinstance(value, str):
-        return value  # A number stays one; a text may have to become one.
+        return value  # A number stays a number; a text may have to become one.
     first: _Misfit | None = None
     for kind in kinds:
         if kind is type(None):
@@ -158,7 +157,7 @@ def _one_of(value: object, kinds: tuple[Any, ...], place: _Place) -> Any:
             return _tried(value, kind, place)
         except _Misfit as misfit:
             first = first or misfit
-    raise first or place.misfit("has another type")
+    raise first or place.misfit("has the wrong type")
 
 
 def _list(value: object, kind: Any, place: _Place) -> list[Any]:

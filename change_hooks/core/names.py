@@ -1,4 +1,4 @@
-"""Names that a user wrote: checked, with the nearest valid one where one is wrong."""
+"""Checks names in the configuration, and suggests the closest valid one."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from difflib import get_close_matches
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` where a valid name is near, else the valid names."""
+    """``; did you mean 'x'?`` if a valid name is similar, otherwise the list of valid names."""
     valid = sorted(valid)
     close = get_close_matches(name, valid, 1, 0.6)
     return f"; did you mean {close[0]!r}?" if close else f"; valid names are {', '.join(valid)}"
 
 
 def check_names(written: Iterable[object], valid: Iterable[str]) -> None:
-    """Check the keys of a dict that a user wrote.
+    """Check the keys of a dict in the configuration.
 
-    :raises ValueError: one is unknown; the nearest valid one is suggested.
+    :raises ValueError: a key is unknown; the message suggests the closest valid one.
     """
     known = set[object](valid)
     for name in written:

@@ -1,7 +1,7 @@
 """The document of a delivery, decoded once.
 
-Where the body itself names the event or the delivery, several ask for what stands in it. What they get is
-made of one and the same document, so that they cannot disagree, and a large body is decoded once.
+If the body itself names the event or the delivery, it is read in several places. All of them use one decoded
+document, so that they cannot disagree, and a large body is decoded only once.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from change_hooks.core.pieces import convert_in_pieces
 
 
 def opened(delivery: Delivery, text: Callable[[], bytes]) -> Any:
-    """The document of a delivery as plain objects, which nobody may change. What is wrong with it is found
-    once, too.
+    """The document of a delivery as plain objects, which must not be changed. Errors are remembered, too.
 
-    :param text: gives the JSON document.
-    :raises BadPayload: as :func:`~change_hooks.core.payload.decode`, or *text*.
+    :param text: returns the JSON document.
+    :raises BadPayload: like :func:`~change_hooks.core.payload.decode`, or *text*.
     """
     made = delivery.made
     if OPENED not in made:
@@ -36,10 +35,10 @@ def opened(delivery: Delivery, text: Callable[[], bytes]) -> Any:
 
 
 def opened_as(delivery: Delivery, shape: Any, text: Callable[[], bytes], left_out: list[str]) -> Any:
-    """The same in a shape.
+    """The document of a delivery, converted to a shape.
 
     :param left_out: see :func:`~change_hooks.core.lenient.fit`.
-    :raises BadPayload: as :func:`opened`, or it does not fit.
+    :raises BadPayload: like :func:`opened`, or the document does not fit.
     """
     if shape is Any:
         return opened(delivery, text)

@@ -1,7 +1,7 @@
-"""What a user may write for a dialect: declared once, checked at load, and the same for every forge.
+"""The options of a dialect: declared once, checked when the configuration is read, the same for every forge.
 
-Strategy: an option is a field of a frozen data class, with the check that makes its value of what a user
-wrote. A value of None is the default, everywhere.
+Strategy: an option is a field of a frozen data class, with a check that converts what the user wrote to its
+value. For every option, None means the default.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ O = TypeVar("O", bound="Options")  # noqa: E741 (O as in Options)
 
 
 def option(default: Any, check: Callable[[Any], Any], name: str | None = None) -> Any:
-    """Declare an option. Its value is in no ``repr``: it may be a secret.
+    """Declare an option. No ``repr`` shows its value, which may be a secret.
 
-    :param default: its value when the user wrote none, or None.
-    :param check: makes the value to use of what the user wrote, or raises TypeError or ValueError with
-        a message that follows the option's name.
-    :param name: what the user writes, where it cannot be the attribute's name.
+    :param default: its value if the user sets none, or None.
+    :param check: converts what the user wrote to the option's value, or raises TypeError or ValueError with
+        a message that continues a sentence beginning with the option's name.
+    :param name: the name that the user writes, if it differs from the attribute's.
     """
     return field(default=default, repr=False, metadata={"check": check, "name": name})
 
@@ -36,40 +36,40 @@ def option(default: Any, check: Callable[[Any], Any], name: str | None = None) -
 
 
 def anything(value: object) -> object:
-    """Take every value."""
+    """Accept any value."""
     return value
 
 
 def text(value: object) -> str:
-    """Take a str."""
+    """Accept a str."""
     if not isinstance(value, str):
         raise TypeError(f"must be a str, not {type(value).__name__}")
     return value
 
 
 def flag(value: object) -> bool:
-    """Take a bool."""
+    """Accept a bool."""
     if not isinstance(value, bool):
         raise TypeError(f"must be True or False, not {type(value).__name__}")
     return value
 
 
 def seconds(value: object) -> float:
-    """Take a positive number of seconds."""
+    """Accept a positive number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < inf:
         raise TypeError("must be a positive number of seconds")
     return value
 
 
 def count(value: object) -> int:
-    """Take a positive whole number."""
+    """Accept a positive integer."""
     if isinstance(value, bool) or not isinstance(value, int) or not value > 0:
         raise TypeError("must be a positive whole number")
     return value
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """Take a list of str; one str is a list of one."""
+    """Accept a list of str; a single str is a list of one."""
     if isinstance(value, str):
         return (value,)
     if not isinstance(value, (list, tuple, set, frozenset)) or not all(
@@ -80,29 +80,31 @@ def texts(value: object) -> tuple[str, ...]:
 
 
 def one_of(*valid: str) -> Callable[[object], tuple[str, ...]]:
-    """Take a list of some of the str *valid*."""
+    """Accept a list of some of the names in *valid*."""
 
     def check(value: object) -> tuple[str, ...]:
         for name in texts(value):
             if name not in valid:
-                raise ValueError(f"has {name!r}{nearest(name, valid)}")
+                raise ValueError(f"has an unknown name {name!r}{nearest(name, valid)}")
         return texts(value)
 
     return check
 
 
 def text_or_callable(value: object) -> Any:
-    """Take a str, or a callable that is given the payload."""
+    """Accept a str, or a callable that is called with the payload."""
     return value if callable(value) else text(value)
 
 
 def secret(value: object) -> Any:
-    """Take a str, bytes, a list of them, a callable that is given the delivery, or what may change."""
+    """Accept a str, bytes, a list of them, a callable that is called with the delivery, or secrets that may
+    change.
+    """
     return value if callable(value) or isinstance(value, ChangingSecrets) else tuple(as_secrets(value))
 
 
 def token(value: object) -> Any:
-    """Take a str, a callable that is given the repository, or ``{'app': id, 'key': PEM}``."""
+    """Accept a str, a callable that is called with the repository, or ``{'app': id, 'key': PEM}``."""
     if callable(value):
         return value
     if isinstance(value, Mapping):
@@ -116,7 +118,7 @@ def token(value: object) -> Any:
 
 
 def regular_expression(value: object) -> re.Pattern[str]:
-    """Take a regular expression."""
+    """Accept a regular expression."""
     try:
         return re.compile(text(value))
     except re.error as error:
@@ -124,7 +126,7 @@ def regular_expression(value: object) -> re.Pattern[str]:
 
 
 def skips(value: object) -> tuple[re.Pattern[str], ...]:
-    """Take a list of regular expressions, each a str or compiled."""
+    """Accept a list of regular expressions, each a str or compiled."""
     if isinstance(value, (list, tuple)) and all(_is_skip(each) for each in value):
         return compile_skips(value)
     return compile_skips(texts(value))
@@ -135,14 +137,14 @@ def _is_skip(value: object) -> bool:
 
 
 def url_kind(value: object) -> Any:
-    """Take ``'https'``, ``'ssh'``, ``'html'`` or a callable that is given the payload."""
+    """Accept ``'https'``, ``'ssh'``, ``'html'`` or a callable that is called with the payload."""
     if callable(value) or (isinstance(value, str) and value in ("https", "ssh", "html")):
         return value
     raise ValueError("must be 'https', 'ssh', 'html' or a callable")
 
 
 def commits_or_head(value: object) -> str:
-    """Take ``'commits'`` or ``'head'``."""
+    """Accept ``'commits'`` or ``'head'``."""
     if value not in ("commits", "head"):
         raise ValueError(
             "must be 'commits' (a change for each commit of a new branch) or 'head' (one change)"
@@ -150,17 +152,17 @@ def commits_or_head(value: object) -> str:
     return text(value)
 
 
-#: Lists of addresses that forges publish.
+#: Address lists that forges publish.
 PUBLISHED = ("github",)
-#: Stands for every peer of a UNIX socket.
+#: Means every peer of a Unix socket.
 UNIX = "unix"
 
 
 @dataclass(frozen=True)
 class Allow:
-    """From where deliveries are accepted; nothing in it: from everywhere.
+    """The addresses from which deliveries are accepted; if empty, from everywhere.
 
-    :param names: of :data:`PUBLISHED` lists, and :data:`UNIX`.
+    :param names: names of :data:`PUBLISHED` lists, and :data:`UNIX`.
     """
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -168,7 +170,7 @@ class Allow:
 
 
 def allow(value: object) -> Allow:
-    """Take networks (``10.0.0.0/8``), addresses, ``'unix'`` and ``'github'``, one or a list of them."""
+    """Accept networks (``10.0.0.0/8``), addresses, ``'unix'`` and ``'github'``, one or a list of them."""
     written = texts(value)
     if not written:
         raise ValueError("is empty; leave it out to accept deliveries from everywhere")
@@ -186,8 +188,8 @@ def allow(value: object) -> Allow:
 class Command:
     """A comment that gives a change.
 
-    :param pattern: what its text must match; named groups become properties.
-    :param permission: what its author must be allowed to do in the repository, as the forge says.
+    :param pattern: the text must match it; named groups become properties.
+    :param permission: the permission that its author must have in the repository, according to the forge.
     """
 
     pattern: re.Pattern[str]
@@ -198,7 +200,7 @@ PERMISSIONS = ("read", "write", "admin")
 
 
 def commands(value: object) -> tuple[Command, ...]:
-    """Take ``{'regex': …, 'permission': 'write'}``, or a list of such; or ``{pattern: permission}``."""
+    """Accept ``{'regex': …, 'permission': 'write'}``, or a list of these; or ``{pattern: permission}``."""
     items = value if isinstance(value, (list, tuple)) else [value]
     found: list[Command] = []
     for item in items:
@@ -212,7 +214,7 @@ def commands(value: object) -> tuple[Command, ...]:
         for pattern, permission in pairs:
             if permission not in PERMISSIONS:
                 raise ValueError(
-                    f"has the permission {permission!r}; valid names are {', '.join(PERMISSIONS)}"
+                    f"has an unknown permission {permission!r}; valid names are {', '.join(PERMISSIONS)}"
                 )
             found.append(Command(regular_expression(pattern), permission))
     return tuple(found)
@@ -228,9 +230,9 @@ ACTIONS = (
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may write for any dialect."""
+    """The options of every dialect."""
 
-    #: The names of the options that hold a secret; in them ``{'env': NAME}`` and the like are references.
+    #: The names of options with secrets, in which ``{'env': NAME}`` and the like are references.
     secrets: ClassVar[tuple[str, ...]] = ("secret",)
 
     dialect: str | None = option(None, text)
@@ -242,7 +244,7 @@ class Options:
 
 @dataclass(frozen=True)
 class ForgeOptions(Options):
-    """What a user may write for a forge."""
+    """The options of every forge."""
 
     secrets: ClassVar[tuple[str, ...]] = ("secret", "token")
 
@@ -270,14 +272,14 @@ class ForgeOptions(Options):
 
 
 def option_names(options: type[Options]) -> dict[str, Any]:
-    """The names a user may write, and the fields they set."""
+    """The names of the options, and the fields that they set."""
     return {declared.metadata["name"] or declared.name: declared for declared in fields(options)}
 
 
 def read_options(declared: type[O], written: Mapping[str, Any]) -> tuple[O, list[str], list[str]]:
-    """Read what a user wrote for a dialect.
+    """Read the options that a user wrote for a dialect.
 
-    :returns: the options, the problems with their values, and the names that are not *declared*.
+    :returns: the options, the problems with their values, and the names that are not in *declared*.
     """
     names = option_names(declared)
     values: dict[str, Any] = {}

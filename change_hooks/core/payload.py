@@ -1,9 +1,9 @@
 """From a body to a payload: content type, character set, JSON, shape.
 
-Strategy: what a forge means is never lost to how it is written. A byte-order mark, another character set, an
-invalid byte or a lone surrogate is repaired (with U+FFFD), and a field of another type than documented costs
-at most itself; what is left over is an error that names the field. The fast way (msgspec, straight from the
-bytes to the shape) comes first; repair is tried only after it failed.
+Strategy: an oddity in the encoding never costs a delivery. A byte-order mark, another character set, an
+invalid byte or a lone surrogate is repaired (with U+FFFD). A field whose type differs from the documentation
+costs at most itself; any other problem is an error that names the field. Fast decoding (msgspec, straight
+from the bytes to the shape) is tried first, and repair only after it has failed.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ MULTIPART = "multipart/form-data"
 #: The most objects, and the most commas, in a document. The largest pushes have some ten thousand.
 MOST_OBJECTS = 500_000
 MOST_COMMAS = 2_000_000
-#: In less there is no room for so many, in bytes: counting takes a tenth of the time that 2,048 commits take.
+#: A smaller document, in bytes, cannot hold so many: counting takes a tenth of the time that 2,048 commits
+#: take.
 ROOM = 3 * MOST_OBJECTS
-#: Up to this size a document that is still not valid is repaired by decoding it twice, in bytes.
+#: Up to this size, in bytes, an invalid document is repaired by decoding it twice.
 SMALL = 1024 * 1024
-#: What is larger is worked on in a thread, and decoded in pieces, in bytes: it would hold the reactor for
+#: A larger document, in bytes, is processed in a thread and decoded in pieces: it would block the reactor for
 #: more than 20 ms.
 LARGE = 2 * 1024 * 1024
-#: Under this a delivery has its document as plain objects, once somebody has asked for them.
+#: The key under which a delivery keeps its document as plain objects, once they have been used.
 OPENED = "opened"
-#: The character sets that are read, by the names that a content type has for them.
+#: The supported character sets, by their names in a content type.
 CHARSETS = {
     name: codec
     for codec, names in {
@@ -72,18 +73,18 @@ CHARSETS = {
 
 
 class Shape(msgspec.Struct, gc=False):
-    """The base of the payload types in the dialects: only the fields that are used.
+    """The base of the payload types in the dialects, which declare only the fields that are used.
 
-    An optional field has a default and admits None: forges leave out, and null, what they have not.
+    An optional field has a default and allows None: forges omit a missing value, or send null.
     """
 
-    #: The optional fields without whose value an event would be taken for another one: when such a one is
-    #: there and does not fit, that is an error.
+    #: The optional fields without whose value an event would be mistaken for another one: if such a field is
+    #: present and does not fit, that is an error.
     decisive: ClassVar[tuple[str, ...]] = ()
 
 
 def content_type(delivery: Delivery) -> tuple[str, str]:
-    """The media type, in lower case (``""`` when there is none), and the character set (``utf-8``)."""
+    """The media type, in lower case (``""`` if there is none), and the character set (default ``utf-8``)."""
     header = delivery.getHeader(b"content-type")
     if header is None or header == b"application/json":
         return ("", "utf-8") if header is None else (JSON, "utf-8")
@@ -97,17 +98,17 @@ def content_type(delivery: Delivery) -> tuple[str, str]:
 
 
 def is_json(kind: str) -> bool:
-    """True for ``application/json`` and every ``application/...+json``."""
+    """Whether this is ``application/json`` or an ``application/...+json``."""
     return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def raw_json(delivery: Delivery, *, form: bool, json: bool = True) -> tuple[bytes, str]:
-    """The JSON document of a delivery as it was sent, from the body alone, and its character set.
+    """The JSON document of a delivery as it was sent, from the body only, and its character set.
 
-    It is what some forges sign, also when they send it in a form.
+    Some forges sign this document even if they send it in a form.
 
-    :param form: take a form body with the document in its one field ``payload``.
-    :param json: take a JSON body; a body without a content type is one.
+    :param form: accept a form body with the document in its only field ``payload``.
+    :param json: accept a JSON body; a body without a content type is JSON.
     :raises UnsupportedContentType: for another content type.
     :raises BadPayload: for a form without exactly one ``payload``.
     """
@@ -117,7 +118,7 @@ def raw_json(delivery: Delivery, *, form: bool, json: bool = True) -> tuple[byte
     if form and kind == FORM:
         payloads = parse_urlencoded(delivery.body).get(b"payload", [])
         if len(payloads) != 1:
-            raise BadPayload(f"the form must hold it exactly once, not {len(payloads)} times", "payload")
+            raise BadPayload(f"the form must contain it exactly once, not {len(payloads)} times", "payload")
         return payloads[0], charset
     taken = [name for name, takes in ((JSON, json), (FORM, form)) if takes]
     raise UnsupportedContentType(f"the content type must be {' or '.join(taken)}")
@@ -135,16 +136,16 @@ def json_text(delivery: Delivery, *, form: bool, json: bool = True) -> bytes:
 
 
 def without(delivery: Delivery, names: Collection[str], *, form: bool) -> Delivery:
-    """A delivery whose JSON document lacks some of its outermost fields: secrets, which are never stored.
+    """A delivery without some top-level fields of its JSON document: secrets, which are never stored.
 
-    :param names: of the fields.
+    :param names: the names of the fields.
     :param form: see :func:`raw_json`.
-    :returns: the same delivery when it has none of them.
-    :raises UnsupportedContentType: as :func:`json_text`.
-    :raises BadPayload: as :func:`json_text`; and as :func:`decode`, when it may have one of them.
+    :returns: the same delivery if it has none of them.
+    :raises UnsupportedContentType: like :func:`json_text`.
+    :raises BadPayload: like :func:`json_text`, and like :func:`decode` if it may have one of them.
     """
     document = json_text(delivery, form=form)
-    # Decoding it all takes as long as the rest of the way; nearly always there is nothing to be found.
+    # Decoding the document takes as long as all other steps, and it rarely has any of the fields.
     is_there = any(b'"%b"' % name.encode() in document for name in names)
     if not is_there and _ESCAPED_LETTER.search(document) is None:
         return delivery
@@ -155,9 +156,9 @@ def without(delivery: Delivery, names: Collection[str], *, form: bool) -> Delive
 
 
 def with_json(delivery: Delivery, payload: Any) -> Delivery:
-    """A delivery with another JSON document, in the same content type and character set.
+    """A delivery with another JSON document, with the same content type and character set.
 
-    :param payload: plain objects, which nobody may change afterwards: it need not be decoded once more.
+    :param payload: plain objects, which must not be changed afterwards: the document is not decoded again.
     :raises UnsupportedContentType: the character set is unknown.
     """
     kind, charset = content_type(delivery)
@@ -167,7 +168,7 @@ def with_json(delivery: Delivery, payload: Any) -> Delivery:
     return copy
 
 
-#: A letter that is written as an escape: a name may be hidden behind it.
+#: A letter written as an escape, which may hide a name.
 _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 
 
@@ -188,11 +189,11 @@ def _codec(charset: str) -> str:
 def decode(text: bytes, shape: Any, left_out: list[str] | None = None) -> Any:
     """Decode the JSON document *text* as *shape* (a type that msgspec knows; ``Any`` for plain objects).
 
-    Invalid UTF-8 and lone surrogates become U+FFFD; what is not needed and has another type is left out.
+    Invalid UTF-8 and lone surrogates become U+FFFD; optional fields of the wrong type are left out.
 
     :param left_out: see :func:`~change_hooks.core.lenient.fit`.
-    :raises BadPayload: it is not valid JSON, is nested too deeply, has too many objects, or a required field
-        has another type.
+    :raises BadPayload: *text* is not valid JSON, is nested too deeply, has too many objects, or a required
+        field has the wrong type.
     """
     if len(text) > ROOM and (text.count(b"{") > MOST_OBJECTS or text.count(b",") > MOST_COMMAS):
         raise BadPayload("the JSON has too many objects")
@@ -206,15 +207,15 @@ def decode(text: bytes, shape: Any, left_out: list[str] | None = None) -> Any:
         raise BadPayload("the JSON is nested too deeply") from None
 
 
-#: What looks like a pair of surrogates, or like a lone one.
+#: Matches a pair of surrogates, or a lone one.
 _SURROGATES = re.compile(
     rb"\\u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
 
 
 def _without_lone(text: bytes) -> bytes:
-    """The same with U+FFFD for lone surrogates. Nothing holds the interpreter's lock for long, as one
-    substitution in all of it would.
+    """The same with U+FFFD for lone surrogates. It never holds the interpreter's lock for long, as a single
+    substitution in the whole text would.
     """
     kept, begin, at = list[bytes](), 0, 0
     while (found := _SURROGATES.search(text, at)) is not None:
@@ -267,10 +268,10 @@ def _malformed(error: Exception) -> str:
 
 
 def convert(payload: Any, shape: type[T], left_out: list[str] | None = None) -> T:
-    """Give a decoded payload (a mapping) the shape; what has it already is returned as it is.
+    """Convert a decoded payload (a mapping) to the shape; one that has the shape is returned unchanged.
 
     :param left_out: see :func:`~change_hooks.core.lenient.fit`.
-    :raises BadPayload: a required field has another type; it is named.
+    :raises BadPayload: a required field has the wrong type; the message names it.
     """
     if isinstance(payload, shape):
         return payload
@@ -281,9 +282,9 @@ def convert(payload: Any, shape: type[T], left_out: list[str] | None = None) -> 
 
 
 def expect_mapping(payload: Any) -> Mapping[str, Any]:
-    """*payload* when it is a JSON object.
+    """*payload* if it is a JSON object.
 
-    :raises BadPayload: it is something else.
+    :raises BadPayload: it is not.
     """
     if not isinstance(payload, Mapping):
         raise BadPayload("expected an object", "$")
@@ -297,8 +298,8 @@ _TIME = re.compile(
 
 
 def epoch(text: str | None) -> int | None:
-    """Seconds since the epoch of a date and time as forges write it: ISO 8601 with ``T`` or a space, any
-    offset (UTC when there is none), with or without seconds and fractions. None when it is no such.
+    """A date and time in seconds since the epoch; None if the text is not one. Forges write ISO 8601 with
+    ``T`` or a space, any offset (UTC if there is none), with or without seconds and fractions.
     """
     if not text:
         return None
@@ -318,10 +319,10 @@ def epoch(text: str | None) -> int | None:
 
 
 def when(written: str | float | None, unit: int = 1) -> int | None:
-    """Seconds since the epoch of a date that may be a number, digits, or what :func:`epoch` reads; None when
-    it is no such.
+    """A date in seconds since the epoch; None if *value* is not a date. It may be a number, digits, or a text
+    that :func:`epoch` reads.
 
-    :param unit: a number is in *unit*-ths of a second.
+    :param unit: numbers are in units of 1/*unit* seconds.
     """
     if isinstance(written, str):
         if not (written.isascii() and written.isdigit()):
@@ -332,17 +333,17 @@ def when(written: str | float | None, unit: int = 1) -> int | None:
     return None if written is None else moment(written, unit)
 
 
-#: No date has more digits, whatever its unit.
+#: No date has more digits, in any unit.
 LONGEST_NUMBER = 20
 _EPOCH = datetime(1970, 1, 1)
-#: What is longer is no date, in characters; so no long text is remembered.
+#: The longest text that can be a date, in characters; so no long text is cached.
 LONGEST_DATE = 48
 _OFFSET = re.compile(r"(?:[.,]\d+)?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
 
 
 @lru_cache(maxsize=1024)
 def _offset(tail: str) -> int | None:
-    """What stands behind the seconds in nearly every date, in seconds east of UTC; None when it is else."""
+    """The offset in the last part of a date, in seconds east of UTC; None for an unusual one."""
     found = _OFFSET.fullmatch(tail)
     if found is None:
         return None

@@ -1,8 +1,8 @@
 """A large document, decoded piece by piece.
 
-Strategy: msgspec holds the interpreter's lock as long as one call takes, so a thread by itself lets nobody
-else in: 50 ms for 11 MiB of commits. So what is large is first split into its fields or elements, which takes
-an eighth of that, and those are decoded one by one, straight to the types of the shape.
+Strategy: msgspec holds the interpreter's lock during each call, so even in a thread it blocks all others: for
+50 ms with 11 MiB of commits. So a large document is first split into its fields or elements, which takes an
+eighth of that time, and those are decoded one by one, straight to the types of the shape.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ import msgspec
 
 from change_hooks.core.lenient import fields_of
 
-#: What is larger is split, in bytes.
+#: A larger document is split, in bytes.
 PIECE = 64 * 1024
-#: How often it is split: each time, all of it is read.
+#: The most times a document is split: each time, all of it is read.
 SPLITS = 8
-#: An element of a list that holds a longer list, or mapping, is taken apart as well.
+#: A list element that contains a longer list or mapping is split as well.
 FEW = 256
 
 
 @lru_cache(maxsize=256)
 def decoder_for(shape: Any) -> msgspec.json.Decoder[Any]:
-    """The one JSON decoder of a shape; they are worth keeping."""
+    """The JSON decoder of a shape, created once."""
     return msgspec.json.Decoder(shape)
 
 
 def in_pieces(document: bytes | msgspec.Raw, shape: Any, splits: int = SPLITS) -> Any:
-    """Decode a JSON document. What is larger than a piece becomes a mapping or a list, and so does what is
-    not as its shape says; for :func:`~change_hooks.core.lenient.fit`.
+    """Decode a JSON document. Values that are larger than a piece, or do not have their shape, become
+    mappings or lists, for :func:`~change_hooks.core.lenient.fit`.
 
-    :raises msgspec.DecodeError: it is not valid JSON.
+    :raises msgspec.DecodeError: the document is not valid JSON.
     """
     if len(document) > PIECE and splits:
         splits -= 1
@@ -59,9 +59,7 @@ _OBJECT, _ARRAY = b"{["
 
 
 def convert_in_pieces(value: Any, shape: Any, splits: int = SPLITS) -> Any:
-    """Give the shape to what is decoded already, plain objects, likewise; for
-    :func:`~change_hooks.core.lenient.fit`.
-    """
+    """Convert decoded JSON to the shape in the same way, for :func:`~change_hooks.core.lenient.fit`."""
     if shape is Any:
         return value
     if splits and isinstance(value, dict):
@@ -88,7 +86,7 @@ def _is_long(value: Any) -> bool:
 
 
 def _kinds(shape: Any) -> Mapping[str, Any] | None:
-    """The types of a structure's fields, by their names in JSON; None: it is no structure."""
+    """The types of a structure's fields, by their names in JSON; None if this is not a structure."""
     for kind in _alternatives(shape):
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return {field.encode_name: field_type for field, field_type in fields_of(kind)}

@@ -1,9 +1,9 @@
-"""What the options say about an event: the one place that turns events into changes, for all dialects.
+"""Applies the options to events: the one place that turns events into changes, for all dialects.
 
-Strategy: the :class:`~change_hooks.core.screening.Screen` is asked whether an event is wanted at all, before
-anything is looked up at the forge, and again afterwards, when more is known. What is wanted becomes changes
-in the dialect's :class:`~change_hooks.core.style.Style`. At last, what is the same for all changes of a
-delivery (project, codebase, listed properties, a callable's address) is put on them.
+Strategy: the :class:`~change_hooks.core.screening.Screen` decides whether an event is wanted at all, before
+anything is looked up at the forge, and again afterwards, when more is known. Wanted events become changes in
+the dialect's :class:`~change_hooks.core.style.Style`. Finally the fields that are the same for all changes of
+a delivery are set: project, codebase, listed properties, an address from a callable.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from change_hooks.core.select import within
 from change_hooks.core.style import Style
 from change_hooks.core.verdicts import NOT_PERMITTED, SKIPPED_COMMIT, Verdict
 
-#: More changes than any forge puts into one delivery; a delivery with more is refused.
+#: The most changes in one delivery. No forge sends more; a delivery with more is refused.
 MAX_CHANGES = MOST_ELEMENTS
-#: The property of a change that comes from another repository than it is for: the full name of that one.
+#: The property of a change from a fork: the full name of the repository that it comes from.
 FORK = "change_hook_fork"
 
 _replace = msgspec.structs.replace
 
 
 class Source(Protocol):
-    """The delivery that an event comes from, as far as policy may look at it."""
+    """The delivery that an event comes from, as far as the policy uses it."""
 
     @property
     def adds(self) -> bool:
@@ -41,25 +41,25 @@ class Source(Protocol):
 
     @property
     def payload(self) -> Mapping[str, Any]:
-        """As plain objects."""
+        """The payload as plain objects."""
 
     @property
     def listed(self) -> Mapping[str, Any]:
-        """The properties that the user's whitelist takes out of it."""
+        """The properties that the user's whitelist selects from the payload."""
 
     @property
     def unread(self) -> Sequence[str]:
-        """The paths of what did not fit in elements of lists that were left out."""
+        """The paths of the wrong values in list elements that were left out."""
 
     def argument(self, name: str) -> str | None:
         """An argument of the URL."""
 
 
 class Policy:
-    """All options of one endpoint, applied.
+    """Applies the options of one endpoint.
 
-    :param options: what the user wrote.
-    :param style: how changes of the dialect look.
+    :param options: the endpoint's options.
+    :param style: the form of the dialect's changes.
     """
 
     def __init__(self, options: ForgeOptions, style: Style) -> None:
@@ -72,7 +72,7 @@ class Policy:
 
     @property
     def asks(self) -> bool:
-        """True when functions of the user's decide, too."""
+        """Whether callables of the user are involved."""
         options = self._options
         return any(map(callable, (options.project, options.codebase, options.repository_url)))
 
@@ -81,7 +81,7 @@ class Policy:
     def refusal(self, event: Event) -> str | None:
         """Why an event gives no change; None: it gives one, as far as is known.
 
-        Pull requests are asked once more after their head commit's message has been looked up.
+        Pull requests are tested again after their head commit's message has been looked up.
         """
         return self._screen.refusal(event)
 
@@ -94,7 +94,7 @@ class Policy:
         return self._screen.command(event)
 
     def verdicts(self, event: Event) -> list[Verdict]:
-        """Every test of an event, and what came of it."""
+        """All tests of an event, with their results."""
         verdicts = self._screen.verdicts(event)
         if isinstance(event, Comment) and self._options.commands:
             permitted = self._is_permitted(event)
@@ -104,20 +104,20 @@ class Policy:
         return verdicts
 
     def verdicts_of_changes(self, changes: Sequence[Change]) -> list[list[Verdict]]:
-        """Every test of each of the changes that a method made by itself."""
+        """All tests of each change that a method returned."""
         return self._screen.verdicts_of_changes(changes)
 
     def kept(self, about: About) -> Kept:
-        """The tests of a delivery of which only what it is about is kept."""
+        """The tests of a delivery whose body was not stored."""
         return self._screen.kept(about)
 
     def _is_permitted(self, event: Comment) -> bool:
         return event.permitted or self._screen.talks
 
-    # What comes of it?
+    # What becomes of it?
 
     def decide(self, events: Sequence[Event], source: Source, name: str = "") -> Found:
-        """The changes of all events of a delivery; when there are none, why.
+        """The changes of all events of a delivery, or the reason why there are none.
 
         :param name: the forge's name of the event.
         :raises BadPayload: there are more than :data:`MAX_CHANGES`.
@@ -135,7 +135,7 @@ class Policy:
             if len(changes) > MAX_CHANGES:
                 raise BadPayload(f"more than {MAX_CHANGES} changes in one delivery")
         if not changes:
-            reason = _with_unread(reason or "the event lists nothing", source)
+            reason = _with_unread(reason or "the event lists no changes", source)
             return Found((), reason, self._about(events, name))
         found = self.finish(changes, source)
         return Found(found, "", about_change(found[-1], name))
@@ -152,7 +152,7 @@ class Policy:
         return About(name)
 
     def finish(self, changes: list[Change], source: Source) -> list[Change]:
-        """The same changes with what a user's options, and the URL, say about all of them alike."""
+        """Set the fields that the options, and the URL, set for all changes alike."""
         if not (self._adds or source.adds):
             return changes
         options = self._options
@@ -174,7 +174,7 @@ class Policy:
         return _with_properties(changes, more) if more else changes
 
     def select(self, changes: list[Change], source: Source, name: str = "") -> Found:
-        """What the options say about changes that a method made by itself.
+        """Apply the options to changes that a method returned.
 
         :param name: the forge's name of the event.
         """
@@ -190,7 +190,10 @@ class Policy:
         return Found(self.finish(kept, source), "", about_change(kept[-1], name))
 
     def _changes(self, event: Event, events: int) -> list[Change]:
-        """The changes of one of so many events."""
+        """The changes of one event.
+
+        :param events: the number of events in the delivery.
+        """
         if isinstance(event, RefUpdate):
             return self._pushed(event, events)
         if isinstance(event, PullRequest):
@@ -235,7 +238,7 @@ class Policy:
         return changes
 
     def _head_change(self, event: RefUpdate, common: Change, properties: dict[str, Any]) -> Change:
-        """Where a branch or tag is now; or where it was, when it was deleted."""
+        """The change for the commit that a branch or tag points to, or pointed to before it was deleted."""
         revision = event.after or event.before
         head = event.head if event.head is not None else Commit(revision or "")
         if event.total and not (self._style.per_commit and event.commits):
@@ -287,7 +290,7 @@ class Policy:
 
 
 def _with_properties(changes: Sequence[Change], more: Mapping[str, Any]) -> list[Change]:
-    """The same changes with more properties. What is equal for neighbours exists once."""
+    """The same changes with more properties. Neighbours with equal properties share them."""
     more = json_able(more)
     own: Mapping[str, Any] | None = None
     properties: dict[str, Any] = {}
@@ -301,7 +304,7 @@ def _with_properties(changes: Sequence[Change], more: Mapping[str, Any]) -> list
 
 
 def _head_last(commits: Sequence[Commit], head: str) -> Sequence[Commit]:
-    """Commits with the head in the last place; of a list that begins with it, in the other order."""
+    """Commits with the head last. A list that begins with the head is reversed."""
     if commits[0].id == head:
         return commits[::-1]
     return sorted(commits, key=lambda commit: commit.id == head)

@@ -11,11 +11,11 @@ from change_hooks.core.change import Change
 
 
 class PushKey(NamedTuple):
-    """The stable name of a push; a sink that remembers it can drop repetitions.
+    """The stable key of a push; a sink that remembers it can drop repetitions.
 
     :param dialect: the endpoint's name.
     :param delivery: the delivery's id.
-    :param ref: the branch or ref; what is no push has its category in front: ``tag v1``.
+    :param ref: the branch or ref; for an event other than a push, with its category in front: ``tag v1``.
     """
 
     dialect: str
@@ -24,7 +24,7 @@ class PushKey(NamedTuple):
 
 
 class Push(Change, frozen=True, kw_only=True, omit_defaults=True):
-    """The newest change of a push, and all of them.
+    """The newest change of a push, and all its changes.
 
     :param changes: oldest first; the last one has the same fields as the push itself.
     """
@@ -33,7 +33,7 @@ class Push(Change, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, changes: Sequence[Change]) -> Push:
-        """The push of some changes, oldest first; at least one."""
+        """Make a push from changes, oldest first; there must be at least one."""
         return cls(**msgspec.structs.asdict(changes[-1]), changes=list(changes))
 
     def as_dict(self) -> dict[str, object]:
@@ -42,12 +42,12 @@ class Push(Change, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def newest_of(change: Change) -> dict[str, Any]:
-    """The fields of a change; of a push, those of its newest change alone."""
+    """The fields of a change; for a push, only those of its newest change."""
     return {name: getattr(change, name) for name in Change.__struct_fields__}
 
 
 def ref_of(change: Change) -> Hashable:
-    """What changes of one delivery have in common that belong to one push."""
+    """The key that is the same for all changes of one push in a delivery."""
     return change.repository, change.branch, change.category, change.codebase, change.project
 
 

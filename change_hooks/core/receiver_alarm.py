@@ -1,4 +1,4 @@
-"""What whoever runs the receiver should know."""
+"""Alarms: events about the receiver, for the people who operate it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class ReceiverAlarm(msgspec.Struct, frozen=True):
 
     :param event: what has happened.
     :param subject: the name of the sink, or of the endpoint; empty for the journal.
-    :param text: for people; one line.
-    :param at: when it was found, in seconds since the epoch.
-    :param id: the same at every attempt to tell of it.
-    :param error: why it failed last.
-    :param count: how many dead letters are new, or how many deliveries were recovered.
+    :param text: a description in one line.
+    :param at: when it was noticed, in seconds since the epoch.
+    :param id: the same at every attempt to deliver the alarm.
+    :param error: the latest error.
+    :param count: the number of new dead letters, or of recovered deliveries.
     """
 
     event: AlarmEvent

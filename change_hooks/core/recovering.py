@@ -1,4 +1,4 @@
-"""What a user may write for ``recover``: where to look for what never came, how often, and how to get it."""
+"""The option ``recover``: where to look for missing deliveries, how often, and how to get them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from change_hooks.core.address import without_password
 from change_hooks.core.names import check_names
 
-#: Ask the forge to send again; take it from the forge's log; compare branches and pull requests.
+#: Ask the forge to send it again; get it from the forge's log; compare branches and pull requests.
 VIAS = ("redeliver", "fetch", "heads")
-#: How often a forge may be asked at most, in seconds.
+#: The shortest interval between two runs, in seconds.
 SHORTEST = 10.0
 
 _FULL_NAME = re.compile(r"[A-Za-z0-9_.~-]+(/[A-Za-z0-9_.~ -]+)+")
@@ -21,12 +21,12 @@ _FORM = "must be a dict {'from': ['OWNER/NAME', 'org:NAME', …], 'every': SECON
 
 @dataclass(frozen=True)
 class Source:
-    """What has a log of what it sent, or branches.
+    """A source for recovery: it has a log of its deliveries, or branches.
 
-    :param repository: its full name at the forge.
-    :param organization: its name: that of a group on GitLab.
-    :param app: the App whose token it is.
-    :param url: the address of a repository, as Git takes it.
+    :param repository: the repository's full name at the forge.
+    :param organization: the organization's name; on GitLab, the group's.
+    :param app: the App that the token belongs to.
+    :param url: the address of a repository, for Git.
     :param hook: the webhook's number at the forge; None: the one whose URL ends in the endpoint's path.
     """
 
@@ -45,7 +45,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What it is called: in messages, and where the journal remembers how far it was read."""
+        """The source's name in messages, and in the journal, which records how far it was read."""
         named = "app" if self.app else f"org:{self.organization}" if self.organization else self.repository
         return f"{named or without_password(self.url)} {self.hook or ''}".strip()
 
@@ -54,8 +54,8 @@ class Source:
 class Recover:
     """The option ``recover``.
 
-    :param every: in seconds; None: only at the start and after the receiver could not take deliveries.
-    :param via: one of :data:`VIAS`; None: as the forge allows.
+    :param every: in seconds; None: only at the start, and after the receiver could not accept deliveries.
+    :param via: one of :data:`VIAS`; None: whatever the forge supports.
     """
 
     sources: tuple[Source, ...] = ()
@@ -67,7 +67,7 @@ NOWHERE = Recover()
 
 
 def recover(value: object) -> Recover:
-    """Take ``{'from': ['owner/name', 'org:acme', 'app', {…}], 'every': 300, 'via': 'fetch'}``."""
+    """Accept ``{'from': ['owner/name', 'org:acme', 'app', {…}], 'every': 300, 'via': 'fetch'}``."""
     if not isinstance(value, Mapping):
         raise TypeError(_FORM)
     check_names(value, ("from", "every", "via"))
@@ -94,7 +94,7 @@ def _source(item: object) -> Source:
         raise ValueError("must list 'OWNER/NAME', 'org:NAME', 'app' or {'repository': …, 'hook': 123}")
     if "://" in item:
         if not item.isprintable():
-            raise ValueError("has an address with characters that no address has")
+            raise ValueError("has an address with invalid characters")
         return Source(url=item)
     found = _ORGANIZATION.fullmatch(item)
     if found is not None:
@@ -110,7 +110,7 @@ def _of_mapping(item: Mapping[object, object]) -> Source:
     if {"organization"} <= set(item) <= {"organization", "hook"}:
         found = _ORGANIZATION.fullmatch(f"org:{item['organization']}")
         if found is None:
-            raise ValueError(f"has {item['organization']!r}, which is not the name of an organization")
+            raise ValueError(f"has {item['organization']!r}, which is not a valid name of an organization")
         return Source(organization=found[1], hook=hook)
     if not {"repository"} <= set(item) <= {"repository", "hook"}:
         raise ValueError("must list 'OWNER/NAME' or {'repository': 'OWNER/NAME', 'hook': 123}")

@@ -1,8 +1,8 @@
-"""Whether an event is wanted: each test that the options make, in order, from the cheapest to the dearest.
+"""Decides whether an event is wanted: the tests that the options define, cheapest first.
 
-Strategy: a test is an object that knows what it asks, what the configuration says, and what an event says to
-that. The way of a delivery asks only those that the configuration sets, and stops at the first that refuses;
-whoever wants to know why is told of all of them, by the same objects.
+Strategy: a test is an object that knows its question, the configured values, and the value in an event.
+Processing a delivery runs only the tests that the configuration sets, and stops at the first that refuses;
+``explain`` shows all of them, using the same objects.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from change_hooks.core.verdicts import (
     short,
 )
 
-#: The test that a handler makes by itself.
-HANDLER = "what the handler says"
+#: The test that a handler does itself.
+HANDLER = "the handler's decision"
 
-#: What a handler's method reports, where that decides whether it can give a change at all.
+#: The kind of events that a handler's method reports, if that decides whether it can give a change at all.
 Reports = Literal["comments", "deletions", "nothing"]
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """The tests of a delivery of which only what it is about is kept.
+    """The tests of a delivery whose body was not stored.
 
-    :param verdicts: of those that can be made.
-    :param unknown: the names of those that would need its body.
+    :param verdicts: the results of the possible tests.
+    :param unknown: the names of the tests that would need the body.
     """
 
     verdicts: list[Verdict]
@@ -53,7 +53,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class _Tests:
-    """The tests of one kind of event: all, and those that the configuration sets."""
+    """The tests of one kind of event: all of them, and those that the configuration sets."""
 
     def __init__(self, tests: Sequence[Test[Any]]) -> None:
         self.all = tests
@@ -71,8 +71,8 @@ _OF_IGNORED = _Tests([Test[Ignored](HANDLER, ("wanted",), lambda event: (event.r
 class Screen:
     """All tests of one endpoint.
 
-    :param options: what the user wrote.
-    :param style: how changes of the dialect look.
+    :param options: the endpoint's options.
+    :param style: the form of the dialect's changes.
     """
 
     def __init__(self, options: ForgeOptions, style: Style) -> None:
@@ -80,7 +80,7 @@ class Screen:
         self._style = style
         actions = style.pull_actions if options.actions is None else options.actions
         self._actions = actions if options.drafts or not actions else (*actions, "ready")
-        #: With commands, a comment gives a change as a command and not otherwise.
+        #: With commands, a comment gives a change only if it is a command.
         self.talks = style.comments and not options.commands
         pull = self._pull_tests()
         self._of_ref = _Tests(self._ref_tests())
@@ -91,7 +91,7 @@ class Screen:
     def refusal(self, event: Event) -> str | None:
         """Why an event gives no change; None: it gives one, as far as is known.
 
-        Pull requests are asked once more after their head commit's message has been looked up.
+        Pull requests are tested again after their head commit's message has been looked up.
         """
         for refuses in self._tests_of(event).refusing:
             reason = refuses(event)
@@ -100,7 +100,7 @@ class Screen:
         return None
 
     def verdicts(self, event: Event) -> list[Verdict]:
-        """Every test of an event, also those after the first that refuses it."""
+        """All tests of an event, including those after the first that refuses it."""
         return [test.verdict(event) for test in self._tests_of(event).all]
 
     def _tests_of(self, event: Event) -> _Tests:
@@ -111,7 +111,7 @@ class Screen:
         return self._of_comment if isinstance(event, Comment) else _OF_IGNORED
 
     def kept(self, about: About) -> Kept:
-        """The tests of a delivery of which only what it is about is kept."""
+        """The tests of a delivery whose body was not stored."""
         made = [test for test in self._tests_of_kept(about) if any(test.value(about))]
         names = {test.name for test in made}
         kinds = (self._of_ref, self._of_pull, self._of_comment)
@@ -119,10 +119,10 @@ class Screen:
         return Kept([test.verdict(about) for test in made], list(dict.fromkeys(others)))
 
     def can_want(self, reports: Reports | None, action: Action | None) -> bool:
-        """Whether anything of a kind of events can give a change.
+        """Whether a kind of event can give a change at all.
 
-        :param reports: what its method says that it reports.
-        :param action: of pull requests, when the event is always of one.
+        :param reports: the kind of events that its method reports.
+        :param action: the action of pull requests, if it is always the same.
         """
         if reports == "comments":
             return self.talks or bool(self._options.commands)
@@ -131,11 +131,11 @@ class Screen:
         return reports != "nothing" and (action is None or action in self._actions)
 
     def skips(self, changes: Sequence[Change]) -> bool:
-        """Whether the last of the changes that a method made asks to skip all of them."""
+        """Whether the last of the changes that a method returned asks to skip all of them."""
         return is_skipped(changes[-1].comments, self._options.skips)
 
     def select(self, changes: list[Change]) -> tuple[list[Change], str]:
-        """Those of the changes that a method made which are wanted; when there are none, why."""
+        """The wanted changes of those that a method returned, or the reason why there are none."""
         for test in self._of_changes.set:
             kept = [change for change in changes if test.refuses(change) is None]
             if not kept:
@@ -144,7 +144,7 @@ class Screen:
         return changes, ""
 
     def verdicts_of_changes(self, changes: Sequence[Change]) -> list[list[Verdict]]:
-        """Every test of each of the changes that a method made."""
+        """All tests of each change that a method returned."""
         if not changes:
             return []
         skipped = self._skip_test().verdict(changes)
@@ -165,7 +165,7 @@ class Screen:
         branches = (about.branch, short(about.branch))
         yield named("repositories", options.repositories, lambda about: names, OTHER_REPOSITORY)
         yield named("branches", options.branches, lambda about: branches, OTHER_BRANCH)
-        # It is a name where the forge sends one, and the option is about logins.
+        # The author may be a display name, but the option is about logins: only a match says anything.
         author, ignored = about.author.partition(" <")[0], options.ignore_senders
         if not ignored or matches(author, ignored):
             refused = IGNORED_SENDER if ignored else None
@@ -199,7 +199,7 @@ class Screen:
             ),
             self._sender_test(),
             Test(
-                "what the handler says",
+                HANDLER,
                 ("wanted",),
                 lambda event: (event.unwanted or "wanted",),
                 refuse_unwanted,
@@ -283,7 +283,7 @@ class Screen:
         commands = self._options.commands
 
         def refuse_old(event: Comment) -> str | None:
-            return None if event.is_new else "the comment is not a new one of a person"
+            return None if event.is_new else "the comment is not new, or was not written by a person"
 
         def refuse_text(event: Comment) -> str | None:
             if self.talks or self.command(event) is not None:
@@ -312,7 +312,7 @@ class Screen:
 
 
 def _of_its_pull(test: Test[PullRequest]) -> Test[Comment]:
-    """The same test, of the pull request that a comment is on."""
+    """The same test, applied to the pull request of a comment."""
     return Test(
         test.name,
         test.wanted,
@@ -326,7 +326,7 @@ def _patterns(options: ForgeOptions) -> list[str] | None:
 
 
 def head_message(event: RefUpdate) -> str | None:
-    """The message of the commit that a branch or tag is on now; None: not known."""
+    """The message of the commit that a branch or tag points to; None: not known."""
     if event.head is not None:
         return event.head.message
     if not event.commits:

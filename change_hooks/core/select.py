@@ -1,4 +1,4 @@
-"""Which pushes, repositories, branches and properties are wanted."""
+"""Selects pushes, repositories, branches and properties."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 
 import msgspec
 
-#: A head commit's message that holds one of these, in any case, asks for no build.
+#: A head commit's message that contains one of these, in upper or lower case, asks for no build.
 DEFAULT_SKIPS = (r"(?i)\[ *skip *ci *\]", r"(?i)\[ *ci *skip *\]")
-#: The longest name of a property, and the most of them, that a whitelist takes out of a payload.
+#: The longest name of a property, and the most properties, that a whitelist selects from a payload.
 LONGEST_NAME = 256
 MOST_PROPERTIES = 1000
-#: How large the listed properties of all changes of a delivery may be together, as JSON, in bytes.
+#: The largest total size of the listed properties of all changes of a delivery, as JSON, in bytes.
 MOST_LISTED = 8 * 1024 * 1024
-#: The property that names those that had no room, and how many it names.
+#: The property that names those left out for lack of room, and the most names in it.
 LEFT_OUT = "change_hook_left_out"
 MOST_NAMED = 50
 
 
 def compile_skips(patterns: Iterable[str | re.Pattern[str]]) -> tuple[re.Pattern[str], ...]:
-    """Compile regular expressions; those that are compiled stay as they are.
+    """Compile regular expressions; compiled ones stay as they are.
 
-    :raises ValueError: one is not a valid regular expression; it is named.
+    :raises ValueError: a regular expression is not valid; the message quotes it.
     """
     compiled = []
     for pattern in patterns:
@@ -37,20 +37,20 @@ def compile_skips(patterns: Iterable[str | re.Pattern[str]]) -> tuple[re.Pattern
 
 
 def is_skipped(message: str | None, skips: Sequence[re.Pattern[str]]) -> bool:
-    """True when one of *skips* is found anywhere in *message*."""
+    """Whether one of *skips* is found anywhere in *message*."""
     return bool(message) and any(skip.search(message or "") for skip in skips)
 
 
 def matches(value: str | None, patterns: Sequence[str]) -> bool:
-    """True when *value* matches one of the fnmatch *patterns*, with regard to case."""
+    """Whether *value* matches one of the fnmatch *patterns*, case-sensitively."""
     return value is not None and any(fnmatchcase(value, pattern) for pattern in patterns)
 
 
 def listed_properties(prefix: str, payload: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
-    """The entries of *payload* whose dotted name matches one of the fnmatch *patterns*.
+    """The entries of *payload* whose dotted names match one of the fnmatch *patterns*.
 
     ``{"a": {"b": 1}}`` has the name ``prefix.a.b``; lists are values. Names over :data:`LONGEST_NAME`
-    characters match nothing, and there are :data:`MOST_PROPERTIES` at most.
+    characters match nothing, and at most :data:`MOST_PROPERTIES` are selected.
     """
     wanted = [re.compile(translate(pattern)).match for pattern in patterns]
     found: dict[str, Any] = {}
@@ -71,11 +71,11 @@ def listed_properties(prefix: str, payload: Mapping[str, Any], patterns: Sequenc
 
 
 def within(listed: Mapping[str, Any], changes: int) -> Mapping[str, Any]:
-    """Those properties that all changes of a delivery together have room for, the smallest first: each change
-    has all of them where it is written.
+    """The properties that fit into all changes of a delivery, smallest first: each change is stored with all
+    of them.
 
-    :param changes: how many there are.
-    :returns: with the names of the others as :data:`LEFT_OUT`.
+    :param changes: the number of changes.
+    :returns: the properties, with the names of the others under :data:`LEFT_OUT`.
     """
     if not listed:
         return listed
@@ -87,7 +87,7 @@ def within(listed: Mapping[str, Any], changes: int) -> Mapping[str, Any]:
     ends = accumulate(sizes[name] for name in smallest_first)
     kept = {name: listed[name] for name, end in zip(smallest_first, ends, strict=True) if end <= room}
     others = sorted(sizes.keys() - kept.keys())[:MOST_NAMED]
-    # The names need room, too.
+    # The names take up room, too.
     ends = accumulate(map(len, others))
     named = [name for name, end in zip(others, ends, strict=True) if end <= room]
     return {**kept, LEFT_OUT: named or others[:1]}

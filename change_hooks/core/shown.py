@@ -1,17 +1,17 @@
-"""Text of others, made fit to be shown to people."""
+"""Makes text from outside safe to display."""
 
 from __future__ import annotations
 
 _JOINER = "\u200d"
-#: The longest name, of a repository or a branch, that stands in a line of the log, in characters.
+#: The longest name of a repository or a branch in a log line, in characters.
 LONGEST_NAME = 200
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """*text* without anything that a terminal or a browser could act on: control characters, and those that
-    turn the direction of writing.
+    """*text* without anything that a terminal or a browser could act on: control characters, and characters
+    that change the direction of writing.
 
-    :param lines: it may have several: they stay apart, and so does what tabs separate.
+    :param lines: keep line breaks and tabs.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -24,7 +24,7 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def short_name(name: str) -> str:
-    """A name as it stands in a line of the log."""
+    """A name, for a log line."""
     return printable(name[:LONGEST_NAME])
 
 

@@ -1,4 +1,4 @@
-"""What a sink answers when it is given a change."""
+"""How a sink responds to a change."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ OUTPUT_KEPT = 4096
 
 
 class SinkError(Exception):
-    """A sink did not accept a change; it is tried again.
+    """A sink did not accept a change, which will be retried.
 
-    :param message: why; stored and shown.
-    :param retry_after: it asks for no other attempt before so many seconds.
-    :param output: what came of the attempt: what a program wrote, what a server answered. The last
+    :param message: the reason; it is stored and shown.
+    :param retry_after: the sink asks for no other attempt within so many seconds.
+    :param output: the output of the attempt: what a program wrote, or a server responded. Its last
         :data:`OUTPUT_KEPT` bytes are kept with the attempt.
     """
 
@@ -24,9 +24,9 @@ class SinkError(Exception):
 
 
 class SinkRefused(SinkError):
-    """A sink will never accept this change: it becomes a dead letter at once.
+    """A sink will never accept this change, which becomes a dead letter at once.
 
-    :param message: why; stored and shown.
+    :param message: the reason; it is stored and shown.
     :param output: see :class:`SinkError`.
     """
 
@@ -35,11 +35,11 @@ class SinkRefused(SinkError):
 
 
 class SinkBusy(SinkError):
-    """A sink cannot take anything now, whatever it is. The change is tried again, and this does not count as
-    one of its ``attempts``.
+    """A sink cannot accept any change now. The change is retried, and this does not count as one of its
+    ``attempts``.
 
-    :param message: why; stored and shown.
-    :param retry_after: for how many seconds it wants to be left alone.
+    :param message: the reason; it is stored and shown.
+    :param retry_after: the sink asks for no other attempt within so many seconds.
     :param output: see :class:`SinkError`.
     """
 
@@ -48,7 +48,7 @@ class SinkBusy(SinkError):
 
 
 class SinkOutput(NamedTuple):
-    """What a sink may return when it has accepted a change.
+    """A sink may return this when it has accepted a change.
 
     :param output: see :class:`SinkError`.
     """

@@ -1,4 +1,4 @@
-"""What of a delivery's headers and query is stored: nothing that opens a door here or elsewhere."""
+"""Selects the headers and arguments of a delivery that are stored: none that hold credentials."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-#: Never stored: what they hold opens a door here or elsewhere.
+#: Never stored, since they hold credentials.
 CREDENTIAL_HEADERS = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
-#: Stored of every delivery, whatever its dialect reads: what the body is, and who says so.
+#: Stored for every delivery, whatever its dialect reads: they describe the body and the sender.
 COMMON_HEADERS = frozenset(
     {b"accept", b"content-type", b"content-length", b"date", b"host", b"user-agent", b"x-request-id"}
 )
-#: Stands for all headers among those that have been read.
+#: In the names of the headers that have been read: all headers.
 EVERY = b"*"
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What of a delivery's headers and query is stored: what the handler declares. Of one that declares
-    nothing, what it reads, unless that looks like a secret. Proxies add tokens under many names.
+    """The headers and arguments of a delivery that are stored: those that the handler declares. For a handler
+    that declares none, those that it reads, unless they look like a secret: proxies add tokens under many
+    names.
 
-    :param headers: the names, in lower case, of the headers to keep beside :data:`COMMON_HEADERS`; None:
-        those that have been read.
-    :param secret_headers: are never kept.
-    :param arguments: the names of the arguments in the query whose values are kept; None: all that do not
-        look like a secret.
-    :param secret_arguments: are never kept.
-    :param signatures: signatures over the body are kept, and all headers that do not look like a secret; for
-        sinks that send a delivery on as it came.
+    :param headers: the names, in lower case, of the headers to store in addition to :data:`COMMON_HEADERS`;
+        None: those that have been read.
+    :param secret_headers: the headers that are never stored.
+    :param arguments: the names of the query arguments whose values are stored; None: all that do not look
+        like a secret.
+    :param secret_arguments: the arguments that are never stored.
+    :param signatures: also store signatures over the body, and all headers that do not look like a secret;
+        for sinks that forward deliveries.
     """
 
     headers: frozenset[bytes] | None = None
@@ -41,10 +42,10 @@ class Stored(msgspec.Struct, frozen=True):
     signatures: bool = False
 
     def keeps(self, name: bytes, read: Collection[bytes] = ()) -> bool:
-        """True for a header that is stored.
+        """Whether a header is stored.
 
         :param name: in lower case.
-        :param read: the names of those that have been read; :data:`EVERY` among them: all.
+        :param read: the names of the headers that have been read; with :data:`EVERY`: all.
         """
         if name in CREDENTIAL_HEADERS or name in self.secret_headers:
             return False
@@ -56,7 +57,7 @@ class Stored(msgspec.Struct, frozen=True):
         return wanted and not looks_secret(name)
 
     def keeps_argument(self, name: bytes) -> bool:
-        """True for an argument of the query whose value is stored."""
+        """Whether the value of a query argument is stored."""
         if name in self.secret_arguments:
             return False
         return not looks_secret(name.lower()) if self.arguments is None else name in self.arguments
@@ -69,7 +70,7 @@ _SECRETIVE = re.compile(
 
 
 def looks_secret(name: bytes) -> bool:
-    """True when the name of a header or argument, in lower case, says that its value may be a secret."""
+    """Whether the name of a header or argument, in lower case, suggests that its value is a secret."""
     return _SECRETIVE.search(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""How the changes of a dialect look: what differs from forge to forge, as the dialect's page says."""
+"""The form of a dialect's changes: what differs between forges, as documented on the dialect's page."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from change_hooks.core.events import Action, PullRequest, RefUpdate
 
 
 class Style:
-    """The look of changes. A dialect extends it where its page says something else."""
+    """The form of changes. A dialect overrides what is different in its changes."""
 
     #: One change for each commit of a push; False: one for each branch or tag.
     per_commit: ClassVar[bool] = True
     #: ``branch`` is the whole ref, ``refs/heads/main``; False: ``main``.
     full_refs: ClassVar[bool] = False
-    #: The category of the change for a branch or tag that was deleted; None: that gives no change.
+    #: The category of the change for a deleted branch or tag; None: a deletion gives no change.
     deleted: ClassVar[str | None] = None
-    #: The comments of a change whose message the forge does not send; ``{revision}`` is replaced.
+    #: The comments of a change for which the forge sends no message; ``{revision}`` is replaced.
     unnamed: ClassVar[str] = ""
     #: Changes have a property ``event``, the forge's name of it.
     event_property: ClassVar[bool] = True
@@ -34,9 +34,9 @@ class Style:
         return "tag" if event.is_tag else "push"
 
     def pull(self, event: PullRequest, options: Any) -> dict[str, Any]:
-        """The fields of a pull request's change that are not alike for all dialects.
+        """The fields of a pull request's change that differ between dialects.
 
-        :param options: the handler's.
+        :param options: the handler's options.
         """
         return {
             "author": str(event.sender) or str(event.author),

@@ -1,4 +1,4 @@
-"""One test of what a delivery says: what is asked, what the configuration says, and what came of it."""
+"""Tests of events: the question, the configured values, and the result."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from change_hooks.core.change import Change
 from change_hooks.core.select import is_skipped, matches
 
 # Reasons why there is no change.
-NOT_PERMITTED = "the forge does not say that the comment's author may do this (option 'commands')"
-IGNORED_SENDER = "the sender is to be ignored (option 'ignore_senders')"
+NOT_PERMITTED = "the forge does not confirm that the comment's author may do this (option 'commands')"
+IGNORED_SENDER = "the sender is ignored (option 'ignore_senders')"
 OTHER_REPOSITORY = "the repository matches none of the option 'repositories'"
 OTHER_ACTION = "this action of a pull request gives no change (option 'actions')"
 NOT_ON_A_PULL = "the comment is not on a pull request"
@@ -23,20 +23,20 @@ OTHER_BRANCH = "the branch matches none of the option 'branches'"
 SKIPPED_COMMIT = "the commit message asks to skip it (option 'skips')"
 SKIPPED_PULL = "the pull request or its head commit asks to skip it (option 'skips')"
 
-#: An event, or a change that a method made by itself.
+#: An event, or a change that a method returned.
 Subject = TypeVar("Subject")
-#: What is asked, as text, and its answers.
+#: The values of an event that a test looks at.
 Texts = Iterable["str | None"]
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One test, as it was made.
+    """The result of one test.
 
-    :param test: what was asked: an option's name, or a few words.
-    :param wanted: what the configuration says; empty: nothing, so everything passes.
-    :param value: what the delivery says; several are several names of the same.
-    :param passed: whether it is wanted as far as this test goes.
-    :param reason: why not.
+    :param test: the test: an option's name, or a few words.
+    :param wanted: the configured values; empty: not configured, so everything passes.
+    :param value: the value in the delivery; several are alternative names of the same thing.
+    :param passed: whether the test passed.
+    :param reason: why it failed.
     """
 
     test: str
@@ -50,10 +50,10 @@ class Verdict(msgspec.Struct, frozen=True):
 class Test(Generic[Subject]):
     """One test.
 
-    :param name: what is asked: an option's name, or a few words.
-    :param wanted: what the configuration says; None: nothing, and the test refuses nothing.
-    :param value: what the subject says.
-    :param refuses: why the subject is not wanted; None: it is, as far as this goes.
+    :param name: the test's name: an option's name, or a few words.
+    :param wanted: the configured values; None: not configured, and the test refuses nothing.
+    :param value: returns the value in the subject.
+    :param refuses: returns why the subject is not wanted; None: it passes this test.
     """
 
     name: str
@@ -62,20 +62,20 @@ class Test(Generic[Subject]):
     refuses: Callable[[Subject], str | None]
 
     def verdict(self, subject: Subject) -> Verdict:
-        """Make the test, and say all about it."""
+        """Do the test, and return the complete result."""
         reason = None if self.wanted is None else self.refuses(subject)
         value = dict.fromkeys(text for text in self.value(subject) if text)
         wanted = tuple(map(str, self.wanted or ()))
         return Verdict(self.name, wanted, tuple(value), reason is None, reason or "")
 
 
-# Tests that have nothing to do with the kind of event -------------------------------------------------
+# Tests for all kinds of events -------------------------------------------------
 
 
 def named(
     name: str, wanted: Sequence[str] | None, value: Callable[[Subject], Texts], reason: str
 ) -> Test[Subject]:
-    """One of the names must match one of the patterns."""
+    """A test: one of the names must match one of the patterns."""
 
     def refuse(subject: Subject) -> str | None:
         patterns = wanted or ()
@@ -85,15 +85,15 @@ def named(
 
 
 class Wanted(Protocol):
-    """The options of a dialect whose changes need no event."""
+    """The options of a dialect whose handler returns changes without events."""
 
     @property
     def skips(self) -> Sequence[re.Pattern[str]]:
-        """What a message may hold to ask for no build."""
+        """The patterns in a message that ask for no build."""
 
     @property
     def repositories(self) -> Sequence[str] | None:
-        """Patterns; None: all are wanted."""
+        """The configured patterns; None: everything is wanted."""
 
     @property
     def branches(self) -> Sequence[str] | None:
@@ -101,7 +101,7 @@ class Wanted(Protocol):
 
 
 def refusal_of_change(change: Change, options: Wanted) -> str | None:
-    """Why a change that no event reports is not wanted; None: it is."""
+    """Why a change without an event is not wanted; None: it is wanted."""
     if is_skipped(change.comments, options.skips):
         return SKIPPED_COMMIT
     tests = (test for test in change_tests(options) if test.wanted is not None)
@@ -109,7 +109,7 @@ def refusal_of_change(change: Change, options: Wanted) -> str | None:
 
 
 def change_tests(options: Wanted) -> tuple[Test[Change], ...]:
-    """The tests of a change that no event reports, but for ``skips``."""
+    """The tests of a change without an event, except ``skips``."""
     return (
         named(
             "repositories",
@@ -127,7 +127,7 @@ def change_tests(options: Wanted) -> tuple[Test[Change], ...]:
 
 
 def short(branch: str | None) -> str | None:
-    """A branch or tag without what stands before its name."""
+    """The name of a branch or tag without a prefix such as ``refs/heads/``."""
     return (branch or "").removeprefix("refs/heads/").removeprefix("refs/tags/") or None
 
 

@@ -1,7 +1,7 @@
-"""Who sent it: HMAC headers, shared tokens, timestamps and Standard Webhooks, checked over the raw body.
+"""Verification of senders: HMAC headers, shared tokens, timestamps and Standard Webhooks, over the raw body.
 
-Every check takes several secrets, so that one can be rotated without losing a delivery, and compares
-with all of them in constant time. Nothing here reads a clock: the caller says what time it is.
+Every check accepts several secrets, so that a secret can be rotated without losing a delivery, and compares
+with all of them in constant time. Nothing here reads a clock: the caller passes the time.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from change_hooks.core.errors import SignatureMismatch, SignatureMissing
 #: webhook authenticity".
 TIMESTAMP_TOLERANCE = 300
 SIGNING_KEY_PREFIX = b"whsec_"
-#: The digests of HMACs, and how many bytes each has.
+#: The digests of HMACs, and their sizes in bytes.
 DIGEST_SIZES = {"sha1": 20, "sha256": 32, "sha512": 64}
-#: How a digest is written: hexadecimal digits in either case, or base64 with or without its padding.
+#: The encodings of a digest: hexadecimal digits in either case, or base64 with or without padding.
 Encoding = Literal["hex", "base64"]
-#: Of a header with more signatures, the rest is not looked at.
+#: The most signatures in a header that are checked; the rest are ignored.
 MOST_SIGNATURES = 16
 
 
@@ -32,7 +32,7 @@ class ChangingSecrets:
     """Secrets that may change while they are in use."""
 
     def now(self) -> list[bytes]:
-        """Those that count now; at least one."""
+        """The current secrets; at least one."""
         raise NotImplementedError
 
     def __iter__(self) -> Iterator[bytes]:
@@ -51,12 +51,12 @@ class ChangingSecrets:
 
 
 def as_secrets(value: object) -> list[bytes]:
-    """The secrets a user wrote: a str (UTF-8), bytes, or a list of those; or those that count now.
+    """The secrets that a user wrote: a str (UTF-8), bytes, or a list of these; or the current secrets.
 
-    :raises TypeError: for anything else, None included: a variable of the environment that is not set is no
+    :raises TypeError: for anything else, including None: an environment variable that is not set is not a
         secret.
-    :raises ValueError: for one that is empty, or that anybody could guess: nothing but blanks or NULs, or a
-        signing token without a key in it.
+    :raises ValueError: for a secret that is empty or trivial to guess: only blanks or NULs, or a signing
+        token without a key in it.
     """
     if isinstance(value, ChangingSecrets):
         return value.now()
@@ -72,27 +72,27 @@ def as_secrets(value: object) -> list[bytes]:
         raise ValueError("is empty; leave it out, or set a secret")
     if value.startswith(SIGNING_KEY_PREFIX) and signing_key(value) is None:
         raise ValueError(
-            "begins with 'whsec_', but is not valid base64 behind it; copy the signing token again"
+            "begins with 'whsec_', but the rest is not valid base64; copy the signing token again"
         )
     return [value]
 
 
-#: What people write when they mean to change it later.
+#: Placeholders that people write when they intend to set a secret later.
 WELL_KNOWN = frozenset(
     b"secret password changeme change-me test token mysecret my-secret your-secret webhook".split()
 )
-#: A secret of fewer bytes can be guessed from one signed delivery.
+#: A secret with fewer bytes can be guessed from one signed delivery.
 SHORT = 16
 
 
 def weakness(secret: bytes) -> str | None:
-    """Why a secret is doubtful, or None."""
+    """Why a secret is weak or probably wrong, or None."""
     if secret.strip() != secret:
-        return "begins or ends with blanks or a newline; strip() it if it was read from a file"
+        return "begins or ends with blanks or a line break; strip() it if it was read from a file"
     if secret.startswith(BOM_UTF8):
         return "begins with a byte order mark; read its file with encoding='utf-8-sig'"
     if secret.lower() in WELL_KNOWN:
-        return "is a well-known one"
+        return "is a common placeholder"
     if len(secret) < SHORT:
         return f"is shorter than {SHORT} bytes; 'openssl rand -hex 32' makes a good one"
     return None
@@ -122,15 +122,15 @@ def verify_hmac(
 ) -> None:
     """Check a header that holds the HMAC of *body*.
 
-    :param body: the raw request body, before any decoding; or what else the sender signs.
-    :param header: *prefix* and the digest; None, empty or *prefix* alone when the sender has no secret.
+    :param body: the raw request body, before any decoding; or whatever the sender signs instead.
+    :param header: *prefix* and the digest; None, empty or only *prefix* if the sender has no secret.
     :param secrets: any one of them may match (rotation).
     :param algorithm: one of :data:`DIGEST_SIZES`.
-    :param prefix: what stands before the digest; ``""`` for none.
-    :param encoding: how the digest is written.
-    :param separator: what stands between several signatures, any one of which may match; None: there is one.
-    :raises SignatureMissing: no header.
-    :raises SignatureMismatch: malformed, or none of *secrets* made it.
+    :param prefix: the text before the digest; ``""`` for none.
+    :param encoding: the encoding of the digest.
+    :param separator: separates several signatures, any one of which may match; None: there is only one.
+    :raises SignatureMissing: there is no header.
+    :raises SignatureMismatch: the signature is malformed, or matches none of *secrets*.
 
     Source: GitHub, "Validating webhook deliveries"; Gitea, "Webhooks" (no prefix; empty without a secret).
     """
@@ -150,7 +150,7 @@ def verify_hmac(
 
 
 def is_signed(message: bytes, sent: Sequence[bytes], secrets: Sequence[bytes], algorithm: str) -> bool:
-    """True when one of the digests *sent* is the HMAC of *message* with one of *secrets*."""
+    """Whether one of the digests *sent* is the HMAC of *message* with one of *secrets*."""
     matched = False
     for secret in secrets:
         expected = hmac_digest(secret, message, algorithm)
@@ -160,7 +160,7 @@ def is_signed(message: bytes, sent: Sequence[bytes], secrets: Sequence[bytes], a
 
 
 def _digest(part: str, prefix: str, encoding: Encoding) -> bytes:
-    """The bytes of one signature; none when it is malformed."""
+    """The bytes of one signature; empty if it is malformed."""
     part = part.strip(" ")
     if not part.startswith(prefix):
         return b""
@@ -174,9 +174,9 @@ def _digest(part: str, prefix: str, encoding: Encoding) -> bytes:
 
 
 class SignatureHeader(NamedTuple):
-    """A header with an HMAC of the body, among several that a sender sends together.
+    """A header with an HMAC of the body, one of several that a sender sends together.
 
-    :param prefix: what stands before the hexadecimal digits.
+    :param prefix: the text before the hexadecimal digits.
     :param algorithm: one of :data:`DIGEST_SIZES`.
     """
 
@@ -191,13 +191,13 @@ def verify_together(
     sent: Callable[[str], str | None],
     secrets: Sequence[bytes],
 ) -> None:
-    """Check every one of several headers that sign the same bytes; SHA-1 alone is not enough.
+    """Check all of several headers that sign the same bytes; SHA-1 alone is not enough.
 
-    :param body: what was signed.
-    :param sent: gives the value of a header; None or empty when it was not sent.
+    :param body: the bytes that were signed.
+    :param sent: returns the value of a header; None or empty if it was not sent.
     :param secrets: any one of them may match.
-    :raises SignatureMissing: none of those that do not use SHA-1 was sent.
-    :raises SignatureMismatch: one that was sent is malformed, or none of *secrets* made it.
+    :raises SignatureMissing: no header with a digest other than SHA-1 was sent.
+    :raises SignatureMismatch: a header is malformed, or matches none of *secrets*.
 
     Source: Gitea, ``services/webhook/deliver.go``; Forgejo, ``services/webhook/shared``.
     """
@@ -212,7 +212,7 @@ def verify_together(
 
 
 def sign_together(body: bytes, headers: Sequence[SignatureHeader], secret: bytes) -> dict[str, str]:
-    """The values of all the headers, by their names."""
+    """The values of all these headers, by name."""
     return {header.name: sign_hmac(body, secret, header.algorithm, header.prefix) for header in headers}
 
 
@@ -224,31 +224,31 @@ def verify_timestamp(
     unit: float = 1,
     name: str = "the timestamp",
 ) -> None:
-    """Check that a signed timestamp is near.
+    """Check that a signed timestamp is close to the current time.
 
-    :param text: decimal digits; None or empty when it was not sent.
+    :param text: decimal digits; None or empty if it was not sent.
     :param now: the current time, in seconds since the epoch.
     :param tolerance: how far it may be from *now*, in seconds.
-    :param unit: of *text*, in seconds: 0.001 for milliseconds.
-    :param name: what to call it in an error.
-    :raises SignatureMissing: it was not sent.
-    :raises SignatureMismatch: malformed, too old or too new.
+    :param unit: the unit of *text*, in seconds: 0.001 for milliseconds.
+    :param name: its name in error messages.
+    :raises SignatureMissing: the timestamp was not sent.
+    :raises SignatureMismatch: the timestamp is malformed, too old or too new.
     """
     if not text:
         raise SignatureMissing(f"{name} is missing")
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
         raise SignatureMismatch(f"{name} is malformed")
     if abs(now - int(text) * unit) > tolerance:
-        raise SignatureMismatch(f"{name} is too far from the time here; check both clocks")
+        raise SignatureMismatch(f"{name} differs too much from the local time; check both clocks")
 
 
 def verify_token(header: str | bytes | None, secrets: Sequence[bytes]) -> None:
     """Check a header that holds the secret itself.
 
-    :param header: the token, or None when it was not sent.
+    :param header: the token, or None if it was not sent.
     :param secrets: any one of them may match.
-    :raises SignatureMissing: no header.
-    :raises SignatureMismatch: none of *secrets* is it.
+    :raises SignatureMissing: there is no header.
+    :raises SignatureMismatch: the token matches none of *secrets*.
 
     Source: GitLab, "Webhooks: secret token".
     """
@@ -263,7 +263,7 @@ def verify_token(header: str | bytes | None, secrets: Sequence[bytes]) -> None:
 
 
 def signing_key(secret: bytes) -> bytes | None:
-    """The key in a ``whsec_`` signing token; None when *secret* is not one.
+    """The key in a ``whsec_`` signing token; None if *secret* is not one.
 
     Source: Standard Webhooks, "Signature scheme".
     """
@@ -302,15 +302,15 @@ def verify_standard_webhook(
     :param secrets: signing tokens (``whsec_...``) or plain keys; any one of them may match.
     :param now: the current time, in seconds since the epoch.
     :param tolerance: how far *timestamp* may be from *now*, in seconds.
-    :raises SignatureMissing: none of the headers is there.
-    :raises SignatureMismatch: malformed, too old, too new, or none of *secrets* made it.
+    :raises SignatureMissing: all headers are missing.
+    :raises SignatureMismatch: the signature is malformed, too old, too new, or matches none of *secrets*.
 
     Source: Standard Webhooks specification, "Verifying webhook authenticity".
     """
     if signature is None and id is None and timestamp is None:
         raise SignatureMissing("the webhook-signature header is missing; set the signing token on both sides")
     if not id or not timestamp or not signature:
-        raise SignatureMismatch("webhook-id, webhook-timestamp and webhook-signature belong together")
+        raise SignatureMismatch("webhook-id, webhook-timestamp and webhook-signature must be sent together")
     verify_timestamp(timestamp, now=now, tolerance=tolerance, name="webhook-timestamp")
     signed = b"%s.%s.%s" % (id.encode("utf-8", "replace"), timestamp.encode("ascii"), body)
     sent = [_digest(part, "v1,", "base64") for part in signature.split(" ")[:MOST_SIGNATURES]]

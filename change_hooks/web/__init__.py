@@ -1,1 +1,1 @@
-"""HTTP: the front, admission, answers."""
+"""HTTP: the front, admission, responses."""

@@ -1,4 +1,4 @@
-"""What may come in, and what may not."""
+"""Decides which requests are admitted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from change_hooks.core.errors import CrossSiteRequest, Unavailable, UnsupportedC
 
 
 class Gate:
-    """Counts the deliveries between their request and their answer, and closes for a shutdown."""
+    """Counts the deliveries in flight, between request and response, and closes for a shutdown."""
 
     def __init__(self) -> None:
         self._closed: str | None = None
@@ -21,7 +21,7 @@ class Gate:
         self._empty: list[Deferred[None]] = []
 
     def enter(self) -> None:
-        """A delivery comes in.
+        """A delivery enters.
 
         :raises Unavailable: the gate is closed.
         """
@@ -38,13 +38,13 @@ class Gate:
                 deferred.callback(None)
 
     def open(self) -> None:
-        """Let deliveries in."""
+        """Admit deliveries."""
         self._closed = None
 
     def close(self, why: str) -> Deferred[None]:
-        """Refuse new deliveries. Fires when those inside have been answered.
+        """Refuse new deliveries. Fires when those in flight have been answered.
 
-        :param why: told to those who are refused.
+        :param why: the reason, for the responses to refused deliveries.
         """
         self._closed = why
         if self._inside == 0:
@@ -55,11 +55,11 @@ class Gate:
 
 
 def refuse_cross_site(request: Any) -> None:
-    """Refuse what a browser sends on behalf of another site's page. The browser's own word is enough where it
-    gives one; ``Origin`` is compared with ``Host`` only for those that do not, since a proxy may have changed
-    it, and with what a trusted proxy says that it was.
+    """Refuse what a browser sends on behalf of another site's page. If the browser says where the request
+    comes from, that decides. Otherwise ``Origin`` is compared with ``Host``, and, since a proxy may have
+    changed ``Host``, with the original host that a trusted proxy reports.
 
-    :raises CrossSiteRequest: the browser says so, or the request's ``Origin`` is not its ``Host``.
+    :raises CrossSiteRequest: the browser says so, or the request's ``Origin`` differs from its ``Host``.
 
     Source: Fetch Metadata Request Headers, "Sec-Fetch-Site"; Fetch, "Origin header".
     """
@@ -80,13 +80,13 @@ def refuse_cross_site(request: Any) -> None:
 
 
 def refuse_foreign_host(request: Any, hosts: Collection[str] = ()) -> None:
-    """Refuse what a browser sends to this machine for a page whose name leads here (DNS rebinding).
-    To the browser the page and this server are one site; only the name tells them apart. It says
-    ``Sec-Fetch-Site`` where the page came by TLS or from this machine, and then the name is right.
+    """Refuse what a browser sends to this machine for a page whose host name resolves to it (DNS rebinding).
+    To the browser the page and this server are the same site; only the host name shows the difference. A
+    browser sends ``Sec-Fetch-Site`` if the page came over TLS or from this machine; then the name is right.
 
-    :param hosts: the names under which an endpoint without a signature answers; empty: any, to who is no
-        browser. Addresses of this machine, and ``localhost``, are always among them.
-    :raises CrossSiteRequest: the request came to the loopback interface, and its ``Host`` is another.
+    :param hosts: the host names that an endpoint without a signature accepts; empty: any, unless a browser
+        sent the request. Addresses of this machine, and ``localhost``, are always accepted.
+    :raises CrossSiteRequest: the request came to the loopback interface, and its ``Host`` is not accepted.
     """
     headers = request.requestHeaders
     from_browser = headers.hasHeader(b"origin") or headers.hasHeader(b"accept-language")
@@ -97,8 +97,8 @@ def refuse_foreign_host(request: Any, hosts: Collection[str] = ()) -> None:
     name = _host_name(headers.getRawHeaders(b"host", [b""])[-1].decode("latin-1"))
     if name not in hosts and name != "localhost" and not _is_loopback(name):
         raise CrossSiteRequest(
-            "this endpoint has no secret: over the loopback interface it answers only to 'localhost', and to"
-            " the names in change_hook_hosts"
+            "this endpoint has no secret, so over the loopback interface it accepts only the host names"
+            " 'localhost' and those in change_hook_hosts"
         )
 
 
@@ -119,19 +119,19 @@ def _is_loopback(host: str) -> bool:
 
 
 def refuse_encoding(request: Any) -> None:
-    """Refuse a body that is compressed, or encoded otherwise.
+    """Refuse a body that is compressed, or has any other content encoding.
 
-    :raises UnsupportedContentType: it is; the encoding is named when it is one of those that are registered.
+    :raises UnsupportedContentType: it has one; the message names the encoding if it is a registered one.
     """
     encodings = request.requestHeaders.getRawHeaders(b"content-encoding")
     if encodings is not None and encodings[-1].strip().lower() not in (b"", b"identity"):
         name = encodings[-1].strip().lower().decode("latin-1")
         named = f" {name}" if name in ("gzip", "x-gzip", "deflate", "br", "zstd", "compress") else ""
-        raise UnsupportedContentType(f"the content encoding{named} is not supported; send the body as it is")
+        raise UnsupportedContentType(f"the content encoding{named} is not supported; send the body unencoded")
 
 
 def _without_port(host: bytes, origin: bytes) -> bytes:
-    """A host as browsers write it in an origin: without the scheme's own port."""
+    """A host as browsers write it in an origin: without the scheme's default port."""
     default = b":443" if origin.lower().startswith(b"https:") else b":80"
     return host.removesuffix(default)
 

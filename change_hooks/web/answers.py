@@ -1,4 +1,4 @@
-"""What is sent back."""
+"""The responses to requests."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from change_hooks.web.tracing import Tracer, no_trace, trace_refused
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What is sent back.
+    """A response.
 
-    :param text: for people; one line.
-    :param changes: how many there were.
-    :param outcome: what became of the request.
-    :param reason: why it gave nothing, in our words.
-    :param about: what the request is about, as far as that is known.
+    :param text: a message in one line.
+    :param changes: the number of changes found.
+    :param outcome: the outcome of the request.
+    :param reason: why it gave no change, in our own words.
+    :param about: what the request is about, as far as known.
     """
 
     status: int
@@ -44,7 +44,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def error_answer(error: DeliveryError, delivery: str | None = None) -> Answer:
-    """The answer to a refused delivery."""
+    """The response to a refused delivery."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if isinstance(error, MethodNotAllowed):
         headers = ((b"allow", ", ".join((*error.allowed, "OPTIONS")).encode()),)
@@ -57,7 +57,7 @@ def error_answer(error: DeliveryError, delivery: str | None = None) -> Answer:
 
 
 def wants_json(accept: bytes) -> bool:
-    """True when an ``Accept`` header names JSON, and not with a weight of zero."""
+    """Whether an ``Accept`` header names JSON, with a weight other than zero."""
     for media_range in accept.decode("latin-1").lower().split(","):
         kind, _, parameters = media_range.partition(";")
         if kind.strip() == "application/json":
@@ -74,7 +74,7 @@ _encode = msgspec.json.Encoder().encode
 def write_answer(request: Any, answer: Answer) -> bytes:
     """Set status and headers of *request*, and return the body.
 
-    To a HEAD there is none: Twisted would log the request, with what its URL holds.
+    A HEAD gets no body: with one, Twisted would log the request, including the secrets in its URL.
     """
     request.setResponseCode(answer.status)
     accept = request.requestHeaders.getRawHeaders(b"accept")
@@ -98,17 +98,17 @@ def _set_headers(
     else:
         headers.setRawHeaders(b"x-content-type-options", [b"nosniff"])
         headers.setRawHeaders(b"content-type", [content_type])
-    # It would name the version of Twisted.
+    # This would reveal the version of Twisted.
     headers.removeHeader(b"server")
     for name, value in more:
         headers.setRawHeaders(name, [value])
 
 
 class Refusal(Resource):
-    """A resource that answers every request with one error.
+    """A resource that responds to every request with the same error.
 
-    :param tracer: keeps a trace of each.
-    :param dialect: what the trace says that it came to.
+    :param tracer: keeps a trace of each request.
+    :param dialect: the name of the endpoint in the trace.
     """
 
     isLeaf = True

@@ -15,13 +15,13 @@ from zope.interface import implementer
 
 from change_hooks.web.tracing import Tracer, name_in, no_trace, trace_refused
 
-#: What a client is told that it logs in to.
+#: The realm that clients are told.
 REALM = b"change_hook"
 
 
 @implementer(IRealm)
 class Realm:
-    """Everybody who is let in gets the same resource."""
+    """Gives the same resource to all authenticated users."""
 
     def __init__(self, resource: IResource) -> None:
         self._resource = resource
@@ -34,13 +34,13 @@ class Realm:
 
 
 class BasicAuth(HTTPAuthSessionWrapper):
-    """A resource behind a password.
+    """A resource protected by a password.
 
-    :param resource: what is protected.
-    :param checkers: any one of them lets a client in.
-    :param own: the names of the children that see to their own authentication.
-    :param tracer: keeps a trace of each request without the right password.
-    :param name: what the trace says that it came to; empty: the next segment of its path.
+    :param resource: the protected resource.
+    :param checkers: a client has access if any one of them accepts its credentials.
+    :param own: the names of the children with authentication of their own.
+    :param tracer: keeps a trace of each request without valid credentials.
+    :param name: the name of the endpoint in the trace; empty: the next segment of the path.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class BasicAuth(HTTPAuthSessionWrapper):
     def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
         """See :meth:`twisted.web.resource.IResource.getChildWithDefault`."""
         if path == b"" and request.postpath:
-            return self  # A doubled slash is one.
+            return self  # A double slash counts as one.
         if path in self._own or (path == b"" and not request.postpath and b"base" in self._own):
             return cast("IResource", self._resource.getChildWithDefault(path, request))
         _as_text(request)
@@ -77,35 +77,35 @@ class BasicAuth(HTTPAuthSessionWrapper):
         return super().render(request)
 
     def _trace(self, request: Any, name: str) -> None:
-        """Keep a trace of the request when it has been refused."""
+        """Keep a trace of the request if it was refused."""
 
         def answered(_: object) -> None:
             if request.code == UNAUTHORIZED:
-                reason = "no or wrong credentials (HTTP Basic)"
+                reason = "missing or wrong credentials (HTTP Basic)"
                 trace_refused(self._tracer, request, UNAUTHORIZED, reason, dialect=name)
 
         request.notifyFinish().addCallbacks(answered, lambda _: None)
 
 
 def _as_text(request: Any) -> None:
-    """The refusal is plain text, whatever the site's default, and names no version of Twisted."""
+    """Sends the refusal as plain text, whatever the site's default, and without the version of Twisted."""
     request.setHeader(b"content-type", b"text/plain; charset=utf-8")
     request.setHeader(b"x-content-type-options", b"nosniff")
     request.responseHeaders.removeHeader(b"server")
 
 
 def read_checkers(where: str, written: Any) -> tuple[tuple[Any, ...], list[str]]:
-    """The checkers of passwords that a configuration names, and what is wrong with them.
+    """The password checkers in a configuration, and the errors in them.
 
-    :param where: where they stand, for the messages.
-    :param written: what the user wrote; None: nothing.
+    :param where: where they are configured, for the messages.
+    :param written: the value in the configuration; None: not set.
     """
     if written is None:
         return (), []
     checkers = tuple(written) if isinstance(written, (list, tuple)) else (written,)
     return checkers, [
         f"{where} must be a list of ICredentialsChecker, for instance"
-        f" [strcred.makeChecker('file:changehook.passwd')]; {type(checker).__name__} is none"
+        f" [strcred.makeChecker('file:changehook.passwd')]; {type(checker).__name__} is not one"
         for checker in checkers
         if not ICredentialsChecker.providedBy(checker)
     ]

@@ -1,9 +1,9 @@
-"""A connection: requests to answers, one after the other, each in its time.
+"""A connection: its requests and responses, one after the other, each within a time limit.
 
-Strategy: a request is given to its resource when its head has come, so that what needs no body is answered at
-once. What comes while a request is being answered waits unread, but for what was in the same segment. A
-client that does not read its answers is not read either. Each state has a deadline, which
-:class:`~change_hooks.web.front.HookSite` enforces; a body earns its time by the bytes that have come.
+Strategy: a request is passed to its resource when its head has arrived, so that a request that needs no body
+is answered at once. Data that arrives while a request is being answered stays unread, except for data in the
+same segment. Nothing is read from a client that does not read its responses. Each state has a deadline, which
+:class:`~change_hooks.web.front.HookSite` enforces; the bytes of a body extend its deadline as they arrive.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from change_hooks.web.request import Request
 from change_hooks.web.room import SMALL, Body
 from change_hooks.web.tracing import name_in, trace_refused
 
-#: Silence after which a connection is closed, and how long a client may take to read its answers, in seconds.
+#: After how long an idle connection is closed, and how long a client may take to read its responses, in
+#: seconds.
 IDLE_TIMEOUT = 30.0
-#: How long the head of a request may take, and a body beside the time it has earned, in seconds.
+#: How long the head of a request may take, and a body in addition to the time its bytes allow, in seconds.
 GRACE = 30.0
-#: The slowest rate at which a body may come, in bytes per second: so much earns a second.
+#: The slowest rate at which a body may arrive, in bytes per second: so many bytes allow one second.
 SLOWEST = 32 * 1024
-#: How long to listen to a client that was refused, so that it can read why, in seconds.
+#: How long to keep the connection of a refused client open, so that it can read why, in seconds.
 LINGER = 5.0
 #: How many requests may wait for the answers to those before them; after so many the connection is closed.
 MOST_WAITING = 16
@@ -45,9 +46,9 @@ class Connection(Protocol):
 
     transport: Any
     factory: Any
-    #: When it is cut off, by the front's clock; infinity while a request is being answered.
+    #: When it is aborted, by the front's clock; infinity while a request is being answered.
     deadline: float = inf
-    #: Whose it is; None: nobody has looked at that yet.
+    #: The client; None: not determined yet.
     client: str | None = None
 
     def connectionMade(self) -> None:
@@ -55,25 +56,25 @@ class Connection(Protocol):
         self.root = self.factory.resource
         self.max_body: int = self.factory.max_body
         self._parser = RequestParser(self)
-        self._current: Request | None = None  # The one to be answered next; its resource knows it.
+        self._current: Request | None = None  # The next to be answered; its resource has it.
         self._queue: deque[Request] = deque()
         self._unread: list[bytes] = []
         self._feeding = self._advancing = False
-        self._blocked = False  # The client does not read.
-        self._producer: Any = None  # Is told so.
-        self._peer: ClientAddress | None = None  # With PROXY protocol it is known with the first bytes.
-        self._lingering = False  # Nothing more is answered.
+        self._blocked = False  # The client is not reading.
+        self._producer: Any = None  # Is notified of that.
+        self._peer: ClientAddress | None = None  # With the PROXY protocol, the first bytes tell.
+        self._lingering = False  # No more responses follow.
         self._now: float = self.factory.seconds()
         with suppress(AttributeError):
             self.transport.setTcpNoDelay(True)
-        # What wraps a transport, TLS for instance, would be left out.
+        # This would bypass what wraps the transport, such as TLS.
         wrapped = isinstance(self.transport, ProtocolWrapper)
         self._write_now = None if wrapped else getattr(self.transport, "writeSomeData", None)
         self.transport.registerProducer(self, streaming=True)
         self.deadline = self._now + IDLE_TIMEOUT
         self.factory.arrived(self)
 
-    # What comes from the transport.
+    # Called by the transport.
 
     def dataReceived(self, data: bytes) -> None:
         """See :meth:`twisted.internet.protocol.Protocol.dataReceived`."""
@@ -103,14 +104,14 @@ class Connection(Protocol):
                 request.lost(reason)
 
     def pauseProducing(self) -> None:
-        """The client does not read."""
+        """The client is not reading."""
         self._blocked = True
         self.deadline = self.factory.seconds() + IDLE_TIMEOUT
         if self._producer is not None:
             self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """The client has read."""
+        """The client reads again."""
         self._blocked = False
         self._now = self.factory.seconds()
         if self._producer is not None:
@@ -120,10 +121,10 @@ class Connection(Protocol):
     def stopProducing(self) -> None:
         """The connection is lost."""
 
-    # What comes from the front.
+    # Called by the front.
 
     def expire(self) -> None:
-        """The deadline is over."""
+        """The deadline has passed."""
         self._now = self.factory.seconds()
         parser = self._parser
         if self._lingering or self._blocked or not (parser.in_head or parser.reading):
@@ -132,12 +133,12 @@ class Connection(Protocol):
             self._refuse(RequestTimeout("the request did not arrive in time"))
 
     def evict(self) -> None:
-        """There are too many connections. Nothing waits until the client has read why."""
+        """There are too many connections. This one closes without waiting for the client to read why."""
         if self._parser.reading is not None:
             self._refuse(Unavailable("there are too many connections; send it again", retry_after=5))
         self.abort()
 
-    # What comes from the parser.
+    # Called by the parser.
 
     @property
     def peer(self) -> ClientAddress:
@@ -147,8 +148,8 @@ class Connection(Protocol):
         return self._peer
 
     def head_came(self, request: Request) -> None:
-        """The head of a request has come. What is small has nearly always come as a whole, in one segment: it
-        is begun when all of that has been read.
+        """The head of a request has arrived. A small request has nearly always arrived completely, in one
+        segment: its processing starts when the whole segment has been read.
         """
         waits = self._current is not None or self._queue or self._blocked
         if waits or (request.length is not None and request.length <= SMALL):
@@ -160,7 +161,7 @@ class Connection(Protocol):
             request.begin()
 
     def request_came(self, request: Request) -> None:
-        """All of it has come."""
+        """The request is complete."""
         if request.body is not None:
             request.body.complete = True
         request.body_complete()
@@ -168,7 +169,7 @@ class Connection(Protocol):
             self._close()
 
     def has_room(self, request: Request) -> bool:
-        """Whether its body may be as large as it is now; if not, it has been refused."""
+        """Whether a request's body may be as large as it is now; if not, the request has been refused."""
         body = request.body
         if body is None:
             client = one_client(ClientAddress.of(request.client).host)
@@ -176,7 +177,7 @@ class Connection(Protocol):
         self.factory.room.grow(body, request.received, self._now)
         return request.body is not None
 
-    # What comes from requests.
+    # Called by requests.
 
     def go_on(self, request: Request) -> None:
         """The body of the request is wanted."""
@@ -186,7 +187,7 @@ class Connection(Protocol):
             self._refuse(BodyTooLarge(self.max_body))
             return
         expected = request.requestHeaders.get(b"expect") or [b""]
-        # In HTTP/1.0 nothing but the answer may come.
+        # HTTP/1.0 has no interim responses.
         asks = expected[-1].lower() == b"100-continue"
         if asks and request.version == "1.1" and not request.received:
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -196,9 +197,9 @@ class Connection(Protocol):
         return self.transport.getHost()
 
     def begin_answer(self, request: Request, head: bytes, body: bytes) -> None:
-        """Send the head of the answer to the current request, and some of its body."""
+        """Send the head of the response to the current request, and some of its body."""
         if not request.complete:
-            # What is short may come, and is not looked at; for more, nobody waits.
+            # A short rest of the body is read and ignored; a longer one is not waited for.
             length = request.length
             if length is None or length > SMALL or request.requestHeaders.hasHeader(b"expect"):
                 request.closes = True
@@ -208,27 +209,27 @@ class Connection(Protocol):
     def send(self, data: bytes) -> None:
         """Send more of the body.
 
-        What fits into the socket is written at once. Transports wait until it can be written, which costs two
-        more system calls and a turn of the reactor: 10 of 178 microseconds for one commit.
+        What fits into the socket is written at once. A transport would first wait until it can write, which
+        costs two more system calls and a turn of the reactor: 10 of 178 microseconds for one commit.
         """
         if self._write_now is not None:
             sent = self._write_now(data)
             if sent == len(data):
                 return
-            # From now on the transport has something to write, before whatever comes next.
+            # From now on the transport has something to write, before whatever follows.
             self._write_now = None
             if isinstance(sent, int):
                 data = data[sent:]
         self.transport.write(data)
 
     def produced_by(self, producer: Any) -> None:
-        """Tell *producer* when the client does not read; None: nobody."""
+        """Notify *producer* while the client is not reading; None: nobody."""
         self._producer = producer
         if self._blocked and producer is not None:
             producer.pauseProducing()
 
     def end_answer(self, request: Request) -> None:
-        """That was all of the answer."""
+        """The response is complete."""
         self._release(request)
         self._current = self._producer = None
         if request.closes:
@@ -237,14 +238,14 @@ class Connection(Protocol):
             self._now = self.factory.seconds()
             self._advance()
 
-    # The rest.
+    # Internals.
 
     @property
     def _answering(self) -> bool:
         return self._current is not None and self._current.complete
 
     def _feed(self, data: bytes) -> None:
-        """Let the parser see some bytes."""
+        """Pass some bytes to the parser."""
         self._now = self.factory.seconds()
         if self.client is None:
             self.factory.known(self, self.peer)
@@ -260,7 +261,7 @@ class Connection(Protocol):
         self._advance()
 
     def _advance(self) -> None:
-        """Go on with what can be done now, and set the deadline."""
+        """Continue with what can be done now, and set the deadline."""
         if self._advancing or self._feeding:
             return
         self._advancing = True
@@ -297,12 +298,12 @@ class Connection(Protocol):
             request.body = None
 
     def _refuse(self, error: DeliveryError) -> None:
-        """Answer what is coming with an error, and look at nothing more."""
+        """Respond with an error to the request that is arriving, and read nothing more."""
         if self._parser.over:
             return
         request = self._parser.stop()
         if self._current is None and self._queue and self._queue[0] is request:
-            # Whose it is answers, or says that it was refused.
+            # Its resource responds, or reports that it was refused.
             self._current = self._queue.popleft()
             request.closes = True
             request.begin()
@@ -311,7 +312,7 @@ class Connection(Protocol):
             return
         before = [each for each in (self._current, *self._queue) if each not in (None, request)]
         if before:
-            # They are answered, and then the connection is closed.
+            # They are answered first; then the connection is closed.
             self._release(request)
             with suppress(ValueError):
                 self._queue.remove(request)
@@ -330,7 +331,7 @@ class Connection(Protocol):
         trace_refused(self.factory.tracer, request, error.status, error.message, dialect=dialect)
 
     def _close(self, *, complete: bool = False) -> None:
-        """Say no more, but give the client time to read the last answer.
+        """Send nothing more, but give the client time to read the last response.
 
         :param complete: the client has nothing more to send.
         """
@@ -343,7 +344,7 @@ class Connection(Protocol):
             self.transport.loseConnection()
 
     def abort(self) -> None:
-        """Cut it off."""
+        """Abort the connection."""
         self._parser.over = True
         self.deadline = inf
         self.factory.left(self)

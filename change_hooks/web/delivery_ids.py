@@ -6,16 +6,16 @@ import re
 from hashlib import sha256
 from secrets import token_hex
 
-#: What the id of a delivery begins with that could have been verified and was not, so that it never stands in
-#: the way of one that is.
+#: The prefix of the id of a delivery that could have been verified and was not, so that it never conflicts
+#: with a verified one.
 UNVERIFIED = "unverified:"
 
 _SAFE = re.compile(r"[A-Za-z0-9_.:{}+=/-]{1,200}")
 
 
 def safe_id(sent: str | None) -> str:
-    """A delivery id that can be shown, logged and stored: the sender's, a digest of one that is long
-    or strange, or a new one when there is none.
+    """A delivery id that can be shown, logged and stored: the sender's, a digest of a long or strange one, or
+    a new one if there is none.
     """
     if not sent:
         return token_hex(16)

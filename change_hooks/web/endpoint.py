@@ -1,8 +1,8 @@
-"""One dialect at one address: from a request to its answer.
+"""One dialect at one URL: from a request to its response.
 
-Strategy: the way of a delivery is one straight line, :meth:`Endpoint._line`: admit, verify, find (the
-handler: parse, enrich, decide), accept (the intake), answer. Whatever goes wrong on the way is an error that
-knows its status. Nothing that was sent gets into a header, and nothing but cleaned names into a body.
+Strategy: a delivery is processed in one straight line, :meth:`Endpoint._line`: admit, verify, find (the
+handler: parse, enrich, decide), accept (the intake), answer. Every failure on the way is an error that has a
+status. Nothing that was sent gets into a response header, and only cleaned names into a response body.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ from change_hooks.web.room import SMALL
 from change_hooks.web.senders import Allowed, Rate
 from change_hooks.web.tracing import Tracer, no_trace, telling
 
-#: GitHub's own cap on a payload, in bytes.
+#: GitHub's limit for a payload, in bytes.
 DEFAULT_MAX_BODY = 25 * 1024 * 1024
-#: How long a user's callable may take to give a secret, in seconds.
+#: How long a user's callable may take to return a secret, in seconds.
 SECRET_WITHIN = 4.0
 
 EVERYWHERE = Allowed(Allow())
@@ -67,21 +67,21 @@ log = Logger()
 
 
 class Endpoint(Resource):
-    """One dialect at one address.
+    """One dialect at one URL.
 
-    :param name: the URL's segment, and the ``dialect`` of its deliveries.
-    :param handler: an :class:`~change_hooks.interfaces.IHookHandler`, or a class instance of the same form.
-    :param intake: where the changes go before the answer.
-    :param gate: counts what is in flight.
-    :param max_body: the largest body taken, in bytes.
-    :param clock: all waiting goes through it.
-    :param protected: HTTP Basic authentication stands before it.
-    :param signatures: signatures over bodies are stored.
+    :param name: the segment in the URL, and the ``dialect`` of its deliveries.
+    :param handler: an :class:`~change_hooks.interfaces.IHookHandler`, or an object with the same methods.
+    :param intake: accepts the changes before the response.
+    :param gate: counts the deliveries in flight.
+    :param max_body: the largest body accepted, in bytes.
+    :param clock: the reactor, or a clock in tests.
+    :param protected: HTTP Basic authentication protects the endpoint.
+    :param signatures: store signatures over bodies.
     :param hosts: see :func:`~change_hooks.web.admission.refuse_foreign_host`.
-    :param allowed: from where deliveries are accepted.
-    :param rate: how many that nothing verifies are answered.
-    :param observer: told of each answer.
-    :param tracer: keeps a trace of each request that gave nothing.
+    :param allowed: the addresses from which deliveries are accepted.
+    :param rate: limits unverified requests.
+    :param observer: notified of each response.
+    :param tracer: keeps a trace of each request without changes.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Endpoint(Resource):
         self._can_verify = self._ours is not None and self._ours.can_verify
 
     def getChild(self, path: bytes, request: IRequest) -> IResource:
-        """Only the address itself, with or without slashes at its end."""
+        """The endpoint itself, for its own URL with or without trailing slashes; it has no other children."""
         return self if path == b"" else Refusal(NOT_FOUND, self._refusals, self.name)
 
     def render(self, request: Any) -> Any:
@@ -152,11 +152,11 @@ class Endpoint(Resource):
         return write_answer(request, answer)
 
     def early_answer(self, request: Any) -> bytes | None:
-        """The answer to a request of which only the head has come; None: its body is wanted.
+        """The response to a request whose body has not arrived; None: the body is needed.
 
-        Called by :mod:`change_hooks.web.front`; other sites give a resource whole requests.
+        Called by :mod:`change_hooks.web.front`; other sites pass complete requests to a resource.
 
-        :param request: its ``length`` is that of the body, None when it comes in chunks.
+        :param request: its ``length`` is that of the body, None if the body is sent in chunks.
         """
         if request.method in (b"OPTIONS", b"HEAD"):
             return None
@@ -171,7 +171,7 @@ class Endpoint(Resource):
         return None
 
     def refuse(self, request: Any, error: DeliveryError) -> bytes:
-        """Answer with an error, and record that."""
+        """Respond with an error, and record that."""
         answer = error_answer(error)
         self._record(request, None, answer, time())
         return write_answer(request, answer)
@@ -198,7 +198,7 @@ class Endpoint(Resource):
         refuse_encoding(request)
 
     def _admit(self, request: Any, now: float) -> Delivery:
-        """The delivery that a request is, let in through the gate."""
+        """Make a delivery from a request, and admit it through the gate."""
         self._admit_head(request)
         if _size(request) > self._max_body:
             raise BodyTooLarge(self._max_body)
@@ -207,7 +207,7 @@ class Endpoint(Resource):
         return delivery
 
     def _line(self, delivery: Delivery) -> Steps[tuple[Delivery, Answer]]:
-        """The way of a delivery that has been let in. Never raises."""
+        """Process a delivery that has been admitted. Never raises."""
         try:
             delivery = yield from self._counted(delivery)
             receipt = self._accept(delivery)
@@ -220,9 +220,9 @@ class Endpoint(Resource):
             return delivery, self._refused(error, delivery)
 
     def _counted(self, delivery: Delivery) -> Steps[Delivery]:
-        """The verified delivery. What nothing verifies is counted; what is verified never is.
+        """The verified delivery. The rate limit counts only unverified requests.
 
-        :raises TooManyRequests: there are too many of this sender's.
+        :raises TooManyRequests: there were too many from this address.
         """
         try:
             verified = yield from self._verify(delivery)
@@ -234,7 +234,7 @@ class Endpoint(Resource):
         return verified
 
     def _verify(self, delivery: Delivery) -> Steps[Delivery]:
-        """The delivery with its name, and how its sender was verified."""
+        """The delivery with its id, and with how its sender was verified."""
         if self._ours is None:
             name, handler = safe_id(known_id(delivery)), self.handler
             return delivery.replace(id=name, verification=self._unverified, verifier=handler)
@@ -264,7 +264,7 @@ class Endpoint(Resource):
         return self._intake.accept(delivery, found) if found else ignored(found)
 
     def found(self, delivery: Delivery) -> Found | Deferred[Found]:
-        """What the handler, as it is now, finds in a verified delivery."""
+        """What the current handler finds in a verified delivery."""
         result = self.handler.getChanges(delivery)
         return as_deferred(result).addCallback(normal_changes) if is_later(result) else normal_changes(result)
 
@@ -295,7 +295,7 @@ class Endpoint(Resource):
             return Answer(400, "the payload is nested too deeply", 0, delivery.id)
         incident = report(f"the handler of {self.name} broke", Failure(error), delivery=delivery.id)
         if isinstance(error, ValueError) and not isinstance(error, InvalidChange):
-            # Handlers made for Buildbot refuse a delivery with a ValueError; its text may be the sender's.
+            # Handlers written for Buildbot refuse a delivery with a ValueError, which may quote the sender.
             return Answer(400, f"the handler refuses this delivery (incident {incident})", 0, delivery.id)
         text = f"the handler broke (incident {incident}); the log says why"
         headers = ((b"retry-after", b"30"),) if self._broken == 503 else ()
@@ -311,12 +311,12 @@ class Endpoint(Resource):
                 request.write(write_answer_with_length(request, answer))
                 request.finish()
         except Exception:
-            report("an answer could not be sent", Failure())
+            report("a response could not be sent", Failure())
         finally:
             self._gate.leave()
 
     def _trace(self, request: Any, delivery: Delivery | None, answer: Answer, started: float) -> None:
-        """Keep a trace of a request that gave nothing. Of its content, only what has been verified."""
+        """Keep a trace of a request without changes. Content is kept only if it was verified."""
         about = answer.about
         given = "" if delivery is None else delivery.id or self._claimed(delivery)
         ignored = answer.outcome == "ignored"
@@ -339,12 +339,12 @@ class Endpoint(Resource):
         )
 
     def _claimed(self, delivery: Delivery) -> str:
-        """What an unverified delivery says that it is called; its body is not looked at."""
+        """The id that an unverified delivery claims; its body is not read."""
         claimed = None if self._ours is None else self._ours.claimed_id(delivery)
         return safe_id(claimed) if claimed else ""
 
     def retire(self) -> None:
-        """Take nothing more; another configuration has replaced this one."""
+        """Accept nothing more, since another configuration has replaced this one."""
         self.retired = True
 
     def _record(self, request: Any, delivery: Delivery | None, answer: Answer, started: float) -> None:
@@ -369,12 +369,12 @@ class Endpoint(Resource):
         )
 
 
-#: What became of requests that have a row of their own, or are counted on one.
+#: The outcomes of requests that are stored, or counted on a stored delivery.
 _STORED = frozenset({"accepted", "duplicate"})
 
 
 def _place(about: About) -> str:
-    """What a request is about, for the end of a line in the log."""
+    """What a request is about, for the end of a log line."""
     repository, branch = short_name(about.repository), short_name(about.branch)
     if repository and branch:
         return f": {repository} {branch}"
@@ -382,7 +382,7 @@ def _place(about: About) -> str:
 
 
 def _size(request: Any) -> int:
-    """Of the body that has come, in bytes."""
+    """The length of the body as received, in bytes."""
     size: int = request.content.seek(0, 2)
     return size
 

@@ -1,9 +1,9 @@
-"""The HTTP front that ``serve`` owns: limits while the bytes arrive.
+"""The HTTP front of ``serve``: applies limits while the bytes arrive.
 
-Strategy: a body is counted as it comes, so one that is too large is refused before it is in memory, and it is
-never spooled to the disk, because nobody knows yet who sends it. No timer is set for a connection: each has a
-deadline, and all of them are looked at once a second. Where there are too many connections, the one that is
-closest to its deadline goes, and not the newcomer.
+Strategy: a body is counted as it arrives, so one that is too large is refused before it is in memory. It is
+never spooled to disk, because its sender is not verified yet. Connections have no timers: each has a
+deadline, and all deadlines are checked once a second. If there are too many connections, the one closest to
+its deadline is closed, and not the new one.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from change_hooks.web.tracing import Tracer, no_trace
 
 #: How many bodies of the largest size may be in memory at once.
 HELD = 8
-#: How many connections may be open at once, and the part of them that one client may have.
+#: How many connections may be open at once, and the share of them that one client may have.
 CONNECTIONS = 512
 SHARE = 0.5
-#: How often the deadlines are looked at, in seconds.
+#: How often the deadlines are checked, in seconds.
 LOOK = 1.0
-#: For how long it is not said again that there are too many connections, in seconds.
+#: The shortest interval between two warnings about too many connections, in seconds.
 SILENT = 60.0
 
 log = Logger()
@@ -44,13 +44,13 @@ log = Logger()
 class HookSite(Factory):
     """A site for change hooks.
 
-    :param resource: the root.
-    :param max_body: the largest body taken, in bytes.
-    :param clock: for the time.
-    :param max_held: the most that all bodies in memory may be together, in bytes; None: :data:`HELD` of the
-        largest.
-    :param max_connections: how many may be open at once.
-    :param proxies: whose connections are not counted as those of one client.
+    :param resource: the root resource.
+    :param max_body: the largest body accepted, in bytes.
+    :param clock: the reactor, or a clock in tests.
+    :param max_held: the largest total size of all bodies in memory, in bytes; None: :data:`HELD` times
+        *max_body*.
+    :param max_connections: how many connections may be open at once.
+    :param proxies: their connections are not counted as those of one client.
     :param tracer: keeps a trace of each request that is refused here.
     """
 
@@ -73,7 +73,7 @@ class HookSite(Factory):
         self.seconds = clock.seconds
         self.room = Room(0, 0)
         self._clock = clock
-        self._connections: dict[Connection, None] = {}  # The oldest first.
+        self._connections: dict[Connection, None] = {}  # Oldest first.
         self._of: Counter[str] = Counter()
         self._alarm = Alarm(clock, self._look)
         self._warned = -SILENT
@@ -83,7 +83,7 @@ class HookSite(Factory):
     def limit(
         self, max_body: int, max_held: int | None, max_connections: int, proxies: TrustedProxies
     ) -> None:
-        """Set the limits, for what comes from now on."""
+        """Set the limits, for requests from now on."""
         self.max_body = max_body
         self.room.limit = HELD * max_body if max_held is None else max_held
         self.room.share = max(int(self.room.limit * SHARE), max_body)
@@ -91,7 +91,7 @@ class HookSite(Factory):
         self._proxies = proxies
 
     def acceptableProtocols(self) -> list[bytes]:
-        """HTTP/1.1 alone."""
+        """HTTP/1.1 only."""
         return [b"http/1.1"]
 
     def date(self) -> bytes:
@@ -101,7 +101,7 @@ class HookSite(Factory):
             self._date = now, b"Date: %b\r\n" % datetimeToString(now)
         return self._date[1]
 
-    # What connections say.
+    # Called by connections.
 
     def arrived(self, connection: Connection) -> None:
         """A connection was opened."""
@@ -112,7 +112,7 @@ class HookSite(Factory):
             self._make_place(self._connections, connection)
 
     def known(self, connection: Connection, address: ClientAddress) -> None:
-        """It is known from where a connection comes: with PROXY protocol, after its first bytes."""
+        """The client of a connection is known: with the PROXY protocol, after its first bytes."""
         if address.type == "UNIX" or self._proxies.trusts(address):
             connection.client = ""
             return
@@ -122,7 +122,7 @@ class HookSite(Factory):
             self._make_place([each for each in self._connections if each.client == client], connection)
 
     def left(self, connection: Connection) -> None:
-        """A connection is gone."""
+        """A connection was closed."""
         if connection not in self._connections:
             return
         del self._connections[connection]
@@ -146,7 +146,7 @@ class HookSite(Factory):
             )
 
     def _look(self) -> None:
-        """Cut off those whose time is over."""
+        """Abort connections whose deadline has passed."""
         self._alarm.set(LOOK)
         now = self.seconds()
         for connection in [each for each in self._connections if each.deadline <= now]:

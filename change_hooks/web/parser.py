@@ -1,8 +1,8 @@
-"""Bytes to requests.
+"""Parses the bytes of a connection into requests.
 
-Strategy: llhttp (``httptools``) reads the bytes; here it is decided how many there may be. What others might
-read otherwise is refused. What is never complete (a header, a trailer, an extension of a chunk) is counted by
-the bytes in which nothing was complete.
+Strategy: llhttp (``httptools``) parses the bytes; this module limits how many there may be. Requests that
+other software might parse differently are refused. Elements that are never completed (a header, a trailer, an
+extension of a chunk) are limited by counting the bytes in which no element was completed.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from change_hooks.web.room import SMALL
 
 #: The largest head, in bytes: the target, and each header with its name and 32 bytes, as HTTP/2 counts.
 MAX_HEAD = 16 * 1024
-#: How many bytes may come for each one of a body in chunks, beside those of two segments.
+#: How many bytes may be sent for each byte of a body in chunks, in addition to those of two segments.
 CHUNKED = 8
 
 
 class Receiving(Answering, Protocol):
-    """What a parser needs of its connection."""
+    """The interface that a parser needs from its connection."""
 
     max_body: int
 
@@ -36,20 +36,20 @@ class Receiving(Answering, Protocol):
         """The address of the peer."""
 
     def head_came(self, request: Request) -> None:
-        """The head of a request has come."""
+        """The head of a request has arrived."""
 
     def request_came(self, request: Request) -> None:
-        """All of it has come."""
+        """The request is complete."""
 
     def has_room(self, request: Request) -> bool:
-        """Whether its body may be as large as it is now."""
+        """Whether a request's body may be as large as it is now."""
 
 
 class RequestParser:
-    """Makes requests of the bytes of a connection.
+    """Parses the bytes of a connection into requests.
 
-    :param reading: a request whose head has come, and whose body is coming.
-    :param in_head: a head is coming.
+    :param reading: the request whose head has arrived, and whose body is arriving.
+    :param in_head: a head is arriving.
     :param since: when that head, or that body, began.
     :param over: nothing more is read.
     """
@@ -64,16 +64,16 @@ class RequestParser:
         self._target = b""
         self._headers = HeaderFields()
         self._now = 0.0
-        self._head_size = 0  # Of target and headers, trailers included.
-        self._quiet = 0  # Bytes in which nothing was complete.
+        self._head_size = 0  # The size of target and headers, including trailers.
+        self._quiet = 0  # Bytes in which no element was completed.
         self._came = 0  # Bytes since the head of a body in chunks.
         self._upgrading = False
         self._error: DeliveryError | None = None
 
     def feed(self, data: bytes, now: float) -> None:
-        """Read what has come.
+        """Parse received bytes.
 
-        :raises DeliveryError: it is refused; nothing may be fed any more.
+        :raises DeliveryError: the request is refused; no more bytes may be fed.
         """
         self._now = now
         self._quiet += len(data)
@@ -89,7 +89,7 @@ class RequestParser:
     def stop(self) -> Request:
         """Read nothing more.
 
-        :returns: what was being read, as far as it has come.
+        :returns: the request that was being read, as far as it has arrived.
         """
         self.over = True
         self.in_head = False
@@ -97,7 +97,7 @@ class RequestParser:
         return request or self._request(b"POST", None, "1.1")
 
     def close(self) -> None:
-        """Let go of what refers to this."""
+        """Drop the references to this object."""
         self.over = True
         self.reading = self._parser = None
 
@@ -108,7 +108,7 @@ class RequestParser:
             rest = data[upgrade.args[0] :]
         except HttpParserError as error:
             if self.over:
-                return  # What comes after the last request is nobody's business.
+                return  # Data after the last request is ignored.
             raise self._refusal(error) from None
         else:
             return
@@ -127,22 +127,22 @@ class RequestParser:
         return Unavailable(f"the HTTP front broke (incident {incident}); the log says why")
 
     def _fail(self, error: DeliveryError) -> DeliveryError:
-        """To be raised by what llhttp calls: it says that something was raised, but not always what."""
+        """To be raised in llhttp's callbacks. llhttp itself does not always report it."""
         self._error = error
         return error
 
     def _read_on(self, request: Request, rest: bytes) -> None:
-        """Read what the parser takes for another protocol as the body: a server may ignore ``Upgrade``."""
+        """Read what the parser considers another protocol as the body: a server may ignore ``Upgrade``."""
         length = request.length
         framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
         self._parser = httptools.HttpRequestParser(_Rest(self))
         self._parser.feed_data(b"POST / HTTP/1.1\r\nConnection: close\r\n%b\r\n\r\n" % framing)
         self._parse(rest)
 
-    # What llhttp says.
+    # Called by llhttp.
 
     def on_message_begin(self) -> None:
-        """The first byte of a request has come."""
+        """The first byte of a request has arrived."""
         if self.over:
             raise self._fail(DeliveryError("nothing more is read"))
         self._quiet = self._head_size = self._came = 0
@@ -152,7 +152,7 @@ class RequestParser:
         self.since = self._now
 
     def on_url(self, target: bytes) -> None:
-        """Some of the target has come."""
+        """Some of the target has arrived."""
         self._quiet = 0
         self._head_size += len(target)
         if self._head_size > MAX_HEAD:
@@ -160,7 +160,7 @@ class RequestParser:
         self._target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header has come; or a trailer, which nobody wants."""
+        """A header has arrived; or a trailer, which is ignored."""
         self._quiet = 0
         size = self._head_size = self._head_size + len(name) + len(value) + 32
         if size > MAX_HEAD:
@@ -174,7 +174,7 @@ class RequestParser:
                 headers[name] = [value.rstrip()]
 
     def on_headers_complete(self) -> None:
-        """The head has come."""
+        """The head has arrived."""
         parser = self._parser
         self.in_head = False
         self.since = self._now
@@ -189,7 +189,7 @@ class RequestParser:
         self._connection.head_came(request)
 
     def on_body(self, data: bytes) -> None:
-        """Some of the body has come."""
+        """Some of the body has arrived."""
         self._quiet = 0
         request = self.reading
         if request is None or request.finished:
@@ -201,7 +201,7 @@ class RequestParser:
             request.take(data)
 
     def on_message_complete(self) -> None:
-        """The request has come."""
+        """The request is complete."""
         request = self.reading
         if self._upgrading or request is None:
             return
@@ -224,7 +224,7 @@ class RequestParser:
 
 
 class _Rest:
-    """Sees the rest of a request whose head another parser has read."""
+    """Parses the rest of a request whose head another parser has read."""
 
     def __init__(self, parser: RequestParser) -> None:
         self.on_body = parser.on_body
@@ -232,9 +232,9 @@ class _Rest:
 
 
 def _length(headers: HeaderFields, version: str, method: bytes) -> int | None:
-    """The length of a body; None: it comes in chunks.
+    """The length of a body; None: it is sent in chunks.
 
-    :raises DeliveryError: the head says it in a way that others may read otherwise.
+    :raises DeliveryError: the head is ambiguous, so that other software may parse it differently.
 
     Source: RFC 9112, sections 3.2 and 6.1.
     """
@@ -242,12 +242,12 @@ def _length(headers: HeaderFields, version: str, method: bytes) -> int | None:
         raise DeliveryError("the request is not HTTP/1.1")
     hosts = headers.get(b"host", [])
     if len(hosts) > 1 or (not hosts and version == "1.1"):
-        raise DeliveryError("the request must have one header Host")
+        raise DeliveryError("the request must have exactly one Host header")
     codings = headers.get(b"transfer-encoding")
     if codings is None:
         return int(headers.get(b"content-length", [b"0"])[0])
     if version == "1.0" or len(codings) > 1 or codings[0].lower() != b"chunked":
-        raise DeliveryError("the header Transfer-Encoding can only be 'chunked', in HTTP/1.1")
+        raise DeliveryError("the header Transfer-Encoding must be 'chunked', and needs HTTP/1.1")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Who sends a request that comes through a proxy."""
+"""Determines the client of a request that comes through a proxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.web.resource import IResource, Resource
 
 from change_hooks.core.delivery import ClientAddress
 
-#: Stands for every peer of a UNIX socket among the networks.
+#: Among the networks, means every peer of a Unix socket.
 UNIX = "unix"
 #: The parameter ``for`` of one hop in ``Forwarded``.
 _FOR = re.compile(rb'(?:^|;)\s*for\s*=\s*("?)([^";]*)\1\s*(?:;|$)', re.IGNORECASE)
@@ -22,10 +22,10 @@ _HOST = re.compile(rb'(?:^|;)\s*host\s*=\s*("?)([^";]*)\1\s*(?:;|$)', re.IGNOREC
 
 
 class TrustedProxies:
-    """The proxies whose word is taken for who sends a request.
+    """The proxies whose forwarding headers are trusted.
 
     :param networks: their addresses: single ones, networks (``10.0.0.0/8``), or ``unix``.
-    :raises ValueError: one of them is not an address or network.
+    :raises ValueError: an entry is neither an address nor a network.
     """
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
@@ -37,7 +37,7 @@ class TrustedProxies:
         return self._unix or bool(self._networks)
 
     def trusts(self, address: ClientAddress) -> bool:
-        """Whether it is one of them."""
+        """Whether *address* is a trusted proxy."""
         return self._unix if address.type == "UNIX" else self._trusts_host(address.host)
 
     def _trusts_host(self, host: str) -> bool:
@@ -48,7 +48,7 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
     def hosts(self, request: Any) -> list[bytes]:
-        """The names that trusted proxies say the request was made for; a proxy may have changed ``Host``.
+        """The host names that the client used, according to trusted proxies, which may have changed ``Host``.
 
         Source: RFC 7239; MDN, "X-Forwarded-Host".
         """
@@ -62,11 +62,11 @@ class TrustedProxies:
         ]
 
     def client(self, request: Any) -> str | None:
-        """The address from which the first trusted proxy got the request; None: it is the peer's.
+        """The address from which the first trusted proxy got the request; None: the peer's.
 
-        A proxy adds what it knows at the right, so the list is read from there. When ``X-Forwarded-For`` and
-        ``Forwarded`` are both there and differ, somebody has written one of them who is not trusted, and
-        neither is believed.
+        Each proxy adds an address at the right, so the list is read from there. If ``X-Forwarded-For`` and
+        ``Forwarded`` are both present and differ, one of them was not written by a trusted proxy, and neither
+        is used.
 
         Source: RFC 7239; MDN, "X-Forwarded-For".
         """
@@ -84,7 +84,7 @@ class TrustedProxies:
         return named.pop() if len(named) == 1 else None
 
     def _rightmost(self, hops: list[bytes]) -> str | None:
-        """The last one that is not trusted; the first one when all are."""
+        """The last address that is not a trusted proxy; the first one if all are."""
         found = None
         for hop in reversed(hops):
             host = _host(hop)
@@ -106,7 +106,7 @@ def _for(hop: bytes) -> bytes:
 
 
 def _host(written: bytes) -> str | None:
-    """An address as proxies write it, with or without a port; None when it is none."""
+    """An address as proxies write it, with or without a port; None if it is not valid."""
     text = written.decode("latin-1")
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -119,7 +119,7 @@ def _host(written: bytes) -> str | None:
 
 
 def one_client(host: str) -> str:
-    """What stands for one client: its address, or the network of 64 bits that each has in IPv6."""
+    """The key of a client: its IPv4 address, or the /64 network of its IPv6 address."""
     try:
         address = unmapped(host)
     except ValueError:
@@ -128,19 +128,19 @@ def one_client(host: str) -> str:
 
 
 def unmapped(host: str) -> IPv4Address | IPv6Address:
-    """An address; that of IPv4 where one of IPv6 stands for it.
+    """Parse an address; an IPv4-mapped IPv6 address becomes the IPv4 address.
 
-    :raises ValueError: it is none.
+    :raises ValueError: this is not an address.
     """
     address = ip_address(host)
     return getattr(address, "ipv4_mapped", None) or address
 
 
 class BehindProxies(Resource):
-    """A resource whose requests come through proxies: they get the address of the real client, and the names
-    that it used.
+    """A resource behind proxies: its requests get the address of the real client, and the host names that it
+    used.
 
-    :param resource: what is behind them.
+    :param resource: the resource behind the proxies.
     """
 
     def __init__(self, resource: IResource, proxies: TrustedProxies) -> None:
@@ -160,7 +160,7 @@ class BehindProxies(Resource):
 
     def _see_through(self, request: Any) -> None:
         if request.requestHeaders.hasHeader(b"origin"):
-            # Only what a browser sends is compared with them.
+            # Only requests from browsers are compared with them.
             request.forwarded_hosts = self._proxies.hosts(request)
         host = self._proxies.client(request)
         if host is not None:

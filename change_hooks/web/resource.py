@@ -1,4 +1,4 @@
-"""What is mounted at ``change_hook``: a child for each endpoint."""
+"""The resource mounted at ``change_hook``, with a child for each endpoint."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from change_hooks.web.tracing import Tracer, name_in, no_trace
 
 
 class ChangeHookResource(Resource):
-    """What is mounted at ``change_hook``: a child for each dialect; the address itself is ``base``.
+    """The resource mounted at ``change_hook``, with a child for each dialect; its own URL means ``base``.
 
     :param endpoints: the resources of the dialects, by name: an :class:`~change_hooks.web.endpoint.Endpoint`,
-        or one wrapped in what asks for a password.
-    :param tracer: keeps a trace of each request to a wrong address.
+        or one wrapped in a resource that asks for a password.
+    :param tracer: keeps a trace of each request to a wrong URL.
     """
 
     def __init__(self, endpoints: Mapping[str, IResource], tracer: Tracer = no_trace) -> None:
@@ -29,7 +29,7 @@ class ChangeHookResource(Resource):
         """The endpoint whose name is exactly *path*."""
         if path == b"":
             if request.postpath:
-                return self  # A doubled slash is one.
+                return self  # A double slash counts as one.
             path = b"base"
         return self._endpoints.get(path) or self._refusal(name_in(path))
 
@@ -37,7 +37,7 @@ class ChangeHookResource(Resource):
         return Refusal(NOT_FOUND, self._tracer, name)
 
     def render(self, request: IRequest) -> Any:
-        """The address without a dialect means ``base``."""
+        """The URL without a dialect means ``base``."""
         return (self._endpoints.get(b"base") or self._refusal("")).render(request)
 
 

@@ -1,9 +1,9 @@
-"""Memory for the bodies that are being received or answered.
+"""Memory for the bodies of requests that are being received or answered.
 
-Strategy: a small body needs no room, so one always gets in; the number of connections limits how many there
-can be. The others share a number of bytes, of which one client gets a part. Where bytes are missing, the body
-that comes the slowest now has to go, and not the newcomer: whoever announces much, or has sent much, and goes
-on slowly keeps nobody out.
+Strategy: a small body needs no room, so it is always admitted; the number of connections limits how many
+there can be. All others share a budget of bytes, of which one client may use a part. If room is short, the
+body that is currently arriving most slowly is evicted, rather than the new one: a client that announces a
+large body, or has sent much, and continues slowly cannot keep others out.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-#: A body of so many bytes or fewer needs no room.
+#: A body of up to so many bytes needs no room.
 SMALL = 64 * 1024
-#: For how long a body is a newcomer, in seconds.
+#: How long a body counts as new, in seconds.
 NEW = 2.0
-#: After how long the bytes that have come count half, in seconds.
+#: After how long received bytes count half, in seconds.
 HALF = 1.0
 
 
 class Body:
     """A body that takes up room.
 
-    :param client: whose it is.
-    :param began: when its head had come, in seconds.
-    :param evict: called when it has to go.
+    :param client: the client that sends it.
+    :param began: when its head had arrived, in seconds.
+    :param evict: called when the body is evicted.
     """
 
     __slots__ = ("_at", "_recent", "began", "client", "complete", "evict", "size")
@@ -39,13 +39,13 @@ class Body:
         self._at = began
 
     def grow(self, size: int, now: float) -> None:
-        """It has *size* bytes now."""
+        """The body now has *size* bytes."""
         self._recent = self._recent_at(now) + size - self.size
         self._at = now
         self.size = size
 
     def speed(self, now: float) -> tuple[bool, float]:
-        """What is less is slower."""
+        """The order for eviction: a smaller value means slower."""
         return now - self.began < NEW, self._recent_at(now)
 
     def _recent_at(self, now: float) -> float:
@@ -54,10 +54,10 @@ class Body:
 
 
 class Room:
-    """Bytes for bodies.
+    """The budget of bytes for bodies.
 
-    :param limit: for all of them.
-    :param share: for those of one client.
+    :param limit: for all bodies.
+    :param share: for the bodies of one client.
     """
 
     def __init__(self, limit: int, share: int) -> None:
@@ -68,7 +68,7 @@ class Room:
         self._held_by: Counter[str] = Counter()
 
     def grow(self, body: Body, size: int, now: float) -> None:
-        """*body* has *size* bytes now. What there is no room for any more is evicted; that may be itself."""
+        """*body* now has *size* bytes. Bodies without room are evicted; this one may be among them."""
         self._bodies.add(body)
         self._add(body, size - body.size)
         body.grow(size, now)
@@ -85,7 +85,7 @@ class Room:
             slowest.evict()
 
     def release(self, body: Body) -> None:
-        """It is answered, or gone."""
+        """The request of *body* has been answered, or its client has disconnected."""
         if body in self._bodies:
             self._bodies.remove(body)
             self._add(body, -body.size)

@@ -1,4 +1,4 @@
-"""Who may send: by address; and how often, when nothing verifies it."""
+"""Limits senders by address, and the rate of unverified requests."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from change_hooks.core.errors import AddressNotAllowed, TooManyRequests, Unavail
 from change_hooks.core.options import UNIX, Allow
 from change_hooks.web.proxies import one_client, unmapped
 
-#: How many addresses are remembered; then the one that was silent for longest is forgotten.
+#: How many addresses are remembered; beyond that, the one that was idle longest is forgotten.
 MOST_ADDRESSES = 10_000
 
 
 class Rate:
-    """How often one address may send what nothing verifies.
+    """Limits the rate of unverified requests from one address.
 
-    :param per_minute: so many requests, also all at once; None: as many as it likes.
-    :param clock: for the time.
+    :param per_minute: the number of requests, which may come all at once; None: no limit.
+    :param clock: the reactor, or a clock in tests.
     """
 
     def __init__(self, per_minute: int | None, clock: IReactorTime) -> None:
         self._most = per_minute
         self._clock = clock
-        #: For each address how many it has left, and when that was.
+        #: For each address, how many requests it has left, and at what time.
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def count(self, client: ClientAddress) -> None:
-        """A request has come that nothing verifies.
+        """Count an unverified request.
 
-        :raises TooManyRequests: there have been too many of this address.
+        :raises TooManyRequests: there have been too many from this address.
         """
         if self._most is None:
             return
@@ -54,14 +54,14 @@ class Published(Protocol):
 
     @property
     def networks(self) -> Sequence[IPv4Network | IPv6Network] | None:
-        """As they were last; None: not known yet."""
+        """The latest list; None: not known yet."""
 
 
 class Allowed:
-    """From which addresses deliveries are accepted.
+    """The addresses from which deliveries are accepted.
 
-    :param allow: as a user wrote it; empty: from all.
-    :param published: the lists that it names.
+    :param allow: the option; empty: all addresses.
+    :param published: the published lists that it names.
     """
 
     def __init__(self, allow: Allow, published: Sequence[Published] = ()) -> None:
@@ -69,11 +69,11 @@ class Allowed:
         self._published = published
 
     def check(self, sender: object) -> None:
-        """Refuse a delivery that comes from elsewhere.
+        """Refuse a delivery from any other address.
 
         :param sender: its address, of Twisted's kind or ours.
-        :raises AddressNotAllowed: it does.
-        :raises Unavailable: the list that may have its address is not known yet.
+        :raises AddressNotAllowed: its address is not allowed.
+        :raises Unavailable: the list that may contain its address is not known yet.
         """
         if not self._allow.names and not self._allow.networks:
             return

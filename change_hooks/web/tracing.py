@@ -1,4 +1,4 @@
-"""A trace of each request that gave nothing, wherever it was refused."""
+"""Keeps a trace of each request without changes, wherever it was refused."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from change_hooks.core.delivery import ClientAddress
 from change_hooks.journal import Trace
 from change_hooks.observer import Answered, Observer
 
-#: What of a path that does not exist is kept: a name as endpoints have them.
+#: A segment that could be an endpoint's name; nothing else is kept of a path that does not exist.
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 
 log = Logger()
 
-#: Keeps a trace; never fails, and never waits.
+#: Keeps a trace. It never fails, and never waits.
 Tracer = Callable[[Trace], None]
 
 
 def no_trace(trace: Trace) -> None:
-    """Without a journal nothing is kept."""
+    """Keep nothing, since there is no journal."""
 
 
 def trace_refused(tracer: Tracer, request: Any, status: int, reason: str, *, dialect: str = "") -> None:
-    """Keep a trace of a request that no endpoint has looked at.
+    """Keep a trace of a request that reached no endpoint.
 
-    :param reason: in our words.
-    :param dialect: the endpoint's name, or what stands in its place.
+    :param reason: the reason, in our own words.
+    :param dialect: the endpoint's name, or the segment in its place.
     """
     client = ClientAddress.of(request.getClientAddress())
     tracer(Trace(dialect, time(), status, "refused", reason, client=client.host))
 
 
 def telling(tracer: Tracer, observer: Observer) -> Tracer:
-    """A tracer for requests that no endpoint has looked at: it also logs them, and tells the observer."""
+    """A tracer for requests that reached no endpoint: it also logs them, and notifies the observer."""
 
     def trace(trace: Trace) -> None:
         outcome: Answered = "unavailable" if trace.status == 503 else "refused"
@@ -55,7 +55,7 @@ def telling(tracer: Tracer, observer: Observer) -> Tracer:
 
 
 def name_in(segment: bytes) -> str:
-    """A segment of a path, when it looks like an endpoint's name; empty when it does not."""
+    """A segment of a path if it could be an endpoint's name, otherwise empty."""
     name = segment.decode("latin-1")
     return name if _NAME.fullmatch(name) else ""
 

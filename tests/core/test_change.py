@@ -134,7 +134,7 @@ def test_a_property_may_be_nested_so_deeply_and_no_deeper(wrap: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (float("nan"), "JSON has no infinite numbers and no NaN"),
+        (float("nan"), "JSON has neither infinite numbers nor NaN"),
         ({1: 2}, "every key must be a str"),
         ({1, 2}, "set is not JSON-able"),
     ],

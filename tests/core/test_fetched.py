@@ -51,5 +51,5 @@ def test_more_commits_than_are_counted_are_kept_so() -> None:
 
 @pytest.mark.parametrize("body", [b'{"updates": [{"ref": 5}]}', b'{"pulls": 5}'])
 def test_what_holds_none_is_said(body: bytes) -> None:
-    with pytest.raises(BadPayload, match=r"^\$: is not what was fetched"):
+    with pytest.raises(BadPayload, match=r"^\$: is not a stored event"):
         events_in(delivery(body))

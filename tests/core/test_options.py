@@ -62,7 +62,7 @@ def test_what_is_written_and_what_is_read(name: str, value: Any, read_as: Any) -
         ("skips", ["["], "not a valid regular expression"),
         ("branches", 5, "must be a list of str"),
         ("branches", ["x", 5], "must be a list of str"),
-        ("actions", "openend", "has 'openend'; did you mean 'opened'?"),
+        ("actions", "openend", "has an unknown name 'openend'; did you mean 'opened'?"),
         ("token", {"app": 1}, "must be a str, a callable, or {'app': ID"),
         ("token", " ", "is empty"),
         ("token", 5, "must be a str, not int"),
@@ -72,7 +72,11 @@ def test_what_is_written_and_what_is_read(name: str, value: Any, read_as: Any) -
         ("commands", "x", "must be a dict"),
         ("commands", {}, "must be a dict"),
         ("commands", {"permission": "read"}, "must be a dict"),
-        ("commands", {"regex": "x", "permission": "all"}, "has the permission 'all'; valid names are read"),
+        (
+            "commands",
+            {"regex": "x", "permission": "all"},
+            "has an unknown permission 'all'; valid names are read",
+        ),
         (
             "commands",
             {"regex": "x", "permision": "admin"},

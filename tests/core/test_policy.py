@@ -258,7 +258,7 @@ def test_other_refs_are_neither_branches_nor_tags() -> None:
 def test_several_events_are_decided_each_by_itself() -> None:
     found = decided(replace(PUSH, ref="refs/notes/x"), replace(PUSH, ref="refs/heads/b", commits=(TWO,)))
     assert [change.branch for change in found] == ["b"]
-    assert decided().reason == "the event lists nothing"
+    assert decided().reason == "the event lists no changes"
     assert decided(Ignored("a ping")).reason == "a ping"
     assert decided(Ignored("a ping")).about == About("push")
 
@@ -286,7 +286,7 @@ def test_several_events_are_decided_each_by_itself() -> None:
         (PULL, {"branches": ["release"]}, "'branches'"),
         (COMMENT, {}, "'commands'"),
         (COMMENT, {"commands": {"regex": "^!test"}}, "none of the option 'commands'"),
-        (replace(COMMENT, is_new=False), {"commands": {"regex": "^!build"}}, "not a new one"),
+        (replace(COMMENT, is_new=False), {"commands": {"regex": "^!build"}}, "comment is not new"),
         (COMMENT, {"commands": {"regex": "^!build"}, "repositories": ["x"]}, "'repositories'"),
     ],
 )

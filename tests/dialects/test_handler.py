@@ -723,7 +723,7 @@ def test_several_events_and_what_is_ignored() -> None:
     assert told(Ignored("not today"))[0].reason == "not today"
     assert told(([Change(branch="x")], "git"))[0][0].branch == "x"
     assert told((Ignored("x"), None))[0].reason == "x"
-    assert told([])[0].reason == "the event lists nothing"
+    assert told([])[0].reason == "the event lists no changes"
 
 
 def test_an_api_is_made_once_with_the_options_and_the_context() -> None:

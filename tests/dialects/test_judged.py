@@ -30,7 +30,7 @@ class Handler(EventHandler):
 
 @pytest.mark.parametrize(
     ("event", "failed"),
-    [("changes", [[], ["branches"]]), ("nothing", []), ("ignored", [["what the handler says"]])],
+    [("changes", [[], ["branches"]]), ("nothing", []), ("ignored", [["the handler's decision"]])],
 )
 def test_once_for_each_event_or_change(event: str, failed: list[list[str]]) -> None:
     options = {"branches": ["main"]}

@@ -61,7 +61,7 @@ def test_a_topic_that_only_looks_like_one_of_pagures_is_no_error() -> None:
 def test_a_comment_that_is_empty_or_missing_is_none() -> None:
     payload = load("pagure/pull_request_comment_added__comment").payload
     payload["msg"]["pullrequest"]["comments"] = []
-    assert "not a new one" in changes(delivery(json.dumps(payload).encode()), {"strict": False}).reason
+    assert "comment is not new" in changes(delivery(json.dumps(payload).encode()), {"strict": False}).reason
 
 
 def test_its_page_is_found_without_the_projects_address() -> None:
