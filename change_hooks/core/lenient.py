@@ -8,9 +8,10 @@ happened must fit if it is present. All this is tried only after strict, fast de
 
 from __future__ import annotations
 
-import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, MutableMapping, MutableSequence, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -82,6 +83,11 @@ def fit(value: object, shape: type[T], left_out: list[str] | None = None) -> T:
     return fitted
 
 
+_UNIONS = (Union, UnionType)
+_LISTS = (list, Sequence, MutableSequence, Collection)
+_MAPPINGS = (dict, Mapping, MutableMapping)
+
+
 def _fit(value: object, kind: Any, place: _Place) -> Any:
     if place.depth > DEEPEST:
         raise place.misfit("is nested too deeply")
@@ -90,11 +96,13 @@ def _fit(value: object, kind: Any, place: _Place) -> Any:
     if _is_structure(kind):
         return _struct(value, kind, place)
     origin = get_origin(kind)
-    if origin in (Union, types.UnionType):
+    if origin in _UNIONS:
         return _one_of(value, get_args(kind), place)
-    if origin in (list, tuple):
+    if origin in _LISTS:
         return _list(value, get_args(kind)[0], place)
-    if origin is dict:
+    if origin is tuple and get_args(kind)[1:] == (...,):
+        return tuple(_list(value, get_args(kind)[0], place))
+    if origin in _MAPPINGS:
         return _dict(value, get_args(kind)[1], place)
     if origin is Literal:
         if value in get_args(kind):
@@ -144,6 +152,11 @@ def fields_of(kind: type[msgspec.Struct]) -> tuple[tuple[msgspec.structs.FieldIn
     """The fields of a shape and their types."""
     hints = get_type_hints(kind)
     return tuple((field, hints[field.name]) for field in msgspec.structs.fields(kind))
+
+
+def alternatives(kind: Any) -> tuple[Any, ...]:
+    """The types of a union; a type that is none stands alone."""
+    return get_args(kind) if get_origin(kind) in _UNIONS else (kind,)
 
 
 def _one_of(value: object, kinds: tuple[Any, ...], place: _Place) -> Any:
@@ -199,6 +212,10 @@ def _scalar(value: object, kind: Any, place: _Place) -> Any:
             return kind(value)
         except (TypeError, ValueError, OverflowError):
             pass
+    elif kind not in _NAMES:
+        # A date, a set, an enumeration: whatever else a class of a user's own may name.
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(value, kind)
     raise place.misfit(_expected(_NAMES.get(kind, "value"), value))
 
 
@@ -210,4 +227,4 @@ def _expected(wanted: str, value: object) -> str:
     return f"expected {wanted}, got {got}"
 
 
-__all__ = ["MOST_ELEMENTS", "MOST_NAMED", "fields_of", "fit"]
+__all__ = ["MOST_ELEMENTS", "MOST_NAMED", "alternatives", "fields_of", "fit"]

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import msgspec
 
-from change_hooks.core.lenient import fields_of
+from change_hooks.core.lenient import alternatives, fields_of
 
 #: A larger document is split, in bytes.
 PIECE = 64 * 1024
@@ -87,7 +86,7 @@ def _is_long(value: Any) -> bool:
 
 def _kinds(shape: Any) -> Mapping[str, Any] | None:
     """The types of a structure's fields, by their names in JSON; None if this is not a structure."""
-    for kind in _alternatives(shape):
+    for kind in alternatives(shape):
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return {field.encode_name: field_type for field, field_type in fields_of(kind)}
     return None
@@ -95,14 +94,10 @@ def _kinds(shape: Any) -> Mapping[str, Any] | None:
 
 def _inner(shape: Any, container: type) -> Any:
     """The type of a list's elements, or of a mapping's values."""
-    for kind in _alternatives(shape):
+    for kind in alternatives(shape):
         if get_origin(kind) is container:
             return get_args(kind)[-1]
     return Any
-
-
-def _alternatives(shape: Any) -> tuple[Any, ...]:
-    return get_args(shape) if get_origin(shape) in (Union, UnionType) else (shape,)
 
 
 __all__ = ["PIECE", "convert_in_pieces", "decoder_for", "in_pieces"]

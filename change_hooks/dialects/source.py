@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from types import NoneType
+from typing import Any, get_origin
 
 import msgspec
 
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload
-from change_hooks.core.lenient import fields_of
+from change_hooks.core.lenient import alternatives, fields_of
 from change_hooks.core.opened import opened, opened_as
 from change_hooks.core.payload import decode, expect_mapping
 from change_hooks.core.policy import MAX_CHANGES
@@ -132,7 +133,13 @@ def _lists_in(shape: type) -> tuple[str, ...]:
     """The fields of a shape that may be a list."""
     if not issubclass(shape, msgspec.Struct):
         return ()
-    return tuple(field.name for field, kind in fields_of(shape) if kind is Any or "list[" in str(kind))
+    return tuple(field.name for field, kind in fields_of(shape) if any(map(_may_be_list, alternatives(kind))))
+
+
+def _may_be_list(kind: Any) -> bool:
+    """False for a type that has no list among its values."""
+    simple = (str, bytes, int, float, NoneType, msgspec.Struct)
+    return get_origin(kind) is not None or not isinstance(kind, type) or not issubclass(kind, simple)
 
 
 def paths(items: Sequence[Any]) -> list[str]:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any, List, Literal, Optional  # noqa: UP035 (as users may write it)
 
 import pytest
 
 from change_hooks.core.errors import BadPayload
 from change_hooks.core.lenient import DEEPEST, MOST_NAMED, fit
-from change_hooks.core.payload import Shape
+from change_hooks.core.payload import Shape, decode
 
 
 class Inner(Shape):
@@ -169,3 +173,58 @@ def test_what_is_nested_too_deeply_is_left_out() -> None:
         fitted, depth = fitted.inner, depth + 1
     # What stands deeper is left out.
     assert depth == DEEPEST + 1
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Own(Shape):
+    """With types that no class of ours has."""
+
+    odd: int | None = None
+    old: Optional[List[Inner]] = None  # noqa: UP006, UP045
+    some: Sequence[Inner] = ()
+    all: Collection[str] = ()
+    bare: list | None = None  # type: ignore[type-arg]
+    mapped: Mapping[str, Inner] = {}
+    pairs: tuple[Inner, ...] = ()
+    pair: tuple[str, int] = ("", 0)
+    names: frozenset[str] = frozenset()
+    when: datetime | None = None
+    colour: Colour | None = None
+
+
+OWN = {
+    "old": [{"name": "a"}],
+    "some": [{"name": "b"}],
+    "all": ["c"],
+    "bare": ["d"],
+    "mapped": {"k": {"name": "e"}},
+    "pairs": [{"name": "f"}],
+    "pair": ["g", 1],
+    "names": ["h"],
+    "when": "2020-01-01T00:00:00Z",
+    "colour": "red",
+}
+
+
+def test_types_of_a_users_own_are_read_as_where_all_fits() -> None:
+    strict, left_out = decode(json.dumps(OWN).encode(), Own), list[str]()
+    assert fit({**OWN, "odd": "five"}, Own, left_out) == strict
+    assert left_out == []
+    assert strict.when == datetime(2020, 1, 1, tzinfo=timezone.utc)
+    assert strict.colour is Colour.RED
+
+
+@pytest.mark.parametrize("name", ["old", "some", "pairs"])
+def test_what_does_not_fit_in_them_is_left_out(name: str) -> None:
+    left_out: list[str] = []
+    fitted = fit({**OWN, name: [{"name": "a"}, {"size": 1}]}, Own, left_out)
+    assert [each.name for each in getattr(fitted, name)] == ["a"]
+    assert left_out == [f"$.{name}[1].name"]
+
+
+@pytest.mark.parametrize("name", ["pair", "names", "when", "colour"])
+def test_what_does_not_fit_as_a_whole_is_its_default(name: str) -> None:
+    assert getattr(fit({**OWN, name: {"no": "such"}}, Own), name) == getattr(Own(), name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, List  # noqa: UP035 (as users may write it)
 
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -12,7 +12,9 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from change_hooks.core.change import FIRST, LATEST
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import BadPayload, DeliveryError
+from change_hooks.core.payload import Shape
 from change_hooks.dialects.github import GitHubEventHandler
+from change_hooks.dialects.source import payload_of
 from tests.conftest import delivery, result_of
 from tests.support.recorded import handler_class, load, recorded
 
@@ -137,3 +139,20 @@ def test_a_list_that_is_too_long_is_refused_before_anything_is_made_of_it() -> N
     with pytest.raises(BadPayload, match="more than 20000 elements") as caught:
         handler.getChanges(delivery(body, headers={"X-GitHub-Event": "push"}, verification="none"))
     assert caught.value.field == "$.commits"
+
+
+class Lists(Shape):
+    one: List[str] | None = None  # noqa: UP006
+    two: Sequence[str] | None = None
+    three: list | None = None  # type: ignore[type-arg]
+    four: object = None
+    five: str = ""
+
+
+@pytest.mark.parametrize("name", ["one", "two", "three", "four"])
+def test_a_list_is_one_however_its_type_is_written(name: str) -> None:
+    many = json.dumps({name: ["a"] * 20_001, "five": "x"}).encode()
+    with pytest.raises(BadPayload, match="more than 20000 elements") as caught:
+        payload_of(None, many, Lists, [])
+    assert caught.value.field == f"$.{name}"
+    assert payload_of(None, b'{"five": "x"}', Lists, []) == Lists(five="x")
