@@ -23,12 +23,13 @@ def opened(delivery: Delivery, text: Callable[[], bytes]) -> Any:
     :raises BadPayload: like :func:`~change_hooks.core.payload.decode`, or *text*.
     """
     made = delivery.made
-    if OPENED not in made:
+    found = made.get(OPENED, made)
+    if found is made:  # Another handler may forget what is made of it while this one works on it in a thread.
         try:
-            made[OPENED] = decode(text(), Any)
+            found = decode(text(), Any)
         except BadPayload as error:
-            made[OPENED] = error
-    found = made[OPENED]
+            found = error
+        made[OPENED] = found
     if isinstance(found, BadPayload):
         raise found
     return found
@@ -43,13 +44,14 @@ def opened_as(delivery: Delivery, shape: Any, text: Callable[[], bytes], left_ou
     if shape is Any:
         return opened(delivery, text)
     made = delivery.made
-    if shape not in made:
+    payload, unread = made.get(shape, (None, None))
+    if unread is None:
         document, unread = opened(delivery, text), list[str]()
         if len(delivery.body) > LARGE:
-            made[shape] = fit(convert_in_pieces(document, shape), shape, unread), unread
+            payload = fit(convert_in_pieces(document, shape), shape, unread)
         else:
-            made[shape] = convert(document, shape, unread), unread
-    payload, unread = made[shape]
+            payload = convert(document, shape, unread)
+        made[shape] = payload, unread
     left_out += unread
     return payload
 

@@ -136,3 +136,20 @@ def test_a_form_has_it_too() -> None:
     sent = delivery(b"payload=%7B%22a%22%3A+1%7D", content_type=payload.FORM.encode())
     assert opened(with_json(sent, {"a": 2}), lambda: b"") == {"a": 2}
     assert opened(sent, lambda: json_text(sent, form=True)) == {"a": 1}
+
+
+class Forgotten(dict[Any, Any]):
+    """What another handler's thread has made and this one's forgets, at once."""
+
+    def __setitem__(self, name: Any, value: Any) -> None:
+        """Nothing stays."""
+
+
+def test_what_is_forgotten_meanwhile_is_there_for_who_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Delivery, "made", Forgotten())
+    sent = delivery(b'{"ref": "main"}')
+    assert opened(sent, lambda: sent.body) == {"ref": "main"}
+    assert read(sent, Push) == (Push(ref="main"), [])
+    wrong = delivery(b'{"ref": ')
+    with pytest.raises(BadPayload):
+        opened(wrong, lambda: wrong.body)
