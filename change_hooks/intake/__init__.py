@@ -1,1 +1,1 @@
-"""From changes to a receipt."""
+"""Accepts changes and returns a receipt."""

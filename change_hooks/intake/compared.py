@@ -1,4 +1,4 @@
-"""What may come by more than one way, and so is compared with what came by the others."""
+"""Changes that may arrive in more than one way, and are compared to find duplicates."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from change_hooks.core.fetched import POLL, is_fetched
 
 
 class Compared:
-    """Which deliveries are compared. Nothing is, unless a configuration says so: it costs a look-up."""
+    """Which deliveries are compared. Since a comparison costs a look-up, only those that the configuration
+    calls for are.
+    """
 
     def __init__(self) -> None:
-        #: The keys of the repositories that pollers look into.
+        #: The keys of the repositories that pollers poll.
         self.repositories: Collection[str] = frozenset()
-        #: The endpoints to which what was pushed is fetched.
+        #: The endpoints for which pushes are fetched.
         self.endpoints: Collection[str] = frozenset()
 
     def way(self, delivery: Delivery, changes: Sequence[Change]) -> str:
-        """By which way a delivery comes that is compared: ``sent``, ``polled``, ``fetched``; else empty."""
+        """How a compared delivery has arrived: ``sent``, ``polled`` or ``fetched``; empty for the others."""
         if delivery.method == POLL:
             return "polled"
         if is_fetched(delivery):

@@ -1,4 +1,4 @@
-"""The plain embedded resource: a sink called before the answer."""
+"""The simple embedded resource: a sink called before the response."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from change_hooks.outbox.routing import RoutedSink
 from change_hooks.outbox.sink_options import routed
 from change_hooks.sinks.base import sink_call
 
-#: How long a sender waits at most, in seconds.
+#: How long a sender waits, in seconds.
 ANSWER_WITHIN = 5.0
 
 log = Logger()
 
 
 class InlineIntake:
-    """Calls a sink before the answer, one change after the other. Nothing is stored, so nothing is late.
+    """Calls a sink before the response, one change after the other. Nothing is stored or postponed.
 
     :param sink: an :class:`~change_hooks.interfaces.IChangeSink`, or a callable that takes a change.
-    :param clock: all waiting goes through it; the reactor by default.
-    :param observer: told of what was handed over.
-    :param within: how long a sink may take for all changes of a delivery, in seconds.
+    :param clock: the reactor by default; a clock in tests.
+    :param observer: notified of delivered changes.
+    :param within: how long the sink may take for all changes of a delivery, in seconds.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class InlineIntake:
             raise
         except Exception:
             incident = report("the sink broke", Failure())
-            raise Unavailable(f"the change could not be handed on (incident {incident})") from None
+            raise Unavailable(f"the change could not be delivered (incident {incident})") from None
         self._observer.changes_accepted(delivery.dialect, len(found), "")
         return accepted(found)
 
     def _items(self, delivery: Delivery, changes: list[Change]) -> Iterable[Any]:
-        """What the sink is called with, one call after the other."""
+        """The arguments of the sink's calls, in order."""
         if not self._routed.can_have(delivery):
             return []
         units = self._routed.wanted("sink", changes, delivery.dialect)
@@ -94,7 +94,7 @@ class InlineIntake:
 
 def _too_late(_: object, seconds: float) -> Any:
     log.error("the sink did not accept the change within {seconds:g} s", seconds=seconds)
-    raise Unavailable("the change could not be handed on in time")
+    raise Unavailable("the change could not be delivered in time")
 
 
 __all__ = ["ANSWER_WITHIN", "InlineIntake"]

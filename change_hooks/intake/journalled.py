@@ -1,4 +1,4 @@
-"""With a journal: stored before the answer."""
+"""The intake with a journal: changes are stored before the response."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from change_hooks.outbox.dispatcher import Dispatcher
 
 
 class JournalIntake:
-    """Stores changes before the answer, and wakes the dispatcher.
+    """Stores changes before the response, and wakes the dispatcher.
 
-    :param observer: told of what was stored.
-    :param compared: what may come by more than one way.
+    :param observer: notified of stored changes.
+    :param compared: the deliveries that may arrive in more than one way.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class JournalIntake:
         return appended.addCallbacks(stored, self._not_stored)
 
     def _not_stored(self, failure: Failure) -> Failure:
-        # It may be stored all the same, when only the answer was lost.
+        # It may be stored nevertheless, if only the database's reply was lost.
         self._dispatcher.wake()
         return failure
 

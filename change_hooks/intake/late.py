@@ -1,9 +1,9 @@
 """Deliveries that are answered before their changes are known.
 
-Strategy: a sender waits only so long. When a handler needs longer (it asks the forge for more), the verified
-delivery is stored as *pending* and answered, and the handler goes on. When it is done, the changes are
-stored; when this process dies first, the next one, or another receiver of the same journal, starts again with
-the stored delivery, which gives the handler exactly what the live one did.
+Strategy: a sender waits only for a limited time. If a handler needs longer (it looks something up at the
+forge), the verified delivery is stored as *pending* and answered, and the handler continues. When it has
+finished, the changes are stored. If this process dies first, the next one, or another receiver with the same
+journal, starts again with the stored delivery, which gives the handler exactly what the live one did.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from change_hooks.outbox.dispatcher import LOOK_AGAIN, Dispatcher
 from change_hooks.outbox.working import back_off
 from change_hooks.outbox.written import until_written
 
-#: How many deliveries of an earlier run are worked on at once.
+#: How many deliveries from an earlier run are processed at the same time.
 CONCURRENCY = 4
-#: Failures of the handler for want of something, after which a delivery has failed.
+#: After how many temporary failures of the handler a delivery has failed.
 ATTEMPTS = 20
 
 log = Logger()
@@ -43,12 +43,12 @@ Accept = Callable[[Delivery, Found], "Deferred[Receipt]"]
 
 
 class _InTime:
-    """One answer that waits for a handler, but not for too long.
+    """One response that waits for a handler, but not for too long.
 
-    Holds no reference cycle when it is done, so what may be large is freed at once.
+    Holds no reference cycle when it is done, so large data is freed at once.
     """
 
-    def __init__(  # noqa: PLR0917 (of one place, that has them all)
+    def __init__(  # noqa: PLR0917 (called in only one place)
         self,
         journal: IJournal,
         clock: IReactorTime,
@@ -103,12 +103,12 @@ class _InTime:
 class PendingDeliveries:
     """Finishes deliveries in the background.
 
-    :param journal: where they are stored.
-    :param dispatcher: told of what is new.
-    :param clock: all waiting goes through it.
-    :param within: how long a handler may take before the answer goes out without it, in seconds.
-    :param process: gives the changes of a stored delivery.
-    :param observer: told of what was stored.
+    :param journal: stores the deliveries.
+    :param dispatcher: notified of new entries.
+    :param clock: the reactor, or a clock in tests.
+    :param within: how long a handler may take before the sender is answered without its result, in seconds.
+    :param process: returns the changes of a stored delivery.
+    :param observer: notified of stored changes.
     """
 
     def __init__(
@@ -134,12 +134,12 @@ class PendingDeliveries:
         self._looking = False
         self._alarm = Alarm(clock, self._look)
 
-    # Before the answer.
+    # Before the response.
 
     def accept_late(self, delivery: Delivery, found: Deferred[Found], accept: Accept) -> Deferred[Receipt]:
         """See :meth:`change_hooks.intake.receipt.Intake.accept_late`.
 
-        :param accept: stores what is found in time.
+        :param accept: stores the changes that are found in time.
         """
         waiting = _InTime(
             self._journal, self._clock, self.within, delivery, accept, self._postponed, self._found_later
@@ -154,20 +154,20 @@ class PendingDeliveries:
         return result
 
     def _found_later(self, seq: int | None, delivery: Delivery, result: Found | Failure) -> None:
-        """The handler is done after all; *seq* is None when nothing was stored."""
+        """The handler has finished late; *seq* is None if nothing was stored."""
         if seq is not None:
             recorded = self._record(Pending(seq, 0, delivery), result)
             recorded.addBoth(self._forget, seq).addErrback(_broken)
 
-    # Behind it.
+    # After the response.
 
     def start(self) -> None:
-        """Begin with what an earlier run left unfinished."""
+        """Start with the deliveries that an earlier run left unfinished."""
         self._stopped = False
         self._look()
 
     def stop(self) -> None:
-        """Begin nothing new; what is not finished, the next run will finish."""
+        """Start nothing new; the next run will finish what is unfinished."""
         self._stopped = True
         self._alarm.clear()
 
@@ -188,7 +188,7 @@ class PendingDeliveries:
         self._looking = False
         for pending in found:
             if pending.seq in self._dispatcher.pending:
-                continue  # Its lease has run out, while the journal could not be written.
+                continue  # Its lease expired while the journal could not be written.
             self._dispatcher.pending.add(pending.seq)
             self._working += 1
             work: Deferred[Any] = self._process(pending.delivery)

@@ -1,4 +1,4 @@
-"""What became of a delivery, and who says so."""
+"""Receipts for deliveries, and the interface of what issues them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ Outcome = Literal["accepted", "duplicate", "postponed", "ignored"]
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What became of a delivery.
+    """The receipt for a delivery.
 
     :param outcome: ``accepted``: its changes are stored, or the sink has them. ``duplicate``: it was accepted
-        before, and nothing was stored. ``postponed``: it is stored, and its changes will be when they are
-        known. ``ignored``: it gives no change.
-    :param changes: how many.
+        before, and nothing was stored. ``postponed``: it is stored, and its changes will be stored when they
+        are known. ``ignored``: it gives no change.
+    :param changes: the number of changes.
     :param reason: why there is none.
-    :param about: what it is about.
-    :param id: the id that it is stored under, when that is not its own: the same came under that before.
+    :param about: what the delivery is about.
+    :param id: the id that it is stored under, if that is not its own: the same delivery arrived under that id
+        before.
     """
 
     outcome: Outcome
@@ -33,7 +34,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 def accepted(found: Found, id: str = "") -> Receipt:
-    """The receipt for changes that have been stored or handed over."""
+    """The receipt for changes that have been stored, or delivered to the sink."""
     return Receipt("accepted", len(found), about=found.about, id=id)
 
 
@@ -48,14 +49,14 @@ class Intake(Protocol):
     def accept(self, delivery: Delivery, found: Found) -> Receipt | Deferred[Receipt]:
         """Accept changes; there is at least one.
 
-        :raises Unavailable: (or fails with) they cannot be accepted now.
+        :raises Unavailable: (or fails with) the changes cannot be accepted now.
         """
 
     def accept_late(self, delivery: Delivery, found: Deferred[Found]) -> Deferred[Receipt]:
         """Accept changes that are still being looked up.
 
-        :returns: fires when *found* has, and its changes are accepted; or before that, when it takes longer
-            than a sender waits, and the delivery itself has been stored.
+        :returns: fires when *found* has fired and its changes are accepted; or earlier, if that takes longer
+            than a sender waits and the delivery itself has been stored.
         """
 
 

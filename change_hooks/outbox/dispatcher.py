@@ -147,7 +147,7 @@ class Dispatcher:
     def _begin(self, claimed: Claimed) -> None:
         for work in claimed.works:
             if (work.sink, work.repository) in self._busy:
-                continue  # Its lease has run out, while the journal could not be written.
+                continue  # Its lease expired while the journal could not be written.
             self._busy.add((work.sink, work.repository))
             working = self._workers[work.sink].work_on(work)
             working.addErrback(self._broke, work).addCallback(self._handed_over, work)

@@ -1,8 +1,8 @@
-"""For tests of handlers, sinks and configurations: a whole receiver in memory, without a socket.
+"""For tests of handlers, sinks and configurations: a complete receiver in memory, without sockets.
 
-Strategy: nothing here behaves in a way of its own. A delivery is signed by the dialect that verifies it, goes
-the way of every delivery, and is stored by the embedded journal's own statements; only the clock, the network
-and the disk are replaced.
+Strategy: nothing here has behaviour of its own. A delivery is signed by the dialect that verifies it, is
+processed like every delivery, and is stored with the statements of the embedded journal. Only the clock, the
+network and the disk are replaced.
 """
 
 from change_hooks.journal.in_memory import MemoryJournal

@@ -1,7 +1,7 @@
-"""Real payloads without what is nobody's business: mail addresses, tokens and secrets are replaced.
+"""Anonymises real payloads: email addresses, tokens and secrets are replaced.
 
-Strategy: texts are replaced where they stand, so that everything else stays byte for byte, and the same text
-by the same one everywhere, so that what belonged together still does.
+Strategy: texts are replaced in place, so that everything else stays the same byte for byte. Each text has the
+same replacement everywhere, so that equal values stay equal.
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-#: Stands for what was secret.
+#: The replacement for secrets.
 REMOVED = "removed"
 
 _MAIL = re.compile(r"[\w.+%-]+@(?:[\w-]+\.)+[A-Za-z]{2,}")
-#: The user of an SSH address is no person.
+#: The user of an SSH address is not a person.
 _NOBODY = frozenset({"git", "hg", "svn"})
-#: How tokens of forges and clouds begin, and what web tokens look like.
+#: The prefixes of tokens of forges and clouds, and the form of web tokens.
 _TOKENS = re.compile(
     r"\b(?:gh[opsur]_|github_pat_|gl[a-z]{2,8}-|xox[a-z]-|whsec_|AKIA|ATATT|ATCTT|ATBB|ya29\.)[\w.=-]{10,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
 )
-#: User and password in an address.
+#: User and password in a URL.
 _PASSWORD = re.compile(r"(?<=://)[^/\s@\"]*:[^/\s@\"]+@")
-#: The value of a field whose name says what it is, in JSON, and in a form or a query.
+#: The value of a field whose name suggests a secret, in JSON, and in a form or a query.
 _SECRETIVE = r"[\w-]*(?:secret|token|passw(?:or)?d|api_?key|credential|signature)[\w-]*"
 _FIELD = re.compile(rf'("{_SECRETIVE}"\s*:\s*)"(?:[^"\\]|\\.)+"', re.IGNORECASE)
 _ARGUMENT = re.compile(rf"((?:^|[?&;]){_SECRETIVE}=)[^&;\s\"]+", re.IGNORECASE)
 
 
 class Anonymous:
-    """Replaces what a delivery tells of people and secrets.
+    """Replaces personal data and secrets in deliveries.
 
-    :param secrets: texts that are secret wherever they stand.
+    :param secrets: texts that are secret wherever they occur.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -39,7 +39,7 @@ class Anonymous:
         self._people: dict[str, str] = {}
 
     def text(self, text: str) -> str:
-        """*text* without them."""
+        """*text* without personal data and secrets."""
         for secret in self._secrets:
             text = text.replace(secret, REMOVED)
         text = _FIELD.sub(rf'\1"{REMOVED}"', text)

@@ -1,4 +1,4 @@
-"""A receiver in memory: what ``serve`` runs, on a clock that stands still until it is told to go on."""
+"""A receiver in memory: what ``serve`` runs, with a clock that advances only when told to."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ from change_hooks.service import ChangeHookService
 from change_hooks.testing.requests import Payload, Sent, build
 from change_hooks.testing.sinks import MemoryDeliverySink, MemorySink
 
-#: How long an answer may take, in seconds of the receiver's clock: no sender waits longer.
+#: How long a response may take, in seconds of the receiver's clock: no sender waits longer.
 ANSWERED_WITHIN = 60.0
-#: How long :meth:`Receiver.settle` goes on, in seconds of the receiver's clock: longer than all retries take.
+#: How long :meth:`Receiver.settle` runs, in seconds of the receiver's clock: longer than all retries take.
 SETTLED_WITHIN = 7 * 24 * 3600.0
 _NOTHING = "no change found"
 
 
 class Unsettled(AssertionError):
-    """Something still waits that should be done by now."""
+    """Something is still waiting that should have finished."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a request.
+    """The result of a request.
 
     :param status: the HTTP status.
-    :param text: the answer's message.
-    :param changes: what was stored; none for a duplicate, and none while they are still looked up.
-    :param events: what the delivery reports, before the options decide about it. None from a handler that
+    :param text: the message in the response.
+    :param changes: the stored changes; empty for a duplicate, and while changes are still being looked up.
+    :param events: the events that the delivery reports, before the options apply. Empty for a handler that
         returns changes.
-    :param reason: why there is no change, or why it was refused; empty when there are changes.
-    :param delivery: the delivery's id; empty when it was refused before it had one.
-    :param headers: of the answer.
-    :param log: what was logged as an error meanwhile: of a handler that broke, where.
+    :param reason: why there is no change, or why the delivery was refused; empty if there are changes.
+    :param delivery: the delivery's id; empty if it was refused before it had one.
+    :param headers: the headers of the response.
+    :param log: the errors that were logged meanwhile, such as where a handler broke.
     """
 
     status: int
@@ -74,20 +74,20 @@ class Result:
 class Receiver:
     """A receiver with a journal in memory, started, without a socket.
 
-    Sinks that *www* names by their kind (``command``, ``http`` …) are replaced by ones in memory that get
-    what those would get; a callable or a sink object in *www* is used as it is. Without any sink there is
-    one in memory called ``sink``. ``change_hook_journal`` is not used, and no port is opened.
+    Sinks that *www* names by kind (``command``, ``http`` …) are replaced by sinks in memory that get the same
+    changes or deliveries; a callable or a sink object in *www* is used as it is. Without any sink, one in
+    memory called ``sink`` is used. ``change_hook_journal`` is not used, and no port is opened.
 
     :param www: see :func:`change_hooks.make_resource`.
     :param sink: one more sink.
     :param master: given to handlers as ``self.master``.
     :param pollers: for the dialect ``poller``.
-    :param http: what asks forges, for instance a ``treq.testing.StubTreq``; by default every question gets a
-        404, and nothing is sent anywhere.
-    :param base: the folder that relative paths start from.
-    :param beside: a receiver whose journal and clock this one shares: to work beside it, or, when it was
-        stopped, to go on where it ended.
-    :raises ConfigurationError: *www* is wrong.
+    :param http: the client for requests to forges, for instance a ``treq.testing.StubTreq``; by default every
+        request gets a 404, and nothing is sent anywhere.
+    :param base: the folder for relative paths.
+    :param beside: a receiver whose journal and clock this one shares: to work together, or, if that one was
+        stopped, to continue where it ended.
+    :raises ConfigurationError: *www* has errors.
     """
 
     def __init__(
@@ -108,9 +108,9 @@ class Receiver:
         )
         #: The sinks in memory, by name.
         self.sinks: dict[str, MemorySink] = {}
-        #: Those that stand for sinks of whole deliveries.
+        #: Those that replace sinks of whole deliveries.
         self.delivery_sinks: dict[str, MemoryDeliverySink] = {}
-        #: What all deliveries reported, before the options decided about it.
+        #: The events of all deliveries, before the options applied.
         self.events: list[Event] = []
         self._www: dict[str, Any] = {**www, "change_hook_sinks": self._in_memory(www, base)}
         admin = www.get("change_hook_admin")
@@ -165,9 +165,9 @@ class Receiver:
         return self.send(build(self._www, endpoint, event, payload, **sent))
 
     def send(self, delivery: Delivery) -> Result:
-        """Send a request, and let the clock go on until it is answered.
+        """Send a request, and advance the clock until it is answered.
 
-        :raises Unsettled: it is not.
+        :raises Unsettled: there is no response.
         """
         before = len(self.events)
         with _errors() as errors:
@@ -200,16 +200,16 @@ class Receiver:
         return self._now(started, ANSWERED_WITHIN)
 
     def _now(self, deferred: Deferred[Any], within: float = 0.0) -> Any:
-        """The result of a Deferred; the clock goes on until it has one."""
+        """The result of a Deferred; the clock advances until it has one."""
         results: list[Any] = []
         deferred.addBoth(results.append)
-        self._go_on(lambda: bool(results), within, "there is no answer yet")
+        self._go_on(lambda: bool(results), within, "there is no response yet")
         if isinstance(results[0], Failure):
             results[0].raiseException()
         return results[0]
 
     def _go_on(self, done: Callable[[], bool], within: float, otherwise: str) -> None:
-        """Let the clock go from one thing that is to happen to the next, until it is done."""
+        """Advance the clock from one scheduled call to the next, until *done* returns true."""
         end = self.clock.seconds() + within
         while not done():
             calls = self.clock.getDelayedCalls()
@@ -219,30 +219,30 @@ class Receiver:
             self.advance(max(due - self.clock.seconds(), 0.0))
 
     def advance(self, seconds: float) -> None:
-        """Let some time go by."""
+        """Let some time pass."""
         self.clock.advance(seconds)
         self._client.flush()
 
     def settle(self, within: float = SETTLED_WITHIN) -> None:
-        """Run until every delivery is finished: taken by its sinks, after all retries, or given up.
+        """Run until every delivery is finished: accepted by its sinks, after all retries, or a dead letter.
 
-        :param within: in seconds of the receiver's clock, which goes on.
-        :raises Unsettled: some are not.
+        :param within: in seconds of the receiver's clock, which advances.
+        :raises Unsettled: some are not finished.
         """
-        self._go_on(lambda: not self.waiting(), within, "deliveries still wait; see Receiver.waiting()")
+        self._go_on(lambda: not self.waiting(), within, "deliveries are waiting; see Receiver.waiting()")
 
     def waiting(self) -> list[StoredDelivery]:
         """The deliveries that are not finished."""
         return [stored for stored in self.deliveries() if stored.state in ("pending", "waiting")]
 
     def deliveries(self) -> list[StoredDelivery]:
-        """What is stored, and the traces of what gave no change, oldest first."""
+        """The stored deliveries, and the traces of those without a change, oldest first."""
         return list(self.journal.reader().deliveries())[::-1]
 
     def changes_of(self, endpoint: str, delivery: str) -> list[Change]:
-        """The changes of a delivery that is stored; none when it is not.
+        """The changes of a stored delivery; empty if it is not stored.
 
-        :param delivery: its id.
+        :param delivery: the delivery's id.
         """
         reader = self.journal.reader()
         wholes = map(reader.whole, reader.find(f"{endpoint}/{delivery}"))
@@ -254,16 +254,16 @@ class Receiver:
         ]
 
     def stop(self) -> None:
-        """Stop it, as at the end of a server; another one made *beside* it goes on from there.
+        """Stop it, as at the end of a server. Another receiver made *beside* it continues from there.
 
-        :raises Unsettled: it does not end.
+        :raises Unsettled: it does not stop.
         """
         self._now(self.service.stopService(), ANSWERED_WITHIN)
 
 
 @contextmanager
 def _errors() -> Iterator[list[str]]:
-    """What is logged as an error meanwhile."""
+    """Collects the errors logged in the block."""
     errors: list[str] = []
 
     @implementer(ILogObserver)
@@ -285,7 +285,7 @@ def _is_json(headers: Headers) -> bool:
 def post(
     www: Mapping[str, object], endpoint: str, event: str = "", payload: Payload = b"", **sent: Unpack[Sent]
 ) -> Result:
-    """Send one delivery to a receiver with this configuration; its sinks are not waited for.
+    """Send one delivery to a receiver with this configuration, without waiting for its sinks.
 
     See :func:`build` for the other parameters.
     """
@@ -303,7 +303,7 @@ def handle(
 ) -> Result:
     """Send one delivery to an endpoint of a handler class.
 
-    :param options: what a user writes for the endpoint.
+    :param options: the endpoint's options.
 
     See :func:`build` for the other parameters.
     """

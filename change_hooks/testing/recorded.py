@@ -1,11 +1,11 @@
-"""Recorded deliveries: what a sender sent, and what must come of it, as files.
+"""Recorded deliveries: what a sender sent, and the expected result, as files.
 
-A delivery is three files in a folder that is called as its dialect: ``EVENT__CASE.json``, the document that
-was sent, byte for byte; ``EVENT__CASE.headers.json``, the request's headers without what is secret; and
-``EVENT__CASE.changes.json``: a list of changes, each with its fields that are not default, or, where there is
-none, an object with the ``reason``, or with the ``status`` and the ``field`` of a refusal.
+A delivery consists of three files in a folder named like its dialect: ``EVENT__CASE.json``, the document that
+was sent, byte for byte; ``EVENT__CASE.headers.json``, the request's headers without secrets; and
+``EVENT__CASE.changes.json``: a list of changes, each with the fields that differ from their defaults, or, if
+there are none, an object with the ``reason``, or with the ``status`` and the ``field`` of a refusal.
 
-Among the headers, the key ``""`` holds what is no header: ``uri``, what follows ``/change_hook/DIALECT``;
+Among the headers, the key ``""`` holds other facts: ``uri``, the part after ``/change_hook/DIALECT``;
 ``options`` of the endpoint; and ``received``, in seconds since the epoch.
 """
 
@@ -30,16 +30,16 @@ _CHANGES = ".changes.json"
 
 @dataclass(frozen=True)
 class Recorded:
-    """One recorded delivery, and what must come of it.
+    """One recorded delivery, and its expected result.
 
     :param name: ``DIALECT/EVENT__CASE``.
-    :param body: the document, as it stands in its file.
-    :param headers: as sent, without signatures and tokens. With a ``Content-Type`` of a form the document
-        is sent in the form's field ``payload``.
-    :param expected: the changes (:func:`in_short`), or what an answer without changes says.
-    :param uri: what follows ``/change_hook/DIALECT``.
-    :param options: of the endpoint.
-    :param received: in seconds since the epoch.
+    :param body: the document, as in its file.
+    :param headers: as sent, without signatures and tokens. If the ``Content-Type`` is that of a form, the
+        document is sent in the form's field ``payload``.
+    :param expected: the changes (:func:`in_short`), or the reason or refusal if there are none.
+    :param uri: the part after ``/change_hook/DIALECT``.
+    :param options: the endpoint's options.
+    :param received: when it was received, in seconds since the epoch.
     """
 
     name: str
@@ -52,9 +52,10 @@ class Recorded:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Recorded:
-        """The one called *name*: ``github/push__tag``.
+        """Read a recorded delivery.
 
-        :raises OSError: one of its files is not there.
+        :param name: for instance ``github/push__tag``.
+        :raises OSError: one of its files cannot be read.
         """
         headers = json.loads(_file(folder, name, ".headers.json").read_text("utf-8"))
         about = headers.pop("", {})
@@ -96,7 +97,7 @@ class Recorded:
     def sent(self, body: bytes | None = None) -> bytes:
         """The request's body: the document, or the form that it is sent in.
 
-        :param body: another document in the place of the recorded one.
+        :param body: another document instead of the recorded one.
         """
         document = self.body if body is None else body
         if "form" in self.headers.get("Content-Type", ""):
@@ -106,8 +107,8 @@ class Recorded:
     def delivery(self, document: bytes | None = None, headers: Mapping[str, str] | None = None) -> Delivery:
         """The request.
 
-        :param document: another document in the place of the recorded one.
-        :param headers: more of them, a signature for instance.
+        :param document: another document instead of the recorded one.
+        :param headers: additional headers, for instance a signature.
         """
         raw = Headers()
         for name, value in {**self.headers, **(headers or {})}.items():
@@ -131,13 +132,13 @@ def _encoded(value: Any) -> bytes:
 
 
 def recorded(folder: Path, dialect: str = "*", event: str = "*") -> Iterator[Recorded]:
-    """The deliveries in a folder, of one dialect and event, or all of them, by name."""
+    """The deliveries in a folder, of one dialect and event, or all of them, sorted by name."""
     for path in sorted(folder.glob(f"{dialect}/{event}__*{_CHANGES}")):
         yield Recorded.load(folder, path.relative_to(folder).as_posix().removesuffix(_CHANGES))
 
 
 def in_short(change: Change) -> dict[str, object]:
-    """The fields of a change that are not default."""
+    """The fields of a change that differ from their defaults."""
     default = Change().as_dict()
     return {name: value for name, value in change.as_dict().items() if value != default[name]}
 

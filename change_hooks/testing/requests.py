@@ -1,4 +1,4 @@
-"""Requests as forges send them: named and signed by the dialect that reads them."""
+"""Requests as forges send them, with ids and signatures made by the dialect that reads them."""
 
 from __future__ import annotations
 
@@ -32,22 +32,23 @@ class _Configured(Enum):
     CONFIGURED = "the first secret of the configuration"
 
 
-#: The secret of the configuration: the first one, where there are several.
+#: The secret of the configuration; the first one if there are several.
 CONFIGURED = _Configured.CONFIGURED
-#: What a request is signed with; None: it is not.
+#: The secret that signs a request; None: it is not signed.
 Secret = str | bytes | None | Literal[_Configured.CONFIGURED]
 
 
 class Sent(TypedDict, total=False):
     """How a request is sent.
 
-    :param secret: what signs it, in the dialect's way; the configuration's by default. None: nothing.
+    :param secret: the secret that signs it, as the dialect does; the configuration's by default. None: the
+        request is not signed.
     :param id: the delivery's id; a new one by default.
     :param form: fields of a form to send instead of a payload.
     :param query: arguments of the URL.
-    :param headers: more headers, or others.
+    :param headers: headers to add or replace.
     :param auth: user and password for HTTP Basic authentication.
-    :param sign: a way of signing of your own, applied last; for instance :func:`ed25519`.
+    :param sign: a signing function of your own, applied last; for instance :func:`ed25519`.
     """
 
     secret: Secret
@@ -66,16 +67,16 @@ def build(
     payload: Payload = b"",
     **sent: Unpack[Sent],
 ) -> Delivery:
-    """A request, as the forge of an endpoint sends it.
+    """Build a request as the forge of an endpoint sends it.
 
     :param www: the configuration.
     :param endpoint: the endpoint's name: a key of ``change_hook_dialects``.
-    :param event: the event's name, as in ``handle_<event>``; empty where the payload names it.
-    :param payload: what is sent. A dialect that takes forms alone gets it in the field ``payload``.
+    :param event: the event's name, as in ``handle_<event>``; empty if the payload names it.
+    :param payload: the payload. A dialect that accepts only forms gets it in the field ``payload``.
     :param sent: see :class:`Sent`.
-    :raises ConfigurationError: *www* is wrong.
-    :raises LookupError: it has no such endpoint.
-    :raises ValueError: the configuration's secret is a callable; say which one to use.
+    :raises ConfigurationError: *www* has errors.
+    :raises LookupError: there is no such endpoint.
+    :raises ValueError: the configuration's secret is a callable; pass the secret to use.
     """
     entry = _entry(www, endpoint)
     made = make_handler(entry.handler, entry.options, Context(name=endpoint))
@@ -131,9 +132,9 @@ def _key(handler: HookHandler[Any] | None, given: Secret) -> bytes | None:
 
 
 def ed25519(key: Ed25519PrivateKey) -> Callable[[Delivery], Delivery]:
-    """Signs as SourceHut does: for ``sign`` of :func:`build`.
+    """Sign like SourceHut; for the parameter ``sign`` of :func:`build`.
 
-    :param key: the configuration has its public key.
+    :param key: the private key; the configuration has the public one.
     """
 
     def sign(delivery: Delivery) -> Delivery:

@@ -1,9 +1,9 @@
-"""A recorded document, told again about another repository, branch and commits.
+"""Rewrites a recorded document for another repository, branch and commits.
 
-Strategy: what the document says is known from the events that its handler finds in it. Their names (of the
-repository, the ref, the commits) are looked for in the document's texts, as whole words of addresses and
-paths, and replaced. A list that has one item for each commit gets one for each of the new ones, in the same
-order. So nothing here knows any dialect.
+Strategy: the document's contents are known from the events that its handler finds in it. The names in these
+(of the repository, the ref, the commits) are searched for in the document's texts, as whole words of
+addresses and paths, and replaced. A list with one item for each commit gets one for each new commit, in the
+same order. So this module does not depend on any dialect.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from change_hooks.core.events import Commit, Event, PullRequest, RefUpdate, Repo
 from change_hooks.vcs import Commit as Made
 
 ZEROS = "0" * 40
-#: What fields are called that count the commits of a push.
+#: The names of fields that count the commits of a push.
 _COUNTS = re.compile(r"total_?commits(_?count)?|size", re.IGNORECASE)
 #: What the lists of a commit's files are called, where there is one for each kind of change.
 _REMOVED, _CHANGED = "removed", "modified"
@@ -29,15 +29,15 @@ _HEX = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{7,64}(?![0-9A-Za-z])")
 
 
 class About:
-    """What a document is to be about.
+    """The new contents of a document.
 
     :param address: the repository's web page: ``https://forge.example/owner/name``.
     :param branch: the branch, or the tag.
-    :param before: the commit that it was on.
-    :param after: the commit that it is on.
-    :param commits: oldest first.
-    :param id: the delivery's id, a UUID, where the document has it.
-    :param now: seconds since the epoch.
+    :param before: the commit that it pointed to.
+    :param after: the commit that it points to.
+    :param commits: the new commits, oldest first.
+    :param id: the delivery's id, a UUID, if the document contains it.
+    :param now: the current time, in seconds since the epoch.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class About:
 
 
 def retold(document: Any, event: Event, about: About, *, id: str, received: float) -> Any:
-    """A document about something else.
+    """Rewrite a document.
 
     :param document: decoded JSON; it is not changed.
-    :param event: what it reports.
-    :param id: the delivery's id, where the document has it; empty: it has none.
-    :param received: what was then now, in seconds since the epoch.
+    :param event: the event that it reports.
+    :param id: the delivery's id, if the document contains it; empty: it does not.
+    :param received: when the document was recorded, in seconds since the epoch.
     """
     return _Retelling(event, about, id, received).told(deepcopy(document))
 
@@ -85,7 +85,7 @@ class _Retelling:
         self._word = re.compile(pattern, re.IGNORECASE) if pattern else None
 
     def told(self, value: Any) -> Any:
-        """A value about something else."""
+        """Rewrite a value."""
         if isinstance(value, dict):
             if self._newest is not None and {self._newest.id, self._newest.message} <= _own(value):
                 return _Part(self, self._newest, self._about.commits[-1]).told(value)
@@ -122,7 +122,7 @@ class _Retelling:
         return made[::-1] if newest_first else made
 
     def _commit_of(self, item: Any) -> int | None:
-        """The place of the commit that an item describes: it names it before any other, with its message."""
+        """The index of the commit that an item describes: the first one that it names, with its message."""
         places = {commit.id: place for place, commit in enumerate(self._listed)}
         own = item.values() if isinstance(item, dict) else (item,)
         texts = [*(value for value in own if isinstance(value, str)), *_strings(item)]
@@ -165,7 +165,7 @@ class _Retelling:
 
 
 class _Part:
-    """What is said of one commit."""
+    """The texts about one commit."""
 
     def __init__(self, whole: _Retelling, old: Commit, new: Made) -> None:
         self._whole, self._old, self._new = whole, old, new
@@ -251,7 +251,7 @@ def _split(author: str) -> tuple[str, str]:
 
 
 def _ids(event: Event, about: About) -> Iterator[tuple[str, str]]:
-    """The names of commits."""
+    """The ids of commits."""
     if isinstance(event, RefUpdate):
         yield from (
             (old, new) for old, new in ((event.after, about.after), (event.before, about.before)) if old
@@ -296,7 +296,7 @@ def _of_repository(repository: Repository, address: str) -> Iterator[tuple[str, 
         if host:
             yield host, page.netloc
             yield f"https://{host}", f"{page.scheme}://{page.netloc}"
-            # The port of the page says nothing about that of SSH.
+            # The port of the web page says nothing about the SSH port.
             yield f"git@{host}", f"git@{page.netloc.removesuffix(f':{page.port}')}"
     if full:
         yield full, path
@@ -307,7 +307,7 @@ def _of_repository(repository: Repository, address: str) -> Iterator[tuple[str, 
 
 
 def _moment(text: str) -> float | None:
-    """What a date in ISO 8601 says, in seconds since the epoch."""
+    """An ISO 8601 date in seconds since the epoch."""
     if not re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", text):
         return None
     try:
@@ -317,7 +317,7 @@ def _moment(text: str) -> float | None:
 
 
 def _like(text: str, when: float) -> str:
-    """A date, written as another one is."""
+    """A date, in the format of another one."""
     written = datetime.fromtimestamp(int(when), timezone.utc).isoformat(sep=text[10])
     return written.replace("+00:00", "Z") if text.endswith("Z") else written
 

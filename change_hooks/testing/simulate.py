@@ -1,9 +1,9 @@
-"""Deliveries as the forges make them, from a repository on this machine.
+"""Deliveries as forges send them, from a repository on this machine.
 
-So a configuration can be tried before the forge knows its address. What a forge sends is known from recorded
-deliveries: one that reports an event of the kind that is wanted is looked for, told again about the
-repository here (:mod:`change_hooks.testing.retold`), and named and signed by the dialect's own handler. So a
-dialect can be simulated when it has recorded deliveries, and needs no code for it.
+So a configuration can be tried before the forge knows its address. Recorded deliveries show what a forge
+sends: one with the requested kind of event is rewritten for the local repository
+(:mod:`change_hooks.testing.retold`), and gets its id and signature from the dialect's own handler. So every
+dialect with recorded deliveries can be simulated without code of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from change_hooks.testing.recorded import Recorded, recorded
 from change_hooks.testing.retold import ZEROS, About, retold
 from change_hooks.vcs import Commit
 
-#: What can be simulated, where the dialect has it.
+#: The events that can be simulated, if the dialect has them.
 EVENTS = ("push", "new-branch", "tag", "forced-push", "deletion", "pull-request", "ping")
 #: The recorded deliveries that come with this package.
 SHIPPED = Path(change_hooks.__file__).parent / "recorded"
@@ -41,11 +41,11 @@ _JSON = "application/json"
 
 
 class Push(msgspec.Struct, frozen=True):
-    """What happened.
+    """The event to simulate.
 
     :param commits: oldest first.
     :param branch: the branch, or the tag.
-    :param address: the repository's, as a web page: ``https://forge.example/owner/name``.
+    :param address: the repository's web page: ``https://forge.example/owner/name``.
     :param parent: the commit before the first one.
     :param event: one of :data:`EVENTS`.
     """
@@ -58,7 +58,7 @@ class Push(msgspec.Struct, frozen=True):
 
     @property
     def before(self) -> str:
-        """The commit that the ref was on; zeros for a new one."""
+        """The commit that the ref pointed to; zeros for a new ref."""
         if self.event in ("new-branch", "tag"):
             return ZEROS
         if self.event == "forced-push":
@@ -67,16 +67,16 @@ class Push(msgspec.Struct, frozen=True):
 
     @property
     def after(self) -> str:
-        """The commit that the ref is on; zeros for one that was deleted."""
+        """The commit that the ref points to; zeros for a deleted ref."""
         return ZEROS if self.event == "deletion" else self.commits[-1].id
 
 
-#: The web page of a repository that there is not.
+#: The web page of a repository that does not exist.
 MADE_UP = "https://forge.example/owner/project"
 
 
 def made_up(count: int, branch: str, address: str = MADE_UP, event: str = "push") -> Push:
-    """So many commits that there are not; each time others."""
+    """Made-up commits, different ones each time."""
     author = "Ann Example <ann@example.com>"
     commits = [
         Commit(token_hex(20), author, author, int(time()), f"Made up ({number})", ["README.md"])
@@ -88,8 +88,8 @@ def made_up(count: int, branch: str, address: str = MADE_UP, event: str = "push"
 class Simulated(NamedTuple):
     """A delivery to be sent.
 
-    :param id: empty where the forge gives none.
-    :param query: what stands behind the ``?`` of the address, a token for instance.
+    :param id: empty if the forge sends none.
+    :param query: the query of the URL, for instance a token.
     """
 
     body: bytes
@@ -99,10 +99,10 @@ class Simulated(NamedTuple):
 
 
 class CannotSimulate(ValueError):
-    """There is no such dialect or event here."""
+    """The dialect or event cannot be simulated."""
 
 
-#: Words in the names of recorded deliveries that show something special.
+#: Words in the names of recorded deliveries that are special cases.
 _ODD = (
     *("null", "fork", "draft", "form", "version", "annotated", "not_", "without", "no_", "least", "back"),
     *("remote", "add_on", "personal", "mercurial", "revision", "skip", "source_deleted", "capped", "numbers"),
@@ -123,11 +123,11 @@ def simulate(
     options: Mapping[str, Any] | None = None,
     folders: Sequence[Path] = (),
 ) -> Simulated:
-    """An event, as a forge sends it.
+    """An event as a forge sends it.
 
-    :param secret: the one that the receiver knows; None: the delivery is not signed.
-    :param options: those of the endpoint, where they say how a delivery is signed.
-    :param folders: more recorded deliveries, each in a folder that is called as its dialect.
+    :param secret: the receiver's secret; None: the delivery is not signed.
+    :param options: the endpoint's options, if they affect how a delivery is signed.
+    :param folders: folders with more recorded deliveries, in subfolders named like their dialects.
     :raises CannotSimulate: there is no recorded delivery of this dialect and kind.
     """
     if dialect == "base":
@@ -154,7 +154,7 @@ def _handler(dialect: str, options: Mapping[str, Any]) -> HookHandler[Any]:
     except ConfigurationError as error:
         raise CannotSimulate(f"{dialect}: {error}") from None
     if not isinstance(made, HookHandler):
-        raise CannotSimulate(f"the handler of {dialect!r} does not say how its sender signs")
+        raise CannotSimulate(f"the handler of {dialect!r} does not declare how its sender signs")
     return made
 
 
@@ -164,7 +164,7 @@ def _shipped(dialect: str) -> dict[str, _Example]:
 
 
 def _examples(dialect: str, folders: Sequence[Path], options: Mapping[str, Any]) -> dict[str, _Example]:
-    """For each kind of event, the recorded delivery that shows it best."""
+    """The best recorded delivery for each kind of event."""
     found: dict[str, tuple[Any, _Example]] = {}
     cls, names = _alike(dialect)
     places = [(folder, name) for name in names for folder in folders]
@@ -179,12 +179,12 @@ def _examples(dialect: str, folders: Sequence[Path], options: Mapping[str, Any])
                     found[kind] = order, _Example(each, event)
     examples = {kind: example for kind, (_, example) in found.items()}
     if "new-branch" in examples and "push" not in examples:
-        examples["push"] = examples["new-branch"]  # It does not say whether the branch is new.
+        examples["push"] = examples["new-branch"]  # The delivery does not say whether the branch is new.
     return examples
 
 
 def _alike(dialect: str) -> tuple[Any, list[str]]:
-    """The handler's class of a dialect, and this dialect before the others that the same class reads."""
+    """The handler class of a dialect, and the dialects that it reads, this one first."""
     registry = installed()
     cls = registry.load(dialect)
     others = (name for name in registry.names() if name != dialect and registry.load(name) is cls)
@@ -196,7 +196,7 @@ def _reported(each: Recorded, cls: Any, dialect: str, options: Mapping[str, Any]
     handler = make_handler(cls, options, Context(name=dialect, reported=events.extend))
     delivery = each.delivery()
     with suppress(DeliveryError):
-        # Of what nobody verified, nothing is looked up at the forge.
+        # Nothing is looked up at the forge for an unverified delivery.
         handler.getChanges(delivery.replace(verification="none"))
     return iter(events if len(events) == 1 else ())
 
@@ -216,7 +216,7 @@ def _kind(event: Event) -> str:
 
 
 def _plainness(each: Recorded, event: Event) -> tuple[Any, ...]:
-    """The plainest first: nothing null, no fork, no draft; of pushes one with commits, and all of them."""
+    """Sorts the plainest first: nothing null, no fork, no draft; for a push, with all its commits."""
     case = each.name.partition("__")[2]
     odd = any(word in case for word in _ODD)
     listed = len(event.commits) if isinstance(event, RefUpdate) else 0
@@ -259,7 +259,7 @@ def _sent(handler: HookHandler[Any], example: _Example, push: Push, secret: str 
 
 
 def _stored(handler: HookHandler[Any], delivery: Delivery) -> Delivery:
-    """What of it a receiver keeps: without what is secret in it."""
+    """The delivery as a receiver stores it: without its secrets."""
     with suppress(DeliveryError):
         kept = proceed(handler.verified(delivery))
         if isinstance(kept, Delivery):

@@ -1,4 +1,4 @@
-"""Sinks that remember."""
+"""Sinks that record what they are given."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from change_hooks.core.sink_answers import SinkError
 from change_hooks.interfaces import IAlarmSink, IChangeSink, IDeliverySink
 from change_hooks.journal import ChangeKey
 
-#: What names a change or a push.
+#: The key of a change or a push.
 Key = ChangeKey | PushKey
 
 
 class _Failing:
-    """A sink that fails when it is told to."""
+    """A sink that fails when told to."""
 
     def __init__(self) -> None:
         self._failures: list[Exception] = []
 
     def fail(self, error: Exception | None = None, *, times: int = 1) -> None:
-        """Fail the next hand-overs.
+        """Fail the next attempts.
 
-        :param error: what to raise; a :class:`~change_hooks.core.sink_answers.SinkError` by default.
+        :param error: the exception to raise; by default a :class:`~change_hooks.core.sink_answers.SinkError`.
         """
         self._failures += [error or SinkError("told to fail")] * times
 
@@ -36,11 +36,11 @@ class _Failing:
 
 @implementer(IChangeSink, IAlarmSink)
 class MemorySink(_Failing):
-    """Remembers the changes that it is given.
+    """Records the changes that it is given.
 
-    :param name: what the journal calls it.
+    :param name: its name in the journal.
     :param taken: what it has accepted, in order: changes or pushes, each with its key.
-    :param alarms: the events about the receiver that it was told of.
+    :param alarms: the alarms that it was given.
     """
 
     def __init__(self, name: str = "sink") -> None:
@@ -51,7 +51,7 @@ class MemorySink(_Failing):
 
     @property
     def changes(self) -> list[Change]:
-        """All changes that it has accepted, in order; of a push, each of its changes."""
+        """All changes that it has accepted, in order, including each change of a push."""
         return [
             change
             for _, taken in self.taken
@@ -71,10 +71,10 @@ class MemorySink(_Failing):
 
 @implementer(IDeliverySink)
 class MemoryDeliverySink(_Failing):
-    """Remembers the deliveries that it is given: stands for ``forward``.
+    """Records the deliveries that it is given; replaces ``forward``.
 
-    :param name: what the journal calls it.
-    :param deliveries: what it has accepted, in order.
+    :param name: its name in the journal.
+    :param deliveries: the deliveries that it has accepted, in order.
     """
 
     per = "delivery"

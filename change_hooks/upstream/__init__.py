@@ -1,9 +1,8 @@
-"""Handler classes for subclasses that were written for Buildbot's.
+"""Base classes for handlers that were written as subclasses of Buildbot's.
 
 Strategy: these have the names, constructors and methods that subclasses of Buildbot's classes call and
-override, and give changes as dicts that can be edited. What a forge sends is read, and the options are
-applied, by the dialects; nothing of the dialects knows of this package. The import line of such a subclass
-changes, and nothing else::
+override, and return changes as dicts that can be edited. The dialects read the payloads and apply the
+options, and do not depend on this package. In such a subclass, only the import line changes::
 
     from change_hooks.upstream import GitHubEventHandler    # was: from buildbot.www.hooks.github import …
 
@@ -25,13 +24,13 @@ from change_hooks.upstream.github import GitHubEventHandler, GitHubHandler
 from change_hooks.upstream.gitlab import GitLabHandler
 from change_hooks.upstream.gitorious import GitoriousHandler
 
-#: What subclasses import beside the classes.
+#: What subclasses import besides the classes.
 DEFAULT_SKIPS_PATTERN = list(DEFAULT_SKIPS)
 GIT_BRANCH_REF = "refs/heads/{}"
 GIT_MERGE_REF = "refs/pull-requests/{}/merge"
 GIT_TAG_REF = "refs/tags/{}"
 
-#: As ``buildbot.plugins.webhooks`` has them.
+#: The names in ``buildbot.plugins.webhooks``.
 BY_NAME: Mapping[str, type] = {
     "base": BaseHookHandler,
     "bitbucket": BitBucketHandler,

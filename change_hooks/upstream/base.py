@@ -1,4 +1,4 @@
-"""The dialect ``base``, and handlers of one's own, for subclasses of Buildbot's ``BaseHookHandler``."""
+"""The dialect ``base``, and custom handlers, for subclasses of Buildbot's ``BaseHookHandler``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from change_hooks.upstream.common import Listed, as_delivery
 
 
 class BaseHookHandler(dialect.BaseHookHandler):
-    """Takes a change described field by field in the request. Subclasses may read options of their own."""
+    """Accepts a change described field by field in the request. Subclasses may have options of their own."""
 
     as_upstream: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""The Bitbuckets, for subclasses made for Buildbot's classes."""
+"""Bitbucket, Bitbucket Cloud and Bitbucket Server, for subclasses of Buildbot's classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from change_hooks.upstream.common import Upstream
 
 Forge = TypeVar("Forge", bound=ForgeOptions, default=ForgeOptions)
 
-#: What a pull request's category tells of its event.
+#: The categories of pull requests, by event.
 EVENTS = {
     "pull-created": "pullrequest:created",
     "pull-updated": "pullrequest:updated",
@@ -25,7 +25,7 @@ EVENTS = {
 
 
 class _Bitbucket(Upstream[Forge]):
-    """What both kinds have: results come at once, and pull requests have one method in common."""
+    """The common base: results are returned at once, and all pull request events share one method."""
 
     property_basename = "bitbucket"
     at_once: ClassVar[bool] = True
@@ -56,7 +56,7 @@ class _Bitbucket(Upstream[Forge]):
     _dialect: ClassVar[Any]
 
     def handle_repo_push(self, payload: Any) -> Any:
-        """Branches and tags were made, moved or deleted."""
+        """Branches and tags were created, moved or deleted."""
         return self._pushed(payload, "repo:push")
 
     def handle_pullrequest_created(self, payload: Any) -> Any:
@@ -99,7 +99,7 @@ class _Bitbucket(Upstream[Forge]):
 
 
 class BitbucketCloudEventHandler(_Bitbucket[old.BitBucketOptions], cloud.BitbucketCloudEventHandler):
-    """Takes ``repo:push`` and what happens to pull requests."""
+    """Accepts ``repo:push`` and pull request events."""
 
     _dialect = cloud.BitbucketCloudEventHandler
 
@@ -107,12 +107,12 @@ class BitbucketCloudEventHandler(_Bitbucket[old.BitBucketOptions], cloud.Bitbuck
 class BitbucketServerEventHandler(
     _Bitbucket[server.BitbucketServerOptions], server.BitbucketServerEventHandler
 ):
-    """Takes ``repo:refs_changed`` and what happens to pull requests, also as newer servers call it."""
+    """Accepts ``repo:refs_changed`` and pull request events, also with the names of newer servers."""
 
     _dialect = server.BitbucketServerEventHandler
 
     def handle_repo_refs_changed(self, payload: Any) -> Any:
-        """Branches and tags were made, moved or deleted."""
+        """Branches and tags were created, moved or deleted."""
         return self._handle_repo_refs_changed_common(payload)
 
     def handle_repo_push(self, payload: Any) -> Any:
@@ -124,7 +124,7 @@ class BitbucketServerEventHandler(
 
 
 class BitBucketHandler(Upstream[old.BitBucketOptions], old.BitBucketHandler):
-    """Takes a push of the old service."""
+    """Accepts a push from the old service."""
 
     property_basename = "bitbucket"
 

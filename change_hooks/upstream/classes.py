@@ -1,4 +1,4 @@
-"""What may stand in GitHub's option ``class``: whatever makes a handler of Buildbot's arguments."""
+"""GitHub's option ``class``: anything that makes a handler from Buildbot's arguments."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from change_hooks.dialects.handler import HookHandler
 from change_hooks.upstream.common import Upstream
 from change_hooks.upstream.github import DEFAULT_API
 
-#: The options that Buildbot hands to the class as keywords.
+#: The options that Buildbot passes to the class as keywords.
 KEYWORDS = ("codebase", "github_property_whitelist", "skips", "token")
 
 
 class Processing:
-    """A handler that has ``process(request)``, as those of Buildbot's ``class`` have.
+    """Wraps a handler with ``process(request)``, as Buildbot's option ``class`` expects it.
 
     :param made: that handler.
     """
@@ -31,9 +31,9 @@ class Processing:
 
 
 def replacing(replacement: Any) -> Any:
-    """What makes a handler of a master and options, as the option ``class`` says.
+    """A callable that makes a handler from a master and options, according to the option ``class``.
 
-    :param replacement: a class of ours, which is its own maker; or any callable.
+    :param replacement: a class of ours, which is returned as it is; or any callable.
     """
     if isinstance(replacement, type) and issubclass(replacement, HookHandler):
         return replacement
@@ -41,13 +41,13 @@ def replacing(replacement: Any) -> Any:
 
 
 class Maker:
-    """Makes a handler of another's class, or with another's callable, as Buildbot does.
+    """Makes a handler with a class or callable of the user, as Buildbot does.
 
-    :param replacement: called with Buildbot's arguments; a ``partial`` of a dialect's class with its own.
+    :param replacement: called with Buildbot's arguments; a ``partial`` of a dialect's class, with its own.
     :param ours: it makes a handler of ours.
     """
 
-    #: For the secrets that the options refer to.
+    #: For resolving references to secrets in the options.
     Options = GitHubOptions
 
     def __init__(self, replacement: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the classes of this package have in common."""
+"""The common base of the classes in this package."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from change_hooks.flow import Steps, followed
 Forge = TypeVar("Forge", bound=ForgeOptions, default=ForgeOptions)
 
 
-#: The delivery that is being handled. Subclasses hand payloads about, and copy them; the delivery follows.
+#: The delivery being handled. Subclasses pass payloads around, and copy them; the delivery stays available.
 _handled: ContextVar[Delivery | None] = ContextVar("change_hooks.upstream.delivery", default=None)
 
 
 def handled() -> Delivery | None:
-    """The delivery that is being handled: verified, unless the handler sees to that by itself. Known until
+    """The delivery being handled. It is verified, unless the handler does that itself. It is available until
     the method for its event waits for something.
     """
     return _handled.get()
@@ -49,7 +49,7 @@ def within(delivery: Delivery | None, function: Callable[..., Any], *arguments: 
 class Listed(list[dict[str, Any]]):
     """Changes as dicts, which may be edited.
 
-    :param reason: why there are none.
+    :param reason: why there are no changes.
     """
 
     def __init__(self, changes: Iterable[dict[str, Any]] = (), reason: str = "") -> None:
@@ -63,7 +63,7 @@ class Origin:
     def __init__(self, payload: Mapping[str, Any], listed: Mapping[str, Any]) -> None:
         self.payload = payload
         self.listed = listed
-        #: A subclass is given plain objects; what a method of ours leaves out of them is not said.
+        #: A subclass gets plain objects; values that our methods leave out are not reported.
         self.unread: Sequence[str] = ()
         self.adds = True
 
@@ -73,21 +73,21 @@ class Origin:
 
 
 def argument(name: str) -> str | None:
-    """An argument of the URL of the delivery that is being handled."""
+    """An argument of the URL of the delivery being handled."""
     delivery = handled()
     values = None if delivery is None else delivery.query.get(name.encode())
     return values[0].decode("utf-8", "replace") if values and values[0] else None
 
 
 def as_delivery(request: Delivery | IRequest) -> Delivery:
-    """A delivery; of a live request, with all that it holds."""
+    """The delivery; for a live request, with all its contents."""
     if isinstance(request, Delivery):
         return request
     return Delivery.from_request(request, received=time())
 
 
 def as_dict(change: Change) -> dict[str, Any]:
-    """A change as Buildbot's handlers give it: with a date as such, and no field that they leave out."""
+    """A change as Buildbot's handlers return it: with a datetime, and without the fields that they omit."""
     fields = change.as_dict()
     del fields["src"]
     if change.when_timestamp is not None:
@@ -99,35 +99,35 @@ def as_dict(change: Change) -> dict[str, Any]:
 
 
 class Upstream(EventHandler[Forge]):
-    """The base of those that have a method for each event, or for each kind of them.
+    """The base of the classes with a method for each event, or for each kind of event.
 
-    Attributes that a constructor may set (``_codebase``, ``_secret`` …) are taken over as options when it has
-    run. Of the options that ours have and Buildbot's do not, those work here that need no look-up.
+    Attributes that a constructor may set (``_codebase``, ``_secret`` …) are used as options after it has run.
+    Of the options that Buildbot does not have, those that need no look-up work here.
     """
 
     as_upstream: ClassVar[bool] = True
-    #: What the names of listed properties begin with.
+    #: The prefix of the names of listed properties.
     property_basename: ClassVar[str] = ""
     external_property_whitelist: Sequence[str] = []
     external_property_denylist: Sequence[str] = []
-    #: True where subclasses may rely on having results at once, and not as Deferreds.
+    #: True if subclasses may rely on results being plain values rather than Deferreds.
     at_once: ClassVar[bool] = False
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
-        """Classes made for Buildbot look nothing up by themselves."""
+        """Classes written for Buildbot look nothing up automatically."""
         return super().conflicts(options) + [
-            f"option {name!r} has no effect on a class made for Buildbot's"
+            f"option {name!r} has no effect on a class written for Buildbot"
             for name in ("complete", "commands")
             if options.get(name)
         ]
 
     def attributes(self) -> Mapping[str, Any]:
-        """The options that a subclass may have set as attributes."""
+        """The options that a subclass may set as attributes."""
         return {}
 
     def settle(self) -> None:
-        """Take over what the constructor of a subclass has set."""
+        """Use what the constructor of a subclass has set."""
         changed = {
             name: value for name, value in self.attributes().items() if value != self.options.get(name)
         }
@@ -140,7 +140,7 @@ class Upstream(EventHandler[Forge]):
         self.settle()
 
     def also(self, options: Mapping[str, Any]) -> None:
-        """Take the options over that Buildbot does not hand to its classes."""
+        """Apply the options that Buildbot does not pass to its classes."""
         self.take_options({**options, **self.attributes()})
 
     def stored(self) -> Stored:
@@ -161,22 +161,22 @@ class Upstream(EventHandler[Forge]):
         """
         return delivery if self.authenticates_itself else (yield from super().verified(delivery))
 
-    # The way of a request.
+    # Processing a request.
 
     def getChanges(self, request: Any) -> Any:
-        """``(changes, src)``, or a Deferred of it."""
+        """``(changes, src)``, or a Deferred with it."""
         return self.process(request)
 
     def process(self, request: Any) -> Any:
-        """``(changes, src)``, or a Deferred of it. Calls :meth:`_get_payload`, and the event's method."""
+        """``(changes, src)``, or a Deferred with it. Calls :meth:`_get_payload`, and the event's method."""
         return self._run(self._processing(request))
 
     def _get_payload(self, request: Any) -> Any:
-        """The payload of a request, verified; or a Deferred of it."""
+        """The verified payload of a request, or a Deferred with it."""
         return self._run(self._reading(request))
 
     def extractProperties(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """The properties that the whitelist takes out of *payload*."""
+        """The properties that the whitelist selects from *payload*."""
         listed, denied = self.external_property_whitelist, tuple(self.external_property_denylist)
         patterns = [listed] if isinstance(listed, str) else list(listed or ())
         found = listed_properties(self.property_basename, payload, patterns)
@@ -218,10 +218,10 @@ class Upstream(EventHandler[Forge]):
         *,
         listed: Mapping[str, Any] | None = None,
     ) -> Listed:
-        """What the options say about neutral events, as dicts.
+        """Apply the options to neutral events, and return changes as dicts.
 
-        :param events: one, or several.
-        :param listed: more properties.
+        :param events: one event, or several.
+        :param listed: additional properties.
         """
         self.settle()
         several = events if isinstance(events, (list, tuple)) else [events]
@@ -242,7 +242,7 @@ def _replaces(handler: type, name: str, *ours: str) -> bool:
 
 
 def now(steps: Steps[Any]) -> Any:
-    """What *steps* return; a Deferred only when they have to wait."""
+    """What *steps* return; a Deferred only if they have to wait."""
     later = followed(steps)
     if not later.called:
         return later

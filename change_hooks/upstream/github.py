@@ -1,4 +1,4 @@
-"""GitHub, for subclasses made for Buildbot's ``GitHubEventHandler`` and ``GitHubHandler``."""
+"""GitHub, for subclasses of Buildbot's ``GitHubEventHandler`` and ``GitHubHandler``."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ log = Logger()
 
 
 class GitHubEventHandler(Upstream[dialect.GitHubOptions], dialect.GitHubEventHandler):
-    """Takes ``ping``, ``push`` and ``pull_request``, and what else a subclass has a method for.
+    """Accepts ``ping``, ``push`` and ``pull_request``, and any event for which a subclass has a method.
 
-    Made with Buildbot's arguments, or with ``(master, options)``.
+    Call it with Buildbot's arguments, or with ``(master, options)``.
     """
 
     property_basename = "github"
@@ -65,7 +65,7 @@ class GitHubEventHandler(Upstream[dialect.GitHubOptions], dialect.GitHubEventHan
         super().__init__(master, {**written, **self.attributes()})
 
     def begin(self, options: Any) -> None:
-        """See :meth:`HookHandler.begin`: what a subclass expects is Buildbot's arguments."""
+        """See :meth:`HookHandler.begin`: a subclass expects Buildbot's arguments."""
         written = options if isinstance(options, Mapping) else {}
         self._written = {"new_branch": "head", **written}
         type(self).__init__(
@@ -85,7 +85,7 @@ class GitHubEventHandler(Upstream[dialect.GitHubOptions], dialect.GitHubEventHan
         self.settle()
 
     def attributes(self) -> Mapping[str, Any]:
-        """See :meth:`Upstream.attributes`. Whether to skip is asked of :meth:`_has_skip`."""
+        """See :meth:`Upstream.attributes`. :meth:`_has_skip` decides whether to skip."""
         return {
             "secret": self._secret,
             "strict": bool(self._strict),
@@ -101,7 +101,7 @@ class GitHubEventHandler(Upstream[dialect.GitHubOptions], dialect.GitHubEventHan
 
     @property
     def github_property_whitelist(self) -> Sequence[str]:
-        """What older versions call ``external_property_whitelist``."""
+        """The name of ``external_property_whitelist`` in older versions."""
         return self.external_property_whitelist
 
     @github_property_whitelist.setter
@@ -115,15 +115,15 @@ class GitHubEventHandler(Upstream[dialect.GitHubOptions], dialect.GitHubEventHan
     # Pushes.
 
     def handle_ping(self, payload: Mapping[str, Any], event: str = "ping") -> Any:
-        """GitHub tries a new webhook."""
+        """GitHub tests a new webhook."""
         return Listed((), "a ping; the webhook works"), "git"
 
     def handle_workflow_run(self, payload: Mapping[str, Any], event: str = "workflow_run") -> Any:
-        """A workflow of GitHub's own was requested, or is over."""
-        return Listed((), "a workflow run is nothing to build"), "git"
+        """A run of a GitHub workflow was requested, or has finished."""
+        return Listed((), "a workflow run gives no change"), "git"
 
     def handle_push(self, payload: Any, event: str = "push") -> Any:
-        """A branch or tag was made, moved or deleted. Calls :meth:`_process_change`."""
+        """A branch or tag was created, moved or deleted. Calls :meth:`_process_change`."""
         name, url, project = _place(dialect.GitHubEventHandler.handle_push(self, payload))
         properties = self.extractProperties(payload)
         return self._process_change(payload, None, name, url, project, event, properties), "git"
@@ -140,8 +140,8 @@ class GitHubEventHandler(Upstream[dialect.GitHubOptions], dialect.GitHubEventHan
     ) -> list[dict[str, Any]]:
         """The changes of a push.
 
-        :param repo_url, project: of the changes, where they are not the payload's.
-        :param properties: more of them.
+        :param repo_url, project: for the changes, instead of the payload's.
+        :param properties: additional properties.
         """
         update = dialect.GitHubEventHandler.handle_push(self, payload)
         if isinstance(update, RefUpdate) and update.after and self._has_skip(head_message(update) or ""):
@@ -163,7 +163,7 @@ class GitHubEventHandler(Upstream[dialect.GitHubOptions], dialect.GitHubEventHan
     # Pull requests.
 
     def handle_pull_request(self, payload: Any, event: str = "pull_request") -> Any:
-        """Something happened to a pull request. Calls :meth:`_get_commit_msg` and :meth:`_get_pr_files`."""
+        """A pull request event. Calls :meth:`_get_commit_msg` and :meth:`_get_pr_files`."""
         return followed(self._pull_request(payload, event))
 
     def _pull_request(self, payload: Mapping[str, Any], event: str) -> Steps[Result]:
@@ -191,20 +191,20 @@ class GitHubEventHandler(Upstream[dialect.GitHubOptions], dialect.GitHubEventHan
         return changes, "git"
 
     def _asks(self, name: str, delivery: Delivery | None) -> bool:
-        """Nothing is asked of the forge for senders that are not verified, unless a subclass does so."""
+        """Nothing is looked up at the forge for unverified senders, unless a subclass does so."""
         if getattr(type(self), name) is not getattr(GitHubEventHandler, name):
             return True
         return delivery is not None and delivery.verification not in (None, "none")
 
     def _get_commit_msg(self, repo: str, sha: str) -> Any:
-        """A Deferred of a commit's message; None when it cannot be had.
+        """A Deferred with a commit's message, or with None if it could not be fetched.
 
         :param repo: the repository's full name.
         """
         return Deferred.fromCoroutine(self._fetched(repo, "commits", sha)).addCallback(_message)
 
     def _get_pr_files(self, repo: str, number: int) -> Any:
-        """A Deferred of the paths that a pull request touches; None when they cannot be had.
+        """A Deferred with the paths that a pull request touches, or with None if they could not be fetched.
 
         :param repo: the repository's full name.
         """
@@ -220,8 +220,8 @@ class GitHubEventHandler(Upstream[dialect.GitHubOptions], dialect.GitHubEventHan
 
 
 class GitHubHandler(GitHubEventHandler):
-    """What Buildbot calls the dialect ``github``: made with ``(master, options)``. The events are handled by
-    ``handler``, which the option ``class`` may replace.
+    """Buildbot's class for the dialect ``github``; call it with ``(master, options)``. Its attribute
+    ``handler`` handles the events; the option ``class`` may replace that.
     """
 
     def __init__(self, master: Any, options: Any = None) -> None:
@@ -250,7 +250,7 @@ class GitHubHandler(GitHubEventHandler):
 
 
 def _place(event: object) -> tuple[str, str, str]:
-    """Of a push: the repository's name, its address, and the project."""
+    """The repository's name, its address, and the project of a push."""
     if not isinstance(event, RefUpdate):
         return "", "", ""
     repository = event.repository

@@ -1,4 +1,4 @@
-"""GitLab, for subclasses made for Buildbot's ``GitLabHandler``."""
+"""GitLab, for subclasses of Buildbot's ``GitLabHandler``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from change_hooks.upstream.common import Listed, Upstream, argument
 
 
 class GitLabHandler(Upstream[dialect.GitLabOptions], dialect.GitLabHandler):
-    """Takes pushes, merge requests and notes on these."""
+    """Accepts pushes, merge requests and notes on these."""
 
     def __init__(self, master: Any, options: Any = None) -> None:
         super().__init__(master, options)
 
     def handle_push(self, payload: Any, event: str = "push") -> Any:
-        """A branch or tag was made, moved or deleted. Calls :meth:`_process_change`."""
+        """A branch or tag was created, moved or deleted. Calls :meth:`_process_change`."""
         update = dialect.GitLabHandler.handle_push(self, payload, event)
         name, url = _place(update)
         user = payload.get("user_name")
@@ -27,7 +27,7 @@ class GitLabHandler(Upstream[dialect.GitLabOptions], dialect.GitLabHandler):
     handle_tag_push = handle_push
 
     def handle_merge_request(self, payload: Any, event: str = "merge_request") -> Any:
-        """Something happened to a merge request. Calls :meth:`_process_merge_request_change`."""
+        """A merge request event. Calls :meth:`_process_merge_request_change`."""
         codebase = argument("codebase")
         return self._process_merge_request_change(payload, event, codebase=codebase), "git"
 
@@ -47,7 +47,7 @@ class GitLabHandler(Upstream[dialect.GitLabOptions], dialect.GitLabHandler):
     ) -> list[dict[str, Any]]:
         """The changes of a push.
 
-        :param repo_url: of the changes, where it is not the payload's.
+        :param repo_url: for the changes, instead of the payload's.
         """
         update = dialect.GitLabHandler.handle_push(self, payload, event)
         changes = self._decided(update, payload, event, codebase)
@@ -85,12 +85,12 @@ class GitLabHandler(Upstream[dialect.GitLabOptions], dialect.GitLabHandler):
 
     @property
     def external_property_whitelist(self) -> Sequence[str]:
-        """The option of the dialect."""
+        """The dialect's option."""
         return self.settings.gitlab_property_whitelist
 
 
 def _place(event: object) -> tuple[str, str]:
-    """Of a push: the repository's name and its address."""
+    """The repository's name and address of a push."""
     if not isinstance(event, RefUpdate):
         return "", ""
     return event.repository.name or "", event.repository.urls.get("usual") or ""

@@ -1,4 +1,4 @@
-"""Gitorious, for subclasses made for Buildbot's ``GitoriousHandler``."""
+"""Gitorious, for subclasses of Buildbot's ``GitoriousHandler``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from change_hooks.upstream.common import Upstream
 
 
 class GitoriousHandler(Upstream[dialect.GitoriousOptions], dialect.GitoriousHandler):
-    """Takes a push."""
+    """Accepts a push."""
 
     property_basename = "gitorious"
 
@@ -20,7 +20,7 @@ class GitoriousHandler(Upstream[dialect.GitoriousOptions], dialect.GitoriousHand
         self.external_property_whitelist = self.settings.gitorious_property_whitelist
 
     def handle_push(self, payload: Any, event: str = "push") -> Any:
-        """A branch was made, moved or deleted. Calls :meth:`process_change`."""
+        """A branch was created, moved or deleted. Calls :meth:`process_change`."""
         user, repo, url, project = self._place(payload)
         return self.process_change(payload, user, repo, url, project), "git"
 
@@ -41,7 +41,7 @@ class GitoriousHandler(Upstream[dialect.GitoriousOptions], dialect.GitoriousHand
     ) -> list[dict[str, Any]]:
         """The changes of a push.
 
-        :param repo_url, project: of the changes, where they are not the payload's.
+        :param repo_url, project: for the changes, instead of the payload's.
         """
         update = dialect.GitoriousHandler.handle_push(self, payload)
         changes = self.decided(update, payload, "push", listed=self.extractProperties(payload))

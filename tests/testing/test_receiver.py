@@ -144,7 +144,7 @@ def test_settling_goes_through_all_retries() -> None:
         receiver.sinks["sink"].fail(times=3)
         receiver.post("base", form={"revision": "1"})
         assert [stored.state for stored in receiver.waiting()] == ["waiting"]
-        with pytest.raises(Unsettled, match=r"after 0\.2 seconds deliveries still wait"):
+        with pytest.raises(Unsettled, match=r"after 0\.2 seconds deliveries are waiting"):
             receiver.settle(FIRST_RETRY / 5)
         receiver.settle()
         assert receiver.waiting() == []
@@ -230,7 +230,7 @@ def test_a_wrong_configuration_is_an_error() -> None:
 def test_an_answer_that_does_not_come_is_an_error() -> None:
     with Receiver(BASE) as receiver:
         receiver.journal.append = lambda *arguments, **more: Deferred()  # type: ignore[method-assign]
-        with pytest.raises(Unsettled, match="after 60 seconds there is no answer yet"):
+        with pytest.raises(Unsettled, match="after 60 seconds there is no response yet"):
             receiver.post("base", form={"revision": "1"})
 
 

@@ -239,7 +239,7 @@ def test_a_dialect_of_ones_own_is_found_by_its_recorded_deliveries(
     monkeypatch.setattr(module, "installed", Found)
     with pytest.raises(CannotSimulate, match="no recorded deliveries of 'mine'"):
         simulate("mine", PUSH, None)
-    with pytest.raises(CannotSimulate, match="does not say how its sender signs"):
+    with pytest.raises(CannotSimulate, match="does not declare how its sender signs"):
         simulate("odd", PUSH, None)
     body = {
         "ref": "refs/heads/main",
