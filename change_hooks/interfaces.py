@@ -63,7 +63,8 @@ class IChangeSink(ISink):
         """Accept one change.
 
         :param change: a :class:`~change_hooks.core.change.Change`; a
-            :class:`~change_hooks.core.push.Push` when the sink is called once for each push.
+            :class:`~change_hooks.core.push.Push` when the sink is called once for each push. It must not be
+            modified: the changes of a push share their properties. ``as_dict()`` returns copies.
         :param key: its :class:`~change_hooks.journal.ChangeKey` or
             :class:`~change_hooks.core.push.PushKey`, or None without a journal. A change may be delivered
             more than once, always with the same key.

@@ -200,8 +200,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         return changed
 
     def as_dict(self) -> dict[str, object]:
-        """All keyword arguments of Buildbot's ``addChange``."""
-        return msgspec.structs.asdict(self)
+        """All keyword arguments of Buildbot's ``addChange``, which changes the properties that it gets: the
+        changes of a push share theirs, and each of these dicts has its own.
+        """
+        return {**msgspec.structs.asdict(self), "files": [*self.files], "properties": {**self.properties}}
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Change:

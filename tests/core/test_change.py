@@ -34,6 +34,16 @@ def test_as_dict_gives_all_keyword_arguments_of_add_change() -> None:
     assert Change.from_mapping(change.as_dict()) == change
 
 
+def test_what_is_done_with_one_dict_changes_nothing_else() -> None:
+    properties: dict[str, Any] = {"event": "push"}
+    first, second = (Change(files=["a"]).with_properties(properties) for _ in range(2))
+    fields = first.as_dict()
+    fields["properties"]["event"] = ("push", "Change")
+    fields["files"].append("b")
+    assert (first.properties, first.files) == ({"event": "push"}, ["a"])
+    assert (second.as_dict()["properties"], second.files) == ({"event": "push"}, ["a"])
+
+
 def test_a_change_cannot_be_altered() -> None:
     with pytest.raises(AttributeError):
         Change().author = "x"  # type: ignore[misc]
