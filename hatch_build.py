@@ -1,8 +1,8 @@
-"""Makes of the README what the package index shows, which has no files that relative links could lead to.
+"""Adapts the README for the package index, where relative links do not work.
 
-With CHANGE_HOOKS_REPOSITORY, which a release sets to the address of the source, the links lead to the files
-of the released version there. Without it they lead nowhere: their text stays, and pictures are left out.
-A wheel that is built from a source distribution has the description of that.
+If CHANGE_HOOKS_REPOSITORY is set to the URL of the source repository, as in a release, the links point to the
+files of the released version there. Otherwise links become plain text, and pictures are left out. A wheel
+built from a source distribution has the description of the latter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LINK = re.compile(r"(?P<picture>!?)\[(?P<text>[^\]]+)\]\((?![a-z]+:)(?P<path>[^
 def description(readme: str, repository: str, version: str) -> str:
     """The README without relative links.
 
-    :param repository: the address of the source, as GitHub has it; may be empty.
+    :param repository: the URL of the source repository at GitHub; may be empty.
     """
 
     def absolute(link: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The unit tests on every supported Python: ``nox``. More by name: ``nox -s mutants``, ``nox -s faults``."""
+"""``nox`` runs the unit tests on every supported Python; ``nox -s mutants`` or ``faults`` another session."""
 
 import shutil
 from pathlib import Path
@@ -21,7 +21,7 @@ def unit(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def faults(session: nox.Session) -> None:
-    """Break things for longer than CI does: ``nox -s faults -- 1800`` for half an hour of each random run."""
+    """Inject faults for longer than CI does: ``nox -s faults -- 1800`` for half an hour per random run."""
     seconds = session.posargs[0] if session.posargs else "600"
     session.install("-q", "-e", ".[test]")
     session.run("pytest", "-q", "-rP", "-n", "2", "tests/faults", env={"CHANGE_HOOKS_FAULT_SECONDS": seconds})
@@ -32,7 +32,7 @@ def faults(session: nox.Session) -> None:
     ("python", "release"), [("3.10", "mercurial==5.2.2"), ("3.13", "mercurial")], ids=["oldest", "newest"]
 )
 def mercurial(session: nox.Session, release: str) -> None:
-    """Run the Mercurial hook and the Mercurial poller in the oldest and the newest Mercurial for Python 3."""
+    """Run the Mercurial hook and poller with the oldest and the newest Mercurial for Python 3."""
     session.install("-q", "-e", ".[test]", "setuptools")
     session.install("-q", "--no-build-isolation", release)
     session.run("hg", "--version", "-q")
@@ -49,7 +49,7 @@ def mercurial(session: nox.Session, release: str) -> None:
 
 @nox.session(python="3.10", default=False)
 def lowest(session: nox.Session) -> None:
-    """Run the unit tests with the lowest versions of what we depend on."""
+    """Run the unit tests with the lowest supported versions of our dependencies."""
     session.install("-q", "uv")
     session.run("uv", "pip", "install", "-q", "--resolution", "lowest-direct", "-e", ".[test]")
     session.run("pytest", "-q", "-n", "2", *UNIT, *session.posargs)
@@ -70,7 +70,7 @@ def sdist(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def sbom(session: nox.Session) -> None:
-    """Write which packages a user installs with us, as CycloneDX: ``nox -s sbom -- PATH``."""
+    """Write a CycloneDX list of the packages that users install with ours: ``nox -s sbom -- PATH``."""
     session.install("-q", "cyclonedx-bom")
     installed = str(Path(session.create_tmp()) / "installed")
     session.run("python", "-m", "venv", "--clear", installed)
@@ -81,9 +81,9 @@ def sbom(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """Feed the handlers and the configuration's reader with a million inputs, other ones each time.
+    """Feed the handlers and the configuration reader a million inputs, different ones each time.
 
-    A failure names its seed, which ``FUZZ_SEED`` repeats.
+    A failure prints its seed; set ``FUZZ_SEED`` to repeat it.
     """
     session.install("-q", "-e", ".[test]", "atheris")
     runs = {"FUZZ_RUNS": "1000000", "FUZZ_SEED": session.env.get("FUZZ_SEED") or token_hex(4)}
@@ -92,13 +92,13 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def mutants(session: nox.Session) -> None:
-    """Change core, outbox and journal in thousands of ways, and tell which changes no test notices.
+    """Change core, outbox and journal in thousands of ways, and list the changes that no test notices.
 
-    Takes hours. Give names, such as ``change_hooks.core.policy.*``, for a part of it. Changes of messages are
-    made, but not told.
+    This takes hours. Pass names, such as ``change_hooks.core.policy.*``, for a part of it. Changed messages
+    are not listed.
     """
     session.install("-q", "-e", ".[test]", "mutmut>=3.8")
-    # A change that nobody notices is no failure: somebody has to look at it.
+    # A change that no test notices is not a failure: somebody has to look at it.
     session.run("mutmut", "run", *session.posargs, success_codes=[0, 1])
     for line in str(session.run("mutmut", "results", silent=True)).splitlines():
         name, _, result = line.strip().partition(": ")
