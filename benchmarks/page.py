@@ -1,4 +1,4 @@
-"""How long the page for operators takes to come, with a million deliveries in the journal.
+"""How long the admin page takes to come, with a million deliveries in the journal.
 
 python benchmarks/page.py [DELIVERIES]
 """

@@ -1,4 +1,4 @@
-"""Makes the pictures of the page for operators that the documentation shows: docs/images/*.png.
+"""Makes the pictures of the admin page that the documentation shows: docs/images/*.png.
 
     pip install -e '.[test]' && python docs/screenshots.py
 

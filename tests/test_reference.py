@@ -104,7 +104,7 @@ def test_the_keys_of_www() -> None:
 
 
 def test_the_options_of_the_page_for_operators() -> None:
-    found = rows(DOCS / "reference" / "configuration.md", "option", "The page for operators")
+    found = rows(DOCS / "reference" / "configuration.md", "option", "The admin page")
     defaults = {each.name: each.default for each in struct_fields(AdminSettings) if each.name != "address"}
     assert named(found) == sorted(defaults)
     assert wrong(found, defaults) == {}

@@ -1,1 +1,1 @@
-"""The page for operators, on a separate port, and the resources that are mounted beside it."""
+"""The admin page, on a separate port, and the resources that are mounted beside it."""

@@ -1,4 +1,4 @@
-"""The separate port of the page for operators."""
+"""The separate port of the admin page."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class AdminPort:
 
     def _listens(self, listening: Any) -> None:
         self._listening = listening
-        log.info("the page for operators: {address}/", address=clickable(listening.getHost(), self._port))
+        log.info("the admin page: {address}/", address=clickable(listening.getHost(), self._port))
 
     def _cannot(self, failure: Failure) -> None:
         log.error(

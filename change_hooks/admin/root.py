@@ -1,4 +1,4 @@
-"""The root of the pages for operators, and who may see them.
+"""The root of the admin pages, and who may see them.
 
 Strategy: everything is behind one guard. If passwords are configured, a request needs one. Otherwise it must
 come from this machine and be for a name of this machine: a request that a page of another site makes has
@@ -32,7 +32,7 @@ FOREIGN = (
 
 
 class Admin(Resource):
-    """The pages for operators. It may be mounted anywhere, and stays the same through every reconfiguration.
+    """The root resource of the admin pages. A reconfiguration does not replace it.
 
     :param settings: None: as without ``auth``.
     """

@@ -1,4 +1,4 @@
-"""The key ``change_hook_admin``: where the page for operators is, and who may see it."""
+"""The key ``change_hook_admin``: where the admin page is, and who may see it."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ c["www"] = {
     "port": "tcp:8010:interface=127.0.0.1",
     # Deliveries are kept in this file, next to this one. They survive a crash.
     "change_hook_journal": "sqlite:///change-hooks.sqlite",
-    # What came and what became of it: http://127.0.0.1:8011/
+    # What arrived, and what happened to it: http://127.0.0.1:8011/
     "change_hook_admin": {"port": 8011},
     # Each dialect that is listed here is received at /change_hook/DIALECT.
     "change_hook_dialects": {

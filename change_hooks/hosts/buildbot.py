@@ -111,7 +111,7 @@ class ChangeHooks(BuildbotService):
 
     Dialects and authentication are those of ``c['www']``. The other ``change_hook_`` keys are passed here,
     because Buildbot does not allow them there. The journal's path is relative to the master's folder. With
-    ``change_hook_admin={'port': 8011}``, the page for operators has a separate port.
+    ``change_hook_admin={'port': 8011}``, the admin page has a separate port.
     """
 
     name: str = "change_hooks"

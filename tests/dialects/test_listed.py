@@ -64,7 +64,7 @@ def test_a_dialect_can_be_read_at_a_glance(name: str) -> None:
 HEADINGS = (
     "(On the forge|At the sender)",
     "In the configuration",
-    "(Fields of a change|Options: what it says)",
+    "(Fields of a change|Options: the contents)",
 )
 PAGES = ROOT / "docs" / "reference" / "dialects"
 

@@ -1,4 +1,4 @@
-"""The page for operators, over sockets."""
+"""The admin page, over sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page for operators in a real browser."""
+"""The admin page in a real browser."""
 
 from __future__ import annotations
 

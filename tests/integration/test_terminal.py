@@ -32,7 +32,7 @@ def test_the_start_and_the_end_of_a_server(server: Callable[..., Server], tmp_pa
     lines = [line.partition("] ")[2] for line in running.log.read_text().splitlines()]
     assert re.fullmatch(rf"change-hooks \S+, Python \S+, Twisted \S+; {tmp_path}/hooks.cfg", lines[0])
     assert lines[1:] == [
-        f"the page for operators: http://127.0.0.1:{admin}/",
+        f"the admin page: http://127.0.0.1:{admin}/",
         f"journal: {tmp_path}/change-hooks.sqlite",
         "sink: run",
         f"listening at http://127.0.0.1:{running.port}/change_hook/base",

@@ -32,7 +32,7 @@ UNNAMED = "delivery"
 class GenericHandler(Looking):
     """Handles any JSON object. A subclass may have methods ``handle_<event>`` for its own events."""
 
-    sender = "any sender of JSON, by a mapping in the configuration"
+    sender = "any sender of JSON, with a mapping in the configuration"
     verified_by = "HMAC, Standard Webhooks, or a token"
     Options: ClassVar[type[Options] | None] = GenericOptions
     forge = "generic"
