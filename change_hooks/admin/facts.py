@@ -27,7 +27,7 @@ class Facts(msgspec.Struct, frozen=True):
     :param sinks: the names of the sinks.
     :param warnings: one sentence each.
     :param payloads: whether payloads may be shown.
-    :param url: the URL given to forges, without the endpoint's name; empty: not known.
+    :param url: the public URL, without the endpoint's name; empty: not known.
     :param config: the configuration's file, as an argument of commands; empty: none.
     """
 

@@ -30,7 +30,7 @@ class AdminSettings(msgspec.Struct, frozen=True):
         and those for *hosts* are allowed.
     :param hosts: host names whose requests need no password.
     :param payloads: whether payloads may be shown.
-    :param url: the URL given to forges, without the endpoint's name; empty: not known.
+    :param url: the public URL, without the endpoint's name; empty: not known.
     """
 
     port: str | None = None
@@ -63,7 +63,7 @@ def read_settings(written: Any) -> tuple[AdminSettings | None, list[str]]:
     url = written.get("url", "")
     if not isinstance(url, str) or not (url == "" or url.startswith(("https://", "http://"))):
         problems.append(
-            "option 'url' must be the URL given to forges, for instance 'https://ci.example.org/change_hook'"
+            "option 'url' must be the server's public URL, for instance 'https://ci.example.org/change_hook'"
         )
     if problems:
         return None, [f"change_hook_admin: {problem}" for problem in problems]

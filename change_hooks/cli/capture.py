@@ -39,7 +39,7 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9]+")
 def capture(words: tuple[str, ...], folder: Path, case: str) -> None:
     """Write a delivery and its changes as files that a test can read.
 
-    Secrets, tokens and mail addresses are replaced. Look at the files before you publish them: names,
+    Secrets, tokens and email addresses are replaced. Look at the files before you publish them: names,
     messages and addresses of repositories stay. ID is a delivery's id, its beginning, or DIALECT/ID.
     """
     config, names = config_and_ids(words)

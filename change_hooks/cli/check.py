@@ -23,10 +23,10 @@ from change_hooks.standalone import Settings, inside, standalone_settings
 @json_option
 @click.option("--strict", is_flag=True, help="Exit with status 1 for warnings too.")
 def check(config: Path | None, as_json: bool, strict: bool) -> None:
-    """Check a configuration for mistakes, before 'serve' meets them.
+    """Check a configuration for mistakes, before you run 'serve'.
 
     Opens what 'serve' opens: ports, certificates, password files, programs, the journal. Errors, and
-    warnings about what may be unintended, go to standard error.
+    warnings about what may not be intended, go to standard error.
     """
     from twisted.internet import reactor
 

@@ -19,12 +19,10 @@ CLASSES: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshCompl
 
 @click.command()
 @click.argument("shell", type=click.Choice(list(PLACES)))
-@click.option(
-    "--install", is_flag=True, help="Write it to where the shell looks for it, in your home folder."
-)
+@click.option("--install", is_flag=True, help="Install it in your home folder, where the shell looks for it.")
 @click.pass_context
 def completion(ctx: click.Context, shell: str, install: bool) -> None:
-    """Print what a shell needs to complete commands and options.
+    """Print the shell code that completes commands and options.
 
     zsh looks into ~/.zfunc only with 'fpath+=~/.zfunc' before 'compinit' in ~/.zshrc.
     """

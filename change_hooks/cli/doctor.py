@@ -29,7 +29,7 @@ from change_hooks.webhooks.places import Asked, places
 @click.command()
 @click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
 @json_option
-@click.option("--url", default="", help="The URL given to forges: https://ci.example.com.")
+@click.option("--url", default="", help="The server's public URL: https://ci.example.com.")
 def doctor(config: Path, as_json: bool, url: str) -> None:
     """Check everything: the configuration, the journal, the disk, the certificates, the webhooks.
 

@@ -71,7 +71,7 @@ class Explained(msgspec.Struct, frozen=True):
 @click.argument("words", nargs=-1, required=True, metavar="[CONFIG] ID")
 @json_option
 def explain(words: tuple[str, ...], *, as_json: bool) -> None:
-    """Print every test that options and sinks make of a delivery, with the current configuration.
+    """Print all tests of a delivery, by the options and the sinks of the current configuration.
 
     ID is a delivery's id, its beginning, or DIALECT/ID. Nothing is stored, and no sink is called.
     """

@@ -44,7 +44,7 @@ def meaning(command: Command) -> Command:
     """The arguments and options that choose webhooks."""
     for option in (
         json_option,
-        click.option("--url", default="", help="The URL given to forges: https://ci.example.com."),
+        click.option("--url", default="", help="The server's public URL: https://ci.example.com."),
         click.option(
             "--repository",
             "repositories",

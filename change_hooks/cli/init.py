@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     where: str
     url: str
     secret: str
-    known: str = "what is in {}"
+    known: str = "the contents of {}"
     query: str = ""
     options: str = ', "strict": True'
     repository: str = "OWNER/NAME"
@@ -95,7 +95,7 @@ FORGES: Mapping[str, Asked] = {
         "On Azure DevOps: Project settings, Service hooks, +, Web Hooks (Resource version: 1.0)",
         "URL",
         "HTTP headers",
-        "X-Change-Hook-Secret: and what is in {}",
+        "X-Change-Hook-Secret: and the contents of {}",
         repository="ORGANIZATION/PROJECT/NAME",
         ensured=True,
         fetched=True,
@@ -147,7 +147,7 @@ SINKS: Mapping[str, tuple[str, str]] = {
         '{"sink": "http", "url": "http://127.0.0.1:9000/changes"}',
     ),
     "forward": (
-        "Another receiver of the same webhooks, which gets each request as it came.",
+        "Another receiver of the same webhooks, which gets each request as it was received.",
         '{"sink": "forward", "url": "http://127.0.0.1:9000/webhook"}',
     ),
     "amqp": (
@@ -161,7 +161,7 @@ SINKS: Mapping[str, tuple[str, str]] = {
 }
 
 _TEMPLATE = Template("""\
-# The configuration of change-hooks: a Python file, as a Buildbot master.cfg is.
+# The configuration of change-hooks: a Python file, like a Buildbot master.cfg.
 # Check it with "change-hooks check $name", run it with "change-hooks serve $name".
 
 c = BuildmasterConfig = {}
@@ -170,19 +170,19 @@ c["www"] = {
     # A TCP port, or a Twisted endpoint string. Only this machine can reach this one: put a web
     # server with TLS in front of it, or listen with TLS: "ssl:8443:privateKey=key.pem:certKey=cert.pem".
     "port": "tcp:8010:interface=127.0.0.1",
-    # Deliveries are kept in this file, next to this one. They survive a crash.
+    # Deliveries are stored in this file, next to the configuration. They survive a crash.
     "change_hook_journal": "sqlite:///change-hooks.sqlite",
     # What arrived, and what happened to it: http://127.0.0.1:8011/
     "change_hook_admin": {"port": 8011},
-    # Each dialect that is listed here is received at /change_hook/DIALECT.
+    # Each dialect that is listed here has the URL /change_hook/DIALECT.
     "change_hook_dialects": {
         # $where.
-        # Its secret is what $secret holds.
+        # The secret is in the file $secret.
         "$forge": {"secret": {"file": $quoted}$options},
         # Another forge, with a secret of its own:
         # "$other": {"secret": {"env": "$OTHER_SECRET"}, "strict": True},
     },
-    # Where the changes go: as many as you like, each with what it wants ('only', 'unless').
+    # Where the changes go: any number of sinks; 'only' and 'unless' select what each of them gets.
     "change_hook_sinks": {
 $sinks
     },
@@ -234,7 +234,7 @@ def _sink(kind: str, *, commented: bool) -> str:
     default="github",
     show_default=True,
     metavar="FORGE",
-    help=f"Who sends: {', '.join(FORGES)} (commit hooks, programs and people).",
+    help=f"The sender: {', '.join(FORGES)} (commit hooks, programs and people).",
 )
 @click.option(
     "--sink",
@@ -246,7 +246,7 @@ def _sink(kind: str, *, commented: bool) -> str:
 def init(path: Path, forge: str, sink: str) -> None:
     """Write a first configuration, and print what to do next.
 
-    PATH is change_hooks.cfg by default. A fresh secret goes into a separate file beside it, which only you
+    PATH is change_hooks.cfg by default. A fresh secret goes into a separate file next to it, which only you
     can read.
     """
     secret = path.with_suffix(".secret")
@@ -294,7 +294,7 @@ def _next(path: Path, forge: str, secret: Path) -> str:
      change-hooks hook ensure {typed} --url https://YOUR.HOST --repository {asked.repository}"""
     if asked.fetched:
         fetched = f"""
-Or let it fetch deliveries, without an open port (the page "Receive without an open port"): the options
+Or let it fetch deliveries, without an open port (see "Receive without an open port"): with the options
 'token', and "recover": {{"from": ["{asked.repository}"], "via": "fetch"}}."""
     return f"""\
 wrote {written}, and a fresh secret to {kept}
@@ -302,15 +302,15 @@ wrote {written}, and a fresh secret to {kept}
 Next:
   1. change-hooks check {typed}
   2. change-hooks serve {typed}
-     Its page: http://127.0.0.1:8011/
+     The admin page: http://127.0.0.1:8011/
   3. In another terminal, send it what {asked.sender} would send:
      change-hooks simulate {forge} {typed}
   4. {asked.where}
      {f"{asked.url}:":15} https://YOUR.HOST/change_hook/{forge}{asked.query}
      {f"{asked.secret}:":15} {asked.known.format(kept)}{ensured}
 
-127.0.0.1 cannot be reached from outside. For step 4, put a web server with TLS in front of it (the page
-"Behind a proxy" of the documentation).{fetched}"""
+127.0.0.1 cannot be reached from outside. For step 4, put a web server with TLS in front of it (see
+"Behind a proxy" in the documentation).{fetched}"""
 
 
 __all__ = ["FORGES", "SINKS", "configuration", "init"]

@@ -111,7 +111,7 @@ def _print_delivery(line: StoredDelivery, *, as_json: bool) -> None:
 @json_option
 @journal_option
 def show(words: tuple[str, ...], as_json: bool, journal: str | None) -> None:
-    """Print everything about a delivery: the request, its changes, and what became of them.
+    """Print everything about a delivery: the request, its changes, and the result at each sink.
 
     ID is a delivery's id, its beginning, or DIALECT/ID.
     """

@@ -62,7 +62,7 @@ class Property(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 def send(url: str, **options: Any) -> None:
     """Send one change to the dialect 'base' at URL, for instance http://localhost:8010/change_hook/base.
 
-    The exit status is 0 when the change was accepted.
+    The exit status is 0 if the change was accepted.
     """
     login = {name: options.pop(name) for name in ("user", "password", "secret")}
     dry_run, as_json = options.pop("dry_run"), options.pop("as_json")

@@ -25,7 +25,7 @@ from change_hooks.vcs.tools import ToolError, lines_of, text
 @click.option(
     "--repo",
     type=click.Path(path_type=Path),
-    help="A local Git repository.  [default: the one here; without one, the commits are made up]",
+    help="A local Git repository.  [default: the current one; without one, the commits are made up]",
 )
 @click.option(
     "--commits",
@@ -48,7 +48,7 @@ from change_hooks.vcs.tools import ToolError, lines_of, text
 @json_option
 def simulate_command(dialect: str, arguments: tuple[str, ...], url: str | None, **options: Any) -> None:
     """Send a delivery as a forge would, made from the latest commits of a local repository, and signed.
-    Where there is no repository, the commits are made up.
+    Without a repository, the commits are made up.
 
     EVENT is push (the default), pull-request, new-branch, forced-push, tag, deletion or ping. With CONFIG,
     DIALECT is one of its endpoints, and URL and secret are taken from there: change-hooks simulate github

@@ -97,9 +97,9 @@ def test_one_that_others_reach_is_refused_without_a_password(port: str) -> None:
         ({"payloads": 1}, "change_hook_admin: option 'payloads' must be True or False"),
         (
             {"url": "ci.example.org"},
-            "change_hook_admin: option 'url' must be the URL given to forges",
+            "change_hook_admin: option 'url' must be the server's public URL",
         ),
-        ({"url": None}, "change_hook_admin: option 'url' must be the URL given to forges"),
+        ({"url": None}, "change_hook_admin: option 'url' must be the server's public URL"),
     ],
 )
 def test_what_is_wrong_is_named(written: Any, named: str) -> None:
