@@ -86,7 +86,7 @@ _FULL = "the journal cannot be written"
 
 def _late(failure: Failure) -> str:
     failure.trap(DeferredTimeout)
-    return "the journal does not answer"
+    return "the journal does not respond"
 
 
 class Alive(Resource):

@@ -1,4 +1,4 @@
-"""The look of the changes of ``bitbucketcloud`` and ``bitbucketserver``, as their pages document it."""
+"""The form of the changes of ``bitbucketcloud`` and ``bitbucketserver``, as their pages document it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from change_hooks.dialects.payloads.alike import whole_ref
 
 
 class BitbucketStyle(Style):
-    """The common look of both dialects."""
+    """The common form of changes in both dialects."""
 
     per_commit = False
     full_refs = True
@@ -79,7 +79,7 @@ class BitbucketCloudStyle(BitbucketStyle):
 
 
 class BitbucketServerStyle(BitbucketStyle):
-    """The look that the dialect's page documents."""
+    """The form that the dialect's page documents."""
 
     unnamed = "Bitbucket Server commit {revision}"
     title = "Bitbucket Server"

@@ -1,10 +1,10 @@
-"""The base of the forges: from a delivery to what it reports.
+"""The base of the forges' handlers: from a delivery to what it reports.
 
-Strategy: the order in which a delivery is looked at is fixed here. Verification comes first, over the raw
-bytes; then the event's name; then the payload, decoded straight to the shape that the event's method asks
-for. The method says what the forge said, as neutral events. What they lack is looked up by the forge's
-:class:`~change_hooks.interfaces.Enricher`, and what the user's options say about them is the business of
-:class:`~change_hooks.core.policy.Policy`. A dialect fills in the steps.
+Strategy: the order of the steps is fixed here. Verification comes first, over the raw bytes; then the event's
+name; then the payload, decoded straight to the shape that the event's method declares. The method returns
+what the forge reported, as neutral events. The forge's :class:`~change_hooks.interfaces.Enricher` looks up
+what they lack, and :class:`~change_hooks.core.policy.Policy` applies the user's options to them. A dialect
+fills in the steps.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     from change_hooks.interfaces import Enricher, ForgeApi
 
 Forge = TypeVar("Forge", bound=ForgeOptions, default=ForgeOptions)
-#: What a handler written for Buildbot returns: changes, and the version control system.
+#: The result of a handler written for Buildbot: changes, and the version control system.
 Changes = tuple[Sequence["Change | Mapping[str, Any]"], "str | None"]
-#: What a method returns.
+#: The result of a method.
 Result = Event | Sequence[Event] | Changes
 
 
@@ -63,43 +63,42 @@ _LOOKING = ("getChanges", "find", "document", "event", "delivery_id")
 
 
 class EventHandler(HookHandler[Forge]):
-    """The base of the forges: a delivery names its event, and a method handles it.
+    """The base of the forges' handlers: a delivery names its event, and a method handles it.
 
     Methods are called ``handle_<event>`` and take ``(payload)`` or ``(payload, event)``. *payload* is the
-    decoded JSON object, or what :func:`shaped` declares. They return neutral events (one, several,
-    :class:`~change_hooks.core.events.Ignored`), or ``(changes, src)``; or a Deferred of it; or are
-    coroutines. An event without a method gives no change and is no error.
+    decoded JSON object, or the shape that :func:`shaped` declares. They return neutral events (one, several,
+    :class:`~change_hooks.core.events.Ignored`), or ``(changes, src)``, or a Deferred with one of these; they
+    may also be coroutine functions. An event without a method gives no change, and is not an error.
     """
 
     Options: ClassVar[type[Options] | None] = ForgeOptions
-    #: The forge's short name: that of its API in the group ``change_hooks.forges``.
+    #: The forge's short name, which is also the name of its API in the group ``change_hooks.forges``.
     forge: ClassVar[str] = ""
-    #: What the names of listed properties begin with, and the option that lists them; *forge* when it is
-    #: empty.
+    #: The prefix of the names of listed properties, and of the option that lists them; by default *forge*.
     prefix: ClassVar[str] = ""
     #: The header that names the event.
     event_header: ClassVar[str] = ""
-    #: The headers that together name the delivery.
+    #: The headers that together identify the delivery.
     id_headers: ClassVar[tuple[str, ...]] = ()
-    #: The method for every event that has none of its own; empty: such an event gives no change.
+    #: The method for events without one of their own; empty: such an event gives no change.
     otherwise: ClassVar[str] = ""
-    #: True when the JSON may come in the field ``payload`` of a form; and as the body itself.
+    #: Whether the JSON may be in the field ``payload`` of a form; and whether it may be the body itself.
     takes_form: ClassVar[bool] = False
     takes_json: ClassVar[bool] = True
-    #: The version control system when a method does not say.
+    #: The version control system, unless a method returns another one.
     src: ClassVar[str | None] = "git"
-    #: Those of every forge.
+    #: The options of every forge.
     arguments: ClassVar[tuple[str, ...] | None] = ("project", "codebase")
-    #: How the changes look.
+    #: The form of the changes.
     style: ClassVar[Style] = Style()
-    #: The event that :meth:`property_source` knows pull requests by, also those of events that a subclass
-    #: hands to its method; empty: each by its own.
+    #: The event under which :meth:`property_source` treats all pull requests, including those of events that
+    #: a subclass passes to its method; empty: each under its own event.
     pull_event: ClassVar[str] = ""
     #: Events that always report the same action of a pull request.
     event_actions: ClassVar[Mapping[str, Action]] = {}
-    #: The user's options have functions in them that belong to the reactor's thread.
+    #: The user's options contain functions, which must run in the reactor's thread.
     calls: bool = False
-    #: What a pull request lacks is looked up without the option ``complete``.
+    #: Look up what a pull request lacks even without the option ``complete``.
     completes_pulls: ClassVar[bool] = False
 
     def __init_subclass__(cls, **more: Any) -> None:
@@ -109,7 +108,7 @@ class EventHandler(HookHandler[Forge]):
 
     def __init__(self, master: object, options: object) -> None:
         super().__init__(master, options)
-        #: Nothing of it was written by a user.
+        #: None of the class's code was written by a user.
         self._own = type(self).__module__.startswith("change_hooks.")
         self._methods: dict[str, Method] = {}
         for name in dir(type(self)):
@@ -123,7 +122,7 @@ class EventHandler(HookHandler[Forge]):
         patterns: tuple[str, ...] = getattr(self.settings, f"{prefix}_property_whitelist", ())
         self._whitelist = Whitelist(prefix, patterns, self.property_source)
         self._policy = Policy(self.settings, self.style)
-        #: The user's options look at the whole payload, whatever shape its method takes.
+        #: The user's options read the whole payload, whatever the shape of the method.
         self._looks = self._whitelist.asks or self._policy.asks
         self._enricher: Enricher | None = None
 
@@ -136,7 +135,7 @@ class EventHandler(HookHandler[Forge]):
 
     @classmethod
     def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
-        """Warn when nothing authenticates the sender, and of what asks an API that there is not."""
+        """Warn if senders are not authenticated, and of options that need an API that does not exist."""
         doubts = []
         if not (protected or options.get("secret")):
             doubts.append(
@@ -148,8 +147,8 @@ class EventHandler(HookHandler[Forge]):
         return [*doubts, *without_effect(cls.forge, options)]
 
     def stored(self) -> Stored:
-        """What names the event and the delivery, and what a class declares beside that. Of one that looks
-        into the request itself, and declares nothing, what it has read.
+        """The headers that name the event and the delivery, and those that the class declares. For a class
+        that reads the request itself and declares nothing, those that it has read.
         """
         declared = super().stored()
         own = (getattr(type(self), name) is not getattr(EventHandler, name) for name in _LOOKING)
@@ -158,28 +157,28 @@ class EventHandler(HookHandler[Forge]):
         named = {name.lower().encode() for name in (self.event_header, *self.id_headers) if name}
         return replace(declared, headers=frozenset(named | (declared.headers or set())))
 
-    # The steps, in order. A dialect overrides what is different there.
+    # The steps, in order. A dialect overrides those that are different.
 
     def document(self, delivery: Delivery) -> bytes:
-        """The JSON document, from the signed body. Called in a thread for a large one, as :meth:`event` is.
+        """The JSON document, from the signed body. Like :meth:`event`, called in a thread for a large body.
 
-        :raises UnsupportedContentType: the body is of another type.
+        :raises UnsupportedContentType: the body has another type.
         """
         return json_text(delivery, form=self.takes_form, json=self.takes_json)
 
     def opened(self, delivery: Delivery, shape: Any = Any) -> Any:
-        """The JSON document in a shape, or as plain objects, which nobody may change. It is decoded once for
-        a delivery. For :meth:`event` and :meth:`delivery_id` of a forge whose body says it: what has not been
-        verified is not decoded.
+        """The JSON document in a shape, or as plain objects, which must not be changed. It is decoded once
+        for each delivery. For :meth:`event` and :meth:`delivery_id` of a forge whose body names them;
+        unverified bodies are not decoded.
 
-        :raises BadPayload: it is not valid JSON, or does not fit.
+        :raises BadPayload: the document is not valid JSON, or does not fit.
         """
         return opened_as(delivery, shape, lambda: self.document(delivery), [])
 
     def event(self, delivery: Delivery, document: bytes) -> str:
         """The event's name.
 
-        :raises BadPayload: there is none.
+        :raises BadPayload: the event is not named.
         """
         name = delivery.header(self.event_header)
         if not name:
@@ -191,10 +190,10 @@ class EventHandler(HookHandler[Forge]):
         return payload
 
     async def files(self, payload: Mapping[str, object]) -> Sequence[object]:
-        """What a pull request touches, as the API lists it: an object for each file. A subclass may leave
-        some out, or return paths; the change's files come of it.
+        """The files of a pull request as the API lists them: an object for each. A subclass may leave some
+        out, or return paths. They become the change's files.
 
-        :raises NotImplementedError: this forge's API is not asked for it in this way.
+        :raises NotImplementedError: this forge's files cannot be looked up in this way.
         """
         raise NotImplementedError(f"{type(self).__name__}.files")
 
@@ -203,7 +202,7 @@ class EventHandler(HookHandler[Forge]):
         return not type(self).files.__module__.startswith("change_hooks.")
 
     def delivery_id(self, delivery: Delivery) -> str | None:
-        """The values of :attr:`id_headers`, joined; None unless all are there."""
+        """The values of :attr:`id_headers`, joined; None unless all are present."""
         return self.claimed_id(delivery)
 
     def claimed_id(self, delivery: Delivery) -> str | None:
@@ -212,13 +211,13 @@ class EventHandler(HookHandler[Forge]):
         return ":".join(values) if values and len(values) == len(self.id_headers) else None
 
     def can_want(self, event: str) -> bool:
-        """Whether a delivery of an event can give a change, by the methods of the class and the options."""
+        """Whether an event can give a change at all, according to the class's methods and the options."""
         method = self._method_of(event)
         return method is not None and self._policy.can_want(method.reports, self.event_actions.get(event))
 
     @property
     def handled(self) -> list[str]:
-        """What stands behind ``handle_`` in the names of its methods."""
+        """The parts of its methods' names after ``handle_``."""
         return sorted(name.removeprefix(PREFIX) for name in self._methods)
 
     def naming(self, event: str, id: str) -> Mapping[str, str]:
@@ -230,20 +229,19 @@ class EventHandler(HookHandler[Forge]):
     def api(self) -> ForgeApi:
         """The forge's API, with the option ``token``.
 
-        :raises ConfigurationError: there is no client for this forge's.
+        :raises ConfigurationError: there is no client for this forge's API.
         """
         forge = self._forge()
         if forge is None:
             raise ConfigurationError([f"there is no client for the API of {self.forge!r}"])
         return forge.requests
 
-    # The way of a delivery.
+    # Processing a delivery.
 
     def getChanges(self, request: Request) -> Answer:
         """See :meth:`change_hooks.interfaces.IHookHandler.getChanges`.
 
-        Given a live ``twisted.web`` request (in a host that has no deliveries) the changes are plain
-        dicts.
+        For a live ``twisted.web`` request (in a host that has no deliveries), the changes are plain dicts.
         """
         if isinstance(request, Delivery):
             return proceed(self._way(request))
@@ -261,9 +259,9 @@ class EventHandler(HookHandler[Forge]):
         return as_dicts(found, src)
 
     def find(self, delivery: Delivery) -> Steps[Found]:
-        """The changes of a verified delivery; when there are none, why.
+        """The changes of a verified delivery, or the reason why there are none.
 
-        :raises BadPayload: it is not what the dialect says.
+        :raises BadPayload: the payload is not valid in this dialect.
         """
         if is_fetched(delivery):
             return self._decided_on_fetched(delivery)
@@ -285,10 +283,10 @@ class EventHandler(HookHandler[Forge]):
         to_open = (delivery if opens else None, document, method.shape, unread)
         payload = (yield apart(delivery, payload_of, *to_open)) if large else payload_of(*to_open)
         if (method.shape is Any and not self._own) or not self._looks:
-            # It may be large; and a user's method may change it.
+            # The document may be large, and a user's method may change it.
             delivery.forget()
         arguments = (payload, name) if method.takes_event else (payload,)
-        # What a user has written may touch what belongs to the reactor's thread.
+        # A user's code may use objects that belong to the reactor's thread.
         inside = self._own and not self.calls
         result = apart(delivery, method.call, *arguments) if large and inside else method.call(*arguments)
         if is_later(result):
@@ -325,11 +323,11 @@ class EventHandler(HookHandler[Forge]):
 
     def _method_of(self, event: str) -> Method | None:
         methods = self._methods
-        # Most names are what stands in the method's; others are spelled so first.
+        # Most events have the same name as in the method; the other names are converted first.
         return methods.get(PREFIX + event) or methods.get(method_name(event)) or methods.get(self.otherwise)
 
     def kept(self, about: About) -> Kept:
-        """The tests of a delivery of which only what it is about is kept."""
+        """The tests of a delivery whose body was not stored."""
         kept = self._policy.kept(about)
         if not about.event:
             return kept
@@ -338,7 +336,7 @@ class EventHandler(HookHandler[Forge]):
         return replace(kept, verdicts=[verdict, *kept.verdicts])
 
     def _decided_on_fetched(self, delivery: Delivery) -> Found:
-        """The changes of what was found at the forge: nothing more is to be looked up."""
+        """The changes of events that were found at the forge; nothing more is looked up."""
         events = events_in(delivery)
         if not events:
             return Found((), "what was pushed is gone")
@@ -353,12 +351,12 @@ class EventHandler(HookHandler[Forge]):
                 self.context.judged(self._policy.verdicts(event))
         found = self._policy.decide(events, source, name)
         if not self._own:
-            # What a user has made a commit of is looked at; what was decoded to our own shapes is right.
+            # Commits made by a user's code are checked; those decoded to our own shapes are valid.
             found[:] = map(replace, found)
         return found
 
     def _lacks(self, event: Event) -> bool:
-        """True when there is something to look up about an event."""
+        """Whether there is something to look up about an event."""
         complete = self.settings.complete
         if not self.settings.look_up:
             return False

@@ -1,4 +1,4 @@
-"""What every handler has: options, a context, and the verification of its senders."""
+"""The base of all handlers: options, a context, and the verification of senders."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ from change_hooks.interfaces import IHookHandler, IPoller
 
 Opts = TypeVar("Opts", bound=Options, default=Any)
 T = TypeVar("T")
-#: What a handler is given: by us a delivery, by Buildbot's own resource a request.
+#: The argument of a handler: a delivery from us, or a request from Buildbot's own resource.
 Request = Delivery | IRequest
 #: Changes, and the version control system they come from.
 Changes = tuple[Sequence[Change | Mapping[str, object]] | Ignored, str | None]
-#: What a handler returns: changes, or what they can be awaited of (a Deferred, a coroutine).
+#: The result of a handler: changes, or a Deferred or coroutine that returns them.
 Answer = Changes | Awaitable[Changes]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What a handler gets beside its options.
+    """What a handler gets besides its options.
 
     :param name: the endpoint's name.
     :param master: what the embedding program passes as *master*; in Buildbot, the master.
-    :param http: a treq ``HTTPClient`` for requests to the forge; None: one is made when it is needed.
+    :param http: a treq ``HTTPClient`` for requests to the forge; None: one is created when needed.
     :param clock: the reactor, or a clock in tests; None: the reactor.
-    :param pollers: the pollers of the host.
-    :param protected: HTTP Basic authentication stands before the endpoint.
-    :param reported: told of the events of each delivery before the options decide about them; for tests.
-    :param judged: told of every test that the options make, once for each event, or for each change that a
-        method made by itself; for whoever asks why.
+    :param pollers: the pollers of the host program.
+    :param protected: HTTP Basic authentication protects the endpoint.
+    :param reported: called with the events of each delivery before the options apply; for tests.
+    :param judged: called with the results of all tests by the options, once for each event, or for each
+        change that a method returned; for ``explain``.
     """
 
     name: str = ""
@@ -73,13 +73,13 @@ ALONE = Context()
 
 
 def make_handler(handler: Any, options: Any, context: Context) -> Any:
-    """Make the handler of an endpoint.
+    """Create the handler of an endpoint.
 
-    :param handler: its class, or whatever makes one of a master and options.
-    :param options: what the user wrote.
+    :param handler: its class, or any callable that makes a handler from a master and options.
+    :param options: the options as the user wrote them.
     """
     if isinstance(handler, type) and issubclass(handler, HookHandler):
-        # So it has its context while its constructor runs, which is told of master and options alone.
+        # So the context exists while the constructor runs, which gets only the master and the options.
         made = handler.__new__(handler)
         made.context = context
         made.begin(options)
@@ -93,7 +93,7 @@ def make_handler(handler: Any, options: Any, context: Context) -> Any:
 
 
 def making_handler(handler: Any, options: Any, context: Context) -> Steps[Any]:
-    """The same, with options that Buildbot renders first; another package's class gets them as they are."""
+    """The same, after Buildbot has rendered the options; another package's class gets them unrendered."""
     ours = isinstance(handler, type) and issubclass(handler, HookHandler)
     declared = handler.Options if ours else None
     options = yield from rendered(declared, options, context.master)
@@ -101,10 +101,10 @@ def making_handler(handler: Any, options: Any, context: Context) -> Steps[Any]:
 
 
 def check_options(handler: object, written: Any, *, protected: bool = False) -> tuple[list[str], list[str]]:
-    """What is wrong, and what is doubtful, in what a user wrote for a handler class; nothing of what another
-    package's class makes of it.
+    """Problems with the options for a handler class, and warnings about them. How another package's class
+    uses them is not checked.
 
-    :param protected: HTTP Basic authentication stands before it.
+    :param protected: HTTP Basic authentication protects the endpoint.
     """
     if not isinstance(handler, type) or not issubclass(handler, HookHandler):
         return [], []
@@ -112,19 +112,19 @@ def check_options(handler: object, written: Any, *, protected: bool = False) -> 
 
 
 def is_large(delivery: Delivery) -> bool:
-    """True when it would hold the reactor."""
+    """Whether processing it would block the reactor."""
     return len(delivery.body) > LARGE
 
 
 def apart(delivery: Delivery, function: Callable[..., T], *arguments: Any) -> T | Deferred[T]:
-    """Call a function that works on all of a delivery; in a thread when that is large."""
+    """Call a function that processes a whole delivery; in a thread if the delivery is large."""
     if len(delivery.body) > LARGE:
         return in_thread(function, *arguments)
     return function(*arguments)
 
 
 def in_thread(function: Callable[..., T], *arguments: Any) -> T | Deferred[T]:
-    """Call a function in a thread; here, where no reactor runs that could tell of its end."""
+    """Call a function in a thread; in this one if no reactor runs that could report the result."""
     from twisted.internet import reactor
 
     if getattr(reactor, "running", True):
@@ -144,31 +144,31 @@ class HookHandler(Generic[Opts]):
     :raises ConfigurationError: an option that the class declares is wrong, or one is unknown.
     """
 
-    #: The options that the class takes, a subclass of :class:`Options`; None: it reads them itself.
+    #: The options of the class, a subclass of :class:`Options`; None: it reads them itself.
     Options: ClassVar[type[Options] | None] = None
     #: Who sends it, and what verifies that, in a few words: its row in the table of dialects.
     sender: ClassVar[str] = ""
     verified_by: ClassVar[str] = ""
-    #: What is answered when the handler breaks: 503 where the sender tries again after that alone.
+    #: The status if the handler breaks: 503 if the sender retries only after that.
     broken: ClassVar[Literal[500, 503]] = 500
-    #: The HTTP methods that the dialect takes.
+    #: The HTTP methods that the dialect accepts.
     methods: tuple[str, ...] = ("POST",)
-    #: The header with the hexadecimal HMAC of the body, what stands before the digits, and its algorithm.
+    #: The header with the hexadecimal HMAC of the body, the text before the digits, and the algorithm.
     signature_header: ClassVar[str] = "X-Hub-Signature"
     signature_prefix: ClassVar[str] = "sha256="
     signature_algorithm: ClassVar[str] = "sha256"
     #: The headers that the handler reads. They are stored, so that a replayed delivery has them; None: those
-    #: that it has read when the delivery is stored, but for names that look like a secret.
+    #: that it has read by the time the delivery is stored, except names that look like a secret.
     headers: ClassVar[tuple[str, ...] | None] = None
-    #: The arguments in the URL that the handler reads, likewise; None: all but names that look like a secret.
+    #: The arguments in the URL that the handler reads; None: all except names that look like a secret.
     arguments: ClassVar[tuple[str, ...] | None] = None
     #: The headers whose value is a secret. They are never stored.
     secret_headers: ClassVar[tuple[str, ...]] = ()
     #: The arguments in the URL whose value is a secret. They are never stored.
     secret_arguments: ClassVar[tuple[str, ...]] = ()
-    #: True for classes that call what subclasses of Buildbot's classes override.
+    #: Whether the class calls the methods that subclasses of Buildbot's classes override.
     as_upstream: ClassVar[bool] = False
-    #: What the handler gets beside its options; there before the constructor runs.
+    #: What the handler gets besides its options; set before the constructor runs.
     context: Context = ALONE
 
     def __init__(self, master: object, options: object) -> None:
@@ -176,7 +176,7 @@ class HookHandler(Generic[Opts]):
         self.take_options(options)
 
     def take_options(self, options: object) -> None:
-        """Read what the user wrote; part of the constructor.
+        """Read the options; part of the constructor.
 
         :raises ConfigurationError: see the class.
         """
@@ -191,11 +191,11 @@ class HookHandler(Generic[Opts]):
             self.settings = cast("Opts", read_options(self.Options, values)[0])
         secret = self.options.get("secret")
         if isinstance(secret, ChangingSecrets):
-            # Subclasses that read it there want what stands in the file, as it was at the start.
+            # Subclasses that read it there expect the contents of the file at the start.
             self.options = {**self.options, "secret": secret.as_text()}
 
     def begin(self, options: object) -> None:
-        """Run the constructor, with what the user wrote; :attr:`context` is there."""
+        """Run the constructor with the options; :attr:`context` is already set."""
         type(self).__init__(self, self.context.master, options)
 
     def getChanges(self, request: Request) -> Answer:
@@ -203,7 +203,7 @@ class HookHandler(Generic[Opts]):
         raise NotImplementedError(f"{type(self).__name__}.getChanges")
 
     def stored(self) -> Stored:
-        """What of a delivery's headers and query is stored."""
+        """Which of a delivery's headers and query arguments are stored."""
         return Stored(
             headers=None if self.headers is None else _lower(self.headers),
             secret_headers=_lower(self.secret_headers),
@@ -213,26 +213,26 @@ class HookHandler(Generic[Opts]):
 
     @property
     def signed(self) -> bool:
-        """True when every delivery is verified by a signature or token before it is read."""
+        """Whether every delivery is verified by a signature or token before it is read."""
         return bool(getattr(self.settings, "secret", None))
 
     @property
     def can_verify(self) -> bool:
-        """True when there is a secret or token to verify deliveries with."""
+        """Whether there is a secret or token to verify deliveries with."""
         return self.signed or bool(getattr(self.settings, "secret", None))
 
     def claims_signature(self, delivery: Delivery) -> bool:
-        """Whether a delivery comes with a header that says who sends it: a signature, or a token."""
+        """Whether a delivery has a header that authenticates its sender: a signature, or a token."""
         secret = _lower(self.secret_headers)
         return any(b"signature" in name or name in secret for name in delivery.header_names)
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """Check that one of *secrets* was used. Not called without any, and for a large body
-        (:data:`LARGE`) in a thread. When only the head of a delivery has come it is called with an empty
-        body, and only :class:`SignatureMissing` counts.
+        """Check that one of *secrets* was used. Not called without any secrets; called in a thread for a
+        large body (:data:`LARGE`). Called with an empty body when only the head of a delivery has arrived;
+        then only :class:`SignatureMissing` counts.
 
-        :returns: how the sender was verified; ``"none"`` when a signature is missing and need not be there.
-        :raises NotAuthenticated: it is malformed or wrong, or missing.
+        :returns: how the sender was verified; ``"none"`` if a signature is missing but not required.
+        :raises NotAuthenticated: the signature is malformed, wrong or missing.
         """
         verify_hmac(
             delivery.body,
@@ -244,26 +244,26 @@ class HookHandler(Generic[Opts]):
         return "signature"
 
     def checked(self, delivery: Delivery, secrets: Sequence[bytes]) -> Verification:
-        """What :meth:`verify` says. The framework calls this."""
+        """The result of :meth:`verify`. The framework calls this."""
         return self.verify(delivery, secrets)
 
     def sign(self, delivery: Delivery, secret: bytes) -> Delivery:
-        """The delivery as a sender that knows *secret* sends it: what :meth:`verify` accepts.
+        """The delivery as a sender that knows *secret* sends it, so that :meth:`verify` accepts it.
 
-        For ``change_hooks.testing``; a class with its own :meth:`verify` has its own of this too.
+        For ``change_hooks.testing``; a class with its own :meth:`verify` needs its own version of this, too.
         """
         signature = sign_hmac(delivery.body, secret, self.signature_algorithm, self.signature_prefix)
         return delivery.replace(headers={self.signature_header: signature})
 
     def naming(self, event: str, id: str) -> Mapping[str, str]:
-        """The headers in which a sender names the event and the delivery. Used where :meth:`sign` is."""
+        """The headers in which a sender names the event and the delivery. Used together with :meth:`sign`."""
         return {}
 
     def verified(self, delivery: Delivery) -> Steps[Delivery]:
-        """The delivery with how its sender was verified; as it is when that has been looked at before.
+        """The delivery, with how its sender was verified; unchanged if it was verified before.
 
-        :raises NotAuthenticated: it was not.
-        :raises Unavailable: the secret cannot be had now.
+        :raises NotAuthenticated: the sender could not be verified.
+        :raises Unavailable: the secret is not available now.
         """
         if delivery.is_verified_for(self):
             return delivery
@@ -283,16 +283,16 @@ class HookHandler(Generic[Opts]):
         if kind == "none" and self.context.protected:
             kind = "password"
         if kind == "none" and delivery.verification is not None:
-            return delivery  # Whoever handed it on has looked at that.
+            return delivery  # The handler that passed it on has checked that.
         return delivery.replace(verification=kind)
 
     def signed_part(self, delivery: Delivery) -> bytes:
-        """What of a verified delivery nobody can change: what a signature covers."""
+        """The part of a verified delivery that the signature covers, so that nobody can change it."""
         return delivery.body
 
     def digest(self, delivery: Delivery) -> str | Deferred[str]:
-        """A digest of :meth:`signed_part`, where the option ``replay`` says that a verified delivery is
-        accepted only once; else empty.
+        """A digest of :meth:`signed_part` if, by the option ``replay``, a verified delivery is accepted only
+        once; otherwise empty.
         """
         if getattr(self.settings, "replay", True) or delivery.verification in (None, "none"):
             return ""
@@ -302,52 +302,52 @@ class HookHandler(Generic[Opts]):
         return sha256(self.signed_part(delivery)).hexdigest()
 
     def check_head(self, head: Delivery) -> None:
-        """Refuse a delivery of which only the head has come, when that has neither signature nor token.
+        """Refuse a delivery by its head if that has neither a signature nor a token.
 
-        :param head: its body is empty, so that whatever is there does not match.
-        :raises SignatureMissing: it need not be received.
+        :param head: the delivery with an empty body, so that no signature matches.
+        :raises SignatureMissing: the body need not be received.
         """
         if callable(getattr(self.settings, "secret", None)):
-            return  # It is asked once, with all of the delivery.
+            return  # It is called only once, with the whole delivery.
         try:
             proceed(self.verified(head))
         except SignatureMissing:
             raise
         except Exception:
-            return  # It may need the body: one of a subclass reads what stands in it.
+            return  # It may need the body, if a subclass overrides it.
 
     def delivery_id(self, delivery: Delivery) -> str | None:
-        """The sender's name for the delivery; a redelivery has the same. None: it gives none. Called in a
-        thread for a large body (:data:`LARGE`).
+        """The sender's id of the delivery, which a redelivery shares; None: it sends none. Called in a thread
+        for a large body (:data:`LARGE`).
         """
         return None
 
     def identified(self, delivery: Delivery) -> str | Deferred[str | None] | None:
-        """What :meth:`delivery_id` says. The framework calls this."""
+        """The result of :meth:`delivery_id`. The framework calls this."""
         return apart(delivery, self.delivery_id, delivery)
 
     def claimed_id(self, delivery: Delivery) -> str | None:
-        """The same for one that is not verified, by its headers alone; for a trace of it."""
+        """The same for an unverified delivery, from its headers only; for its trace."""
         return None
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> list[str]:
-        """What is wrong in how these options go together."""
+        """Errors in the combination of these options."""
         return []
 
     @classmethod
     def doubts(cls, options: Mapping[str, Any], protected: bool) -> list[str]:
-        """What a user should be warned of: doors left open by these options.
+        """Warnings for the user, such as open access.
 
-        :param protected: HTTP Basic authentication stands before it.
+        :param protected: HTTP Basic authentication protects the endpoint.
         """
         return []
 
 
 def _called(secret: Callable[[Delivery], object], delivery: Delivery) -> Steps[list[bytes]]:
-    """What a user's callable says that the secrets for a delivery are.
+    """The secrets for a delivery that a user's callable returned.
 
-    :raises Unavailable: it broke; the sender cannot help that.
+    :raises Unavailable: the callable broke; the sender is not to blame.
     """
     try:
         found = yield secret(delivery)

@@ -1,7 +1,7 @@
-"""What is looked up at the forge about the events of one delivery.
+"""Looks up at the forge what the events of one delivery lack.
 
-Whether anything is to be looked up is the handler's business; which of it the options refuse, and which
-comment is a command, the policy's.
+The handler decides whether there is anything to look up; the policy decides which events the options refuse,
+and which comment is a command.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ FetchFiles = Callable[[Mapping[str, Any]], Awaitable[Sequence[object]]]
 class Lookups(msgspec.Struct, frozen=True, kw_only=True):
     """Asks the forge for what events lack.
 
-    :param api: the forge's; None: it has none.
-    :param complete: the option.
-    :param lacks: whether there is something to look up about an event.
-    :param files: a subclass's own way to the files of pull requests; None: the forge's API.
+    :param api: the forge's API; None: it has none.
+    :param complete: the option ``complete``.
+    :param lacks: returns whether there is something to look up about an event.
+    :param files: a subclass's own look-up of the files of pull requests; None: the forge's API.
     """
 
     api: Enricher | None
@@ -45,7 +45,7 @@ class Lookups(msgspec.Struct, frozen=True, kw_only=True):
     files: FetchFiles | None
 
     def enriched(self, events: Sequence[Event], source: DeliverySource) -> Steps[list[Event]]:
-        """The same events with what was found, or with why a command gives nothing."""
+        """The events with what was found, or with the reason why a command gives no change."""
         enriched: list[Event] = []
         for event in events:
             if isinstance(event, PullRequest) and event.files is None and self.files is not None:
@@ -69,7 +69,7 @@ class Lookups(msgspec.Struct, frozen=True, kw_only=True):
         return replace(pull, files=paths(items))
 
     def _commanded(self, api: Enricher, event: Comment) -> Steps[Event]:
-        """A comment that is a command, of somebody who may give it, with the pull request as it is now."""
+        """A comment with a permitted command, with the current state of its pull request."""
         command = cast("Command", self.policy.command(event))
         pull = event.pull_request
         allowed = yield api.permission(pull.repository, event.author, command.permission)
@@ -77,7 +77,7 @@ class Lookups(msgspec.Struct, frozen=True, kw_only=True):
             return Ignored(NOT_PERMITTED)
         found: Comment = yield api.enrich(event, complete=self.complete)
         if found.pull_request.head.revision is None:
-            return Ignored("the forge does not say which commit the pull request is on now")
+            return Ignored("the forge does not name the current commit of the pull request")
         return replace(found, permitted=True)
 
 

@@ -1,4 +1,4 @@
-"""The methods of a handler: which event each is for, and what it takes."""
+"""The methods of a handler: the event and the payload type of each."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def reports(kind: Reports) -> Callable[[Decorated], Decorated]:
 class Method(msgspec.Struct, frozen=True):
     """A method that handles an event.
 
-    :param shape: the type of the payload that it takes; Any: plain objects.
-    :param takes_event: it is given the event's name too.
-    :param reports: what alone it reports; None: it may report anything.
+    :param shape: the type of its payload; Any: plain objects.
+    :param takes_event: it also gets the event's name.
+    :param reports: the only kind of event that it reports; None: it may report anything.
     """
 
     call: Callable[..., Any]
@@ -76,7 +76,7 @@ class Method(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, method: Callable[..., Any]) -> Method:
-        """Of a bound method."""
+        """Inspect a bound method."""
         kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
         positional = sum(kind in _POSITIONAL for kind in kinds)
         takes_event = positional > 1 or inspect.Parameter.VAR_POSITIONAL in kinds
@@ -86,7 +86,7 @@ class Method(msgspec.Struct, frozen=True):
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]")
 _NOT_ECHOED = re.compile(r"[^A-Za-z0-9_.: /-]")
-#: What their names begin with.
+#: The prefix of their names.
 PREFIX = "handle_"
 
 
@@ -96,7 +96,7 @@ def method_name(event: str) -> str:
 
 
 def printable(event: str) -> str:
-    """An event's name, fit to be shown: nothing but letters, digits and a few marks, and short."""
+    """An event's name in a form that may be shown: only letters, digits and a few marks, and short."""
     return _NOT_ECHOED.sub("?", event[:64])
 
 

@@ -68,13 +68,13 @@ def refuse_unused(handler: type, forge: str) -> None:
 
 
 def _calls(handler: type, name: str) -> bool:
-    """True when another method of a user's class mentions *name*."""
+    """Whether another method of a user's class mentions *name*."""
     own = [cls for cls in handler.__mro__ if not cls.__module__.startswith("change_hooks.")]
     return any(mentions(value, name) for cls in own for other, value in vars(cls).items() if other != name)
 
 
 def mentions(function: Any, name: str) -> bool:
-    """True when the code of a function, or of one inside it, looks up an attribute or a variable *name*."""
+    """Whether the code of a function, or of one inside it, uses an attribute or a variable *name*."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     code: CodeType | None = getattr(function, "__code__", None)

@@ -1,4 +1,4 @@
-"""The delivery that an event comes from, as far as policy looks at it."""
+"""The delivery that an event comes from, as far as the policy uses it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from change_hooks.core.select import listed_properties
 
 
 class Whitelist:
-    """Takes properties out of payloads.
+    """Selects properties from payloads.
 
-    :param prefix: what their names begin with.
-    :param patterns: what the user listed.
-    :param part: gives the part of a payload that they are matched against.
+    :param prefix: the prefix of their names.
+    :param patterns: the patterns that the user listed.
+    :param part: returns the part of a payload that the patterns are matched against.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class Whitelist:
 
     @property
     def asks(self) -> bool:
-        """True when there are patterns."""
+        """Whether there are patterns."""
         return bool(self._patterns)
 
     def listed(self, event: str, payload: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """The properties of a payload, which is asked for when there are patterns.
+        """The properties of a payload, which is only decoded if there are patterns.
 
-        :param event: its name.
+        :param event: the event's name.
         """
         if not self._patterns:
             return {}
@@ -53,16 +53,16 @@ class Whitelist:
         return listed_properties(self._prefix, part if isinstance(part, Mapping) else {}, self._patterns)
 
 
-#: For what is no payload.
+#: For deliveries without a payload.
 NOTHING_LISTED = Whitelist("", (), lambda event, payload: payload)
 
 
 class DeliverySource:
-    """See :class:`change_hooks.core.policy.Source`. The payload is decoded when it is asked for.
+    """See :class:`change_hooks.core.policy.Source`. The payload is decoded when needed.
 
     :param document: the JSON of the delivery.
-    :param event: the name under which the whitelist knows it.
-    :param unread: the paths of what did not fit in elements of lists that were left out.
+    :param event: the event's name for the whitelist.
+    :param unread: the paths of the wrong values in list elements that were left out.
     """
 
     def __init__(
@@ -81,24 +81,24 @@ class DeliverySource:
 
     @property
     def adds(self) -> bool:
-        """False when no argument, nothing listed and nothing unread goes into changes."""
+        """Whether arguments, listed properties or left-out elements add anything to the changes."""
         return self._whitelist.asks or bool(self.unread) or self._delivery.has_query
 
     def _decoded(self) -> Mapping[str, Any]:
         return expect_mapping(opened(self._delivery, lambda: self._document))
 
     def read(self) -> None:
-        """Decode it now: somebody is going to ask."""
+        """Decode the payload now, because it will be needed."""
         self._decoded()
 
     @property
     def payload(self) -> Mapping[str, Any]:
-        """As plain objects."""
+        """The payload as plain objects."""
         return self._decoded()
 
     @property
     def listed(self) -> Mapping[str, Any]:
-        """The properties that the user's whitelist takes out of it."""
+        """The properties that the user's whitelist selects from the payload."""
         return self._whitelist.listed(self.event, self._decoded)
 
     def argument(self, name: str) -> str | None:
@@ -110,10 +110,10 @@ class DeliverySource:
 
 
 def payload_of(delivery: Delivery | None, document: bytes, shape: Any, unread: list[str]) -> Any:
-    """What a method takes. Long lists are refused before anything is made of their elements.
+    """The payload for a method. Long lists are refused before their elements are converted.
 
-    :param delivery: what is made of the document is shared with others who look at it; None: nobody does.
-    :raises BadPayload: it is not an object, or a list is longer than a delivery may have changes.
+    :param delivery: shares the decoded document with others who read it; None: nobody does.
+    :raises BadPayload: the document is not an object, or a list is longer than the limit of changes.
     """
     if delivery is None:
         payload = decode(document, shape, unread)
@@ -137,13 +137,15 @@ def _lists_in(shape: type) -> tuple[str, ...]:
 
 
 def _may_be_list(kind: Any) -> bool:
-    """False for a type that has no list among its values."""
+    """Whether a value of this type may be a list."""
     simple = (str, bytes, int, float, NoneType, msgspec.Struct)
     return get_origin(kind) is not None or not isinstance(kind, type) or not issubclass(kind, simple)
 
 
 def paths(items: Sequence[Any]) -> list[str]:
-    """The paths of files as an API lists them, each with the one that it had before; or as they are."""
+    """The paths of files as an API lists them, including the former paths of renamed ones; plain paths stay
+    as they are.
+    """
     found: list[Any] = []
     for item in items:
         names = ("filename", "previous_filename")
@@ -152,9 +154,9 @@ def paths(items: Sequence[Any]) -> list[str]:
 
 
 def as_dicts(found: Sequence[Change], src: str | None) -> tuple[list[dict[str, Any]], str | None]:
-    """Changes as plain dicts, for a host that knows no :class:`~change_hooks.core.change.Change`.
+    """Changes as plain dicts, for a host that does not know :class:`~change_hooks.core.change.Change`.
 
-    Such a host takes the version control system beside the changes, and in them not.
+    Such a host gets the version control system separately, so it is not in the dicts.
     """
     dicts: list[dict[str, Any]] = []
     for change in found:

@@ -1,4 +1,4 @@
-"""Storing deliveries: at once with their changes, or first without them (see ``pending``)."""
+"""Stores deliveries, with their changes or, for the time being, without them (see ``pending``)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from change_hooks.journal.results import decode, encode, results
 from change_hooks.journal.schema import IS_ACCEPTED, IS_TRACE
 from change_hooks.journal.session import Name, Session, among, of_many, storable
 
-#: What storing a delivery writes beside its content, in bytes.
+#: What storing a delivery writes in addition to its content, in bytes.
 SMALL = 4096
-#: How many ids are looked for with one statement.
+#: How many ids are searched for with one statement.
 IDS = 200
-#: How a request was answered whose delivery was accepted.
+#: The status of the response to an accepted delivery.
 ACCEPTED = 202
 
 _encode = msgspec.json.Encoder().encode
@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 
 class Stored(NamedTuple):
     """The columns of a delivery that are written when it is stored. Those after the name are written again
-    when one that failed comes again.
+    if the delivery failed and arrives again.
     """
 
     service: str
@@ -65,7 +65,7 @@ class Stored(NamedTuple):
 
 _ONE = f"({', '.join('?' * len(Stored._fields))})"
 INSERT = f"INSERT INTO deliveries ({', '.join(Stored._fields)}) VALUES ... ON CONFLICT DO NOTHING"
-#: Where the columns begin that are written again.
+#: The index of the first column that is written again.
 REVIVED = 3
 REVIVE = (
     f"UPDATE deliveries SET {', '.join(f'{column} = ?' for column in Stored._fields[REVIVED:])},"
@@ -88,7 +88,7 @@ COUNT_DUPLICATE = (
 
 @lru_cache(maxsize=256)
 def encode_routes(wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> str:
-    """What the column ``sinks`` holds: for each sink, whether it wanted something."""
+    """The value of the column ``sinks``: for each sink, whether it wanted any of the changes."""
     if not wanted and not unwanted:
         return ""
     return _encode({**dict.fromkeys(unwanted, 0), **dict.fromkeys(wanted, 1)}).decode()
@@ -97,9 +97,9 @@ def encode_routes(wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> str:
 class Append(msgspec.Struct, frozen=True):
     """The operation that stores an accepted delivery. A group of them is stored with one statement.
 
-    :param name: its service, dialect and id.
-    :param row: its columns.
-    :param queues: where its entries go: sinks, and names of queues.
+    :param name: the delivery's service, dialect and id.
+    :param row: the delivery's columns.
+    :param queues: the queues of its entries: sinks, and names of queues.
     """
 
     name: Name
@@ -108,12 +108,12 @@ class Append(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """About how much it writes, in bytes."""
+        """The approximate number of bytes that are written."""
         row = self.row
         return SMALL + len(row.head) + len(row.body) + len(row.changes)
 
     def __call__(self, session: Session) -> Appended:
-        """Store it by itself."""
+        """Store the delivery on its own."""
         return append(session, [self])[0]
 
     @classmethod
@@ -128,11 +128,11 @@ class Append(msgspec.Struct, frozen=True):
         large_body: str = "",
         large_changes: str = "",
     ) -> Append:
-        """Made in the reactor's thread, so that the writer's has nothing to do but write.
+        """Make the operation, in the reactor's thread, so that the writer's thread only has to write.
 
-        :param service: the name of the service that it came to.
-        :param large_body: the name of the body, when it is stored in pieces.
-        :param large_changes: the name of the changes.
+        :param service: the name of the service that received the delivery.
+        :param large_body: the name of the body, if it is stored in pieces.
+        :param large_changes: the name of the changes, if they are stored in pieces.
         """
         row = _row(
             delivery,
@@ -151,7 +151,7 @@ class Append(msgspec.Struct, frozen=True):
 
 def append(session: Session, appends: list[Append]) -> list[Appended]:
     """Store deliveries with their entries, unless they were accepted before."""
-    # Of two with one name, the first.
+    # If two have the same name, the first one counts.
     first: dict[Name, Append] = {}
     for each in appends:
         first.setdefault(each.name, each)
@@ -182,10 +182,10 @@ _DUPLICATE = Appended(duplicate=True)
 def _insert(
     session: Session, appends: Mapping[Name, Append]
 ) -> tuple[dict[Name, int], dict[Name, Name], dict[Name, Collection[str]]]:
-    """Store deliveries, also those that came before and failed.
+    """Store deliveries, including those that arrived before and failed.
 
-    :returns: the places of those that were stored; the names under which some came before; and the sinks that
-        had taken some of them.
+    :returns: the ``seq`` of those that were stored; the ids under which some arrived before; and the sinks
+        that had accepted some of them.
     """
     names = list(appends)
     statement = of_many(INSERT, _ONE, len(names))
@@ -209,9 +209,9 @@ def _insert(
 
 
 def _revived(row: Stored, taken: Collection[str]) -> Sequence[object]:
-    """The columns of a delivery that comes again after it failed.
+    """The columns of a delivery that arrives again after it failed.
 
-    :param taken: the sinks that have it; they need nothing more of it.
+    :param taken: the sinks that have accepted it, and do not need it again.
     """
     now = decode(row.sinks)
     routes = {
@@ -226,7 +226,7 @@ def _revived(row: Stored, taken: Collection[str]) -> Sequence[object]:
 
 
 def _id_before(session: Session, row: Stored) -> str:
-    """The id under which a delivery came before; its own where nothing says otherwise."""
+    """The id under which a delivery arrived before; by default its own."""
     if not row.digest:
         return row.id
     found = session.execute(FIND_DIGEST, (row.digest, row.dialect, row.service)).fetchone()
@@ -234,14 +234,14 @@ def _id_before(session: Session, row: Stored) -> str:
 
 
 def append_large(session: Session, large: Append, names: Sequence[str]) -> Appended:
-    """Store a delivery of which *names* have been brought."""
+    """Store a delivery whose large data *names* has already been stored."""
     appended = large(session)
     _keep(session, appended, names)
     return appended
 
 
 def _keep(session: Session, appended: Appended, names: Sequence[str]) -> None:
-    """Make what was brought a part of its delivery, instead of what it had when it failed."""
+    """Make the stored large data part of its delivery, instead of what the delivery had when it failed."""
     if appended.duplicate:
         discard(session, names)
     else:
@@ -297,14 +297,14 @@ def _row(
 
 
 def queues_of(changes: list[Change], sinks: Sequence[str]) -> list[tuple[str, str]]:
-    """The queues of changes: sinks, and names."""
+    """The queues of changes: sinks, and names of queues."""
     return [(sink, queue) for sink in sinks for queue in {queue_name(change) for change in changes}]
 
 
 def postpone(
     session: Session, delivery: Delivery, owner: str, large_body: str = "", *, service: str = ""
 ) -> Appended:
-    """Store a delivery whose changes are not known yet, for *owner* to hold."""
+    """Store a delivery whose changes are not known yet, held by *owner*."""
     lease = session.clock() + LEASE
     row = _row(
         delivery,
@@ -327,7 +327,7 @@ def postpone(
 def find(session: Session, service: str, dialect: str, ids: Sequence[str]) -> dict[str, int]:
     """See :meth:`change_hooks.interfaces.IJournal.find`."""
     found: dict[str, int] = {}
-    # What was accepted counts more than that it was refused before.
+    # If a delivery was refused and later accepted, the latter counts.
     for kind in (IS_TRACE, IS_ACCEPTED):
         for first in range(0, len(ids), IDS):
             some = ids[first : first + IDS]
@@ -339,14 +339,14 @@ def find(session: Session, service: str, dialect: str, ids: Sequence[str]) -> di
 
 
 def delivery_at(session: Session, seq: int) -> Delivery:
-    """The delivery at a place.
+    """The delivery *seq*.
 
-    :raises LookupError: there is none, or it was not kept.
-    :raises Unreadable: it has been damaged.
+    :raises LookupError: there is no such delivery, or it was not stored.
+    :raises Unreadable: the data is damaged.
     """
     row = session.execute(f"SELECT {DELIVERY} FROM deliveries WHERE seq = ?", (seq,)).fetchone()
     if row is None or not row["head"]:
-        raise LookupError(f"no delivery is at place {seq}")
+        raise LookupError(f"there is no delivery with the number {seq}")
     return restored(session, row)
 
 

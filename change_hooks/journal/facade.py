@@ -1,4 +1,4 @@
-"""The journal, as the rest of the package uses it: each call is an operation that the writer runs."""
+"""The journal as the rest of the package uses it: each call is an operation that the writer runs."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class SQLJournal:
 
     :param store: the database.
     :param to_reactor: runs a function in the reactor's thread.
-    :param later: runs a function in the reactor's thread after so many seconds: ``reactor.callLater``.
-    :param observer: told of each transaction.
-    :param service: the name of the service that uses it. What came to one, no other works on.
-    :param writer: what runs the operations.
+    :param later: runs a function in the reactor's thread after a number of seconds: ``reactor.callLater``.
+    :param observer: notified of each transaction.
+    :param service: the name of the service that uses it. Services ignore each other's deliveries.
+    :param writer: runs the operations.
     """
 
     def __init__(
@@ -75,25 +75,25 @@ class SQLJournal:
         self._holding = Holding(self.owner, lambda operation: self.writer.submit(operation), service)
         self._reading = ReadingThread(store, to_reactor, later)
         self._traces = Traces(lambda operation: self.writer.submit(operation), later, service)
-        # One piece of what is large is in a commit, and no more.
+        # Each commit has at most one piece of large data.
         self._large = DeferredLock()
 
     def open(self) -> Deferred[None]:
-        """Start the writer, and make or migrate the tables."""
+        """Start the writer, and create or migrate the tables."""
         self.writer.start()
         self._reading.start()
         self._traces.open()
         return self.writer.submit(sweep)
 
     def close(self) -> Deferred[None]:
-        """Give back what is held, finish what was asked for, and let go of the database."""
+        """Release what is held, finish the submitted operations, and close the database."""
         self._traces.close()
         self.writer.submit(partial(outbox.release, owner=self.owner)).addErrback(lambda _: None)
         written = self.writer.stop()
         return self._reading.stop().addCallback(lambda _: written)
 
     def read(self, look_up: LookUp[T]) -> Deferred[T]:
-        """Run a function of a reader, in a thread beside the one that writes."""
+        """Run a function of a reader, in a thread other than the writer's."""
         return self._reading.submit(look_up)
 
     # Storing.
@@ -130,7 +130,7 @@ class SQLJournal:
 
     @inlineCallbacks
     def _with_pieces(self, contents: Iterable[Iterable[Piece]], operation: Callable[..., T]) -> Any:
-        """Bring what is large to the store, and then run an operation that is given its names."""
+        """Store large data, and then run an operation that is called with its names."""
         names: list[str] = []
         try:
             for pieces in contents:
@@ -140,7 +140,7 @@ class SQLJournal:
             return (yield self.writer.submit(lambda session: operation(session, *names)))
         except Unavailable:
             left = self.writer.submit(partial(discard, names=names))
-            left.addErrback(lambda _: None)  # It will be swept away.
+            left.addErrback(lambda _: None)  # The data will be swept away.
             raise
 
     def postpone(self, delivery: Delivery) -> Deferred[Appended]:
@@ -157,7 +157,7 @@ class SQLJournal:
         )
 
     def trace(self, trace: Trace) -> None:
-        """Keep a trace of a request that gave nothing; nobody waits for it."""
+        """Keep a trace of a request without changes. Needs no waiting."""
         self._traces.add(trace)
 
     def finish(
@@ -199,7 +199,7 @@ class SQLJournal:
         unwanted: Sequence[str] = (),
         rest: Collection[str] = (),
     ) -> Deferred[bool]:
-        """Store the changes of a delivery that has nothing left to do, and an entry for each of *sinks*."""
+        """Store new changes of a settled delivery, and an entry for each of *sinks*."""
         new = Finish(seq=seq, count=len(changes), queues=deliveries.queues_of(changes, sinks))
         routes = Routes(tuple(sinks), tuple(unwanted))
         return self._finish(changes, new, partial(replays.replay, routes=routes, rest=rest))
@@ -221,20 +221,20 @@ class SQLJournal:
         return self._holding.done_with(seq, failed)
 
     def retry_later(self, seq: int, wait: float, error: str) -> Deferred[None]:
-        """Record that a pending delivery could not be finished now, and let go of it for a while."""
+        """Record that a pending delivery could not be finished now, and release it for a while."""
         let_go: Deferred[None] = self.writer.submit(
             partial(pending.retry_later, seq=seq, wait=wait, error=error)
         )
         return self._holding.done_with(seq, let_go)
 
     def pending(self, limit: int) -> Deferred[list[Pending]]:
-        """Hold at most *limit* pending deliveries that nobody holds."""
+        """Hold up to *limit* pending deliveries that nobody holds."""
         return self._holding.pending(limit)
 
     # Replaying.
 
     def results(self, seq: int) -> Deferred[Results]:
-        """What became of a delivery at each sink."""
+        """The result of a delivery at each sink."""
         return self.writer.submit(partial(results.results, seq=seq))
 
     def wish(self, seq: int, sinks: Sequence[str] = ()) -> Deferred[None]:
@@ -242,44 +242,44 @@ class SQLJournal:
         return self.writer.submit(partial(replays.wish, seq=seq, sinks=list(sinks)))
 
     def wishes(self, after: int = 0) -> Deferred[list[Wish]]:
-        """Some of the replays that are asked for."""
+        """Some of the requested replays."""
         return self.writer.submit(partial(replays.wishes, service=self._service, after=after))
 
     def refuse_wish(self, seq: int, error: str) -> Deferred[None]:
-        """Say why a replay that was asked for cannot be done."""
+        """Record why a requested replay is not possible."""
         return self.writer.submit(partial(replays.refuse_wish, seq=seq, error=error))
 
     # Delivering.
 
     def claim(self, sinks: Sequence[str], limit: int) -> Deferred[Claimed]:
-        """Hold at most *limit* queues that are due."""
+        """Hold up to *limit* queues that are due."""
         return self._holding.claim(sinks, limit)
 
     def more(self, sink: str, repository: str, seq: int, index: int) -> Deferred[list[Entry]]:
-        """Some of what stands in a queue, from a change on."""
+        """Some entries of a queue, starting at a change."""
         return self.writer.submit(
             partial(outbox.more, sink=sink, repository=repository, seq=seq, index=index)
         )
 
     def record(self, outcomes: Sequence[Outcome]) -> Deferred[None]:
-        """Record what became of work, and let go of its queue."""
+        """Record the outcomes of work, and release its queues."""
         return self._holding.record(outcomes)
 
     def renew(self, queues: Collection[tuple[str, str]], pending: Collection[int]) -> Deferred[None]:
-        """Renew the leases on what this receiver knows that it holds."""
+        """Renew the leases that this receiver knows it holds."""
         held = partial(outbox.renew, owner=self.owner, queues=list(queues), pending=list(pending))
         return self.writer.submit(held)
 
     def waiting_sinks(self) -> Deferred[list[str]]:
-        """The sinks for which something waits."""
+        """The sinks with waiting entries."""
         return self.writer.submit(partial(outbox.waiting_sinks, service=self._service))
 
     def delivery(self, seq: int) -> Deferred[Delivery]:
-        """The delivery at a place."""
+        """The delivery *seq*."""
         return self.writer.submit(partial(deliveries.delivery_at, seq=seq))
 
     def find(self, dialect: str, ids: Sequence[str]) -> Deferred[dict[str, int]]:
-        """How the deliveries of these ids were answered."""
+        """The statuses of the responses to the deliveries with these ids."""
         return self.writer.submit(
             partial(deliveries.find, service=self._service, dialect=dialect, ids=list(ids))
         )
@@ -290,37 +290,37 @@ class SQLJournal:
         return f"{self._service}/{name}" if self._service else name
 
     def prune(self, before: float) -> Deferred[int]:
-        """Delete some deliveries that were received before then and have nothing left to do."""
+        """Delete some settled deliveries received before a time."""
         return self.writer.submit(partial(pruning.prune, before=before))
 
     def prune_failed(self, before: float) -> Deferred[int]:
-        """Delete some deliveries that were received before then and have failed."""
+        """Delete some failed deliveries received before a time."""
         return self.writer.submit(partial(pruning.prune, before=before, states=pruning.FAILED))
 
     def prune_traces(self, before: float) -> Deferred[int]:
-        """Delete some traces of requests that were received before then."""
+        """Delete some traces of requests received before a time."""
         return self.writer.submit(partial(pruning.prune, before=before, states=TRACES))
 
     def remember(self, name: str, value: bytes) -> Deferred[None]:
-        """Keep a value under a name."""
+        """Store a value under a name."""
         return self.writer.submit(partial(leases.remember, name=self._own(name), value=value))
 
     def recall(self, name: str) -> Deferred[bytes | None]:
-        """The value that is kept under a name."""
+        """The value stored under a name."""
         return self.writer.submit(partial(leases.recall, name=self._own(name)))
 
     def forget(self, name: str) -> Deferred[None]:
-        """Forget the value that is kept under a name."""
+        """Delete the value stored under a name."""
         return self.writer.submit(partial(leases.forget, name=self._own(name)))
 
     def lease(self, name: str, seconds: float) -> Deferred[bool]:
-        """Hold a name for so many seconds, unless another receiver does."""
+        """Hold a name for a number of seconds, unless another receiver holds it."""
         return self.writer.submit(
             partial(leases.lease, name=self._own(name), owner=self.owner, seconds=seconds)
         )
 
     def release(self, name: str) -> Deferred[None]:
-        """Let go of a name."""
+        """Release a name."""
         return self.writer.submit(partial(leases.let_go, name=self._own(name), owner=self.owner))
 
 

@@ -1,4 +1,4 @@
-"""Operations that are run together: of deliveries that stand side by side, one statement stores them all."""
+"""Operations that are run together: consecutive deliveries are stored with one statement."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from change_hooks.journal.session import ROWS, Operation, Session
 
 
 class Bring(msgspec.Struct, frozen=True):
-    """The operation that stores a piece of what is called *name*."""
+    """The operation that stores a piece of the data *name*."""
 
     name: str
     piece: Piece
 
     def __call__(self, session: Session) -> None:
-        """Store it."""
+        """Store the piece."""
         store(session, self.name, self.piece)
 
     @property
     def size(self) -> int:
-        """About how much it writes, in bytes."""
+        """The approximate number of bytes that are written."""
         return SMALL + len(self.piece.data)
 
 
 def run_operations(session: Session, operations: Sequence[Operation[Any]]) -> list[Any]:
-    """Run operations one after the other, and what stands together to be appended at once."""
+    """Run operations one after the other, except that consecutive deliveries are stored together."""
     results: list[Any] = []
     for alike, group in groupby(operations, _is_append):
         if alike:
@@ -43,14 +43,14 @@ def run_operations(session: Session, operations: Sequence[Operation[Any]]) -> li
 
 
 def is_one_statement(operations: Sequence[Operation[Any]]) -> bool:
-    """True when nothing has to be stored together, but for what one statement stores."""
+    """Whether the operations need no transaction, since each statement stores what belongs together."""
     return len(operations) <= ROWS and all(
         isinstance(operation, Append) and not operation.queues for operation in operations
     )
 
 
 def size(operations: Sequence[Operation[Any]]) -> int:
-    """About how much operations write, in bytes."""
+    """The approximate number of bytes that operations write."""
     return sum(getattr(operation, "size", SMALL) for operation in operations)
 
 

@@ -1,11 +1,11 @@
 """A journal in PostgreSQL, for any number of receivers on any number of machines.
 
-Strategy: a receiver's group of writes is one transaction, and one lock orders the groups of all receivers,
-so places in the journal are in the order of commits, and no two groups can stand in each other's way. The
-commit that holds it is the one that waits for the disk, and each carries all that came in meanwhile.
+Strategy: a receiver's group of writes is one transaction, and a lock puts the groups of all receivers in
+order. So sequence numbers are in the order of commits, and groups cannot conflict. The commit that holds the
+lock waits for the disk, and the next one includes everything that has arrived meanwhile.
 
-A connection keeps nothing from one transaction to the next, so that a pooler may give each of them another
-one: settings are local to the transaction, and no statement is prepared.
+A connection keeps no state from one transaction to the next, so that a pooler may use a different one for
+each: settings are local to the transaction, and no statement is prepared.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from change_hooks.journal.operations import run_operations
 from change_hooks.journal.session import Name, Operation
 from change_hooks.observer import NOBODY, Observer
 
-#: What the schema's files call it.
+#: The database's name in the schema files.
 DATABASE = "postgresql"
 #: The advisory lock that a transaction takes before it writes: ASCII "chhk".
 LOCK = 0x6368686B
 _SCHEMA = "SET LOCAL search_path = change_hooks"
-#: How a transaction begins; all of it takes one way to the server and back. The settings keep a receiver that
-#: hangs from stopping the others, and a commit durable.
+#: The beginning of a transaction, in one round trip. The settings keep a hanging receiver from blocking the
+#: others, and make commits durable.
 _BEGIN = f"""
     BEGIN;
     SET LOCAL idle_in_transaction_session_timeout = '5s';
@@ -43,7 +43,7 @@ _BEGIN = f"""
     {_SCHEMA};
     SELECT pg_advisory_xact_lock({LOCK})
 """
-#: How to notice a server, or a way to it, that is gone without a word; seconds, and milliseconds at the end.
+#: How to notice a server, or a network, that is gone silently; in seconds, and the last one in milliseconds.
 _ALIVE = {
     "connect_timeout": 3,
     "keepalives_idle": 10,
@@ -117,7 +117,7 @@ class Session:
 
 
 class ReadingSession(Session):
-    """A session outside a transaction: each statement is one."""
+    """A session outside a transaction: each statement is a transaction of its own."""
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Run a statement."""
@@ -184,14 +184,14 @@ class PostgreSQLStore:
 
 
 class NotCommitted(psycopg.OperationalError):
-    """The server says that a transaction is committed, but not as it should be."""
+    """The server reports that a transaction is committed, but less durably than configured."""
 
 
 def commit(connection: Connection) -> None:
-    """Commit, as durably as the server is set up to.
+    """Commit, as durably as the server is configured to.
 
-    :raises NotCommitted: it has not happened; or the server did not wait for its standby, and says so in a
-        warning only.
+    :raises NotCommitted: the transaction was not committed; or the server did not wait for its standby, which
+        it reports only as a warning.
     """
     warnings: list[str] = []
 
@@ -221,8 +221,8 @@ def _connect(url: str) -> Connection:
 def connect(url: str) -> Connection:
     """Connect, and bring the tables, in the schema ``change_hooks``, up to date.
 
-    :raises SchemaError: another version wrote them, and this one may not go on.
-    :raises psycopg.Error: the server refuses, or does not answer.
+    :raises SchemaError: another version wrote the tables, and this one may not continue.
+    :raises psycopg.Error: the server refuses, or does not respond.
     """
     connection = _connect(url)
     try:
@@ -249,7 +249,7 @@ def _migrate(connection: Connection) -> None:
 
 
 def _version(connection: Connection) -> schema.Version:
-    """:raises SchemaError: the tables cannot be read by any version."""
+    """:raises SchemaError: no version can read the tables."""
     known = connection.execute("SELECT to_regclass('change_hooks.schema_version') AS there").fetchone()
     if known is None or known["there"] is None:
         return schema.Version()
@@ -261,15 +261,15 @@ def _version(connection: Connection) -> schema.Version:
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether what stands in the way of connecting may go away by itself: a server that is not there yet."""
+    """Whether an error of connecting may be temporary: the server may not be available yet."""
     return isinstance(error, (psycopg.OperationalError, OSError))
 
 
 def connect_to_read(url: str) -> ReadingSession:
-    """Connect for reading, beside whoever writes.
+    """Connect for reading, while others write.
 
     :raises FileNotFoundError: there is no journal in this database.
-    :raises SchemaError: another version wrote it.
+    :raises SchemaError: another version wrote the journal.
     """
     connection = _connect(url)
     try:

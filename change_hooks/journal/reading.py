@@ -153,7 +153,7 @@ class ReadingThread:
 
 
 def _overdue(deferreds: list[Deferred[Any]]) -> None:
-    log.error("the journal cannot be read: it does not answer")
+    log.error("the journal cannot be read: it does not respond")
     for deferred in deferreds:
         deferred.errback(_cannot_be_read())
 

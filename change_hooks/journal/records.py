@@ -1,4 +1,4 @@
-"""What is stored, and what is worked on."""
+"""The records of the journal: what is stored, and what is processed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
 from change_hooks.core.shown import printable
 
-#: How long a receiver that says nothing keeps what it works on, in seconds.
+#: How long a receiver holds its work without renewing the lease, in seconds.
 LEASE = 30.0
 #: The states of a delivery: see :attr:`StoredDelivery.state`.
 STATES = ("pending", "waiting", "delivered", "failed", "stored", "ignored", "refused")
-#: Those of requests that gave nothing. They never claim a delivery's id.
+#: The states of requests without changes, which never claim a delivery's id.
 TRACES = ("ignored", "refused")
 
 
@@ -23,7 +23,7 @@ class ChangeKey(NamedTuple):
 
     :param dialect: the endpoint's name.
     :param delivery: the delivery's id.
-    :param index: the change's place in the delivery, from 0.
+    :param index: the change's index in the delivery, from 0.
     """
 
     dialect: str
@@ -31,15 +31,15 @@ class ChangeKey(NamedTuple):
     index: int  # type: ignore[assignment]  # tuple.index is not missed
 
     def __str__(self) -> str:
-        """As it is shown to people."""
+        """The form for messages."""
         return printable(f"{self.dialect}/{self.delivery}#{self.index}")
 
 
 class Routes(NamedTuple):
-    """Where a delivery goes. It is decided when the delivery is stored.
+    """The routes of a delivery, which are decided when it is stored.
 
-    :param wanted: the names of the sinks that want something of it.
-    :param unwanted: the names of those that want nothing.
+    :param wanted: the names of the sinks that want any of its changes.
+    :param unwanted: the names of the sinks that want none of them.
     """
 
     wanted: tuple[str, ...] = ()
@@ -50,11 +50,11 @@ NOWHERE = Routes()
 
 
 class Results(NamedTuple):
-    """What became of a delivery at the sinks that it was for when it was stored.
+    """The results of a delivery at the sinks for which it was stored.
 
-    :param taken: nothing is left to do for these: they have taken it, or something newer instead.
-    :param left: it waits for these, or they have failed.
-    :param unwanted: these wanted nothing of it.
+    :param taken: the sinks that have accepted it, or something newer instead.
+    :param left: the sinks that it waits for, and those that have failed.
+    :param unwanted: the sinks that wanted none of its changes.
     :param waiting: those of *left* that it waits for.
     """
 
@@ -65,11 +65,11 @@ class Results(NamedTuple):
 
 
 class Appended(msgspec.Struct, frozen=True):
-    """What became of a delivery that was to be stored.
+    """The result of storing a delivery.
 
-    :param duplicate: a delivery of this id, or with this digest, was accepted before; nothing was stored.
-    :param seq: its place in the journal; 0 for a duplicate.
-    :param id: the id under which it came before, when that was another one.
+    :param duplicate: a delivery with this id, or this digest, was accepted before; nothing was stored.
+    :param seq: its sequence number in the journal; 0 for a duplicate.
+    :param id: the id under which it arrived before, if that was a different one.
     """
 
     duplicate: bool
@@ -80,8 +80,8 @@ class Appended(msgspec.Struct, frozen=True):
 class Pending(msgspec.Struct, frozen=True):
     """A delivery that was answered before its changes were known.
 
-    :param seq: its place in the journal.
-    :param attempts: how often it could not be finished so far.
+    :param seq: its sequence number in the journal.
+    :param attempts: how many attempts to finish it have failed.
     """
 
     seq: int
@@ -90,15 +90,15 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """The part of one delivery that stands in one queue.
+    """The part of one delivery that is in one queue.
 
-    :param seq: the delivery's place in the journal.
+    :param seq: the delivery's sequence number in the journal.
     :param changes: some of its changes, with keys, in order.
-    :param rest: more come after them: the index of the first of those.
+    :param rest: the index of the first change after these; None: there are no more.
     :param received: when the delivery was received, in seconds since the epoch.
-    :param next: what ends before the change of this index is done.
-    :param per: what was handed over at once when that was recorded; empty: nothing is done.
-    :param damage: what is to come next cannot be read: its key, and why.
+    :param next: the units that end before the change with this index are done.
+    :param per: what a unit was when that was recorded; empty: nothing is done.
+    :param damage: if the next changes cannot be read: their key, and why.
     """
 
     seq: int
@@ -113,9 +113,9 @@ class Entry(msgspec.Struct, frozen=True):
 class Work(msgspec.Struct, frozen=True):
     """The head of a queue that is due.
 
-    :param attempts: how often what failed last has failed so far.
-    :param entries: some of what stands in the queue, oldest first, each from where it is not done.
-    :param failing: the place of the delivery of which that is the next part.
+    :param attempts: how often the unit that failed last has failed so far.
+    :param entries: some entries of the queue, oldest first, each starting where it is not done.
+    :param failing: the ``seq`` of the delivery that this unit belongs to.
     """
 
     sink: str
@@ -128,7 +128,7 @@ class Work(msgspec.Struct, frozen=True):
 class Claimed(msgspec.Struct, frozen=True):
     """Work that is due now.
 
-    :param next_due: in how many seconds the next queue is due; None: nothing waits.
+    :param next_due: in how many seconds the next queue is due; None: nothing is waiting.
     """
 
     works: list[Work]
@@ -136,9 +136,9 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class DeadLetter(NamedTuple):
-    """A change that is given up.
+    """A change that has become a dead letter.
 
-    :param error: the last one, in our words or as a literal.
+    :param error: the last error, in our own words or as a literal.
     """
 
     seq: int
@@ -147,18 +147,18 @@ class DeadLetter(NamedTuple):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One attempt to hand something to a sink.
+    """One attempt to deliver a unit to a sink.
 
     :param repository: the queue.
-    :param index: the (last) change that was handed over, from 0.
-    :param at: when it began, in seconds since the epoch.
+    :param index: the index of the unit's (last) change.
+    :param at: when the attempt began, in seconds since the epoch.
     :param seconds: how long it took.
-    :param outcome: ``taken``, ``failed``, ``refused`` or ``timeout``; ``superseded``: it was not made,
-        because something newer waits behind it; ``unwanted``: because the sink does not want it; one
-        stands for all that lie side by side, and *error* says how many those are.
-    :param error: fit to be shown; empty when it was taken.
-    :param output: the end of what the sink wrote or answered.
-    :param seq: the delivery's place in the journal.
+    :param outcome: ``taken``, ``failed``, ``refused`` or ``timeout``; ``superseded``: there was no attempt,
+        because a later unit replaces this one; ``unwanted``: there was no attempt, because the sink does not
+        want the unit. One record represents all consecutive unwanted units, and *error* gives their number.
+    :param error: the error, in a form that may be shown; empty if the unit was accepted.
+    :param output: the end of the sink's output or response.
+    :param seq: the delivery's sequence number in the journal.
     """
 
     sink: str
@@ -173,17 +173,17 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of work on a queue.
+    """The outcome of work on a queue.
 
-    :param done: for each entry touched, its seq, and the index of the change at which the next part of it
-        ends; None when it is done.
-    :param dead: the changes given up on the way.
-    :param attempts: how often what failed last has failed.
-    :param wait: when to try again: in so many seconds.
+    :param done: for each entry that was processed, its ``seq``, and the index of the change at which its next
+        unit ends; None: the entry is done.
+    :param dead: the changes that became dead letters.
+    :param attempts: how often the unit that failed last has failed.
+    :param wait: seconds until the next attempt.
     :param error: why the last attempt failed.
     :param made: the attempts, in order.
-    :param failing: the place of the delivery of which the next part has failed that often.
-    :param per: what is handed over at once: ``change``, ``push`` or ``delivery``.
+    :param failing: the ``seq`` of the delivery whose next unit has failed that often.
+    :param per: what a unit is: ``change``, ``push`` or ``delivery``.
     """
 
     sink: str
@@ -199,15 +199,15 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """What is kept of a request that gave nothing.
+    """The trace of a request without changes.
 
-    :param dialect: the endpoint's name; empty: of none.
+    :param dialect: the endpoint's name; empty: no endpoint.
     :param received: seconds since the epoch.
-    :param status: how it was answered.
+    :param status: the status of the response.
     :param state: ``ignored`` or ``refused``.
-    :param reason: in our words.
-    :param delivery: the id that it had, when the endpoint read one.
-    :param bytes: the size of its body, which is not kept.
+    :param reason: the reason, in our own words.
+    :param delivery: the delivery's id, if the endpoint read one.
+    :param bytes: the size of its body, which is not stored.
     """
 
     dialect: str
@@ -226,12 +226,12 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """A replay that a command asks of the program that has the sinks.
+    """A replay that a command requests from the program that has the sinks.
 
-    :param seq: the delivery's place in the journal.
-    :param sinks: the names of those it is for; empty: all that have not taken it.
-    :param since: when it was asked for, in seconds since the epoch.
-    :param error: why it could not be done; empty: nobody has tried yet.
+    :param seq: the delivery's sequence number in the journal.
+    :param sinks: the names of the sinks to replay to; empty: all that have not accepted it.
+    :param since: when it was requested, in seconds since the epoch.
+    :param error: why it was not possible; empty: not attempted yet.
     """
 
     seq: int

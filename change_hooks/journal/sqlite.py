@@ -1,8 +1,8 @@
-"""The embedded journal: one SQLite file in WAL mode, synced before every answer.
+"""The embedded journal: one SQLite file in WAL mode, synced before every response.
 
-Several processes of one machine may share it. Each holds a lock on a file beside it as long as it lives, so
-the first one that comes when nobody is left knows that all leases are void; and, when the machine has been
-started meanwhile or is another one, that its clock says nothing of what is to wait.
+Several processes on one machine may share it. Each holds a lock on a file next to it as long as it lives, so
+the first one that starts when none is left knows that all leases are void. If the machine has been restarted
+meanwhile, or is a different one, the process also knows that stored times of its clock mean nothing.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from change_hooks.journal.operations import is_one_statement, run_operations, si
 from change_hooks.journal.session import Name, Operation
 from change_hooks.observer import NOBODY, Observer
 
-#: What the schema's files call it.
+#: The database's name in the schema files.
 DATABASE = "sqlite"
-#: How long to wait for another process that writes, in seconds: who asked is answered within five.
+#: How long to wait for another process that writes, in seconds: a sender gets its response within five.
 BUSY = 3.0
-#: The size of a new file's pages, in bytes: a payload takes several.
+#: The page size of a new file, in bytes: a payload takes up several pages.
 PAGE_SIZE = 8192
-#: After how many written bytes the log is copied into the database, in a thread beside the writer.
+#: After how many written bytes the log is copied into the database, in a thread other than the writer's.
 CHECKPOINT = 4 * 1024 * 1024
-#: After how many pages in the log the writer does it, because nobody else has come so far.
+#: After how many pages in the log the writer copies it, if the background checkpoint has not.
 LATE_CHECKPOINT = 4096
 #: The size to which the write-ahead log shrinks, in bytes.
 LOG_SIZE = 64 * 1024 * 1024
 
 
-#: Where Linux says which start of the machine this is, and what the journal calls it.
+#: The file with Linux's id of the current boot, and the name under which the journal stores the id.
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 BOOT_NAME = "boot"
 
-#: What is wrong with a statement or its values, and not with the database; a value of a type that it does not
-#: know is the one or the other of the last two, as Python has it.
+#: Errors in a statement or its values, rather than in the database; for a value of an unknown type, Python
+#: raises one of the last two, depending on its version.
 _OURS = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
 class Connection(sqlite3.Connection):
     """See :class:`change_hooks.journal.session.Session`."""
 
-    #: Leases go by the machine's clock since it was started: the same for all its processes.
+    #: Leases use the time since the machine's boot, which is the same for all processes.
     clock: Callable[[], float] = staticmethod(monotonic)
 
     def bytes(self) -> int:
@@ -66,8 +66,8 @@ class Connection(sqlite3.Connection):
         self.interrupt()
 
     def insert(self, statement: str, names: Sequence[Name], parameters: Sequence[Any]) -> dict[Name, int]:
-        """See :meth:`change_hooks.journal.session.Session.insert`. The places of one statement follow one
-        another.
+        """See :meth:`change_hooks.journal.session.Session.insert`. The sequence numbers of one statement are
+        consecutive.
         """
         stored = self.execute(statement, parameters)
         count, last = stored.rowcount, stored.lastrowid
@@ -99,7 +99,7 @@ class Connection(sqlite3.Connection):
 class SQLiteStore:
     """The file, used in one thread. See :class:`~change_hooks.journal.writer.Store`.
 
-    :param clock: what leases go by, in seconds.
+    :param clock: the clock of the leases, in seconds.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = monotonic) -> None:
@@ -115,15 +115,15 @@ class SQLiteStore:
     def transact(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """Run the operations in one transaction.
 
-        After any error the file is opened anew for the next one, so that a full or broken disk that
-        has recovered needs no restart.
+        After any error, the file is opened again for the next transaction, so that no restart is needed once
+        a full or broken disk has recovered.
 
-        :raises Lost: the file is not where it was, so nobody will find there what was written.
+        :raises Lost: the file is no longer in its place, so nobody would find there what was written.
         """
         try:
             connection = self._opened()
             if is_one_statement(operations):
-                # Which is a transaction by itself. Each statement lets go of Python, and has to wait for it.
+                # One statement is a transaction of its own. Each releases Python's lock, and waits for it.
                 results = run_operations(connection, operations)
             else:
                 with connection.together():
@@ -138,7 +138,7 @@ class SQLiteStore:
         return results
 
     def _look(self, connection: Connection) -> None:
-        """Make sure that the files are where the next process will look for them, and whole.
+        """Check that the files are complete, and where the next process will look for them.
 
         :raises Lost: they are not.
         """
@@ -150,10 +150,10 @@ class SQLiteStore:
             refuse_changed(self._path, before, now)
         except Lost:
             if now.database.place == before.database.place and now.log.place is None:
-                # What stands in the log that was removed is still to be had by this connection.
+                # This connection can still read the log that was removed.
                 connection.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
             elif now.database.place == before.database.place and _is_whole(connection):
-                return  # VACUUM makes it smaller, too.
+                return  # VACUUM shrinks it, too.
             self._seen, self._is_doubtful = before, True
             raise
 
@@ -175,13 +175,13 @@ class SQLiteStore:
             return
         self._written = 0
         thread = Thread(target=checkpoint, args=(self._path, self._seen), daemon=True)
-        # What is committed is committed. When there can be no more threads, the writer does it later.
+        # The commit has succeeded. If no thread can be started, the writer copies the log later.
         with suppress(RuntimeError):
             thread.start()
             self._checkpoint = thread
 
     def close(self) -> None:
-        """Close the file; what was not committed is gone."""
+        """Close the file; what was not committed is lost."""
         if self._checkpoint is not None:
             self._checkpoint.join()
         self._disconnect()
@@ -191,7 +191,7 @@ class SQLiteStore:
             os.close(presence)
 
     def break_off(self) -> None:
-        """A disk that hangs lets go of nobody."""
+        """Do nothing: a hanging disk cannot be interrupted."""
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -218,9 +218,9 @@ def _is_whole(connection: Connection) -> bool:
 
 
 def checkpoint(path: Path, seen: Seen | None = None) -> None:
-    """Copy what is in the log into the database, while others write. An error is left to the writer.
+    """Copy the log into the database while others write. Errors are left to the writer.
 
-    :param seen: the files as they were when they were last looked at.
+    :param seen: the state of the files at the last check.
     """
     with suppress(sqlite3.Error, Lost):
         refuse_another(path, seen)
@@ -229,7 +229,8 @@ def checkpoint(path: Path, seen: Seen | None = None) -> None:
 
 
 def _be_present(connection: Connection, path: Path) -> int:
-    """Lock the file beside the journal; when nobody else does, what others held is free.
+    """Lock the file next to the journal. If no other process has locked it, everything that others held is
+    released.
 
     :returns: the lock, as a file descriptor.
     """
@@ -251,7 +252,7 @@ def _be_present(connection: Connection, path: Path) -> int:
 
 
 def _know_the_clock(connection: Connection) -> None:
-    """Let nothing wait for the clock of another machine, or of an earlier start of this one."""
+    """Make due whatever waits by the clock of another machine, or of an earlier boot of this one."""
     boot = b""
     with suppress(OSError):
         boot = BOOT_ID.read_bytes().strip()
@@ -261,14 +262,14 @@ def _know_the_clock(connection: Connection) -> None:
 
 
 def connect(path: Path) -> Connection:
-    """Open the file for writing, made readable for its owner only, and bring its tables up to date.
+    """Open the file for writing, readable by its owner only, and bring its tables up to date.
 
     :raises SchemaError: a newer version wrote it.
-    :raises Lost: it is not the one that the log beside it belongs to.
+    :raises Lost: the log next to it belongs to another database.
     """
     refuse_another(path)
-    # A file that is there must be opened by SQLite alone: closing any descriptor of it would drop all locks
-    # that this process has on it (POSIX).
+    # Only SQLite may open an existing file: closing any descriptor of it would drop all locks that this
+    # process has on it (POSIX).
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     make_private(path)
@@ -288,7 +289,7 @@ def connect(path: Path) -> Connection:
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether what keeps a file from being opened may go away by itself: another process, a full disk."""
+    """Whether an error of opening the file may be temporary: another process, a full disk."""
     if isinstance(error, sqlite3.OperationalError):
         return str(error) in ("database is locked", "database or disk is full", "disk I/O error")
     return isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EIO, ESTALE)
@@ -323,11 +324,11 @@ def _version(connection: Connection) -> schema.Version:
 
 
 def connect_to_read(path: Path) -> Connection:
-    """Open an existing file for reading, beside whoever writes it.
+    """Open an existing file for reading, while others write to it.
 
     :raises FileNotFoundError: there is no such file.
     :raises SchemaError: another version wrote it.
-    :raises Lost: it is not the one that the log beside it belongs to.
+    :raises Lost: the log next to it belongs to another database.
     """
     refuse_another(path)
     if not path.exists():
@@ -362,9 +363,9 @@ def sqlite_journal(
     service: str = "",
     clock: Callable[[], float] = monotonic,
 ) -> SQLJournal:
-    """A journal in the file *path*, which is made when it is not there.
+    """A journal in the file *path*, which is created if necessary.
 
-    :param clock: what leases go by, in seconds.
+    :param clock: the clock of the leases, in seconds.
     """
     return SQLJournal(SQLiteStore(path, clock), to_reactor, later, observer, service=service)
 

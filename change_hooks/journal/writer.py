@@ -1,9 +1,9 @@
-"""One thread that writes, in groups.
+"""The thread that writes, in groups of operations.
 
-Strategy: a commit waits for the disk, so it is shared. What the reactor's thread submits in two turns goes to
-the writer in one piece, and what arrives while one commit runs goes into the next one, as a single
-transaction. The reactor's thread gets the results of a whole group in one call. It does not wait for them for
-ever: see ``patience``.
+Strategy: a commit waits for the disk, so it is shared. The operations that the reactor's thread submits in
+two turns are passed to the writer together, and those that arrive during a commit go into the next one, as a
+single transaction. The reactor's thread gets the results of a whole group in one call. It does not wait for
+them forever: see ``patience``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from change_hooks.journal.patience import HANGS, Patience
 from change_hooks.journal.session import Operation, Session
 from change_hooks.observer import NOBODY, Observer
 
-#: When a transaction has so many operations, it takes no more in.
+#: The most operations in a transaction.
 GROUP = 512
 
 T = TypeVar("T")
@@ -35,39 +35,39 @@ Submitted = tuple[Operation[Any], "Deferred[Any]"]
 
 
 class Store(Protocol):
-    """What a database has to offer. But for :meth:`reading`, it is used in the writer's thread only."""
+    """The interface of a database. Except for :meth:`reading`, it is used in the writer's thread only."""
 
     def transact(self, operations: Sequence[Operation[Any]]) -> list[Any]:
-        """Run the operations in one transaction, each given the store's session.
+        """Run the operations in one transaction, each with the store's session.
 
         :returns: the results, once they are durable.
-        :raises Exception: nothing of it is stored.
+        :raises Exception: nothing was stored.
         """
 
     def is_failure(self, error: Exception) -> bool:
-        """Whether an error says that the store cannot be used now, and not that an operation is wrong."""
+        """Whether an error means that the store is unavailable, rather than that an operation is wrong."""
 
     def reading(self) -> Session:
         """A new connection for reading, to be used in any thread.
 
-        :raises Exception: there is none now.
+        :raises Exception: the database is not available now.
         """
 
     def close(self) -> None:
-        """Let go of the database; the next transaction opens it again."""
+        """Close the database; the next transaction opens it again."""
 
     def break_off(self) -> None:
-        """Let a transaction fail that does not end, if that is possible. Called in another thread."""
+        """Make a blocked transaction fail, if that is possible. Called in another thread."""
 
 
 class Writer:
-    """Runs operations on a store in a thread of its own, in the order they came.
+    """Runs operations on a store in a thread of its own, in the order in which they are submitted.
 
     :param store: the database.
     :param to_reactor: runs a function in the reactor's thread: ``reactor.callFromThread``.
-    :param later: runs a function in the reactor's thread after so many seconds: ``reactor.callLater``. None:
-        what is submitted is passed on at once, and waited for however long it takes.
-    :param observer: told of each group.
+    :param later: runs a function in the reactor's thread after a number of seconds: ``reactor.callLater``.
+        None: operations are passed on at once, and waited for without limit.
+    :param observer: notified of each group.
     """
 
     def __init__(
@@ -97,11 +97,11 @@ class Writer:
         self._thread.start()
 
     def submit(self, operation: Operation[T]) -> Deferred[T]:
-        """Have *operation* run in the next transaction.
+        """Run *operation* in the next transaction.
 
-        :returns: fires with its result when it is durable; fails with
-            :class:`~change_hooks.core.errors.Unavailable` when the database cannot be used or does not answer
-            in time, and after :meth:`stop`; with the operation's own error when it is to blame.
+        :returns: fires with its result once that is durable; fails with
+            :class:`~change_hooks.core.errors.Unavailable` if the database cannot be used or does not respond
+            in time, and after :meth:`stop`; with the operation's own error if the operation is wrong.
         """
         if self._ended:
             return fail(Unavailable("the journal is closed"))
@@ -112,7 +112,7 @@ class Writer:
         if self._later is None:
             self._pass_on()
         elif len(self._submitted) == 1:
-            # When deliveries come thick and fast, the next turn brings more for the same commit.
+            # If deliveries arrive in quick succession, the next turn brings more for the same commit.
             self._later(0, partial(self._later, 0, self._pass_on))
         return deferred
 
@@ -124,7 +124,7 @@ class Writer:
 
     def _overdue(self, deferreds: list[Deferred[Any]]) -> None:
         if not self._patience.exhausted:
-            log.error("the journal does not answer; deliveries are answered 503 until it does")
+            log.error("the journal does not respond; deliveries get a 503 until it does")
             self._is_down = True
             self._observer.journal_unavailable()
         for deferred in deferreds:
@@ -135,11 +135,11 @@ class Writer:
                 deferred.errback(_cannot_be_written())
 
     def _hangs(self) -> None:
-        log.error("the journal has not answered for {seconds:.0f} s", seconds=HANGS)
+        log.error("the journal has not responded for {seconds:.0f} s", seconds=HANGS)
         self.store.break_off()
 
     def stop(self) -> Deferred[None]:
-        """Finish what was submitted, and end the thread. Fires when that is done, or has taken too long."""
+        """Finish the submitted operations, and end the thread. Fires when that is done, or takes too long."""
         self._ended = True
         closed: Deferred[None] = Deferred()
         self._closing.append(closed)
@@ -153,8 +153,8 @@ class Writer:
             pass
 
     def run_submitted(self) -> bool:
-        """Run all that was submitted, in the caller's thread; for a writer that has none of its own. False:
-        there was nothing.
+        """Run everything that was submitted in the caller's thread; for a writer without a thread of its own.
+        Returns False if there was nothing.
         """
         is_idle = self._queue.empty()
         while not self._queue.empty():
@@ -162,7 +162,7 @@ class Writer:
         return not is_idle
 
     def run_group(self) -> bool:
-        """Wait for an operation, and run it with all that are there by then; False when told to end."""
+        """Wait for an operation, and run it with all others submitted by then. Returns False to end."""
         first = self._queue.get()
         if first is None:
             return False
@@ -179,7 +179,7 @@ class Writer:
 
     def _run_operations(self, group: list[Submitted], pieces: int) -> None:
         closing = [deferred for operation, deferred in group if operation is _CLOSE]
-        # Nobody waits any longer for what has been told already that it cannot be done.
+        # Skip operations whose callers have already been told that they failed.
         group = [each for each in group if each[0] is not _CLOSE and not each[1].called]
         began = perf_counter()
         results = self._transact([operation for operation, _ in group])
@@ -197,11 +197,11 @@ class Writer:
             return self.store.transact(operations)
         except Exception as error:
             if self.store.is_failure(error):
-                # It would fail for each of them, and each would have to wait for that.
+                # Each of them would fail alone, too, and each would have to wait for that.
                 return _unavailable(error, len(operations))
             if len(operations) == 1:
                 return [Failure(error)]
-        # One of them is to blame; the others shall not suffer for it.
+        # One of them is wrong; the others must not fail because of it.
         results: list[Any] = []
         for operation in operations:
             try:
@@ -215,9 +215,9 @@ class Writer:
     def _fire(
         self, fired: list[tuple[Deferred[Any], Any]], results: list[Any], seconds: float, pieces: int
     ) -> None:
-        """In the reactor's thread: say how the group went, and hand out its results.
+        """In the reactor's thread: report the outcome of the group, and pass on its results.
 
-        :param pieces: how often something was passed on for it.
+        :param pieces: how many batches were passed on for it.
         """
         self._patience.take_back(pieces)
         if self._ended:

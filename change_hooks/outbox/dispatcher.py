@@ -1,8 +1,8 @@
-"""From the journal to the sinks: order, retry, dead letters.
+"""Delivers changes from the journal to the sinks: order, retry, dead letters.
 
-Strategy: one queue for each pair of sink and repository (the journal keeps them). The dispatcher works
-on many queues at once and on each with one change at a time. A failure puts the queue, and only it,
-off for a while; after enough failures the change becomes a dead letter and the queue goes on.
+Strategy: there is one queue for each pair of sink and repository, in the journal. The dispatcher works on
+many queues at the same time, and on each with one change at a time. A failure delays only that queue; after
+enough failures the change becomes a dead letter, and the queue continues.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from change_hooks.outbox.sink_options import routed
 from change_hooks.outbox.working import LONGEST_RETRY, QueueWorker, back_off
 from change_hooks.outbox.written import unless_away
 
-#: How often to look for work that nobody announced, in seconds.
+#: How often to look for work that was not announced, in seconds.
 LOOK_AGAIN = 30.0
 
 log = Logger()
 
 
 class Dispatcher:
-    """Hands journalled changes to sinks.
+    """Delivers journalled changes to sinks.
 
-    :param journal: where they stand.
+    :param journal: stores the changes.
     :param sinks: by name; each a :class:`~change_hooks.outbox.routing.RoutedSink`, or a sink without options.
-    :param clock: all waiting goes through it.
-    :param attempts: failures after which a change is given up, for sinks that say nothing of it.
-    :param observer: told of each attempt and each dead letter.
+    :param clock: the reactor, or a clock in tests.
+    :param attempts: failures after which a change becomes a dead letter, for sinks without this option.
+    :param observer: notified of each attempt and each dead letter.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Dispatcher:
             for name, sink in self._routed.items()
         }
         self._busy: set[tuple[str, str]] = set()
-        #: The places of the pending deliveries that this receiver works on; their leases are renewed too.
+        #: The ``seq`` of the pending deliveries that this receiver works on; their leases are renewed too.
         self.pending: set[int] = set()
         self._claiming = False
         self._again = False
@@ -84,24 +84,24 @@ class Dispatcher:
         return tuple(self._routed)
 
     def routes(self, changes: list[Change], delivery: Delivery) -> Routes:
-        """Which sinks want something of a delivery with these changes."""
+        """Which sinks want any changes of a delivery with these changes."""
         return routes(self._routed, changes, delivery)
 
     def start(self) -> None:
-        """Begin, with what an earlier run left over."""
+        """Start, with what an earlier run left unfinished."""
         self._stopped = False
         self._renewal.set(LEASE / 3)
         self.wake()
 
     def _renew(self) -> None:
-        """Keep what is being worked on from the other receivers; a journal that is down keeps it itself."""
+        """Renew the leases on current work. While the journal is unavailable, nobody can take it over."""
         self._renewal.set(LEASE / 3)
         self._journal.renew(self._busy, self.pending).addErrback(
             unless_away, "the leases could not be renewed"
         )
 
     def stop(self) -> Deferred[None]:
-        """Begin nothing new. Fires when what is being handed over has been recorded."""
+        """Start nothing new. Fires when the current attempts have been recorded."""
         self._stopped = True
         self._alarm.clear()
         if not self._busy and not self._claiming:
@@ -112,12 +112,12 @@ class Dispatcher:
         return idle
 
     def break_off(self) -> None:
-        """Wait no longer for sinks: what is being handed over has failed."""
+        """Stop waiting for sinks: current attempts have failed."""
         for worker in self._workers.values():
             worker.break_off()
 
     def wake(self) -> None:
-        """There may be work."""
+        """Look for work soon."""
         if self._stopped:
             return
         if self._claiming:
@@ -127,14 +127,14 @@ class Dispatcher:
         self._claim(self._rooms()).addCallbacks(self._claimed, self._claim_failed)
 
     def _rooms(self) -> dict[str, int]:
-        """For how many queues of each sink there is room: one that hangs takes no places from the others."""
+        """How many more queues of each sink can be processed; a hanging sink does not affect the others."""
         busy = [sink for sink, _ in self._busy]
         rooms = {name: sink.concurrency - busy.count(name) for name, sink in self._routed.items()}
         return {name: room for name, room in rooms.items() if room > 0}
 
     @inlineCallbacks
     def _claim(self, rooms: Mapping[str, int]) -> Any:
-        """Fires with the seconds until the next look."""
+        """Fires with the seconds until the next search for work."""
         wait = LOOK_AGAIN
         for name, room in rooms.items():
             claimed: Claimed = yield self._journal.claim((name,), room)

@@ -1,9 +1,9 @@
-"""Which sink gets what of a delivery. It is decided when the delivery is stored.
+"""Decides which sink gets which part of a delivery, when the delivery is stored.
 
 Strategy: a sink is called once for each *unit*: a change, a push (all changes of one ref), or the whole
-delivery. The conditions are tried on every change, and a unit is wanted when one of its changes is; it is
-always handed over whole, so that the newest change of a push is the head of its ref. A sink that wants only
-the latest of a group skips what a later unit of the group, which waits behind it, supersedes.
+delivery. The conditions are tested on every change, and a unit is wanted if one of its changes is; it is
+always delivered whole, so that the newest change of a push is the head of its ref. A sink that wants only the
+latest of a group skips units that a later unit of the group, which is also waiting, supersedes.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from change_hooks.core.verdicts import Verdict
 from change_hooks.journal import Routes
 from change_hooks.outbox.coalescing import Quiet
 
-#: What ``only`` and ``unless`` may name.
+#: The fields of ``only`` and ``unless``.
 CONDITION_FIELDS = ("repositories", "branches", "categories", "projects", "dialects", "codebases", "files")
-#: What ``latest_per`` may name.
+#: The fields of ``latest_per``.
 GROUP_FIELDS = ("repository", "branch", "category", "project", "codebase", "dialect")
 
 log = Logger()
 
 
 class Unit(NamedTuple):
-    """Changes of a delivery that a sink is given together.
+    """Changes of a delivery that a sink gets in one call.
 
     :param changes: their indexes, ascending.
-    :param group: of the units of one group, a sink that wants only the latest wants the last one.
+    :param group: a sink that wants only the latest gets only the last unit of each group.
     """
 
     changes: tuple[int, ...]
@@ -49,8 +49,8 @@ class Routing(NamedTuple):
 
     :param changes: their indexes, ascending.
     :param group: see :class:`Unit`.
-    :param verdicts: of each condition's fields, and of ``when``. A verdict of ``unless`` that passed says
-        that the field matches.
+    :param verdicts: the results for each condition's fields, and for ``when``. For ``unless``, a passed test
+        means that the field matches.
     """
 
     sink: str
@@ -61,7 +61,7 @@ class Routing(NamedTuple):
 
 
 class Patterns:
-    """fnmatch patterns, with regard to case.
+    """fnmatch patterns, case-sensitive.
 
     :param patterns: at least one.
     """
@@ -81,22 +81,22 @@ class Patterns:
 
 @dataclass(frozen=True)
 class Condition:
-    """What ``only`` or ``unless`` says: all of the fields named in it must match.
+    """A condition of ``only`` or ``unless``: all of the fields named in it must match.
 
-    :param every_file: ``unless``: all files must match, and not one.
+    :param every_file: for ``unless``: all files must match, not just one.
     """
 
     patterns: Mapping[str, Patterns]
     every_file: bool = False
 
     def holds(self, change: Change, dialect: str) -> bool:
-        """Whether it holds for a change of an endpoint. Of files that are not known, nothing is said."""
+        """Whether it holds for a change of an endpoint. Unknown files are ignored."""
         return all(self._field(name, change, dialect) for name in self.patterns)
 
     def verdicts(self, option: str, change: Change, dialect: str) -> list[Verdict]:
-        """Every field of it, and whether it matches.
+        """Each of its fields, and whether it matches.
 
-        :param option: what it stands in, ``only`` or ``unless``.
+        :param option: the condition's option, ``only`` or ``unless``.
         """
         return [
             Verdict(
@@ -143,20 +143,19 @@ def _texts(name: str, change: Change, dialect: str) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class RoutedSink:
-    """A sink, and what it gets.
+    """A sink and its routing.
 
     :param sink: an :class:`~change_hooks.interfaces.IChangeSink`, an
         :class:`~change_hooks.interfaces.IDeliverySink` or a callable.
-    :param only: one of these must hold, when there are any.
+    :param only: one of these must hold, if there are any.
     :param unless: none of these may hold.
-    :param when: is asked of each unit: a change, or a push.
+    :param when: called with each unit: a change, or a push.
     :param per: ``'change'``, ``'push'`` or ``'delivery'``.
-    :param latest_per: fields; of the units that are alike in them, only the newest is wanted. None: all are.
-    :param quiet: for how long the units of a group must have ceased before the newest is handed over; None:
-        it is at once.
-    :param attempts: failures after which a unit is given up.
-    :param time_limit: for each hand-over, in seconds; None: the sink keeps the time itself.
-    :param concurrency: for how many queues at once the sink may be called.
+    :param latest_per: fields; only the newest of the units with equal fields is wanted. None: all are.
+    :param quiet: how long a group must be quiet before its newest unit is delivered; None: no wait.
+    :param attempts: failures after which a unit becomes a dead letter.
+    :param time_limit: for each attempt, in seconds; None: the sink limits the time itself.
+    :param concurrency: for how many queues the sink may be called at the same time.
     """
 
     sink: Any
@@ -172,25 +171,25 @@ class RoutedSink:
 
     @property
     def wants_all(self) -> bool:
-        """Whether it gets each change by itself, whatever it is."""
+        """Whether the sink gets each change on its own, unconditionally."""
         conditions = self.only or self.unless or self.when is not None or self.latest_per is not None
         return not conditions and self.per == "change"
 
     @property
     def whole(self) -> bool:
-        """Whether it must have all changes of a delivery at hand to be given any of them."""
+        """Whether all changes of a delivery are needed to decide what the sink gets."""
         return self.per != "change" or self.latest_per is not None
 
     def wanted(self, name: str, changes: Sequence[Change], dialect: str) -> list[Unit]:
-        """What it is given of a delivery.
+        """The units of a delivery that the sink gets.
 
-        :param name: the sink's.
+        :param name: the sink's name.
         :param dialect: the endpoint's name.
         """
         return self.parted(name, changes, dialect)[0]
 
     def parted(self, name: str, changes: Sequence[Change], dialect: str) -> tuple[list[Unit], list[Unit]]:
-        """What it is given of a delivery, and what it is not. See :meth:`wanted`."""
+        """The units of a delivery that the sink gets, and those that it does not get. See :meth:`wanted`."""
         if self.wants_all:
             return [Unit((index,)) for index in range(len(changes))], []
         wanted: list[Unit] = []
@@ -223,7 +222,7 @@ class RoutedSink:
         try:
             return bool(self.when(self.item(changes)))
         except Exception as error:
-            # It is asked again when the unit is handed over, and an error is a failure of the sink then.
+            # It is called again before the unit is delivered; an error then is a failure of the sink.
             log.error("'when' of the sink {sink} broke: {kind}", sink=name, kind=type(error).__name__)
             return True
 
@@ -233,9 +232,9 @@ class RoutedSink:
         return not any(condition.holds(change, dialect) for condition in self.unless)
 
     def verdicts(self, name: str, changes: Sequence[Change], delivery: Delivery) -> list[Routing]:
-        """Every test of each unit that a delivery gives this sink, and whether the unit is wanted.
+        """All tests of each unit that a delivery has for this sink, and whether the unit is wanted.
 
-        :param name: the sink's.
+        :param name: the sink's name.
         """
         if not self.can_have(delivery):
             came = Verdict("came with a request", ("yes",), ("no",), passed=False)
@@ -246,7 +245,7 @@ class RoutedSink:
         return [self._routing(name, indexes, changes, delivery.dialect) for indexes in self._units(changes)]
 
     def can_have(self, delivery: Delivery) -> bool:
-        """Whether it can be given a delivery: what did not come with a request cannot be sent on."""
+        """Whether the sink can get a delivery: one that did not arrive in a request cannot be forwarded."""
         return self.per != "delivery" or is_sent(delivery)
 
     def _routing(self, name: str, indexes: Sequence[int], changes: Sequence[Change], dialect: str) -> Routing:
@@ -266,13 +265,13 @@ class RoutedSink:
         return Routing(name, tuple(indexes), wanted, self._group(unit[-1], dialect), verdicts)
 
     def item(self, changes: Sequence[Change]) -> Change:
-        """What the sink is given: a change, or a push."""
+        """The argument of the sink's call: a change, or a push."""
         return Push.of(changes) if self.per == "push" else changes[-1]
 
 
 def routes(sinks: Mapping[str, RoutedSink], changes: Sequence[Change], delivery: Delivery) -> Routes:
-    """Which sinks want something of a delivery with these changes, and which do not. What did not come with a
-    request is for no sink that sends requests on.
+    """Which sinks want any changes of a delivery with these changes, and which do not. Changes that did not
+    arrive in a request are never for a sink that forwards requests.
     """
     wanted: list[str] = []
     unwanted: list[str] = []

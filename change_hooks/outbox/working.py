@@ -54,7 +54,7 @@ class _Progress:
         self._done.append((seq, following))
 
     def given_up(self, seq: int, index: int, error: str) -> None:
-        """Record that the unit that ends with a change is given up."""
+        """Record that the unit that ends with a change is a dead letter."""
         self._dead.append(DeadLetter(seq, index, error))
 
     def made(self, seq: int, unit: Unit, attempted: Attempted) -> None:
@@ -266,7 +266,7 @@ class QueueWorker:
         return ready
 
     def _failed_wait(self, work: Work, progress: _Progress, unit: Unit, attempted: Attempted) -> float | None:
-        """Seconds until the next attempt; None: the unit is given up."""
+        """Seconds until the next attempt; None: the unit is a dead letter."""
         key = unit.given[-1][0]
         if attempted.busy:
             wait = max(attempted.asked, FIRST_RETRY)

@@ -104,7 +104,7 @@ def test_a_journal_that_does_not_answer_is_not_waited_for(looked: Looked) -> Non
     looked.clock.advance(WITHIN - 0.1)
     assert looked.said == []
     looked.clock.advance(0.2)
-    assert looked.said == ["the journal does not answer"]
+    assert looked.said == ["the journal does not respond"]
     looked.journal.asked[0].callback(None)
     looked.ask()
     looked.journal.asked[1].callback(None)

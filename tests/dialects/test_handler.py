@@ -701,7 +701,7 @@ def test_a_command_is_taken_of_those_who_may_give_it() -> None:
     found, asked = told([comment, replace(comment, text="nice")], options)
     assert (len(found), len(asked)) == (1, 2)
     found, _ = told(comment, options, revision=None)
-    assert "which commit" in found.reason
+    assert "current commit" in found.reason
 
 
 def test_a_forge_without_an_api_has_its_changes_as_they_come() -> None:

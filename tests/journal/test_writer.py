@@ -180,7 +180,7 @@ def test_it_is_said_once_that_the_journal_is_down_and_once_that_it_is_back(
         stand_still(clock, 2)
         writer.submit(lambda _: 1).addErrback(lambda _: None)
         stand_still(clock, PATIENCE)
-    assert lines == ["the journal does not answer; deliveries are answered 503 until it does"]
+    assert lines == ["the journal does not respond; deliveries get a 503 until it does"]
     assert watching.seen == [("unavailable",)]
     with logged() as lines:
         # Nobody waits for these any more: they say nothing of the store.
@@ -286,7 +286,7 @@ def test_a_transaction_that_does_not_end_is_broken_off(store: MemoryStore, clock
     with logged() as lines:
         stand_still(clock, 2)
     assert store.broken_off == 1
-    assert lines == [f"the journal has not answered for {HANGS:.0f} s"]
+    assert lines == [f"the journal has not responded for {HANGS:.0f} s"]
     stand_still(clock, HANGS)
     assert store.broken_off == 2
 

@@ -655,8 +655,8 @@ def given_by(stored: Any, sink: Any) -> Outbox:
 
 
 def test_a_delivery_that_has_gone_is_given_up_at_once() -> None:
-    outbox = given_by(lambda seq: fail(LookupError("no delivery is at place 1")), Forwards())
-    assert outbox.watching.of("dead letter") == [("s", "no delivery is at place 1")]
+    outbox = given_by(lambda seq: fail(LookupError("there is no delivery with the number 1")), Forwards())
+    assert outbox.watching.of("dead letter") == [("s", "there is no delivery with the number 1")]
 
 
 def test_a_journal_that_cannot_give_a_delivery_counts_against_no_sink() -> None:

@@ -1,4 +1,4 @@
-"""What several forges send alike."""
+"""Payloads that several forges have in common."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Label(Shape):
 
 
 class PushedCommit(Shape):
-    """What most forges send of a commit; each has shapes of its own for people and dates."""
+    """A commit as most forges send it; each has its own shapes for people and dates."""
 
     id: str
     message: str | None = None
@@ -31,10 +31,10 @@ class PushedCommit(Shape):
         when: int | None,
         properties: Mapping[str, Any] = NOTHING,
     ) -> Commit:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
         :param author: ``Name <email>``.
-        :param committer: likewise; empty or None when the forge does not say.
+        :param committer: the same; empty or None if the forge does not send it.
         :param when: seconds since the epoch.
         """
         added, modified, removed = self.added, self.modified, self.removed
@@ -50,24 +50,24 @@ def names(labels: Sequence[Label] | None) -> list[str] | None:
 
 
 def key_of(id: int | str | None) -> str | None:
-    """What a forge calls somebody or something for good; None: it does not say."""
+    """The permanent key of a user or repository at the forge; None: not sent."""
     return None if id is None or id == "" else str(id)
 
 
 def short(ref: str | None) -> str | None:
-    """A branch's name without what stands before it."""
+    """A branch's name without a prefix such as ``refs/heads/``."""
     return ref.removeprefix("refs/heads/") if ref else None
 
 
 def whole_ref(name: str, *, tag: bool = False) -> str:
-    """The whole ref of a branch or tag that is called by it, or by its bare name."""
+    """The full ref of a branch or tag, given the full ref or the short name."""
     return name if name.startswith("refs/") else f"refs/{'tags' if tag else 'heads'}/{name}"
 
 
 def pull_properties(number: int, head: Side, base: Side, **more: Any) -> dict[str, Any]:
-    """The properties of a pull request's change, as several dialects' pages name them.
+    """The properties of a pull request's change that several dialects have in common.
 
-    :param more: those that not all have.
+    :param more: properties that only some dialects have.
     """
     source = head.repository
     return {
@@ -82,23 +82,23 @@ def pull_properties(number: int, head: Side, base: Side, **more: Any) -> dict[st
 
 
 def page_at(url: str | None) -> str | None:
-    """The page of a repository, by what older versions of a forge send as its ``url`` alone; None when it is
-    an address of the API.
+    """The web page of a repository for which an older version of a forge sends only ``url``; None if that is
+    a URL of the API.
     """
     return url if url and "/repos/" not in url else None
 
 
 def full_name_of(owner: str | None, name: str | None) -> str | None:
-    """``OWNER/NAME``; None when one of them is not known."""
+    """``OWNER/NAME``; None if one of them is not known."""
     return f"{owner}/{name}" if owner and name else None
 
 
 def moved_to(after: str | None, field: str) -> str | None:
-    """The commit that a ref is on now; None: it was deleted.
+    """The current commit of a ref; None: the ref was deleted.
 
     :param after: as sent: zeros for none.
-    :param field: where it stands in the payload.
-    :raises BadPayload: it is not said.
+    :param field: its path in the payload.
+    :raises BadPayload: it is missing.
     """
     if not after:
         raise BadPayload("is missing", field)

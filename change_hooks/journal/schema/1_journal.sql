@@ -1,8 +1,8 @@
 -- The tables of the journal.
 -- compatible: 1
 --
--- Places, times and sizes: a place in the journal is a number that grows; times are seconds, "received", "at"
--- and "since" by the calendar, "due" and "lease" by the clock that all receivers share.
+-- "seq" is a growing number, the position in the journal. Times are in seconds: "received", "at" and "since" by
+-- the calendar, "due" and "lease" by the clock that all receivers share.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL, compatible INTEGER NOT NULL);
 
@@ -39,9 +39,9 @@ CREATE TABLE deliveries (
     body {BYTES} NOT NULL DEFAULT {EMPTY},
     changes {BYTES} NOT NULL DEFAULT {EMPTY}
 );
--- What gave nothing never claims an id.
+-- A request without changes never claims an id.
 CREATE UNIQUE INDEX deliveries_id ON deliveries (id, dialect, service) WHERE state NOT IN ('ignored', 'refused');
--- What may be accepted only once, under whatever id.
+-- Deliveries that may be accepted only once, under any id.
 CREATE UNIQUE INDEX deliveries_digest ON deliveries (digest, dialect, service)
     WHERE digest <> '' AND state NOT IN ('ignored', 'refused');
 CREATE INDEX deliveries_received ON deliveries (received);
@@ -51,9 +51,8 @@ CREATE INDEX deliveries_undone ON deliveries (state, seq) WHERE state IN ('pendi
 CREATE INDEX traces_id ON deliveries (id, dialect) WHERE state IN ('ignored', 'refused');
 CREATE INDEX traces_state ON deliveries (state, seq) WHERE state IN ('ignored', 'refused');
 
--- The outbox: what stands in the queue of a sink for a repository. Of an entry, what ends before the change
--- "next" is done, where "per" says what is handed over at once; "failing" is the delivery whose part has failed
--- "attempts" times.
+-- The outbox: the entries in the queue of a sink for a repository. The units of an entry that end before the change
+-- "next" are done; "per" says what a unit is. "failing" is the delivery whose unit has failed "attempts" times.
 CREATE TABLE queues (
     sink {NAME} NOT NULL,
     repository {NAME} NOT NULL,
@@ -98,7 +97,7 @@ CREATE TABLE attempts (
     PRIMARY KEY (seq, sink, number)
 );
 
--- Replays that a command asks of the program that has the sinks.
+-- Replays that a command requests from the program that has the sinks.
 CREATE TABLE wishes (
     seq {NUMBER} PRIMARY KEY REFERENCES deliveries,
     sinks TEXT NOT NULL DEFAULT '',
@@ -106,7 +105,7 @@ CREATE TABLE wishes (
     error TEXT NOT NULL DEFAULT ''
 );
 
--- By which ways a commit on a ref was seen.
+-- The ways in which a commit on a ref has arrived.
 CREATE TABLE sightings (
     service {NAME} NOT NULL,
     repository {NAME} NOT NULL,
@@ -119,10 +118,10 @@ CREATE TABLE sightings (
 ){COMPACT};
 CREATE INDEX sightings_seq ON sightings (seq);
 
--- Values under names.
+-- Values stored under names.
 CREATE TABLE memory (name {NAME} PRIMARY KEY, value {BYTES} NOT NULL){COMPACT};
 
--- What is large, in pieces.
+-- Large data, in pieces.
 CREATE TABLE large (
     name {NAME} PRIMARY KEY,
     seq {NUMBER} REFERENCES deliveries,
@@ -138,7 +137,7 @@ CREATE TABLE pieces (
     PRIMARY KEY (name, document, part)
 );
 
--- What is stored is compressed already.
+-- The data is already compressed.
 -- postgresql: ALTER TABLE deliveries ALTER body SET STORAGE EXTERNAL;
 -- postgresql: ALTER TABLE deliveries ALTER changes SET STORAGE EXTERNAL;
 -- postgresql: ALTER TABLE pieces ALTER data SET STORAGE EXTERNAL;
