@@ -1,9 +1,9 @@
 """Limits how long callers wait for the store.
 
 Strategy: a thread may block for as long as its database does not respond. The operations that it was given
-are tracked in the reactor's thread, oldest first, and checked twice a second. A caller learns in time that the
-store is unavailable, and so does every caller that comes while the thread is blocked. The operation may still
-succeed, as when the response to a commit is lost.
+are tracked in the reactor's thread, oldest first, and checked twice a second. A caller learns in time that
+the store is unavailable, and so does every caller that comes while the thread is blocked. The operation may
+still succeed, for instance if the response to a commit is lost.
 """
 
 from __future__ import annotations
