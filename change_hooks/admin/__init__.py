@@ -1,1 +1,1 @@
-"""The admin page, on a separate port, and the resources that are mounted beside it."""
+"""The admin page, on a separate port, and the resources that are mounted next to it."""

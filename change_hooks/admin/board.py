@@ -32,7 +32,7 @@ class Board(Observer):
     """The pages of a service.
 
     :param admin: where the pages are mounted.
-    :param facts: returns the configuration in force.
+    :param facts: returns the current configuration.
     :param replay: starts the replays that were requested.
     """
 

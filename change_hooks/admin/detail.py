@@ -145,7 +145,7 @@ def _next(sink: SinkState) -> Iterator[Tag]:
             shown(sink.sink, 60),
             " ",
             state("failed"),
-            f" gave up change {sink.index + 1}: {shown(sink.error)}",
+            f" gave up delivering change {sink.index + 1}: {shown(sink.error)}",
         )
     elif sink.state in ("unwanted", "superseded"):
         yield tags.li(shown(sink.sink, 60), " ", state(sink.state))

@@ -1,4 +1,4 @@
-"""What the page knows about the configuration in force."""
+"""What the page shows of the current configuration."""
 
 from __future__ import annotations
 

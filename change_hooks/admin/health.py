@@ -66,7 +66,7 @@ class Health(Observer):
             self._asking.append(answer)
             return answer
         self._asking = [answer]
-        # If it takes too long, the transaction still goes on: it cannot be cancelled.
+        # If it takes too long, the transaction continues: it cannot be cancelled.
         written: Deferred[Any] = Deferred()
         self._journal.remember(PROBE, b"").addCallbacks(written.callback, lambda _: written.callback(_FULL))
         written.addTimeout(WITHIN, self._clock).addCallbacks(lambda found: found or "", _late)

@@ -73,7 +73,7 @@ class Judge:
         known = self._memory.dead.get(sink, 0)
         new = count - known
         if new > 0:
-            text = f"{counted(new, 'change')} given up for the sink {sink!r} (dead letters)"
+            text = f"{counted(new, 'new dead letter')} for the sink {sink!r}"
             if not self._raise("dead_letter", sink, text, error=error, count=new):
                 return
         self._memory.dead[sink] = count

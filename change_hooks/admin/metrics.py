@@ -182,7 +182,7 @@ def _of_sinks(summary: Summary, names: Collection[str], now: float) -> Iterable[
     )
     dead = GaugeMetricFamily(
         "change_hooks_dead_letters",
-        "Changes that were given up and are still in the journal.",
+        "Dead letters in the journal.",
         labels=["sink"],
     )
     by_name = {sink.sink: sink for sink in summary.sinks}

@@ -31,7 +31,7 @@ WITHIN_REPLAY = 2.0
 class Source(msgspec.Struct, frozen=True):
     """Where the pages get their data.
 
-    :param facts: returns the configuration in force.
+    :param facts: returns the current configuration.
     :param unchecked: fires with when each endpoint last received an unverified signature.
     :param replay: starts the replays that were requested.
     """

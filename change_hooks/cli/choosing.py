@@ -107,7 +107,7 @@ def reader_of(hooks: HooksConfig) -> Reader:
 
 
 def config_and_ids(words: Sequence[str], journal: str | None = None) -> tuple[Path | None, list[str]]:
-    """``CONFIG ID ...``, or ``ID ...`` for the embedded default, or beside ``--journal``."""
+    """``CONFIG ID ...``, or ``ID ...`` for the embedded default, or together with ``--journal``."""
     if journal is None and words and Path(words[0]).is_file():
         return Path(words[0]), list(words[1:])
     return None, list(words)

@@ -40,7 +40,7 @@ class Explained(msgspec.Struct, frozen=True):
 
     :param changes: how many changes it gives.
     :param reason: why there are none.
-    :param tests: for each event, or each change that a handler makes by itself, every test of the options; if
+    :param tests: for each event, or each change that a handler returns, every test of the options; if
         the body is not stored, the tests that are possible without it.
     :param unknown: the names of the tests that need the body.
     :param routing: for each sink, and each unit that it would get, every test.

@@ -19,7 +19,7 @@ from change_hooks.core.shown import printable
 class Asked(NamedTuple):
     """What a sender's form for a webhook asks for.
 
-    :param sender: who sends.
+    :param sender: the sender's name.
     :param where: where to find the form.
     :param url: the form's label for the URL.
     :param secret: the form's label for the secret.

@@ -129,7 +129,7 @@ def _fields(fields: dict[str, Any]) -> str:
 
 def _sink_line(state: SinkState) -> str:
     if state.state == "failed":
-        return f"sink {state.sink}: gave up change {state.index}: {state.error}"
+        return f"sink {state.sink}: gave up delivering change {state.index}: {state.error}"
     if state.state not in ("waiting", "retrying"):
         return f"sink {state.sink}: {state.state}"
     why = (

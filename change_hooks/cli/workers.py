@@ -230,7 +230,7 @@ class Worker:
 
 
 class Supervisor:
-    """Starts the workers, restarts one that ends by itself or stops responding, and passes signals on.
+    """Starts the workers, restarts one that ends unexpectedly or stops responding, and passes signals on.
 
     Strategy: signals only wake the loop, which then does what they ask for, one after another; so no signal
     can be handled between a worker's start and its registration. A worker that has just been started holds

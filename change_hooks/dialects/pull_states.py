@@ -9,7 +9,7 @@ from change_hooks.core.events import Action
 
 #: How many pull requests are remembered.
 MOST = 4096
-#: One with longer names is not remembered, in characters: they come from the sender.
+#: A pull request with longer names, in characters, is not remembered: they come from the sender.
 LONGEST = 400
 
 

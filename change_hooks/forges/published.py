@@ -27,7 +27,7 @@ log = Logger()
 
 
 class PublishedNetworks:
-    """GitHub's list, kept up to date. The last list that was fetched stays in force.
+    """GitHub's list, kept up to date. The last list that was fetched stays in use.
 
     :param url: the URL of the API's ``/meta``.
     :param http: a treq ``HTTPClient``; None: one is created.
@@ -68,7 +68,7 @@ class PublishedNetworks:
             kind=failure.type.__name__,
             rest="deliveries are refused until it is"
             if self.networks is None
-            else "the last one stays in force",
+            else "the last one stays in use",
         )
         return AGAIN
 

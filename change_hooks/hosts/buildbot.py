@@ -148,14 +148,14 @@ class ChangeHooks(BuildbotService):
 
     @inlineCallbacks
     def reconfigServiceWithSibling(self, sibling: Any) -> Any:
-        """Apply the keys in force, and those of ``c['www']``, even if only the latter have changed."""
+        """Apply the current keys, and those of ``c['www']``, even if only the latter have changed."""
         known = self._hooks
         yield super().reconfigServiceWithSibling(sibling)
         if known is not None:
             self._follow()
 
     def reconfigService(self, **own: object) -> None:
-        """Apply the keys in force; the first time, open the journal, and replace Buildbot's own hook."""
+        """Apply the current keys; the first time, open the journal, and replace Buildbot's own hook."""
         self._own = own
         if self._hooks is None:
             self._hooks = ChangeHookService(

@@ -1,9 +1,9 @@
 """Lets Buildbot services take part in checking a configuration.
 
 Strategy: Buildbot creates a service while ``master.cfg`` runs, before ``c['www']`` is known, and passes it
-``c['www']`` when the configuration is in force, which is too late to refuse it. So the method that reads
-``c['services']``, which runs after ``c['www']`` has been read, is extended to ask the services. ``buildbot
-checkconfig``, the start of a master and ``buildbot reconfig`` all call it.
+``c['www']`` when the configuration is already in use, which is too late to refuse it. So the method that
+reads ``c['services']``, which runs after ``c['www']`` has been read, is extended to ask the services.
+``buildbot checkconfig``, the start of a master and ``buildbot reconfig`` all call it.
 
 Source: Buildbot, ``buildbot/config/master.py``.
 """

@@ -50,7 +50,7 @@ def check_journal(address: Address) -> None:
     """Open the journal once, and create or upgrade its tables.
 
     :raises ConfigurationError: the journal cannot be used.
-    :raises Unavailable: the journal cannot be used now, but that may change by itself.
+    :raises Unavailable: the journal cannot be used now, but that may be temporary.
     """
     with _told(address):
         try:

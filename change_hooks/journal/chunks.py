@@ -2,7 +2,7 @@
 
 Strategy: the duration of a commit depends on its size, and everybody waits for it. So large data is stored
 beforehand, one piece per transaction, between the commits of others; the transaction that stores the delivery
-only refers to it by name. Changes are grouped into *documents*, each readable by itself, so that neither
+only refers to it by name. Changes are grouped into *documents*, each readable separately, so that neither
 writing nor reading needs all of them in memory. If a receiver dies before it refers to its data, the data is
 swept away.
 """

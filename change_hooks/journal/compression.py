@@ -2,7 +2,7 @@
 
 Strategy: writing costs more than compressing, so everything that is not tiny is compressed by the fastest
 method (LZ4, single blocks); data that does not get smaller is stored as it is. The size of the original is
-stored beside it, and tells which of the two it is.
+stored with it, and shows which of the two it is.
 """
 
 from __future__ import annotations

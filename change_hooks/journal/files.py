@@ -62,7 +62,7 @@ def log_of(path: Path) -> str:
 
 
 def refuse_another(path: Path, before: Seen | None = None) -> None:
-    """Refuse to open a database beside the log of another one: SQLite would delete the log, or apply it.
+    """Refuse to open a database next to the log of another one: SQLite would delete the log, or apply it.
 
     :param before: the files when they were last in use.
     :raises Lost: the log belongs to another database.

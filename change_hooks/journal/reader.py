@@ -168,7 +168,7 @@ class Reader:
 
     def _skipped(self, seqs: Sequence[int]) -> dict[tuple[int, str], SinkWord]:
         """The deliveries and sinks without anything to deliver, because a newer change superseded it, or
-        because nothing was wanted any more.
+        because nothing was wanted any longer.
         """
         if not seqs:
             return {}

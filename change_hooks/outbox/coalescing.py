@@ -86,7 +86,7 @@ class Ready(NamedTuple):
     """What is to be done with the entries of a queue.
 
     :param now: deliver these now, in this order.
-    :param superseded: entries of which nothing is wanted any more.
+    :param superseded: entries of which nothing is wanted now.
     :param waiting: the others.
     :param wait: seconds until there is more to deliver; None: nothing waits.
     """

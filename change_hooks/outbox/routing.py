@@ -237,7 +237,7 @@ class RoutedSink:
         :param name: the sink's name.
         """
         if not self.can_have(delivery):
-            came = Verdict("came with a request", ("yes",), ("no",), passed=False)
+            came = Verdict("arrived in a request", ("yes",), ("no",), passed=False)
             return [
                 Routing(name, tuple(indexes), wanted=False, group="", verdicts=[came])
                 for indexes in self._units(changes)

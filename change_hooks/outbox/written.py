@@ -27,8 +27,8 @@ def until_written(
         be written now.
     :param given_up: called after each failure; returns True to stop, because the receiver is ending. The next
         run repeats what was not written.
-    :returns: fires with True when it is written, or False when it was given up; fails with any other error of
-        *write*.
+    :returns: fires with True when it is written, or False if *given_up* stopped it; fails with any other
+        error of *write*.
     """
     while True:
         try:

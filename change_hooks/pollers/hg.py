@@ -61,8 +61,8 @@ _APART = f"heads(all()) - {_RELATED}"
 
 
 def _unknown(repository: Repository, heads: list[str]) -> tuple[str, list[str], list[str]]:
-    """The revset of what is not in the history of *heads*, as far as that is still here; what ``known`` is in
-    it; and what to say. Of a history that shares nothing with what is known, it is the heads alone.
+    """The revset of the changesets that are not in the history of *heads*, as far as that is still here; the
+    changesets that ``known`` means in it; and messages. If the known history is unrelated, only the heads.
     """
     known = sorted(repository.present(heads))
     if heads and not known:

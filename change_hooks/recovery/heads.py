@@ -5,8 +5,8 @@ seen: of a branch that moved twice, the last move is found, with all commits sin
 first look only records where everything is. A ref that has just moved is left alone for a while, because its
 webhook may still be in flight; if a hook has reported the move meanwhile, the same change is recognised as a
 duplicate when it is stored. The state is written after everything else, so a look that is killed is repeated
-under the same names. If the forge does not answer about one ref, the others go on; if it does not answer
-about several in a row, or limits our requests, the look ends, and the next one starts after the last ref.
+under the same names. If the forge does not respond for one ref, the others continue; if it does not respond
+for several in a row, or limits our requests, the look ends, and the next one starts after the last ref.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Heads:
         self.due = after.next(self._grace, self._now())
 
     async def _pulls(self, repository: Repository) -> tuple[OpenPulls | None, RestError | None]:
-        """The open pull requests; None: there is no API, or it failed with the error beside."""
+        """The open pull requests; None: there is no API, or it failed with the other result, the error."""
         if self._forge is None or repository.full_name is None:
             return None, None
         try:

@@ -33,7 +33,7 @@ class Ended(NamedTuple):
     """How a program ended.
 
     :param status: its exit status; None: a signal terminated it.
-    :param signal: the signal's number; None: it exited by itself.
+    :param signal: the signal's number; None: it exited normally.
     :param output: the last :data:`~change_hooks.core.sink_answers.OUTPUT_KEPT` bytes that it wrote.
     """
 

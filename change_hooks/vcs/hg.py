@@ -42,7 +42,7 @@ class Repository:
     def ids(self, revisions: str, known: Sequence[str] = ()) -> list[str]:
         """The ids of the changesets in a revset, in its order.
 
-        :param known: the changesets that ``known`` stands for in it.
+        :param known: the changesets that ``known`` means in it.
         """
         return [text(line) for line in self._log(revisions, known, "{node}\\n")]
 
@@ -79,7 +79,7 @@ class Repository:
         return {name for part in _parts(asked) for name in self.ids(" + ".join(part))}
 
     def pull(self, url: str) -> None:
-        """Pull from another repository, even if it shares nothing with this one (any more).
+        """Pull from another repository, even if it has (or now has) nothing in common with this one.
 
         :param url: its address; during the pull, its password is in a file of this repository that only the
             owner can read, and never among the arguments.

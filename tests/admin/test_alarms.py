@@ -89,14 +89,14 @@ def test_dead_letters_are_counted() -> None:
         look(receiver)
         (alarm,) = receiver.sinks["ops"].alarms
         assert (alarm.event, alarm.subject, alarm.count) == ("dead_letter", "build", 1)
-        assert alarm.text == "1 change given up for the sink 'build' (dead letters)"
+        assert alarm.text == "1 new dead letter for the sink 'build'"
         for revision in ("2", "3", "4"):
             push(receiver, revision)
         look(receiver, HOUR - EVERY)
         assert len(said(receiver)) == 1
         look(receiver)
         assert receiver.sinks["ops"].alarms[1].count == 3
-        assert "3 changes given up" in receiver.sinks["ops"].alarms[1].text
+        assert "3 new dead letters" in receiver.sinks["ops"].alarms[1].text
 
 
 def test_dead_letters_from_before_are_no_news() -> None:

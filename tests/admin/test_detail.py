@@ -36,7 +36,15 @@ def test_the_timeline_says_what_was_tried_and_what_comes_next(made: Make) -> Non
     receiver.post("base", form={"revision": "1", "branch": "main"})
     receiver.advance(1)
     page = operator.get("deliveries/1").text
-    for part in ("asleep", "zzz", "next attempt", "gave up change 1", "never", "unwanted", "taken"):
+    for part in (
+        "asleep",
+        "zzz",
+        "next attempt",
+        "gave up delivering change 1",
+        "never",
+        "unwanted",
+        "taken",
+    ):
         assert part in page
     assert "<form" not in page  # It is still under way.
 

@@ -136,7 +136,7 @@ def test_what_was_not_sent_is_for_no_sink_that_sends_requests_on(command_line: C
         assert [(each["sink"], each["wanted"]) for each in explained["routing"]] == [("on", wanted)]
     text = command_line.run("explain", "8").output
     assert "sink on, change 0: not wanted\n" in text
-    assert "does not match  came with a request: no (wants yes)" in text
+    assert "does not match  arrived in a request: no (wants yes)" in text
     assert "sink on: unwanted" in command_line.run("show", "8").output
 
 

@@ -69,7 +69,7 @@ def test_a_form_is_shown_as_it_came_and_dead_letters_with_their_error(command_li
     command_line.fill("1", b"a=\xff")
     command_line.deliver(1, DeadLetter(1, 0, "gone"))
     assert "a=\ufffd" in command_line.run("show", "1").output
-    assert "sink a: gave up change 0: gone" in command_line.run("show", "1").output
+    assert "sink a: gave up delivering change 0: gone" in command_line.run("show", "1").output
     command_line.fill("2")
     assert "sink a: waits for change 0 and those after it\n" in command_line.run("show", "2").output
 

@@ -164,7 +164,7 @@ def test_what_did_not_come_with_a_request_is_for_no_sink_of_deliveries(method: b
     assert routes(sinks, [Change()], delivery(dialect="git")) == (("whole", "each"), ())
     (seen,) = sinks["whole"].verdicts("whole", [Change()], found)
     assert not seen.wanted
-    assert seen.verdicts == [Verdict("came with a request", ("yes",), ("no",), passed=False)]
+    assert seen.verdicts == [Verdict("arrived in a request", ("yes",), ("no",), passed=False)]
     (other,) = sinks["each"].verdicts("each", [Change()], found)
     assert other.wanted
 

@@ -125,7 +125,7 @@ class Recovering:
         return [each.delivery for each in self.stored()]
 
     def came(self, delivery: str, status: int = 202) -> None:
-        """A delivery came with a request, and was answered so."""
+        """A delivery arrived in a request, and was answered so."""
         if status == 202:
             sent = Delivery(
                 b"POST", b"/x", Headers(), b"{}", id=delivery, dialect=self.endpoint, received=NOW

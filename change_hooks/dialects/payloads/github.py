@@ -120,10 +120,10 @@ class Push(Sent, kw_only=True):
     compare: str | None = None
 
     def update(self, event: str) -> RefUpdate:
-        """The same, in neutral terms.
+        """Convert to the neutral form.
 
         :param event: its name.
-        :raises BadPayload: it is not said where the ref is now.
+        :raises BadPayload: the ref's new commit is missing.
         """
         head, pusher = self.head_commit, self.pusher or NOBODY
         listed = self.commits or ([head] if head is not None else [])
@@ -186,10 +186,10 @@ class PullRequestEvent(Sent, kw_only=True):
     repository: RepositoryShape | None = None
 
     def neutral(self, event: str) -> PullRequest | None:
-        """The same, in neutral terms; None: nobody builds after this.
+        """Convert to the neutral form; None: nothing is ever built after this action.
 
         :param event: its name.
-        :raises BadPayload: it is not said what is to be merged.
+        :raises BadPayload: the commit to be merged is missing.
         """
         pull, action = self.pull_request, ACTIONS.get(self.action or "")
         if action is None:
