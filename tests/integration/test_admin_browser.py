@@ -145,7 +145,7 @@ def test_many_are_replayed_after_a_question(page: Page, browser: Any) -> None:
     shown.get_by_role("button", name="Filter").click()
     shown.get_by_role("link", name="Replay these").click()
     assert shown.inner_text("h1") == "Replay 2 deliveries?"
-    shown.get_by_label("to these sinks").check()
+    shown.get_by_label("these sinks").check()
     shown.get_by_label("build").check()
     shown.get_by_role("button", name="Replay 2 deliveries").click()
     assert "A replay of 2 deliveries was requested" in shown.inner_text("main")
