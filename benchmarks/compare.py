@@ -1,8 +1,8 @@
 """Deliveries per second, as ratios to a minimal receiver: python benchmarks/compare.py [--plot FILE.svg]
 
-Each receiver runs in a process of its own, all on one core, and the load on another; they get it in turn, in short
-rounds. Every delivery has an id of its own and is signed with SHA-256. Needs: pip install aiohttp gidgethub
-matplotlib, and PostgreSQL for the column of that name.
+Each receiver runs in a process of its own, all on the same core, and the load is generated on another core; the
+receivers get it in turn, in short rounds. Every delivery has its own id and is signed with SHA-256. Requires: pip
+install aiohttp gidgethub matplotlib, and PostgreSQL for the column of that name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KINDS = {
     "buildbot": "Buildbot",
     "gidgethub": "gidgethub, aiohttp",
 }
-#: What the front of ``serve`` takes itself, and what that leaves for a delivery's own way.
+#: The time of the front of ``serve`` itself, compared with that of a whole delivery.
 FRONT = {
     "minimal": "minimal",
     "minimal+own": "minimal, serve",

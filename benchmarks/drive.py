@@ -1,5 +1,5 @@
-"""Load that costs little itself: one thread, sockets that never block, and no more Python for each delivery than it
-takes to send it and to see where its answer ends. What is measured must not wait for what measures.
+"""Generates load at little cost: one thread, non-blocking sockets, and for each delivery only the Python needed to send
+it and to find the end of the response. The measured server must not wait for the measuring program.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ PIECE = 256 * 1024
 
 
 class Connection:
-    """One kept-alive connection: a delivery, its answer, and the next.
+    """One persistent connection: a delivery, its response, and the next.
 
-    :param number: of the connection, for the ids of its deliveries.
-    :param latencies: gets the time of each.
+    :param number: the connection's number, for the ids of its deliveries.
+    :param latencies: collects the time of each delivery.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Connection:
         self._began = 0.0
 
     def send(self) -> bool:
-        """Send the next delivery. False: some of it has to wait."""
+        """Send the next delivery. Returns False if some of it has to wait."""
         self._began = time.perf_counter()
         self._rest = memoryview(b"%b%d%b" % (self._start, self._sent, self._end))
         self._sent += 1
         return self.send_on()
 
     def send_on(self) -> bool:
-        """Send what can be sent now. False: there is more."""
+        """Send what can be sent now. Returns False if there is more."""
         while self._rest:
             try:
                 self._rest = self._rest[self.socket.send(self._rest[:PIECE]) :]
@@ -51,7 +51,7 @@ class Connection:
         return True
 
     def has_answer(self) -> bool:
-        """Whether the answer to the last one has come."""
+        """Whether the response to the last delivery has arrived."""
         try:
             data = self.socket.recv(65536)
         except BlockingIOError:
@@ -76,10 +76,10 @@ class Connection:
 
 
 def drive(port: int, head: bytes, body: bytes, connections: int, seconds: float) -> list[float]:
-    """Send as fast as the answers come.
+    """Send as fast as the responses arrive.
 
-    :param head: of each delivery, without its id.
-    :returns: how long each answer took, in seconds.
+    :param head: the head of each delivery, without its id.
+    :returns: how long each response took, in seconds.
     """
     latencies: list[float] = []
     mark = f"{os.getpid()}-{time.monotonic()}".encode()

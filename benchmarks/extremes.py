@@ -17,7 +17,7 @@ from pathlib import Path
 from load import Client, Sample, free_port, github, peak, push, run, serving, wait_for
 
 LARGE = 25 * 1024 * 1024
-#: What moves from run to run is a median of so many.
+#: Results that vary from run to run are medians of this many runs.
 ROUNDS = 3
 DELIVERIES = int(os.environ.get("BENCHMARK_DELIVERIES", "1000000"))
 
@@ -35,7 +35,7 @@ def resident(pid: int) -> int:
 async def mixed(port: int, every: float | None, seconds: float) -> Sample:
     """Small deliveries on 16 connections and, now and then, a large one on another."""
     small, big = push(1), large()
-    head = github(big)  # What takes long here is not to be measured there.
+    head = github(big)  # Slow work here must not affect the measurement there.
 
     async def send_large() -> None:
         each = Client(port)

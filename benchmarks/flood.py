@@ -1,8 +1,8 @@
-"""What the traces of a flood cost: python benchmarks/flood.py
+"""The cost of the traces of a flood: python benchmarks/flood.py
 
 A client sends 10,000 forged requests while others send signed pushes, to ``change-hooks serve`` with its SQLite
-journal: as it is, and with nothing kept of what is refused. The time of the processor for the same requests says what
-the traces cost those who are accepted, whatever else the machine does.
+journal: once as it is, and once without traces of refused requests. The CPU time for the same requests shows what the
+traces cost accepted deliveries, whatever else the machine does.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NOTHING_KEPT = (
 
 
 async def send(port: int, name: str, head: bytes, *, times: int, status: bytes) -> None:
-    """Send a push so many times on one connection; each must get *status*."""
+    """Send a push a number of times on one connection; each must get *status*."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for number in range(times):
         writer.write(head + f"X-GitHub-Delivery: {name}-{number}\r\n\r\n".encode() + BODY)
@@ -74,7 +74,7 @@ def main() -> None:
                 before = cpu(pid)
                 asyncio.run(flood(port, str(turn)))
                 spent[name].append(cpu(pid) - before)
-                # What is gathered of refused requests is stored a second later.
+                # Traces of refused requests are stored a second later.
                 time.sleep(2 * GATHER)
                 rows[name] = refused(folder / "change-hooks.sqlite")
     kept, nothing = (statistics.median(each) for each in spent.values())

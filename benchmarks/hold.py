@@ -1,8 +1,9 @@
-"""What one client can hold: python benchmarks/hold.py [unread|announced|commits] ...
+"""How much one client can block: python benchmarks/hold.py [unread|announced|commits] ...
 
-unread: one client sends requests and never reads an answer. announced: clients announce the largest body, send nearly
-all of it, and then next to nothing. commits: pushes of as many commits as a delivery may have. Each against ``change-hooks serve`` in a process of its own. To measure another
-version, put its folder first: PYTHONPATH=/other/version python benchmarks/hold.py
+unread: one client sends requests and never reads a response. announced: clients announce the largest body, send nearly
+all of it, and then almost nothing. commits: pushes with as many commits as a delivery may have. Each runs against
+``change-hooks serve`` in a process of its own. To measure another version, put its folder first:
+PYTHONPATH=/other/version python benchmarks/hold.py
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def deliver(port: int, body: bytes, name: str) -> str:
 
 
 def unread() -> None:
-    """The peak of a server whose answers one client does not read."""
+    """The peak memory of a server whose responses one client does not read."""
     request = b"GET /change_hook/nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 500
     with serve() as (port, pid, _):
         before, sent, began = peak(pid), 0, time.monotonic()
@@ -80,7 +81,7 @@ def unread() -> None:
 
 
 def hold(port: int, until: float) -> None:
-    """Announce the largest body, send nearly all of it, then a byte now and then; again when cut off."""
+    """Announce the largest body, send nearly all of it, then occasional bytes; start again when disconnected."""
     head = github(b"x")[: -len("Content-Length: 1\r\n")] + f"Content-Length: {LARGEST}\r\n\r\n".encode()
     while time.monotonic() < until:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 10) as connection:
@@ -91,7 +92,7 @@ def hold(port: int, until: float) -> None:
 
 
 def announced() -> None:
-    """What becomes of signed pushes meanwhile."""
+    """The responses to signed pushes meanwhile."""
     small, large = push(1), push(2048)
     with serve() as (port, pid, _):
         until = time.monotonic() + SECONDS
@@ -117,8 +118,8 @@ def announced() -> None:
 
 
 def commits() -> None:
-    """How long a signed push of one commit waits while one of 19,999 is worked on; in one of them, a field is not
-    as documented, or there is a lone surrogate.
+    """How long a signed push of one commit waits while one with 19,999 is processed: as documented, with a field of the
+    wrong type in one commit, and with a lone surrogate in one commit.
     """
     small, plain = push(1), push(19_999)
     number = plain.index(b'"message": "', len(plain) // 2)

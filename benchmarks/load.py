@@ -1,4 +1,4 @@
-"""Servers in processes of their own on one core, and load on them from another."""
+"""Runs servers in separate processes on one core, and generates load for them on another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PIECE = 128 * 1024
 
 @dataclass
 class Sample:
-    """What was measured. Seconds, bytes."""
+    """A measurement, in seconds and bytes."""
 
     rate: float
     latencies: list[float]
@@ -128,7 +128,7 @@ def peak(pid: int) -> int:
 
 
 class Client:
-    """One kept-alive connection."""
+    """One persistent connection."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -137,10 +137,10 @@ class Client:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
 
     async def send(self, head: bytes, body: bytes) -> float:
-        """Send a delivery; how long the answer took."""
+        """Send a delivery, and return how long the response took."""
         began = time.monotonic()
         self._writer.write(head + b"\r\n")
-        # In pieces: what is measured is how long the others wait for the server, not for this program.
+        # In pieces, to measure how long the others wait for the server, not for this program.
         for start in range(0, len(body), PIECE):
             self._writer.write(body[start : start + PIECE])
             await self._writer.drain()
@@ -160,7 +160,7 @@ class Client:
 
 
 async def run(port: int, head: bytes, body: bytes, connections: int, seconds: float) -> list[float]:
-    """Send as fast as the answers come; the latencies."""
+    """Send as fast as the responses arrive, and return the latencies."""
     begun = time.monotonic()
     mark = f"{os.getpid()}-{begun}"
 
@@ -180,9 +180,9 @@ async def run(port: int, head: bytes, body: bytes, connections: int, seconds: fl
 def measure(
     kinds: Sequence[str], head: bytes, body: bytes, connections: int, *, rounds: int, seconds: float
 ) -> dict[str, list[Sample]]:
-    """Load on each of several servers in turn, for so many seconds each time.
+    """Load several servers in turn, for a number of seconds each time.
 
-    All of them are there all the time, so that what is compared is not far apart in time.
+    All of them run all the time, so that the compared measurements are close in time.
     """
     samples: dict[str, list[Sample]] = {kind: [] for kind in kinds}
     with ExitStack() as servers:

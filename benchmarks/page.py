@@ -1,4 +1,4 @@
-"""How long the admin page takes to come, with a million deliveries in the journal.
+"""The response time of the admin page with a million deliveries in the journal.
 
 python benchmarks/page.py [DELIVERIES]
 """

@@ -25,7 +25,7 @@ WWW: dict[str, Any] = {"change_hook_dialects": DIALECTS}
 
 
 def minimal(folder: Path) -> Any:
-    """Reads, checks, decodes, answers: what any honest receiver must do."""
+    """Reads, verifies, decodes, responds: the minimum that a receiver has to do."""
     from twisted.web.resource import Resource
 
     class Minimal(Resource):
@@ -79,7 +79,7 @@ def postgresql(folder: Path) -> Any:
 
 
 def buildbot(folder: Path) -> Any:
-    """Buildbot's own resource, with a master that takes the changes and does nothing with them."""
+    """Buildbot's own resource, with a master that accepts the changes and does nothing with them."""
     from buildbot.www.change_hook import ChangeHookResource
     from twisted.internet.defer import succeed
 
@@ -97,7 +97,7 @@ def buildbot(folder: Path) -> Any:
                 def addChange(**change: Any) -> Any:
                     return succeed(1)
 
-    # It demands the header of GitHub's older signature form.
+    # It requires the header with GitHub's older signature.
     return ChangeHookResource(dialects={"github": {"secret": SECRET, "strict": True}}, master=Master())
 
 
@@ -116,7 +116,7 @@ def gidgethub(port: int) -> None:
 
 
 class Stall:
-    """Measures the longest time that the event loop did not turn."""
+    """Measures the longest time for which the event loop was blocked."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor

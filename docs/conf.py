@@ -22,7 +22,7 @@ html_title = "change_hooks"
 html_static_path = ["_static"]
 html_css_files = ["phone.css"]
 man_pages = [("reference/command-line", "change-hooks", "receive the webhooks of code forges", [], 1)]
-smartquotes = False  # A quote, or a pair of hyphens, is to be typed.
+smartquotes = False  # Quotes and pairs of hyphens must stay as they are typed.
 copybutton_prompt_text = "$ "
 exclude_patterns = ["_build", "examples"]
 autodoc_member_order = "bysource"
@@ -30,7 +30,7 @@ autodoc_typehints = "description"
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 nitpicky = True
-# Names of other projects have no page here. One without a module is from an annotation. The rest is private.
+# Other projects have no pages here. Names without a module come from annotations. The rest is private.
 nitpick_ignore_regex = [
     (
         r"py:.*",

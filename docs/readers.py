@@ -1,7 +1,7 @@
 """Play the readers of the documentation, with its own commands and files.
 
-``python docs/readers.py FOLDER PYTHON ...``: FOLDER has the wheel. For each PYTHON, everybody whom the
-first page addresses starts with nothing installed:
+``python docs/readers.py FOLDER PYTHON ...``: FOLDER contains the wheel. For each PYTHON, each of the readers
+whom the first page addresses starts with nothing installed:
 
 - *github* has a repository at GitHub, and wants a program to run on every push: the tutorial "From a push".
 - *buildbot* operates a Buildbot master: "Use it in a Buildbot master", and then, of "Move from Buildbot's own
@@ -9,12 +9,12 @@ first page addresses starts with nothing installed:
 - *twisted* writes a Twisted program: "Embed it in a Twisted program".
 
 A section is played from top to bottom. A block with a caption is a file of that name (or its end, if it
-exists), a shell block is typed into a terminal (of a console, what stands behind the prompts), and "another
-terminal" in the text opens one; ID stands for the id of GitHub's newest delivery. Other blocks show
-something, and what they show is compared where it can be.
+exists), a shell block is typed into a terminal (from a console block, the text after the prompts), and
+"another terminal" in the text opens one; ID means the id of GitHub's newest delivery. Other blocks show
+output, which is compared where possible.
 
-Not played: what is done at a forge; other ways on the same pages (a dialect without a journal, Klein, a port
-of its own), which tests run. What a reader has before the page begins (a master, a checkout) is prepared.
+Not played: steps at a forge; alternatives on the same pages (a dialect without a journal, Klein, a separate
+port), which tests run. What a reader has before the page begins (a master, a checkout) is prepared.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Block(NamedTuple):
 
 
 def section(page: str, heading: str = "") -> Iterator[Block]:
-    """The files and commands of a page, or of what stands below one of its headings."""
+    """The files and commands of a page, or of the part below one of its headings."""
     text = (DOCS / page).read_text()
     if heading:
         text = re.split(r"^## ", text.split(f"\n## {heading}\n")[1], flags=re.MULTILINE)[0]
@@ -75,7 +75,7 @@ def section(page: str, heading: str = "") -> Iterator[Block]:
 
 
 class Terminal:
-    """A shell that remembers where it is and what is activated."""
+    """A shell that remembers its folder and the active environment."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.log = folder.with_name(f"{folder.name}-{time.monotonic_ns()}.log")
@@ -91,7 +91,7 @@ class Terminal:
         self.typed = 0
 
     def type(self, commands: str) -> None:
-        """Type, and wait for nothing. The first command that fails is the last."""
+        """Type commands without waiting. The first command that fails is the last."""
         assert self.shell.stdin is not None
         self.typed += 1
         line = f"set -e\n{commands}\nset +e; echo =={self.typed}\n"
@@ -148,13 +148,13 @@ class Reader:
         }
 
     def prepare(self, commands: str) -> None:
-        """Do what the reader has done before."""
+        """Do what the reader did before."""
         subprocess.run(
             ["bash", "-euc", commands], cwd=self.folder, env=self.environment, check=True, stdout=sys.stderr
         )
 
     def has_the_wheel(self, activate: str) -> None:
-        """What was installed is what is to be tested, and not what an index has."""
+        """Check that the version under test was installed, and not one from an index."""
         (wheel,) = self.wheels.glob("change_hooks-*.whl")
         version = wheel.name.split("-")[1]
         self.prepare(f'{activate}\ntest "$(change-hooks --version)" = "change-hooks, version {version}"')
@@ -190,14 +190,14 @@ class Reader:
 
 @contextmanager
 def ports() -> Iterator[None]:
-    """The documentation's servers have the default ports, so readers take turns, with the tests too."""
+    """The documentation's servers use the default ports, so readers take turns, also with the tests."""
     with (Path(tempfile.gettempdir()) / "change-hooks-port-8010").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def with_id(block: Block) -> Block:
-    """A block with the id of the newest delivery of GitHub in the place of ID."""
+    """A block with the id of GitHub's newest delivery instead of ID."""
     find = "import json, sys; print(json.load(sys.stdin)['delivery'])"
     newest = rf'$(change-hooks deliveries \1 --dialect github --limit 1 --json | python3 -c "{find}")'
     return block._replace(text=re.sub(r"(\S+) ID$", rf'\1 "{newest}"', block.text, flags=re.MULTILINE))
@@ -262,7 +262,7 @@ def buildbot(reader: Reader) -> None:
 
 
 def unknown_dialect() -> int:
-    """The status that a dialect gets which is not enabled: Buildbot's own hooks have another one."""
+    """The status for a dialect that is not enabled, which differs from that of Buildbot's own hooks."""
     try:
         with urllib.request.urlopen("http://127.0.0.1:8010/change_hook/nothing", b"") as answer:
             return int(answer.status)

@@ -1,9 +1,8 @@
-"""Makes the pictures of the admin page that the documentation shows: docs/images/*.png.
+"""Takes the screenshots of the admin page for the documentation: docs/images/*.png.
 
     pip install -e '.[test]' && python docs/screenshots.py
 
-It starts a server of its own, sends it some deliveries, and looks at it with Chromium (``chromium`` on the
-path).
+It starts a server, sends it some deliveries, and opens the page in Chromium (``chromium`` on the path).
 """
 
 from __future__ import annotations
@@ -135,7 +134,7 @@ def fill(port: int) -> None:
     for each in PUSHES:
         send(port, "push", push(*each))
     send(port, "push", push(*PUSHES[0]), secret="the old secret")
-    time.sleep(2)  # What gave nothing is stored a second later.
+    time.sleep(2)  # Traces of requests without changes are stored a second later.
     send(port, "push", push("acme/api", "main", 2, "Ann Lee", "One home for what two modules read alike"))
     time.sleep(1)
 

@@ -1,4 +1,4 @@
-"""The directive ``commands``: a section for each command of ``change-hooks``, made from its help."""
+"""The directive ``commands``: a section for each command of ``change-hooks``, generated from its help."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "change-hooks"
 
 
 def described(group: click.Group = main, parent: click.Context | None = None) -> Iterator[str]:
-    """The sections of a group's commands, in Markdown; those of a group within follow it."""
+    """The sections of a group's commands, in Markdown; those of a nested group follow it."""
     context = click.Context(group, parent, NAME if parent is None else group.name, max_content_width=9999)
     for name in group.list_commands(context):
         command = group.get_command(context, name)

@@ -1,6 +1,6 @@
 """The directive ``dialect-table``: all dialects that this package registers, one row for each class.
 
-The rows are made from the entry points; a class says itself who sends and what verifies that
+The rows are generated from the entry points; a class declares its sender and how that is verified
 (:attr:`~change_hooks.dialects.handler.HookHandler.sender`,
 :attr:`~change_hooks.dialects.handler.HookHandler.verified_by`).
 """
@@ -18,9 +18,9 @@ GROUP = "change_hooks.dialects"
 
 
 class Row(NamedTuple):
-    """A class, under all the names that it is registered as.
+    """A class, with all the names under which it is registered.
 
-    :param page: the name that its page has.
+    :param page: the name of its page.
     """
 
     names: tuple[str, ...]

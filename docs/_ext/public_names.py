@@ -1,8 +1,7 @@
-"""What autodoc does not know: the directives ``interface``, of zope.interface, and ``public-names``; and the
-name of an interface in an annotation.
+"""Extends autodoc: the directives ``interface`` (for zope.interface) and ``public-names``, and the names of
+interfaces in annotations.
 
-``public-names`` refers to every public name of a module; with ``nitpicky`` one that is documented nowhere is
-an error.
+``public-names`` refers to every public name of a module; with ``nitpicky``, an undocumented name is an error.
 """
 
 from __future__ import annotations
@@ -57,13 +56,13 @@ class PublicNames(SphinxDirective):
 
 
 def _place(module: Any, name: str) -> str:
-    """Where a name stands on the page: a class in its own module, all else in the one given."""
+    """The module under which a name is documented: a class under its own, everything else under *module*."""
     value = getattr(module, name)
     return str(value.__module__) if isclass(value) or isinstance(value, InterfaceClass) else module.__name__
 
 
 def name_interfaces(app: Any, document: nodes.document) -> None:
-    """Show an interface in an annotation by its name, and not as Python does; refer to one that is alone."""
+    """Show an interface in an annotation by its name, and link it if it is the whole annotation."""
     for reference in document.findall(pending_xref):
         target = reference["reftarget"]
         if "<InterfaceClass " in target:

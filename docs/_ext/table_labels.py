@@ -1,8 +1,6 @@
-"""On a phone a table of few columns is shown as a list, whose items have the names of their columns.
+"""Labels the cells of narrow tables, which become lists on a phone. Wide screens hide the labels.
 
-Wide screens hide these names.
-
-A table of more columns stays a table, which scrolls.
+A table with more columns stays a table, which scrolls.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ MOST_COLUMNS = 4
 
 
 def label(app: Any, document: nodes.document) -> None:
-    """Put the names of columns into the cells, and a class on the table."""
+    """Add the names of the columns to the cells, and a class to the table."""
     if app.builder.format != "html":
         return
     for table in document.findall(nodes.table):

@@ -1,4 +1,4 @@
-"""The same with a journal: a change answered 202 reaches the sink. Run it: python durable.py"""
+"""The same with a journal: every change that got a 202 reaches the sink. Run it: python durable.py"""
 
 import sys
 

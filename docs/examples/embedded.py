@@ -1,4 +1,4 @@
-"""A Twisted server with change hooks below a path of its own. Run it: python embedded.py"""
+"""A Twisted server with change hooks below one of its paths. Run it: python embedded.py"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A port for change hooks alone, with limits while a request arrives. Run it: python own_port.py"""
+"""A port for change hooks only, with limits while a request arrives. Run it: python own_port.py"""
 
 import sys
 

@@ -26,7 +26,7 @@ class ReleaseEvent(Shape):
 
 
 class WithReleases(GitHubEventHandler):
-    """Also takes GitHub's ``release``, when one is published."""
+    """Also handles GitHub's ``release`` when a release is published."""
 
     @shaped(ReleaseEvent)
     def handle_release(self, payload):
@@ -46,7 +46,7 @@ class WithReleases(GitHubEventHandler):
 
 
 class WithPipelines(GitLabHandler):
-    """Also takes GitLab's ``pipeline``, when one has succeeded. The payload is taken as plain objects."""
+    """Also handles GitLab's ``pipeline`` when a pipeline has succeeded. The payload is plain objects."""
 
     def handle_pipeline(self, payload, event):
         pipeline, project = payload["object_attributes"], payload["project"]

@@ -24,7 +24,7 @@ class Push(Shape):
 
 
 class AcmeEventHandler(EventHandler):
-    """Takes what Acme sends: ``X-Acme-Event``, ``X-Acme-Delivery``, ``X-Acme-Signature``."""
+    """Handles Acme's webhooks: ``X-Acme-Event``, ``X-Acme-Delivery``, ``X-Acme-Signature``."""
 
     forge = "acme"
     event_header = "X-Acme-Event"

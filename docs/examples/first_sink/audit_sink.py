@@ -12,7 +12,7 @@ from change_hooks import IChangeSink, SinkRefused
 
 @implementer(IChangeSink)
 class Audit:
-    """Writes a row for every change, once."""
+    """Writes one row for every change."""
 
     concurrency = 1
 

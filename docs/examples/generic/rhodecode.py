@@ -1,4 +1,4 @@
-"""RhodeCode: pushes. The secret stands in the body; it is taken out before anything is stored."""
+"""RhodeCode: pushes. The secret is in the body; it is removed before anything is stored."""
 
 endpoint = {
     "dialect": "generic",

@@ -1,4 +1,4 @@
-"""Stripe: a build when the catalogue changes. The timestamp and all signatures stand in one header."""
+"""Stripe: a build when the catalogue changes. The timestamp and all signatures are in one header."""
 
 endpoint = {
     "dialect": "generic",

@@ -1,4 +1,4 @@
-# Put a version beside the ones before it, and switch over at the end.
+# Put the new version next to the earlier ones, and switch over at the end.
 set -eu
 release=releases/$CHANGE_HOOK_REVISION
 mkdir -p "$release"
