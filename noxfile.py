@@ -75,8 +75,8 @@ def sbom(session: nox.Session) -> None:
     """Write a CycloneDX list of the packages that users install with ours: ``nox -s sbom -- PATH``."""
     session.install("-q", "cyclonedx-bom")
     installed = str(Path(session.create_tmp()) / "installed")
-    session.run("python", "-m", "venv", "--clear", installed)
-    session.run(f"{installed}/bin/python", "-m", "pip", "install", "-q", ".[all]", external=True)
+    session.run("python", "-m", "venv", "--clear", "--without-pip", installed)
+    session.run("python", "-m", "pip", "--python", f"{installed}/bin/python", "install", "-q", ".[all]")
     path = session.posargs[0] if session.posargs else "sbom.json"
     session.run("cyclonedx-py", "environment", installed, "--pyproject", "pyproject.toml", "-o", path)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
 
@@ -76,3 +78,29 @@ def test_the_release_says_where_the_source_is() -> None:
     setting = f"{name}: ${{{{ github.server_url }}}}/${{{{ github.repository }}}}"
     assert setting in (ROOT / ".github" / "workflows" / "release.yml").read_text()
     assert name in (ROOT / "docs" / "explanation" / "versions.md").read_text()
+
+
+def workflow(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text())
+    return read
+
+
+def test_the_same_versions_of_python_are_promised_and_tested() -> None:
+    written = (ROOT / "pyproject.toml").read_text()
+    versions = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', written)
+    assert f'requires-python = ">={versions[0]}"' in written
+    assert f"Python {versions[0]} to {versions[-1]}" in readme()
+    assert str(versions).replace("'", '"') in (ROOT / "noxfile.py").read_text()
+    jobs = workflow("ci.yml")["jobs"]
+    assert jobs["unit"]["strategy"]["matrix"]["python"] == versions
+    assert jobs["everything"]["strategy"]["matrix"]["python"] == [versions[0], versions[-1]]
+
+
+def test_a_release_is_checked_on_the_matrix_and_built_once() -> None:
+    jobs = workflow("release.yml")["jobs"]
+    assert jobs["check"]["uses"].endswith("/ci.yml")
+    assert "workflow_call" in workflow("ci.yml")[True]  # 'on' is a truth value in YAML.
+    assert (jobs["build"]["needs"], jobs["publish"]["needs"]) == ("check", "build")
+    steps = [step for job in jobs.values() for step in job.get("steps", ())]
+    assert [step["run"] for step in steps if "-m build" in step.get("run", "")] == ["python -m build"]
+    assert sum("attest-build-provenance" in step.get("uses", "") for step in steps) == 1
