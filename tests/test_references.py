@@ -223,3 +223,14 @@ def test_a_file_that_holds_no_good_secret_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("whsec_no key\n")
     with pytest.raises(ConfigurationError, match="option 'secret' begins with 'whsec_'"):
         read_www({"change_hook_dialects": {"gitlab": {"secret": {"file": "secret"}}}}, base=tmp_path)
+
+
+def test_a_secret_that_cannot_be_read_is_the_only_problem(tmp_path: Path) -> None:
+    secret = {"file": "missing"}
+    www = {"change_hook_dialects": {"github": {"secret": secret, "strict": True, "token": secret}}}
+    with pytest.raises(ConfigurationError) as raised:
+        read_www(www, base=tmp_path)
+    assert [problem.partition(" refers to ")[0] for problem in raised.value.problems] == [
+        "dialect 'github': option 'secret'",
+        "dialect 'github': option 'token'",
+    ]

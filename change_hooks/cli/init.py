@@ -170,6 +170,8 @@ c["www"] = {
     # A TCP port, or a Twisted endpoint string. Only this machine can reach this one: put a web
     # server with TLS in front of it, or listen with TLS: "ssl:8443:privateKey=key.pem:certKey=cert.pem".
     "port": "tcp:8010:interface=127.0.0.1",
+    # A web server in front of it names the senders, if it is trusted to:
+    # "change_hook_trusted_proxies": ["127.0.0.1"],
     # Deliveries are stored in this file, next to the configuration. They survive a crash.
     "change_hook_journal": "sqlite:///change-hooks.sqlite",
     # What arrived, and what happened to it: http://127.0.0.1:8011/
