@@ -51,7 +51,7 @@ def test_a_postgresql_that_falls_silent_is_503_in_time_until_it_goes_on(
         for number in range(3):
             refused_in_time(running, f"silent-{number}", 2)
         # The connection is given up; those that follow are not accepted either.
-        eventually(lambda: "has not answered for" in running.log.read_text())
+        eventually(lambda: "has not responded for" in running.log.read_text())
         refused_in_time(running, "silent-for-long", 2)
         postgresql.thaw()
         load.wait_for(20)
