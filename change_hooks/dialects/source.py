@@ -123,7 +123,7 @@ def payload_of(delivery: Delivery | None, document: bytes, shape: Any, unread: l
         expect_mapping(payload)
     for name in _lists_in(payload.__class__):
         value = getattr(payload, name)
-        if value.__class__ is list and len(value) > MAX_CHANGES:
+        if isinstance(value, list) and len(value) > MAX_CHANGES:
             raise BadPayload(f"has more than {MAX_CHANGES} elements", f"$.{name}")
     return payload
 

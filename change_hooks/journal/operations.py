@@ -32,7 +32,7 @@ class Bring(msgspec.Struct, frozen=True):
 def run_operations(session: Session, operations: Sequence[Operation[Any]]) -> list[Any]:
     """Run operations one after the other, except that consecutive deliveries are stored together."""
     results: list[Any] = []
-    for alike, group in groupby(operations, _is_append):
+    for alike, group in groupby(operations, lambda operation: isinstance(operation, Append)):
         if alike:
             appends: list[Any] = list(group)
             for first in range(0, len(appends), ROWS):
@@ -52,10 +52,6 @@ def is_one_statement(operations: Sequence[Operation[Any]]) -> bool:
 def size(operations: Sequence[Operation[Any]]) -> int:
     """The approximate number of bytes that operations write."""
     return sum(getattr(operation, "size", SMALL) for operation in operations)
-
-
-def _is_append(operation: object) -> bool:
-    return operation.__class__ is Append
 
 
 __all__ = ["Bring", "is_one_statement", "run_operations", "size"]
