@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from importlib import resources
 from typing import Any
 
 from .programs import program
 
-AXE = "axe-core@4.14.1"
+#: Without these, it asks its makers for updates and more, in the background.
+ALONE = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-features=AutofillServerCommunication,OptimizationHints",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+)
 
 
 @contextmanager
@@ -22,21 +25,17 @@ def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=program("chromium"), args=["--no-sandbox", *ALONE]
+        )
         yield browser
         browser.close()
 
 
 @cache
 def axe() -> str:
-    """The script axe-core, from the npm registry."""
-    with TemporaryDirectory() as folder:
-        subprocess.run([program("npm"), "pack", AXE, "--silent"], cwd=folder, check=True, capture_output=True)
-        (archive,) = Path(folder).glob("axe-core-*.tgz")
-        with tarfile.open(archive) as packed:
-            member = packed.extractfile("package/axe.min.js")
-            assert member is not None
-            return member.read().decode()
+    """The script axe-core, as a package of Python has it."""
+    return resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 
 
 def violations(page: Any) -> list[str]:
