@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from change_hooks import cli
 from change_hooks.cli import COMMANDS, main
-from change_hooks.cli.common import fitted
+from change_hooks.cli.common import fitted, say
 from change_hooks.cli.completion import PLACES
 
 
@@ -122,7 +122,7 @@ def test_completions_are_printed_and_installed(
     assert (refused.exit_code, "Not a directory" in refused.output) == (1, True)
 
 
-@pytest.mark.parametrize("command", [["--help"], ["check"], ["init"]])
+@pytest.mark.parametrize("command", [["--help"], ["completion", "bash"], ["init"]])
 def test_output_that_cannot_be_written_is_said(command: list[str], tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -137,6 +137,8 @@ def test_output_that_cannot_be_written_is_said(command: list[str], tmp_path: Pat
     assert done.stderr.endswith("Error: the output cannot be written: No space left on device\n")
 
 
-def test_nobody_has_to_read_the_output(tmp_path: Path) -> None:
-    command = f"{shlex.quote(sys.executable)} -m change_hooks check >&- 2>&-"
+def test_nobody_has_to_read_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = f"{shlex.quote(sys.executable)} -m change_hooks init >&- 2>&-"
     assert subprocess.run(command, shell=True, check=False, cwd=tmp_path).returncode == 0
+    monkeypatch.setattr("sys.stdout", None)  # As it is then.
+    say("the configuration is good")
