@@ -121,8 +121,13 @@ def _tried(value: object, kind: Any, place: _Place) -> Any:
         raise
 
 
+def _is_class(kind: Any) -> bool:
+    # Python 3.10 takes ``tuple[str, int]`` for a class.
+    return isinstance(kind, type) and get_origin(kind) is None
+
+
 def _is_structure(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    return _is_class(kind) and issubclass(kind, msgspec.Struct)
 
 
 def _struct(value: object, kind: type[msgspec.Struct], place: _Place) -> msgspec.Struct:
@@ -203,7 +208,7 @@ def _scalar(value: object, kind: Any, place: _Place) -> Any:
     if kind is bool:
         if isinstance(value, bool):
             return value
-    elif isinstance(kind, type) and isinstance(value, kind) and not isinstance(value, bool):
+    elif _is_class(kind) and isinstance(value, kind) and not isinstance(value, bool):
         return value
     elif kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)

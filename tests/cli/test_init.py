@@ -96,7 +96,9 @@ def test_a_name_that_a_configuration_cannot_have(tmp_path: Path, name: str) -> N
 def test_on_a_full_disk_nothing_is_left(tmp_path: Path, full: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(io.StringIO):
         def close(self) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if not self.closed:
+                super().close()
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def opened(path: Path, *arguments: Any, **more: Any) -> Any:
         file = open(path, *arguments, **more)  # noqa: PTH123, SIM115
