@@ -1,4 +1,4 @@
-"""Bytes to changes: at random in CI; led by coverage with ``nox -s fuzz`` and, shortly, where atheris is."""
+"""Bytes to changes: at random, and led by coverage where atheris is; longer with ``nox -s fuzz``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from ..support.programs import missing
 from .targets import RUNS, SEED, random_changes
 
 
@@ -23,8 +24,9 @@ def test_no_body_breaks_a_handler(part: int) -> None:
             raise
 
 
-@pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not installed for this Python")
 def test_no_body_that_coverage_leads_to_breaks_a_handler() -> None:
+    if find_spec("atheris") is None:
+        missing("atheris")
     command = [
         sys.executable,
         "-m",

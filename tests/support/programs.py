@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -20,14 +21,19 @@ PATIENCE = 90.0
 
 
 def program(name: str) -> str:
-    """The path of a program. In CI a missing one fails the test; elsewhere the test is skipped."""
+    """The path of a program."""
     beside = Path(sys.executable).with_name(name)
     path = str(beside) if beside.exists() else shutil.which(name)
     if path is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
+        missing(name)
     return path
+
+
+def missing(name: str) -> NoReturn:
+    """What a test needs is not installed: in CI this fails the test; elsewhere the test is skipped."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{name} is not installed")
+    pytest.skip(f"{name} is not installed")
 
 
 def eventually(condition: Callable[[], object], *, every: float = 0.02) -> object:
