@@ -41,6 +41,8 @@ def mercurial(session: nox.Session, release: str) -> None:
     session.run(
         "pytest",
         "-q",
+        "-n",
+        "2",
         "-k",
         "mercurial or merge or down",
         "tests/integration/test_clients.py",

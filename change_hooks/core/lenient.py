@@ -8,11 +8,10 @@ happened must fit if it is present. All this is tried only after strict, fast de
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, MutableMapping, MutableSequence, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, MutableMapping, MutableSequence, Sequence
 from functools import lru_cache
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import msgspec
 
@@ -91,24 +90,26 @@ _MAPPINGS = (dict, Mapping, MutableMapping)
 def _fit(value: object, kind: Any, place: _Place) -> Any:
     if place.depth > DEEPEST:
         raise place.misfit("is nested too deeply")
-    if kind is Any:
-        return value
-    if _is_structure(kind):
-        return _struct(value, kind, place)
+    return _reader(kind)(value, kind, place)
+
+
+@lru_cache(maxsize=1024)
+def _reader(kind: Any) -> Callable[[object, Any, _Place], Any]:
+    """The function that reads values of a type; it gets the type, since unions in another order are equal."""
     origin = get_origin(kind)
+    if kind is Any:
+        return _anything
+    if origin is None and isinstance(kind, type) and not is_typeddict(kind):
+        return _struct if issubclass(kind, msgspec.Struct) else _scalar
     if origin in _UNIONS:
-        return _one_of(value, get_args(kind), place)
+        return _one_of
     if origin in _LISTS:
-        return _list(value, get_args(kind)[0], place)
-    if origin is tuple and get_args(kind)[1:] == (...,):
-        return tuple(_list(value, get_args(kind)[0], place))
+        return _list
     if origin in _MAPPINGS:
-        return _dict(value, get_args(kind)[1], place)
-    if origin is Literal:
-        if value in get_args(kind):
-            return value
-        raise place.misfit("has an unexpected value")
-    return _scalar(value, kind, place)
+        return _dict
+    if origin is tuple and get_args(kind)[1:] == (...,):
+        return _tuple
+    return _literal if origin is Literal else _other
 
 
 def _tried(value: object, kind: Any, place: _Place) -> Any:
@@ -121,13 +122,8 @@ def _tried(value: object, kind: Any, place: _Place) -> Any:
         raise
 
 
-def _is_class(kind: Any) -> bool:
-    # Python 3.10 takes ``tuple[str, int]`` for a class.
-    return isinstance(kind, type) and get_origin(kind) is None
-
-
-def _is_structure(kind: Any) -> bool:
-    return _is_class(kind) and issubclass(kind, msgspec.Struct)
+def _anything(value: object, _kind: Any, _place: _Place) -> Any:
+    return value
 
 
 def _struct(value: object, kind: type[msgspec.Struct], place: _Place) -> msgspec.Struct:
@@ -164,15 +160,16 @@ def alternatives(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in _UNIONS else (kind,)
 
 
-def _one_of(value: object, kinds: tuple[Any, ...], place: _Place) -> Any:
+def _one_of(value: object, kind: Any, place: _Place) -> Any:
+    kinds = get_args(kind)
     if type(value) in kinds and not isinstance(value, str):
         return value  # A number stays a number; a text may have to become one.
     first: _Misfit | None = None
-    for kind in kinds:
-        if kind is type(None):
+    for each in kinds:
+        if each is type(None):
             continue
         try:
-            return _tried(value, kind, place)
+            return _tried(value, each, place)
         except _Misfit as misfit:
             first = first or misfit
     raise first or place.misfit("has the wrong type")
@@ -181,24 +178,35 @@ def _one_of(value: object, kinds: tuple[Any, ...], place: _Place) -> Any:
 def _list(value: object, kind: Any, place: _Place) -> list[Any]:
     if not isinstance(value, list):
         raise place.misfit(_expected("array", value))
-    if len(value) > MOST_ELEMENTS and _is_structure(kind):
+    element = get_args(kind)[0]
+    if len(value) > MOST_ELEMENTS and _reader(element) is _struct:
         raise BadPayload(f"has more than {MOST_ELEMENTS} elements", place.path)
     fitted = []
     for index, item in enumerate(value):
         try:
-            fitted.append(_tried(item, kind, place.inside(f"[{index}]")))
+            fitted.append(_tried(item, element, place.inside(f"[{index}]")))
         except _Misfit as misfit:
             place.leave_out(misfit)
     return fitted
 
 
+def _tuple(value: object, kind: Any, place: _Place) -> tuple[Any, ...]:
+    return tuple(_list(value, kind, place))
+
+
+def _literal(value: object, kind: Any, place: _Place) -> Any:
+    if value in get_args(kind):
+        return value
+    raise place.misfit("has an unexpected value")
+
+
 def _dict(value: object, kind: Any, place: _Place) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise place.misfit(_expected("object", value))
-    fitted = {}
+    fitted, inner = {}, get_args(kind)[1]
     for name, item in value.items():
         try:
-            fitted[name] = _tried(item, kind, place.inside("[...]"))
+            fitted[name] = _tried(item, inner, place.inside("[...]"))
         except _Misfit as misfit:
             place.leave_out(misfit)
     return fitted
@@ -208,7 +216,7 @@ def _scalar(value: object, kind: Any, place: _Place) -> Any:
     if kind is bool:
         if isinstance(value, bool):
             return value
-    elif _is_class(kind) and isinstance(value, kind) and not isinstance(value, bool):
+    elif isinstance(value, kind) and not isinstance(value, bool):
         return value
     elif kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
@@ -218,10 +226,16 @@ def _scalar(value: object, kind: Any, place: _Place) -> Any:
         except (TypeError, ValueError, OverflowError):
             pass
     elif kind not in _NAMES:
-        # A date, a set, an enumeration: whatever else a class of a user's own may name.
-        with suppress(msgspec.ValidationError):
-            return msgspec.convert(value, kind)
-    raise place.misfit(_expected(_NAMES.get(kind, "value"), value))
+        return _other(value, kind, place)
+    raise place.misfit(_expected(_NAMES[kind], value))
+
+
+def _other(value: object, kind: Any, place: _Place) -> Any:
+    """A date, a set, an enumeration: whatever else a class of a user's own may name."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        raise place.misfit(_expected("value", value)) from None
 
 
 _NAMES: dict[Any, str] = {str: "str", int: "int", float: "float", bool: "bool"}

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Any, List, Literal, Optional  # noqa: UP035 (as users may write it)
+from typing import Any, List, Literal, Optional, TypedDict  # noqa: UP035 (as users may write it)
 
 import pytest
 
@@ -179,6 +179,10 @@ class Colour(Enum):
     RED = "red"
 
 
+class Sized(TypedDict):
+    size: int
+
+
 class Own(Shape):
     """With types that no class of ours has."""
 
@@ -193,6 +197,9 @@ class Own(Shape):
     names: frozenset[str] = frozenset()
     when: datetime | None = None
     colour: Colour | None = None
+    sized: Sized | None = None
+    number: int | str = 0
+    text: str | int = ""
 
 
 OWN = {
@@ -206,6 +213,7 @@ OWN = {
     "names": ["h"],
     "when": "2020-01-01T00:00:00Z",
     "colour": "red",
+    "sized": {"size": 1},
 }
 
 
@@ -225,6 +233,11 @@ def test_what_does_not_fit_in_them_is_left_out(name: str) -> None:
     assert left_out == [f"$.{name}[1].name"]
 
 
-@pytest.mark.parametrize("name", ["pair", "names", "when", "colour"])
+@pytest.mark.parametrize("name", ["pair", "names", "when", "colour", "sized"])
 def test_what_does_not_fit_as_a_whole_is_its_default(name: str) -> None:
     assert getattr(fit({**OWN, name: {"no": "such"}}, Own), name) == getattr(Own(), name)
+
+
+def test_the_types_of_a_union_are_tried_in_their_order() -> None:
+    fitted = fit({"odd": "five", "number": "5", "text": "5"}, Own)
+    assert (fitted.number, fitted.text) == (5, "5")

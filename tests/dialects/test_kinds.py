@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -12,14 +12,27 @@ from twisted.internet.defer import maybeDeferred
 from change_hooks.core.errors import BadPayload, DeliveryError
 from change_hooks.core.events import Event, RefUpdate
 from change_hooks.dialects.handler import Context, make_handler
-from change_hooks.plugins import installed
 from change_hooks.testing import Recorded
 from tests.conftest import result_of
-from tests.support.recorded import load, recorded
+from tests.support.recorded import handler_class, load, recorded
 
-DIALECTS = installed()
 REMOVED = object()
 OTHERS = (REMOVED, None, "", True, [], {"x": None})
+
+
+#: The handlers by their options, and the events that each reports.
+HANDLERS: dict[str, tuple[Any, list[Event]]] = {}
+
+
+def reporting(dialect: str, options: Mapping[str, Any]) -> tuple[Any, list[Event]]:
+    """A handler with these options, and the list that gets the events it reports."""
+    key = f"{dialect} {sorted(options.items())}"
+    if key not in HANDLERS:
+        events: list[Event] = []
+        context = Context(reported=events.extend)
+        handler = make_handler(handler_class(dialect), {**options, "look_up": False}, context)
+        HANDLERS[key] = handler, events
+    return HANDLERS[key]
 
 
 class Reading:
@@ -27,10 +40,7 @@ class Reading:
 
     def __init__(self, recording: Recorded) -> None:
         self._recording = recording
-        self._events: list[Event] = []
-        context = Context(reported=self._events.extend)
-        handler = DIALECTS.load(recording.dialect)
-        self._handler = make_handler(handler, {**recording.options, "look_up": False}, context)
+        self._handler, self._events = reporting(recording.dialect, recording.options)
 
     def updates(self, document: Any = None) -> list[RefUpdate]:
         """The updates of refs that a document reports; the recorded one, unless another is given."""

@@ -23,13 +23,19 @@ NAMES = [each.name for each in recorded()]
 HANDLERS: dict[str, Any] = {}
 
 
+@cache
+def delivery_of(name: str) -> Delivery:
+    return load(name).delivery()
+
+
 def handle(delivery: Recorded, document: Any = None) -> Any:
     """The changes, as they are written in the files."""
     key = f"{delivery.dialect} {sorted(delivery.options.items())}"
     if key not in HANDLERS:
         HANDLERS[key] = handler_class(delivery.dialect)(None, delivery.options or True)
-    body = None if document is None else msgspec.json.encode(document)
-    handler, request = HANDLERS[key], delivery.delivery(body)
+    handler, request = HANDLERS[key], delivery_of(delivery.name)
+    if document is not None:
+        request = request.replace(body=delivery.sent(msgspec.json.encode(document)))
     if handler.signed:
         # One that is always signed.
         request = request.replace(verification="signature")
