@@ -98,35 +98,33 @@ def test_a_wrong_key_is_told_by_checkconfig(master: Master) -> None:
     assert text.count("change_hook_jurnal") == 1
 
 
-@pytest.mark.parametrize(
-    ("more", "problem"),
-    [
-        ("'github2': {'dialect': 'github', 'stict': True}", "unknown option 'stict'; did you mean 'strict'?"),
-        ("'nobody': {'secret': 'x'}", "dialect 'nobody': no dialect of this name"),
-        ("'gitlab': {'secret': {'file': 'not-there'}}", "not-there, which cannot be read"),
-    ],
-)
-def test_wrong_dialects_are_told_by_checkconfig_and_refused_by_reconfig(
-    master: Master, more: str, problem: str
-) -> None:
+WRONG = [
+    ("'github2': {'dialect': 'github', 'stict': True}", "unknown option 'stict'; did you mean 'strict'?"),
+    ("'nobody': {'secret': 'x'}", "dialect 'nobody': no dialect of this name"),
+    ("'gitlab': {'secret': {'file': 'not-there'}}", "not-there, which cannot be read"),
+]
+
+
+def test_wrong_dialects_are_told_by_checkconfig_and_refused_by_reconfig(master: Master) -> None:
     master.configure()
     assert master.checkconfig()[0] == 0
     master.start()
     assert "no dialect is enabled" not in master.log()
-    master.configure("'a new one'", more=more)
-    status, text = master.checkconfig()
-    assert status != 0
-    assert problem in text
-    assert "c['www']: dialect" in text
-    refused = subprocess.run(
-        [master.buildbot, "reconfig", str(master.folder)], check=False, capture_output=True, text=True
-    )
-    assert refused.returncode != 0
-    assert "aborted without making any changes" in master.log()
-    assert problem in master.log()
-    assert master.push("1") == (202, "1 change found\n")
-    assert master.push("2", b"a new one")[0] == 403
-    eventually(lambda: len(changes_of(master.url)) == 1)
+    for number, (more, problem) in enumerate(WRONG, 1):
+        master.configure("'a new one'", more=more)
+        status, text = master.checkconfig()
+        assert status != 0
+        assert problem in text
+        assert "c['www']: dialect" in text
+        refused = subprocess.run(
+            [master.buildbot, "reconfig", str(master.folder)], check=False, capture_output=True, text=True
+        )
+        assert refused.returncode != 0
+        assert master.log().count("aborted without making any changes") == number
+        assert problem in master.log()
+        assert master.push(f"{number}") == (202, "1 change found\n")
+        assert master.push(f"{number}b", b"a new one")[0] == 403
+        eventually(lambda wanted=number: len(changes_of(master.url)) == wanted)
 
 
 BROKEN = """'broken': {"custom_class": type("Broken", (), {
