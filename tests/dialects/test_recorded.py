@@ -134,9 +134,9 @@ def wherever(path: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def kind_of(delivery: Recorded) -> tuple[str, str]:
-    """What is read alike: the events of a dialect; of ``generic``, whose options say what is read, with these."""
+    """What is read alike: an event of a dialect; of ``generic``, whose options say what is read, with these."""
     read = str(sorted(delivery.options.items())) if delivery.dialect == "generic" else ""
-    return (delivery.dialect, read)
+    return (delivery.name.partition("__")[0], read)
 
 
 @cache

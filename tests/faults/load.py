@@ -19,7 +19,7 @@ from ..support.programs import eventually
 SECRET = "a long secret"
 COMMIT = {"id": "c0ffee", "message": "a", "timestamp": "2026-11-24T12:00:00Z", "added": ["a"]}
 #: How long a random run goes on, in seconds: longer by hand (``nox -s faults``) than in CI.
-SECONDS = float(os.environ.get("CHANGE_HOOKS_FAULT_SECONDS", "12"))
+SECONDS = float(os.environ.get("CHANGE_HOOKS_FAULT_SECONDS", "20"))
 #: How long a sender waits for an answer, in seconds.
 PATIENCE = 30.0
 

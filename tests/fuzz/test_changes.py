@@ -26,7 +26,7 @@ def test_no_body_breaks_a_handler(part: int) -> None:
 
 def test_no_body_that_coverage_leads_to_breaks_a_handler() -> None:
     if find_spec("atheris") is None:
-        missing("atheris")
+        missing("atheris is not installed")
     command = [
         sys.executable,
         "-m",

@@ -25,15 +25,15 @@ def program(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     path = str(beside) if beside.exists() else shutil.which(name)
     if path is None:
-        missing(name)
+        missing(f"{name} is not installed")
     return path
 
 
-def missing(name: str) -> NoReturn:
-    """What a test needs is not installed: in CI this fails the test; elsewhere the test is skipped."""
+def missing(reason: str) -> NoReturn:
+    """What a test needs is not here: in CI this fails the test; elsewhere the test is skipped."""
     if os.environ.get("CI"):
-        pytest.fail(f"{name} is not installed")
-    pytest.skip(f"{name} is not installed")
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def eventually(condition: Callable[[], object], *, every: float = 0.02) -> object:
