@@ -144,7 +144,7 @@ class Reader:
             "PIP_FIND_LINKS": links,
             "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache" / "pip"),
             "PIP_QUIET": "2",
-            "PIP_NO_COMPILE": "1",
+            "PIP_COMPILE": "0",
         }
 
     def prepare(self, commands: str) -> None:

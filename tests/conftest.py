@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -23,13 +24,15 @@ from twisted.web.resource import IResource, Resource
 from change_hooks import plugins
 from change_hooks.core.change import Change
 from change_hooks.core.delivery import Delivery
+from tests.support.inputs import FEW
 
 T = TypeVar("T")
 
 pytest.register_assert_rewrite("tests.journal.sightings", "tests.journal.suite")
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=50)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+hypothesis.settings.register_profile("few", deadline=None, max_examples=20, derandomize=True)
+hypothesis.settings.load_profile("few" if FEW else "ci" if os.environ.get("CI") else "dev")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Run in the background of a script: the programs that tests start would ignore Ctrl-C, too.
@@ -42,6 +45,11 @@ sys.modules["hypothesis.extra._patching"] = None  # type: ignore[assignment]
 if "MUTANT_UNDER_TEST" in os.environ:
     # Each function is called by way of one of mutmut's, so the stack is twice as deep.
     sys.setrecursionlimit(2 * sys.getrecursionlimit())
+
+
+def pytest_collection_finish() -> None:
+    """The ten thousand tests stay to the end, so the garbage collector need not look at them each time."""
+    gc.freeze()
 
 
 def result_of(deferred: Deferred[Any]) -> Any:

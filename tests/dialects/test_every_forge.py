@@ -22,6 +22,7 @@ from tests.conftest import Client, delivery, result_of
 from tests.support import payloads
 from tests.support.changes import none_for
 from tests.support.forges import EVENT_HEADERS, EVENTS, FORGES, FORMS, example, sent
+from tests.support.inputs import tried
 from tests.support.recorded import handler_class, recorded
 
 CLASSES = {name: installed().load(name) for name in FORGES}
@@ -86,12 +87,12 @@ def answered(name: str, event: str, payload: Any) -> None:
 def test_any_field_may_be_missing_null_or_of_another_type(name: str, event: str, payload: Any) -> None:
     assert handle(name, event, payload)
     broken = copy.deepcopy(payload)
-    for *way, last in list(paths(payload)):
+    for number, (*way, last) in enumerate(list(paths(payload))):
         place = broken
         for key in way:
             place = place[key]
         whole = place.copy()
-        for value in (REMOVED, None, 5, "x", [], {}, True, -1.5, [None], {"x": None}):
+        for value in tried(OTHERS, number):
             if value is REMOVED:
                 del place[last]
             else:
@@ -103,6 +104,7 @@ def test_any_field_may_be_missing_null_or_of_another_type(name: str, event: str,
 
 
 REMOVED = object()
+OTHERS = (REMOVED, None, 5, "x", [], {}, True, -1.5, [None], {"x": None})
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from change_hooks.plugins import installed
 from change_hooks.testing import Recorded
 from change_hooks.testing.recorded import in_short
 from tests.conftest import result_of
+from tests.support.inputs import tried
 from tests.support.recorded import handler_class, load, recorded
 
 NAMES = [each.name for each in recorded()]
@@ -150,15 +151,15 @@ def first_with() -> dict[tuple[Any, ...], str]:
     return found
 
 
-def others(delivery: Recorded, path: tuple[Any, ...], number: int) -> tuple[Any, ...]:
+def others(delivery: Recorded, path: tuple[Any, ...], number: int) -> Sequence[Any]:
     """What is tried in place of the value at *path*: everything, in the first delivery of a kind that has it.
 
     How a value of a wrong type is read does not depend on what else the delivery says. In the others the value is
     missing, and something else in turn.
     """
     if first_with()[(*kind_of(delivery), *wherever(path))] == delivery.name:
-        return OTHERS
-    return (REMOVED, OTHERS[1 + number % (len(OTHERS) - 1)])
+        return tried(OTHERS, number)
+    return tried((REMOVED, OTHERS[1 + number % (len(OTHERS) - 1)]), number)
 
 
 @pytest.mark.usefixtures("untraced")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +13,8 @@ from tests.support.forges import EVENT_HEADERS, EVENTS, FORGES, PUSHES, example,
 from tests.support.payloads import GITHUB_PULL_REQUEST
 from tests.support.recorded import load
 
-from ..support.master import changes_of, deliver, get
+from ..support.master import Master, changes_of, deliver, get
 from ..support.programs import curl
-from .conftest import free_port, program
 
 MASTER = """
 from buildbot.plugins import changes, schedulers, util, worker
@@ -50,18 +47,11 @@ c["www"] = {
 @pytest.fixture(scope="module")
 def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running master."""
-    buildbot, folder, port = program("buildbot"), tmp_path_factory.mktemp("master"), free_port()
-    subprocess.run([buildbot, "create-master", str(folder)], check=True, capture_output=True)
-    (folder / "master.cfg").write_text(MASTER.replace("PORT", str(port)))
-    started = subprocess.run([buildbot, "start", str(folder)], check=False, capture_output=True, text=True)
-    assert started.returncode == 0, started.stdout + _log(folder)
-    yield f"http://127.0.0.1:{port}"
-    subprocess.run([buildbot, "stop", str(folder)], check=True, capture_output=True)
-
-
-def _log(folder: Path) -> str:
-    log = folder / "twistd.log"
-    return log.read_text()[-5000:] if log.exists() else ""
+    running = Master(tmp_path_factory.mktemp("master"))
+    (running.folder / "master.cfg").write_text(MASTER.replace("PORT", str(running.port)))
+    running.start(ours=False)
+    yield running.url
+    running.stop()
 
 
 def delivered(master: str, name: str, secret: bytes | None = None) -> tuple[int, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import pytest
 from tests.support.programs import curl
 
 from ..support.master import MASTER, Master, changes_of
+from ..support.served import printed
 from ..support.services import database
-from .conftest import eventually, program
+from .conftest import eventually
 
 HOOKS = """
 c = {'www': {'port': 8010, 'change_hook_journal': 'sqlite:///hooks.sqlite'}}
@@ -60,14 +60,6 @@ def test_what_does_not_fit_is_fitted_or_given_up_at_once_and_the_repository_goes
     assert "change_hook_fitted" not in following["properties"]
     assert far["comments"] == "far\ufffdaway"
     assert far["properties"]["change_hook_fitted"][0] == ["comments", "when_timestamp"]
-    shown = subprocess.run(
-        [program("change-hooks"), "deliveries", "hooks.cfg", "--json"],
-        cwd=master.folder,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    lines = map(json.loads, shown.stdout.splitlines())
-    states = [line["state"] for line in lines if line["dialect"] == "base"]
+    states = [line["state"] for line in printed(master.folder, "deliveries") if line["dialect"] == "base"]
     assert sorted(states) == ["delivered", "delivered", "delivered", "failed"]
     assert "branch has 300 characters" in master.log()

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.served import printed
+
 from .conftest import PATIENCE, eventually, free_port, program
 
 DEPLOY = Path(__file__).parents[2] / "docs" / "examples" / "deploy"
@@ -62,10 +64,7 @@ def receiver(tmp_path: Path) -> Iterator[int]:
 
 def clients(folder: Path) -> list[tuple[str, int]]:
     """Who sent the deliveries, and how large they were, oldest first."""
-    command = [program("change-hooks"), "deliveries", "hooks.cfg", "--json"]
-    done = subprocess.run(command, cwd=folder / "receiver", check=True, capture_output=True, text=True)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return [(line["client"], line["bytes"]) for line in reversed(lines)]
+    return [(line["client"], line["bytes"]) for line in reversed(printed(folder / "receiver", "deliveries"))]
 
 
 def send_all(folder: Path, url: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.programs import curl
-from tests.support.served import BASE, stored
+from tests.support.served import BASE, printed, stored
 
 from .conftest import PATIENCE, Server, configure, eventually, free_port, program
 
@@ -36,9 +35,7 @@ backend hooks
 
 def clients(folder: Path) -> list[str]:
     """The senders of all deliveries, the latest first."""
-    command = [program("change-hooks"), "deliveries", "hooks.cfg", "--json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    return [json.loads(line)["client"] for line in done.stdout.splitlines()]
+    return [line["client"] for line in printed(folder, "deliveries")]
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ import pika
 import pytest
 
 from tests.support.programs import curl
+from tests.support.served import printed
 
 from ..support.services import AMQP, missing
 from .conftest import Server, eventually, program
@@ -115,9 +115,7 @@ def sinks(address: str, exchange: str) -> dict[str, Any]:
 
 
 def deliveries(folder: Path) -> list[dict[str, Any]]:
-    command = [program("change-hooks"), "deliveries", "hooks.cfg", "--json", "--limit", "1000"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=True, text=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return printed(folder, "deliveries", "--limit", "1000")
 
 
 def test_each_arrives_and_the_next_one_follows(

@@ -11,11 +11,12 @@ from change_hooks.journal.in_memory import MemoryStore
 from change_hooks.journal.reader import Reader
 from change_hooks.journal.sqlite import SQLiteStore, connect, connect_to_read
 
+from ..support.inputs import FEW
 from ..support.lossy import LossyStore
 from .model import JournalMachine
 
 #: How many runs; what is rare shows in some of so many. A file takes its time.
-EXAMPLES, EXAMPLES_WITH_A_FILE = 150, 30
+EXAMPLES, EXAMPLES_WITH_A_FILE = (30, 10) if FEW else (150, 30)
 
 
 class MemoryMachine(JournalMachine):

@@ -21,10 +21,11 @@ from change_hooks.recovery.recovered import Missing
 from tests.conftest import all_of
 from tests.support.fake_api import Asked, Say
 from tests.support.fake_gitlab import FakeGitLab, push
+from tests.support.inputs import FEW
 from tests.support.looking import sha, with_gitea
 from tests.support.recovering import Recovering
 
-SEEDS = range(12)
+SEEDS = range(3 if FEW else 12)
 LIMIT = Say(status=429, headers={"Retry-After": "30"})
 #: How long it takes from one step to the next, in seconds.
 STEPS = (1, 31, 60, 121, 300, 900)

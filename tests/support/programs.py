@@ -36,15 +36,21 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def eventually(condition: Callable[[], object], *, every: float = 0.02) -> object:
-    """Wait until *condition* is true, looking every so many seconds, and return what it returned."""
+def eventually(condition: Callable[[], object], *, every: float | None = None) -> object:
+    """Wait until *condition* is true, and return what it returned.
+
+    :param every: how many seconds pass between two looks; None: more and more, since those who wait long take the
+        processor from what they wait for.
+    """
     deadline = time.monotonic() + PATIENCE
+    pause = every or 0.02
     while True:
         result = condition()
         if result:
             return result
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(every)
+        time.sleep(pause)
+        pause = every or min(1.3 * pause, 0.25)
 
 
 def free_port() -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from change_hooks.cli import main
 from change_hooks.core.verification import sign_hmac
-from tests.support.programs import curl, program
+from tests.support.programs import curl
 
 BASE = "'change_hook_dialects': {'base': True}"
 
@@ -34,27 +36,23 @@ PUSH = {
 }
 
 
+def printed(folder: Path, command: str, *options: str) -> list[dict[str, Any]]:
+    """What a command prints about ``hooks.cfg`` with ``--json``. It runs in this process: tests that wait call it
+    many times.
+    """
+    done = CliRunner().invoke(main, [command, str(folder / "hooks.cfg"), "--json", *options])
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.output.split("\n") if line]
+
+
 def stored(folder: Path) -> list[dict[str, Any]]:
-    """What ``changes --json`` prints."""
-    done = subprocess.run(
-        [program("change-hooks"), "changes", "hooks.cfg", "--json"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [json.loads(line) for line in done.stdout.split("\n") if line]
+    """The changes in the journal, oldest first."""
+    return printed(folder, "changes")
 
 
 def states(folder: Path) -> list[str]:
-    done = subprocess.run(
-        [program("change-hooks"), "deliveries", "hooks.cfg", "--json"],
-        cwd=folder,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    return [json.loads(line)["state"] for line in done.stdout.splitlines()]
+    """The states of the deliveries in the journal, newest first."""
+    return [line["state"] for line in printed(folder, "deliveries")]
 
 
 def www(sinks: dict[str, Any]) -> str:
