@@ -83,6 +83,7 @@ def answered(name: str, event: str, payload: Any) -> None:
         assert changes or changes == []
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(("name", "event", "payload"), EVERY_PAYLOAD, ids=IDS)
 def test_any_field_may_be_missing_null_or_of_another_type(name: str, event: str, payload: Any) -> None:
     assert handle(name, event, payload)

@@ -42,6 +42,7 @@ def spellings(handler: Any) -> Iterator[str]:
             yield name.upper()
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", NAMES)
 def test_an_event_may_be_spelled_in_any_way(name: str) -> None:
     recording = load(name)
@@ -82,6 +83,7 @@ def dates(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield (*path, key)
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_number_that_is_no_date_costs_nothing_but_the_date(name: str) -> None:
     recording = load(name)

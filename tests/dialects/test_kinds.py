@@ -92,6 +92,7 @@ def worse(was: list[RefUpdate], found: list[RefUpdate]) -> list[str]:
     return wrong
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", NAMES)
 def test_it_stays_what_it_is_or_is_refused(name: str) -> None:
     recording = load(name)

@@ -85,6 +85,7 @@ def attempted(run: AsyncIterator[Missing]) -> None:
         all_of(run)
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("forge", ["github", "gitlab"])
 def test_of_a_log(forge: str, seed: int) -> None:
@@ -143,6 +144,7 @@ def test_of_a_log(forge: str, seed: int) -> None:
     assert Counter(recovering.ids()) == Counter(keys)
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("by_hand", [0.0, 0.2, 1.0])
 def test_of_where_everything_is(by_hand: float, seed: int) -> None:

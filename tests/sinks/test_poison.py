@@ -174,6 +174,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", POISON)
 def test_each_is_handed_over_as_it_is_and_so_is_the_next_one(
