@@ -22,9 +22,8 @@ from change_hooks.core.options import texts
 from change_hooks.journal.address import is_valid
 from change_hooks.outbox.routing import RoutedSink
 from change_hooks.plugins import Registry, installed
-from change_hooks.web.auth import read_checkers
-from change_hooks.web.endpoint import DEFAULT_MAX_BODY
-from change_hooks.web.front import CONNECTIONS
+from change_hooks.web.bounds import CONNECTIONS, DEFAULT_MAX_BODY
+from change_hooks.web.checkers import read_checkers
 from change_hooks.web.proxies import TrustedProxies
 
 log = Logger()

@@ -14,10 +14,8 @@ from change_hooks.core.options import option_names, seconds
 from change_hooks.core.recovering import recover
 from change_hooks.dialects.handler import HookHandler, check_options
 from change_hooks.plugins import PluginError, Registry
-from change_hooks.recovery.sources import problems as recover_problems
 from change_hooks.references import FileSecrets, files_in, resolved, resolved_secrets
-from change_hooks.upstream.classes import Maker, replacing
-from change_hooks.web.auth import read_checkers
+from change_hooks.web.checkers import read_checkers
 
 
 @dataclass(frozen=True)
@@ -116,6 +114,9 @@ class EndpointReader:
             return None
 
     def _check_recover(self, where: str, handler: Any, written: Mapping[str, Any]) -> None:
+        # It brings the clients of all forges, and few configurations have the option.
+        from change_hooks.recovery.sources import problems as recover_problems
+
         wrong = recover_problems(getattr(handler, "forge", ""), recover(written), self._journal)
         self.problems += [f"{where}: option 'recover' {problem}" for problem in wrong]
 
@@ -168,6 +169,8 @@ class EndpointReader:
         if not callable(replacement):
             self.problems.append(f"{where}: option 'class' must be a class")
             return None
+        from change_hooks.upstream.classes import Maker, replacing
+
         handler = replacing(replacement)
         if isinstance(handler, Maker) and not handler.ours:
             self.warnings.append(

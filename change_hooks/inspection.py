@@ -30,7 +30,7 @@ from change_hooks.config import HooksConfig
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.journal.address import open_reader
 from change_hooks.sinks.command import Command
-from change_hooks.standalone import Settings
+from change_hooks.standalone_settings import Settings
 from change_hooks.tree import unmade
 
 #: Addresses that only this machine can reach.

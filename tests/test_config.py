@@ -20,7 +20,7 @@ from change_hooks.plugins import Registry
 from change_hooks.pollers import GitPoller, SVNPoller
 from change_hooks.service import ChangeHookService
 from change_hooks.sinks import Command, Http
-from change_hooks.standalone import standalone_settings
+from change_hooks.standalone_settings import standalone_settings
 
 
 class Custom(BaseHookHandler):

@@ -11,7 +11,8 @@ from twisted.internet.testing import MemoryReactorClock
 
 from change_hooks.config_file import load_file
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.standalone import StandaloneService, standalone_settings
+from change_hooks.standalone import StandaloneService
+from change_hooks.standalone_settings import standalone_settings
 
 MASTER = """
 from buildbot.plugins import changes, util

@@ -15,7 +15,7 @@ from change_hooks import inspection
 from change_hooks.config import read_www
 from change_hooks.inspection import Found, inspect
 from change_hooks.journal.sqlite import connect
-from change_hooks.standalone import inside, standalone_settings
+from change_hooks.standalone_settings import inside, standalone_settings
 
 GOOD = """
 c = {"www": {

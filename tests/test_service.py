@@ -25,7 +25,8 @@ from change_hooks.core.verification import sign_hmac
 from change_hooks.durable import GRACE
 from change_hooks.interfaces import IDeliverySink
 from change_hooks.service import sink_name
-from change_hooks.standalone import Settings, StandaloneService, standalone_settings
+from change_hooks.standalone import StandaloneService
+from change_hooks.standalone_settings import Settings, standalone_settings
 from change_hooks.testing import MemoryJournal
 from change_hooks.web.endpoint import SECRET_WITHIN
 from tests.conftest import Client, delivery, has_fired, result_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from change_hooks.standalone import enter, inside, standalone_settings
+from change_hooks.standalone_settings import enter, inside, standalone_settings
 
 
 def configured(folder: Path, journal: str) -> Path:

@@ -7,11 +7,9 @@ from ipaddress import ip_address
 from typing import Any
 
 import msgspec
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.protocol import Factory
 
 from change_hooks.core.names import nearest
-from change_hooks.web.auth import read_checkers
+from change_hooks.web.checkers import read_checkers
 
 DEFAULT_PORT = 8011
 #: The environment variable with the folder in which several processes share their counts.
@@ -106,6 +104,10 @@ def address_of(port: Any) -> str:
 
     :raises ValueError: it is not an endpoint string, or its kind has no address.
     """
+    # It brings OpenSSL, which no command needs that only reads a journal.
+    from twisted.internet.endpoints import serverFromString
+    from twisted.internet.protocol import Factory
+
     looking = _Looking()
     try:
         if port.partition(":")[0] not in _KINDS:

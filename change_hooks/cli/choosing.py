@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from twisted.internet.defer import inlineCallbacks
 
 from change_hooks.cli.common import Command, fail
 from change_hooks.cli.configured import Configured, read_config
-from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.errors import ConfigurationError, Unavailable
+from change_hooks.interrupts import SilentInterrupts
 from change_hooks.journal import STATES
-from change_hooks.journal.address import open_reader
-from change_hooks.journal.facade import SQLJournal
-from change_hooks.journal.reader import Reader
+
+if TYPE_CHECKING:
+    from change_hooks.config import HooksConfig
+    from change_hooks.journal.facade import SQLJournal
+    from change_hooks.journal.reader import Reader
 
 _AGO = re.compile(r"(\d+)([smhd])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -82,6 +84,8 @@ def configured(config: Path | None, journal: str | None) -> Configured:
         return read_config(config)
     if config is not None:
         raise click.UsageError("give CONFIG or --journal, not both")
+    with SilentInterrupts():
+        from change_hooks.config import read_www
     try:
         return Configured(read_www({"change_hook_journal": journal}, base=Path.cwd()))
     except ConfigurationError as error:
@@ -97,6 +101,8 @@ def reader_of(hooks: HooksConfig) -> Reader:
     """A reader of the configured journal; ends the program if there is none."""
     if hooks.journal is None:
         raise click.ClickException("the configuration has change_hook_journal: None, so nothing is stored")
+    with SilentInterrupts():
+        from change_hooks.journal.address import open_reader
     try:
         return open_reader(hooks.journal)
     except FileNotFoundError as error:

@@ -7,11 +7,14 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
+
+from change_hooks.interrupts import SilentInterrupts
 
 if TYPE_CHECKING:
     from change_hooks.core.errors import ConfigurationError
@@ -20,6 +23,16 @@ if TYPE_CHECKING:
 INDENT = "    "
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def loaded(module: str, name: str) -> Callable[..., None]:
+    """A function that runs a command, loaded when it is called: the help of the command needs none of it.
+
+    :param module: the module in this package.
+    """
+    with SilentInterrupts():
+        function: Callable[..., None] = getattr(import_module(f"change_hooks.cli.{module}"), name)
+    return function
 
 
 def config_argument(command: Command) -> Command:
@@ -81,6 +94,7 @@ __all__ = [
     "fitted",
     "json_line",
     "json_option",
+    "loaded",
     "print_json",
     "say",
 ]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from change_hooks.cli.common import fail
-from change_hooks.config import HooksConfig, read_www
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.standalone import standalone_settings
+from change_hooks.interrupts import SilentInterrupts
+
+if TYPE_CHECKING:
+    from change_hooks.config import HooksConfig
 
 
 class Configured(msgspec.Struct, frozen=True):
@@ -29,6 +32,9 @@ class Configured(msgspec.Struct, frozen=True):
 
 def read_config(config: Path | None) -> Configured:
     """Read the configuration file, or use the embedded default; ends the program if it is invalid."""
+    with SilentInterrupts():
+        from change_hooks.config import read_www
+        from change_hooks.standalone_settings import standalone_settings
     try:
         settings = standalone_settings(config)
         return Configured(read_www(settings.www, base=settings.base), settings.is_served_by_master)

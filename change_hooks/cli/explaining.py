@@ -1,4 +1,4 @@
-"""``explain``: why a delivery gives its changes, and where they go: every test, its value, its verdict."""
+"""Makes all tests of deliveries again, for ``explain``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.internet.task import react
 
 from change_hooks.cli.choosing import config_and_ids, found_by, reader_of
-from change_hooks.cli.common import json_option, print_json
+from change_hooks.cli.common import print_json
 from change_hooks.cli.configured import Configured, read_config
 from change_hooks.cli.showing import delivery_line
 from change_hooks.config import HooksConfig
@@ -67,14 +67,8 @@ class Explained(msgspec.Struct, frozen=True):
         }
 
 
-@click.command()
-@click.argument("words", nargs=-1, required=True, metavar="[CONFIG] ID")
-@json_option
-def explain(words: tuple[str, ...], *, as_json: bool) -> None:
-    """Print all tests of a delivery, by the options and the sinks of the current configuration.
-
-    ID is a delivery's id, its beginning, or DIALECT/ID. Nothing is stored, and no sink is called.
-    """
+def run(words: tuple[str, ...], *, as_json: bool) -> None:
+    """Print all tests of the deliveries."""
     config, names = config_and_ids(words)
     if not names:
         raise click.UsageError("which delivery? Give its id; 'change-hooks deliveries' lists them")
@@ -84,7 +78,7 @@ def explain(words: tuple[str, ...], *, as_json: bool) -> None:
     wholes = [reader.whole(seq) for name in names for seq in found_by(reader, name)]
 
     @inlineCallbacks
-    def run(reactor: Any) -> Any:
+    def tell(reactor: Any) -> Any:
         for whole in wholes:
             explained = yield _explained(hooks, whole, reactor)
             if as_json:
@@ -93,7 +87,7 @@ def explain(words: tuple[str, ...], *, as_json: bool) -> None:
                 for line in _lines(configured, whole.stored, explained):
                     click.echo(printable(line))
 
-    react(run)
+    react(tell)
 
 
 @inlineCallbacks
@@ -193,4 +187,4 @@ def _short(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
-__all__ = ["explain"]
+__all__ = ["run"]

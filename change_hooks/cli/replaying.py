@@ -1,4 +1,4 @@
-"""``replay``: processes stored deliveries again."""
+"""Replays the chosen deliveries, for ``replay``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.internet.task import deferLater, react
 
 from change_hooks.cli.choosing import (
-    choosing,
     config_and_ids,
     configured,
     found_by,
-    journal_option,
     open_journal,
     reader_of,
 )
-from change_hooks.cli.common import json_option, print_json
+from change_hooks.cli.common import print_json
 from change_hooks.config import HooksConfig
 from change_hooks.core.errors import DeliveryError
 from change_hooks.core.shown import counted, printable, shown_error
@@ -86,18 +84,7 @@ class _Tally:
             sys.exit(1)
 
 
-@click.command()
-@click.argument("words", nargs=-1, metavar="[CONFIG] [ID]...")
-@json_option
-@click.option("--failed", is_flag=True, help="Only deliveries that failed.")
-@click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Only to this sink.")
-@click.option("--all-sinks", is_flag=True, help="Also to the sinks that have accepted the changes.")
-@click.option(
-    "--dry-run", is_flag=True, help="Only print the chosen deliveries, and their state at each sink."
-)
-@journal_option
-@choosing
-def replay(
+def run(
     words: tuple[str, ...],
     *,
     as_json: bool,
@@ -108,14 +95,7 @@ def replay(
     journal: str | None,
     **wanted: Any,
 ) -> None:
-    """Send deliveries through the current handlers again, and the changes to the sinks that have not accepted
-    them.
-
-    Give ids, or choose with --failed and the other options. A running server with the same configuration
-    picks the changes up within half a minute; if none is running, the next one does. If the sinks are not in
-    the configuration but in a program (an embedded service, a Buildbot master), that program is asked to do
-    it. The changes keep their keys.
-    """
+    """Replay the deliveries, or ask the program that has the sinks to; ends the program if one fails."""
     config, names = config_and_ids(words, journal)
     found = configured(config, journal)
     hooks = found.hooks
@@ -136,11 +116,11 @@ def replay(
     if dry_run:
         _print(reader.lines(seqs), as_json=as_json)
         return
-    run = _Run(hooks, reader, seqs, as_json=as_json)
+    replays = _Run(hooks, reader, seqs, as_json=as_json)
     if found.has_all_sinks:
-        react(run.replay, (tuple(hooks.sinks) if all_sinks else sinks,))
+        react(replays.replay, (tuple(hooks.sinks) if all_sinks else sinks,))
     else:
-        react(run.ask, (sinks, all_sinks))
+        react(replays.ask, (sinks, all_sinks))
 
 
 def _kept(reader: Reader, seqs: list[int]) -> list[int]:
@@ -224,4 +204,4 @@ class _Run:
         self._tally.end()
 
 
-__all__ = ["replay"]
+__all__ = ["run"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -13,7 +13,9 @@ from change_hooks.addresses import written_url
 from change_hooks.cli.common import fail
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.references import resolved_secrets
-from change_hooks.standalone import Settings, standalone_settings
+
+if TYPE_CHECKING:
+    from change_hooks.standalone_settings import Settings
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -40,6 +42,8 @@ def target_of(config: Path, endpoint: str, url: str | None = None, secret: str |
     :param secret: the secret to use; None: that of the configuration.
     :raises click.ClickException: the configuration lacks the URL or the secret.
     """
+    from change_hooks.standalone_settings import standalone_settings
+
     try:
         settings = standalone_settings(config)
     except ConfigurationError as error:

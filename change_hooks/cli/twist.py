@@ -16,7 +16,8 @@ from zope.interface import implementer
 from change_hooks.addresses import why_not
 from change_hooks.cli.steady import make_steady
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.standalone import StandaloneService, enter
+from change_hooks.standalone import StandaloneService
+from change_hooks.standalone_settings import enter
 from change_hooks.systemd import ServiceManager
 
 log = Logger()

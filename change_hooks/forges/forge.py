@@ -27,7 +27,6 @@ from change_hooks.forges.odd_items import OddItems
 from change_hooks.forges.rest import RestError, Subject, Unsupported
 from change_hooks.forges.segments import names
 from change_hooks.forges.tokens import authorization, bearer
-from change_hooks.http_answers import http_client
 
 log = Logger()
 
@@ -99,7 +98,11 @@ class Forge:
         clock = reactor_unless(clock)
         verify = getattr(options, "verify", True)
         self.clock = clock
-        self.http = http or http_client(clock, verify=verify, connect_timeout=time_limit)
+        if http is None:
+            from change_hooks.http_client import http_client
+
+            http = http_client(clock, verify=verify, connect_timeout=time_limit)
+        self.http = http
         self.debug = bool(getattr(options, "debug", False))
         self.odd = OddItems(self.name)
         self.base = (getattr(options, self.api_option, None) or self.api or "").rstrip("/")

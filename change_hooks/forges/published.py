@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import Logger
 
 from change_hooks.alarm import Alarm
-from change_hooks.http_answers import KeptConnections, ask
+from change_hooks.http_answers import ask
 
 #: How often the list is fetched, and how long to wait after a failure, in seconds.
 REFRESH = 3600.0
@@ -45,6 +45,8 @@ class PublishedNetworks:
 
     def _fetch(self) -> None:
         if self._http is None:
+            from change_hooks.http_client import KeptConnections
+
             self._http = KeptConnections(self._clock, verify=True, connect_timeout=TIME_LIMIT)
         asked: Deferred[Any] = self._read()
         asked.addCallbacks(lambda _: REFRESH, self._failed).addCallback(self._later)

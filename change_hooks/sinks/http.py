@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
 from twisted.web.http_headers import Headers
@@ -16,7 +16,7 @@ from change_hooks.core.receiver_alarm import ReceiverAlarm
 from change_hooks.core.sink_answers import OUTPUT_KEPT, SinkBusy, SinkError
 from change_hooks.core.verification import as_secrets, sign_standard_webhook
 from change_hooks.flow import reactor_unless
-from change_hooks.http_answers import Answer, AnswerTooLarge, KeptConnections, begin, collect, retry_after
+from change_hooks.http_answers import Answer, AnswerTooLarge, begin, collect, retry_after
 from change_hooks.interfaces import IAlarmSink, IChangeSink
 from change_hooks.sinks.base import read_option
 from change_hooks.sinks.messages import (
@@ -27,6 +27,9 @@ from change_hooks.sinks.messages import (
     known_format,
     message_of,
 )
+
+if TYPE_CHECKING:
+    from change_hooks.http_client import KeptConnections
 
 #: How much of a response is read, in bytes. Only the status matters.
 ANSWER_READ = 64 * 1024
@@ -58,6 +61,7 @@ class Poster:
         self._time_limit = read_option("time_limit", time_limit, seconds, default=TIME_LIMIT)
         self._verify = read_option("verify", verify, flag, default=True)
         self._http = http
+        self._kept: KeptConnections | None = None
         self._clock = clock
 
     def now(self) -> float:
@@ -73,11 +77,9 @@ class Poster:
         :raises SinkBusy: (fails with) the status is one of :data:`NOT_NOW`.
         """
         clock = reactor_unless(self._clock)
-        if self._http is None:
-            self._http = KeptConnections(clock, verify=self._verify, connect_timeout=self._time_limit)
         until = clock.seconds() + self._time_limit
         response = yield begin(
-            self._http,
+            self._http or self._connections(clock),
             method,
             self._url,
             clock=clock,
@@ -92,6 +94,13 @@ class Poster:
             return
         raise self._refusal((yield _read(reading, response)))
 
+    def _connections(self, clock: Any) -> KeptConnections:
+        if self._kept is None:
+            from change_hooks.http_client import KeptConnections
+
+            self._kept = KeptConnections(clock, verify=self._verify, connect_timeout=self._time_limit)
+        return self._kept
+
     def _refusal(self, answer: Answer) -> SinkError:
         wait = retry_after(answer.header("retry-after"), self.now())
         said = answer.body[-OUTPUT_KEPT:].decode("utf-8", "replace")
@@ -101,10 +110,7 @@ class Poster:
 
     def close(self) -> Deferred[None]:
         """Close the connections that are kept open."""
-        closed: Deferred[None] = (
-            self._http.close() if isinstance(self._http, KeptConnections) else succeed(None)
-        )
-        return closed
+        return succeed(None) if self._kept is None else self._kept.close()
 
 
 @inlineCallbacks

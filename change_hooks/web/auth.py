@@ -94,21 +94,4 @@ def _as_text(request: Any) -> None:
     request.responseHeaders.removeHeader(b"server")
 
 
-def read_checkers(where: str, written: Any) -> tuple[tuple[Any, ...], list[str]]:
-    """The password checkers in a configuration, and the errors in them.
-
-    :param where: where they are configured, for the messages.
-    :param written: the value in the configuration; None: not set.
-    """
-    if written is None:
-        return (), []
-    checkers = tuple(written) if isinstance(written, (list, tuple)) else (written,)
-    return checkers, [
-        f"{where} must be a list of ICredentialsChecker, for instance"
-        f" [strcred.makeChecker('file:changehook.passwd')]; {type(checker).__name__} is not one"
-        for checker in checkers
-        if not ICredentialsChecker.providedBy(checker)
-    ]
-
-
-__all__ = ["REALM", "BasicAuth", "Realm", "read_checkers"]
+__all__ = ["REALM", "BasicAuth", "Realm"]

@@ -55,8 +55,6 @@ from change_hooks.web.room import SMALL
 from change_hooks.web.senders import Allowed, Rate
 from change_hooks.web.tracing import Tracer, no_trace, telling
 
-#: GitHub's limit for a payload, in bytes.
-DEFAULT_MAX_BODY = 25 * 1024 * 1024
 #: How long a user's callable may take to return a secret, in seconds.
 SECRET_WITHIN = 4.0
 
@@ -387,4 +385,4 @@ def _size(request: Any) -> int:
     return size
 
 
-__all__ = ["DEFAULT_MAX_BODY", "Endpoint"]
+__all__ = ["Endpoint"]

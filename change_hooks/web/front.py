@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from change_hooks.alarm import Alarm
 from change_hooks.core.delivery import ClientAddress
+from change_hooks.web.bounds import CONNECTIONS
 from change_hooks.web.connection import Connection
 from change_hooks.web.proxies import TrustedProxies, one_client
 from change_hooks.web.room import Room
@@ -29,8 +30,7 @@ from change_hooks.web.tracing import Tracer, no_trace
 
 #: How many bodies of the largest size may be in memory at once.
 HELD = 8
-#: How many connections may be open at once, and the share of them that one client may have.
-CONNECTIONS = 512
+#: The share of the connections that one client may have.
 SHARE = 0.5
 #: How often the deadlines are checked, in seconds.
 LOOK = 1.0
@@ -153,4 +153,4 @@ class HookSite(Factory):
             connection.expire()
 
 
-__all__ = ["CONNECTIONS", "HookSite"]
+__all__ = ["HookSite"]

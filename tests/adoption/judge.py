@@ -68,7 +68,7 @@ def github_api() -> Iterator[None]:
     """Both clients of GitHub's API are answered from above."""
     with (
         patch("buildbot.util.httpclientservice.HTTPSession", Session),
-        patch("change_hooks.forges.forge.http_client", lambda *_, **__: StubTreq(Forge())),
+        patch("change_hooks.http_client.http_client", lambda *_, **__: StubTreq(Forge())),
     ):
         yield
 

@@ -344,7 +344,7 @@ def the_certificate() -> None:
     judged({"github": {"verify": False, "class": made}}, PUSH)
     assert verified == [True]
     www = {"change_hook_dialects": {"github": {"secret": SECRET, "verify": False}}}
-    with patch("change_hooks.forges.forge.http_client", return_value=StubTreq(Forge())) as client:
+    with patch("change_hooks.http_client.http_client", return_value=StubTreq(Forge())) as client:
         sent(Client(make_resource(www, sink=print)), github("pull_request", github_pull()))
     assert [call.kwargs["verify"] for call in client.call_args_list] == [False]
 

@@ -53,7 +53,7 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine
 @pytest.fixture(autouse=True)
 def no_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """``check`` tries ports in memory."""
-    checking: Any = import_module("change_hooks.cli.check")
+    checking: Any = import_module("change_hooks.cli.checking")
     inspect = checking.inspect
     monkeypatch.setattr(
         checking,

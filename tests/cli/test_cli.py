@@ -148,7 +148,7 @@ def test_the_version() -> None:
 
 
 def test_serve_refuses_a_wrong_configuration(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("change_hooks.cli.serve.begin_logging", lambda *_: None)
+    monkeypatch.setattr("change_hooks.cli.serving.begin_logging", lambda *_: None)
     Path(config).write_text("c = {'www': {'change_hook_dialects': {'bas': True}}}")
     result = run("serve", config)
     assert (result.exit_code, "error: dialect 'bas'" in result.stderr) == (1, True)
@@ -171,6 +171,53 @@ def test_a_command_that_needs_no_twisted_starts_without_it(command: str) -> None
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
+#: What takes long to load. Only what listens, or sends requests, needs it.
+HEAVY = {
+    *("OpenSSL", "cryptography.x509", "treq", "twisted.web.client", "twisted.web.server"),
+    *(
+        "twisted.internet.endpoints",
+        "twisted.internet.reactor",
+        "change_hooks.service",
+        "change_hooks.upstream",
+    ),
+    *("change_hooks.forges.github", "change_hooks.http_client"),
+}
+
+
+def loaded_by(*commands: list[str], folder: Path) -> set[str]:
+    """Which of these are loaded after commands in a new process."""
+    code = (
+        "import contextlib, io, sys; from change_hooks.cli import main\n"
+        f"for command in {commands!r}:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()):\n"
+        "        main(command, standalone_mode=False)\n"
+        "print(*sys.modules)"
+    )
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=folder)
+    return HEAVY & set(printed.split())
+
+
+def test_the_help_of_every_command_loads_little(tmp_path: Path) -> None:
+    subcommands = [["hook", name, "--help"] for name in ("ensure", "check", "rotate")]
+    assert loaded_by(*([name, "--help"] for name in cli.COMMANDS), *subcommands, folder=tmp_path) == set()
+
+
+def test_what_only_reads_a_journal_loads_neither_a_server_nor_a_client(tmp_path: Path) -> None:
+    fill(tmp_path / "j.sqlite", Change(revision="1"), name="one")
+    (tmp_path / "hooks.cfg").write_text("""c = {"www": {
+        "change_hook_journal": "sqlite:///j.sqlite",
+        "change_hook_dialects": {"base": True, "github": {"secret": "a long enough secret", "strict": True}},
+        "change_hook_sinks": {"a": {"sink": "http", "url": "https://ci.example.org/"}},
+    }}""")
+    commands = [[name, "hooks.cfg"] for name in ("deliveries", "changes", "status")]
+    assert loaded_by(*commands, ["show", "hooks.cfg", "one"], folder=tmp_path) == set()
+
+
+def test_a_simulated_delivery_needs_no_receiver(tmp_path: Path) -> None:
+    command = ["simulate", "github", "push", "--secret", "x", "--dry-run", "--to", "http://127.0.0.1:1/"]
+    assert loaded_by(command, folder=tmp_path) == set()
+
+
 def interrupted(folder: Path, missing: str, *, ignored: bool = False) -> subprocess.CompletedProcess[str]:
     """What becomes of a command when Ctrl-C is pressed while it loads the module that is missing."""
     (folder / f"{missing}.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
@@ -181,12 +228,12 @@ def interrupted(folder: Path, missing: str, *, ignored: bool = False) -> subproc
     return subprocess.run(command, check=False, env=environment, cwd=folder, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("missing", ["click", "httptools"])
+@pytest.mark.parametrize("missing", ["click", "service_identity"])
 def test_ctrl_c_is_silent_while_modules_are_loaded(tmp_path: Path, missing: str) -> None:
     done = interrupted(tmp_path, missing)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
 def test_a_program_that_ctrl_c_is_not_meant_for_goes_on(tmp_path: Path) -> None:
-    assert "SIGINT" not in interrupted(tmp_path, "httptools", ignored=True).stderr
-    assert interrupted(tmp_path, "httptools", ignored=True).returncode != -signal.SIGINT
+    assert "SIGINT" not in interrupted(tmp_path, "service_identity", ignored=True).stderr
+    assert interrupted(tmp_path, "service_identity", ignored=True).returncode != -signal.SIGINT

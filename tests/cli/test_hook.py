@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from change_hooks.cli.hook import refuse_a_part, turns
+from change_hooks.cli.hooking import refuse_a_part, turns
 from change_hooks.config import read_www
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.tree import idle_tree

@@ -190,6 +190,12 @@ def test_which_merge_requests_give_a_change(attributes: Any, count: int) -> None
     assert len(merge_request(**attributes)) == count
 
 
+def test_a_merge_request_into_no_branch_is_refused() -> None:
+    with pytest.raises(BadPayload) as caught:
+        merge_request(target_branch=None)
+    assert caught.value.field == "$.object_attributes.target_branch"
+
+
 def test_a_note() -> None:
     (change,) = note()
     assert (change.category, change.properties["event"]) == ("note", "note")

@@ -97,7 +97,6 @@ def test_a_recorded_delivery_is_decoded_once(name: str, looks: bool, decoded: De
     assert len(decoded.shapes) in ((1,) if found else (0, 1))
 
 
-@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", NAMES)
 def test_what_was_verified_is_not_verified_again(name: str) -> None:
     each = load(name)

@@ -8,7 +8,7 @@ import pytest
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.pollers import GitPoller, HgPoller, Poller, SVNPoller, split_file_branches
 from change_hooks.pollers.base import Found, names
-from change_hooks.standalone import standalone_settings
+from change_hooks.standalone_settings import standalone_settings
 from change_hooks.vcs import Commit, as_change
 
 
