@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -775,6 +777,26 @@ def test_a_service_that_is_stopped_while_its_journal_opens_does_not_start(tmp_pa
     hosted.run()
     assert has_fired(stopped)
     assert hosted.reactor.getDelayedCalls() == []
+
+
+def test_a_service_has_loaded_what_it_may_need_later() -> None:
+    """Apart from dialects and sinks that a new configuration names. A newer version may be installed by then."""
+    code = """if True:
+        import sys, change_hooks.service
+        before = set(sys.modules)
+        from change_hooks.config import read_www
+        read_www({
+            "change_hook_admin": {"port": 8011, "auth": []},
+            "change_hook_dialects": {
+                "github": {"secret": "a long enough secret", "class": lambda *_, **__: None},
+                "gitlab": {"secret": "a long enough secret", "token": "t", "recover": {"from": ["o/r"]}},
+            },
+        })
+        import change_hooks.http_client, twisted.internet.endpoints
+        late = {name for name in sys.modules if name.startswith(("change_hooks.", "twisted.internet."))} - before
+        print(*sorted(name for name in late if not name.startswith("change_hooks.dialects.")))
+    """
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "\n"
 
 
 def test_a_second_service_on_a_journal_needs_a_name(tmp_path: Path) -> None:
