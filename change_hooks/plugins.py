@@ -47,6 +47,11 @@ class Registry:
         """Every registered name, sorted."""
         return sorted(self._by_name)
 
+    def others(self, name: str) -> list[str]:
+        """The other names of what is registered as *name*; nothing is imported."""
+        value = self._by_name[name][0].value
+        return [other for other in self.names() if other != name and self._by_name[other][0].value == value]
+
     def load(self, name: str) -> Any:
         """The class registered as *name*.
 

@@ -49,8 +49,8 @@ from change_hooks.web.answers import Refusal
 from change_hooks.web.front import HookSite
 from change_hooks.web.tracing import no_trace, telling
 
-# What commands load only if they need it, a service loads before it runs: another version of the package may be
-# installed while it runs.
+# What commands load only if they need it, a service loads before it runs: another version of the package may
+# be installed while it runs.
 for _name in ("change_hooks.http_client", "change_hooks.upstream.classes"):
     import_module(_name)
 

@@ -44,6 +44,11 @@ def test_the_same_entry_twice_is_one() -> None:
     assert Registry([entry("base", BASE), entry("base", BASE)]).load("base") is BaseHookHandler
 
 
+def test_the_other_names_of_a_class_are_known_without_importing_it() -> None:
+    registry = Registry([entry("b", "no.such:A"), entry("a", "no.such:A"), entry("c", "no.such:C")])
+    assert (registry.others("b"), registry.others("c")) == (["a"], [])
+
+
 @pytest.mark.parametrize("value", ["no_such_module:X", "collections:no_such_name"])
 def test_an_entry_point_that_cannot_be_imported_is_reported_and_takes_no_other_down(value: str) -> None:
     registry = Registry([entry("broken", value), entry("base", BASE)])

@@ -74,7 +74,9 @@ def _port(written: Any, problems: list[str], *, protected: bool) -> tuple[str | 
     if written is None:
         return None, ""
     number = isinstance(written, int) and not isinstance(written, bool)
-    port = f"tcp:{written}:interface={LOCAL}" if number else written
+    if number:
+        return f"tcp:{written}:interface={LOCAL}", LOCAL
+    port = written
     try:
         address = address_of(port)
     except ValueError as error:

@@ -165,6 +165,8 @@ def _shipped(dialect: str) -> dict[str, _Example]:
 
 def _examples(dialect: str, folders: Sequence[Path], options: Mapping[str, Any]) -> dict[str, _Example]:
     """The best recorded delivery for each kind of event."""
+    if not folders:
+        return {}
     found: dict[str, tuple[Any, _Example]] = {}
     cls, names = _alike(dialect)
     places = [(folder, name) for name in names for folder in folders]
@@ -186,9 +188,7 @@ def _examples(dialect: str, folders: Sequence[Path], options: Mapping[str, Any])
 def _alike(dialect: str) -> tuple[Any, list[str]]:
     """The handler class of a dialect, and the dialects that it reads, this one first."""
     registry = installed()
-    cls = registry.load(dialect)
-    others = (name for name in registry.names() if name != dialect and registry.load(name) is cls)
-    return cls, [dialect, *others]
+    return registry.load(dialect), [dialect, *registry.others(dialect)]
 
 
 def _reported(each: Recorded, cls: Any, dialect: str, options: Mapping[str, Any]) -> Iterator[Event]:

@@ -206,6 +206,7 @@ def test_what_only_reads_a_journal_loads_neither_a_server_nor_a_client(tmp_path:
     fill(tmp_path / "j.sqlite", Change(revision="1"), name="one")
     (tmp_path / "hooks.cfg").write_text("""c = {"www": {
         "change_hook_journal": "sqlite:///j.sqlite",
+        "change_hook_admin": {"port": 8011},
         "change_hook_dialects": {"base": True, "github": {"secret": "a long enough secret", "strict": True}},
         "change_hook_sinks": {"a": {"sink": "http", "url": "https://ci.example.org/"}},
     }}""")
@@ -213,9 +214,15 @@ def test_what_only_reads_a_journal_loads_neither_a_server_nor_a_client(tmp_path:
     assert loaded_by(*commands, ["show", "hooks.cfg", "one"], folder=tmp_path) == set()
 
 
-def test_a_simulated_delivery_needs_no_receiver(tmp_path: Path) -> None:
+def test_a_simulated_delivery_needs_no_receiver_and_no_other_dialect(tmp_path: Path) -> None:
     command = ["simulate", "github", "push", "--secret", "x", "--dry-run", "--to", "http://127.0.0.1:1/"]
     assert loaded_by(command, folder=tmp_path) == set()
+    code = (
+        f"import sys; from change_hooks.cli import main; main({command!r}, standalone_mode=False)\n"
+        "print('change_hooks.dialects.gitlab' in sys.modules)"
+    )
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=tmp_path)
+    assert printed.splitlines()[-1] == "False"
 
 
 def interrupted(folder: Path, missing: str, *, ignored: bool = False) -> subprocess.CompletedProcess[str]:

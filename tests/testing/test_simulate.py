@@ -233,8 +233,8 @@ def test_a_dialect_of_ones_own_is_found_by_its_recorded_deliveries(
         def load(self, name: str) -> Any:
             return {"mine": handler, "odd": Odd}[name]
 
-        def names(self) -> list[str]:
-            return ["mine"]
+        def others(self, name: str) -> list[str]:
+            return []
 
     monkeypatch.setattr(module, "installed", Found)
     with pytest.raises(CannotSimulate, match="no recorded deliveries of 'mine'"):
