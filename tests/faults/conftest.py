@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.programs import Server, servers
+from ..support.programs import Server, folder_for_others, servers
 from .databases import PostgreSQL
 from .recorder import Recorder
 
@@ -32,7 +32,7 @@ def recorder() -> Iterator[Recorder]:
 
 
 @pytest.fixture
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL server of the test's own."""
-    with PostgreSQL(tmp_path_factory.mktemp("postgresql")) as server:
+    with folder_for_others() as folder, PostgreSQL(folder) as server:
         yield server

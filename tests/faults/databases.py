@@ -18,13 +18,13 @@ from ..support.services import answers, missing
 
 
 def as_postgres(folder: Path) -> dict[str, Any]:
-    """How to start a program that refuses to run as root, with *folder* for its files."""
+    """How to start a program that refuses to run as root, with *folder* for its files: see
+    :func:`~tests.support.programs.folder_for_others`.
+    """
     if os.getuid() != 0:
         return {}
     user = pwd.getpwnam("postgres")
     os.chown(folder, user.pw_uid, user.pw_gid)
-    for parent in folder.parents[:3]:
-        parent.chmod(parent.stat().st_mode | 0o011)
     return {"user": user.pw_uid, "group": user.pw_gid}
 
 

@@ -9,9 +9,8 @@ from itertools import count, takewhile
 from pathlib import Path
 
 import psycopg
-import pytest
 
-from ..support.programs import Server, configure, eventually, free_port, program
+from ..support.programs import Server, configure, eventually, folder_for_others, free_port, program
 from .books import assert_nothing_is_lost, stored
 from .databases import PgBouncer, PostgreSQL
 from .load import Load, push, www
@@ -23,9 +22,8 @@ def test_two_receivers_behind_a_pooler_in_transaction_mode(
     recorder: Recorder,
     postgresql: PostgreSQL,
     tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    with PgBouncer(postgresql, tmp_path_factory.mktemp("pgbouncer")) as pooler:
+    with folder_for_others() as own, PgBouncer(postgresql, own) as pooler:
         # Whatever one client leaves behind in a connection, the next one finds there.
         with psycopg.connect(pooler.url, autocommit=True, prepare_threshold=None) as other:
             other.execute("SET search_path = nowhere")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import folder_for_others
 from tests.support.served import printed
 
 from .conftest import PATIENCE, eventually, free_port, program
@@ -137,14 +138,16 @@ def test_the_unit_is_what_systemd_takes(tmp_path: Path) -> None:
     assert (done.returncode, said) == (0, [])
 
 
+@pytest.fixture
+def others() -> Iterator[Path]:
+    with folder_for_others() as folder:
+        yield folder
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a program as another user")
-def test_another_user_runs_what_init_wrote(tmp_path: Path) -> None:
+def test_another_user_runs_what_init_wrote(others: Path) -> None:
     nobody = 65534
-    tmp_path.chmod(0o711)
-    for parent in tmp_path.parents:
-        if parent.name.startswith(("pytest-", "popen-")):
-            parent.chmod(0o711)
-    etc, state = tmp_path / "etc", tmp_path / "state"
+    etc, state = others / "etc", others / "state"
     for folder in (etc, state):
         folder.mkdir()
         os.chown(folder, nobody, nobody)
@@ -163,10 +166,10 @@ def test_another_user_runs_what_init_wrote(tmp_path: Path) -> None:
     (start,) = unit()["ExecStart"]
     command = [program("change-hooks"), *shlex.split(start)[1:-1], str(config)]
     assert shlex.split(start)[-1] == "/etc/change-hooks/hooks.cfg"
-    with running([*user, *command], tmp_path, port, env=environment):
+    with running([*user, *command], others, port, env=environment):
         simulated = [program("change-hooks"), "simulate", "github", str(config), "--repo", "."]
-        repository = tmp_path / "repository"
-        shutil.copytree(_repository(tmp_path), repository)
+        repository = others / "repository"
+        shutil.copytree(_repository(others), repository)
         done = subprocess.run(simulated, cwd=repository, check=False, capture_output=True, text=True)
         assert "1 change found" in done.stdout, done.stderr
     (journal,) = state.glob("*.sqlite")

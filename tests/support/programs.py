@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 import pytest
@@ -51,6 +52,15 @@ def eventually(condition: Callable[[], object], *, every: float | None = None) -
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(pause)
         pause = every or min(1.3 * pause, 0.25)
+
+
+@contextmanager
+def folder_for_others() -> Iterator[Path]:
+    """A folder that other users may enter. Pytest closes its own to them, whenever it starts anywhere."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
 
 
 def free_port() -> int:
