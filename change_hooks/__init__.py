@@ -3,7 +3,7 @@
 Strategy: names are imported on first use, so that a command or a commit hook loads only what it needs.
 """
 
-from importlib import import_module
+from change_hooks.on_first_use import on_first_use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,42 +71,32 @@ __all__ = [
     "shaped",
 ]
 
-_MODULES = {
-    "core.change": ("Change",),
-    "core.delivery": ("Delivery",),
-    "core.errors": (
-        "BadPayload",
-        "ConfigurationError",
-        "DeliveryError",
-        "NotAuthenticated",
-        "SignatureMismatch",
-        "SignatureMissing",
-        "Unavailable",
-        "UnsupportedContentType",
-    ),
-    "core.events": ("Comment", "Commit", "Ignored", "Person", "PullRequest", "RefUpdate", "Repository"),
-    "core.options": ("ForgeOptions", "option"),
-    "core.payload": ("Shape",),
-    "core.push": ("Push",),
-    "core.sink_answers": ("SinkBusy", "SinkError", "SinkOutput", "SinkRefused"),
-    "dialects.event_handler": ("EventHandler",),
-    "dialects.handler": ("HookHandler",),
-    "dialects.methods": ("shaped",),
-    "interfaces": ("IChangeSink", "IDeliverySink", "IHookHandler", "IJournal", "IPoller"),
-    "journal": ("ChangeKey",),
-    "plain": ("make_resource",),
-    "service": ("ChangeHookService",),
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "core.change": ("Change",),
+        "core.delivery": ("Delivery",),
+        "core.errors": (
+            "BadPayload",
+            "ConfigurationError",
+            "DeliveryError",
+            "NotAuthenticated",
+            "SignatureMismatch",
+            "SignatureMissing",
+            "Unavailable",
+            "UnsupportedContentType",
+        ),
+        "core.events": ("Comment", "Commit", "Ignored", "Person", "PullRequest", "RefUpdate", "Repository"),
+        "core.options": ("ForgeOptions", "option"),
+        "core.payload": ("Shape",),
+        "core.push": ("Push",),
+        "core.sink_answers": ("SinkBusy", "SinkError", "SinkOutput", "SinkRefused"),
+        "dialects.event_handler": ("EventHandler",),
+        "dialects.handler": ("HookHandler",),
+        "dialects.methods": ("shaped",),
+        "interfaces": ("IChangeSink", "IDeliverySink", "IHookHandler", "IJournal", "IPoller"),
+        "journal": ("ChangeKey",),
+        "plain": ("make_resource",),
+        "service": ("ChangeHookService",),
+    },
+)

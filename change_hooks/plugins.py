@@ -47,10 +47,10 @@ class Registry:
         """Every registered name, sorted."""
         return sorted(self._by_name)
 
-    def others(self, name: str) -> list[str]:
-        """The other names of what is registered as *name*; nothing is imported."""
-        value = self._by_name[name][0].value
-        return [other for other in self.names() if other != name and self._by_name[other][0].value == value]
+    def names_of(self, cls: Any) -> list[str]:
+        """The names under which a class is registered where it is defined; nothing is imported."""
+        path = f"{cls.__module__}:{getattr(cls, '__qualname__', '')}"
+        return [name for name in self.names() if self._by_name[name][0].value == path]
 
     def load(self, name: str) -> Any:
         """The class registered as *name*.

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,7 +17,9 @@ from change_hooks.admin.settings import DEFAULT_PORT as ADMIN_PORT
 from change_hooks.config import DEFAULT_JOURNAL
 from change_hooks.config_file import DEFAULT_PORT, FileConfig, load_file
 from change_hooks.core.errors import ConfigurationError
-from change_hooks.pollers.base import Poller
+
+if TYPE_CHECKING:
+    from change_hooks.pollers.base import Poller
 
 #: The endpoint string of the embedded default.
 LOCAL = "127.0.0.1"
@@ -118,6 +120,10 @@ def _doubts(config: FileConfig) -> Iterator[str]:
 
 def _pollers(config: FileConfig) -> tuple[Poller, ...]:
     sources = _sources(config)
+    if not sources:
+        return ()
+    from change_hooks.pollers.base import Poller
+
     if config.is_master:
         sources = tuple(source for source in sources if isinstance(source, Poller))
     problems = [
@@ -127,7 +133,7 @@ def _pollers(config: FileConfig) -> tuple[Poller, ...]:
     ]
     names = [source.name for source in sources if isinstance(source, Poller)]
     problems += [f"change_source: two are called {name!r}" for name in set(names) if names.count(name) > 1]
-    if sources and config.www.get("change_hook_journal", "") is None:
+    if config.www.get("change_hook_journal", "") is None:
         problems.append("change_source needs a journal, to remember where it was (change_hook_journal)")
     if problems:
         raise ConfigurationError(problems)

@@ -44,9 +44,11 @@ def test_the_same_entry_twice_is_one() -> None:
     assert Registry([entry("base", BASE), entry("base", BASE)]).load("base") is BaseHookHandler
 
 
-def test_the_other_names_of_a_class_are_known_without_importing_it() -> None:
-    registry = Registry([entry("b", "no.such:A"), entry("a", "no.such:A"), entry("c", "no.such:C")])
-    assert (registry.others("b"), registry.others("c")) == (["a"], [])
+def test_the_names_of_a_class_are_known_without_importing_what_else_is_installed() -> None:
+    registry = Registry(
+        [entry("b", BASE), entry("a", BASE), entry("c", "no.such:C"), entry("d", "re:exported")]
+    )
+    assert registry.names_of(BaseHookHandler) == ["a", "b"]
 
 
 @pytest.mark.parametrize("value", ["no_such_module:X", "collections:no_such_name"])

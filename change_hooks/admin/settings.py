@@ -73,22 +73,20 @@ def _port(written: Any, problems: list[str], *, protected: bool) -> tuple[str | 
     """The endpoint string, and the address that it listens on."""
     if written is None:
         return None, ""
-    number = isinstance(written, int) and not isinstance(written, bool)
-    if number:
+    if isinstance(written, int) and not isinstance(written, bool):
         return f"tcp:{written}:interface={LOCAL}", LOCAL
-    port = written
     try:
-        address = address_of(port)
+        address = address_of(written)
     except ValueError as error:
         problems.append(f"option 'port' {error}")
         return None, ""
     if not protected and not is_local(address):
         problems.append(
-            f"{port!r} can be reached from other machines, so it needs 'auth', for instance"
+            f"{written!r} can be reached from other machines, so it needs 'auth', for instance"
             " [strcred.makeChecker('file:admin.passwd')]; or listen on this machine only:"
             f" 'port': {DEFAULT_PORT}"
         )
-    return port, address
+    return written, address
 
 
 def is_local(address: str) -> bool:

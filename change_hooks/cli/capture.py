@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,13 +23,13 @@ from change_hooks.cli.common import loaded
 @click.option(
     "--case", default="", help="What is special about the delivery; becomes part of the files' names."
 )
-def capture(words: tuple[str, ...], folder: Path, case: str) -> None:
+def capture(**given: Any) -> None:
     """Write a delivery and its changes as files that a test can read.
 
     Secrets, tokens and email addresses are replaced. Look at the files before you publish them: names,
     messages and addresses of repositories stay. ID is a delivery's id, its beginning, or DIALECT/ID.
     """
-    loaded("capturing", "run")(words, folder, case)
+    loaded("capturing", "run")(**given)
 
 
 __all__ = ["capture"]

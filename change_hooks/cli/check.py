@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,13 +13,13 @@ from change_hooks.cli.common import config_argument, json_option, loaded
 @config_argument
 @json_option
 @click.option("--strict", is_flag=True, help="Exit with status 1 for warnings too.")
-def check(config: Path | None, as_json: bool, strict: bool) -> None:
+def check(**given: Any) -> None:
     """Check a configuration for mistakes, before you run 'serve'.
 
     Opens what 'serve' opens: ports, certificates, password files, programs, the journal. Errors, and
     warnings about what may not be intended, go to standard error.
     """
-    loaded("checking", "run")(config, as_json=as_json, strict=strict)
+    loaded("checking", "run")(**given)
 
 
 __all__ = ["check"]

@@ -11,11 +11,12 @@ import click
 
 from change_hooks.addresses import written_url
 from change_hooks.cli.common import fail, print_json, say
-from change_hooks.config import HooksConfig, read_www
+from change_hooks.cli.configured import settings_and_hooks
+from change_hooks.config import HooksConfig
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.inspection import inspect
 from change_hooks.journal.address import shown
-from change_hooks.standalone_settings import Settings, inside, standalone_settings
+from change_hooks.standalone_settings import Settings, inside
 
 
 def run(config: Path | None, *, as_json: bool, strict: bool) -> None:
@@ -23,12 +24,7 @@ def run(config: Path | None, *, as_json: bool, strict: bool) -> None:
     from twisted.internet import reactor
 
     with inside(config) as path:
-        try:
-            settings = standalone_settings(path)
-            hooks = read_www(settings.www, base=settings.base)
-        except ConfigurationError as error:
-            fail(error)
-            return
+        settings, hooks = settings_and_hooks(path)
         found = inspect(settings, hooks, reactor)
     for doubt in () if as_json else found.doubts:
         say(f"{click.style('warning:', fg='yellow')} {doubt}", err=True)

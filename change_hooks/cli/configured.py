@@ -13,6 +13,7 @@ from change_hooks.interrupts import SilentInterrupts
 
 if TYPE_CHECKING:
     from change_hooks.config import HooksConfig
+    from change_hooks.standalone_settings import Settings
 
 
 class Configured(msgspec.Struct, frozen=True):
@@ -30,17 +31,23 @@ class Configured(msgspec.Struct, frozen=True):
         return bool(self.hooks.sinks) and not self.in_master
 
 
-def read_config(config: Path | None) -> Configured:
+def settings_and_hooks(config: Path | None) -> tuple[Settings, HooksConfig]:
     """Read the configuration file, or use the embedded default; ends the program if it is invalid."""
     with SilentInterrupts():
         from change_hooks.config import read_www
         from change_hooks.standalone_settings import standalone_settings
     try:
         settings = standalone_settings(config)
-        return Configured(read_www(settings.www, base=settings.base), settings.is_served_by_master)
+        return settings, read_www(settings.www, base=settings.base)
     except ConfigurationError as error:
         fail(error)
         raise
 
 
-__all__ = ["Configured", "read_config"]
+def read_config(config: Path | None) -> Configured:
+    """See :func:`settings_and_hooks`."""
+    settings, hooks = settings_and_hooks(config)
+    return Configured(hooks, settings.is_served_by_master)
+
+
+__all__ = ["Configured", "read_config", "settings_and_hooks"]

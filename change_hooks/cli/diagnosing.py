@@ -12,8 +12,9 @@ import msgspec
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import react
 
-from change_hooks.cli.common import fail, print_json
-from change_hooks.config import HooksConfig, read_www
+from change_hooks.cli.common import print_json
+from change_hooks.cli.configured import settings_and_hooks
+from change_hooks.config import HooksConfig
 from change_hooks.core.errors import ConfigurationError
 from change_hooks.core.shown import printable
 from change_hooks.doctor.findings import Finding
@@ -21,7 +22,7 @@ from change_hooks.doctor.local import look_at_disk, look_at_journal, look_at_por
 from change_hooks.doctor.remote import look_at_certificate, look_at_receiver, look_at_webhook
 from change_hooks.http_client import http_client
 from change_hooks.inspection import inspect
-from change_hooks.standalone_settings import Settings, inside, standalone_settings
+from change_hooks.standalone_settings import Settings, inside
 from change_hooks.tree import idle_tree
 from change_hooks.webhooks.places import Asked, places
 
@@ -30,12 +31,7 @@ def run(config: Path, *, as_json: bool, url: str) -> None:
     """Look here and at the forges, and print what is found; ends the program if something is wrong."""
     findings: list[Finding] = []
     with inside(config) as path:
-        try:
-            settings = standalone_settings(path)
-            hooks = read_www(settings.www, base=settings.base)
-        except ConfigurationError as error:
-            fail(error)
-            raise
+        settings, hooks = settings_and_hooks(path)
         url = url or (hooks.admin.url if hooks.admin is not None else "")
 
         async def look(reactor: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,13 +14,13 @@ from change_hooks.cli.common import json_option, loaded
 @click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
 @json_option
 @click.option("--url", default="", help="The server's public URL: https://ci.example.com.")
-def doctor(config: Path, as_json: bool, url: str) -> None:
+def doctor(**given: Any) -> None:
     """Check everything: the configuration, the journal, the disk, the certificates, the webhooks.
 
     Also reports whether forges can reach the receiver, according to their logs, and compares the clocks. The
     exit status is 1 if something is wrong.
     """
-    loaded("diagnosing", "run")(config, as_json=as_json, url=url)
+    loaded("diagnosing", "run")(**given)
 
 
 __all__ = ["doctor"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -66,37 +66,24 @@ def testing(command: Command) -> Command:
     envvar="CHANGE_HOOKS_SECRET",
     help="The secret to write, if the configuration has a callable; or $CHANGE_HOOKS_SECRET.",
 )
-def ensure(
-    config: Path,
-    endpoints: Sequence[str],
-    *,
-    repositories: Sequence[str],
-    url: str,
-    as_json: bool,
-    secret: str | None,
-    test: bool | None,
-    wait: float,
-) -> None:
+def ensure(**given: Any) -> None:
     """Create the webhooks, or update them.
 
     Each gets the secret and the events that the configuration handles, is switched on and tested. A webhook
     with the same URL is updated; the query of its URL stays.
     """
-    asked = {"repositories": repositories, "url": url, "as_json": as_json, "secret": secret}
-    loaded("hooking", "ensure")(config, endpoints, **asked, test=test, wait=wait)
+    loaded("hooking", "ensure")(**given)
 
 
 @hook.command()
 @meaning
-def check(
-    config: Path, endpoints: Sequence[str], *, repositories: Sequence[str], url: str, as_json: bool
-) -> None:
+def check(**given: Any) -> None:
     """Compare the webhooks with what they should be.
 
     Reports webhooks that are missing or disabled, wrong URLs and wrong events, and the response to the last
     delivery. The exit status is 1 if something is wrong.
     """
-    loaded("hooking", "check")(config, endpoints, repositories=repositories, url=url, as_json=as_json)
+    loaded("hooking", "check")(**given)
 
 
 @hook.command()
@@ -111,27 +98,13 @@ def check(
 )
 @click.option("--resume", is_flag=True, help="Continue a rotation that was interrupted.")
 @click.option("--no-probe", is_flag=True, help="Do not ask the receiver whether it accepts the new secret.")
-def rotate(
-    config: Path,
-    endpoints: Sequence[str],
-    *,
-    repositories: Sequence[str],
-    url: str,
-    as_json: bool,
-    test: bool | None,
-    wait: float,
-    grace: float,
-    resume: bool,
-    no_probe: bool,
-) -> None:
+def rotate(**given: Any) -> None:
     """Give the webhooks a new secret; no delivery is refused meanwhile.
 
     The option 'secret' must be {'file': PATH}. A running server reads that file when it changes. The new
     secret is written there before the old one, then to the forge, and then the old one is removed.
     """
-    asked = {"repositories": repositories, "url": url, "as_json": as_json}
-    how = {"test": test, "wait": wait, "grace": grace, "resume": resume, "no_probe": no_probe}
-    loaded("hooking", "rotate")(config, endpoints, **asked, **how)
+    loaded("hooking", "rotate")(**given)
 
 
 __all__ = ["hook"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,16 +20,14 @@ from change_hooks.cli.common import config_argument, json_option, loaded
     help="Only deliveries since then: a time, or 12h, 3d.  [default: the last run]",
 )
 @click.option("--dry-run", is_flag=True, help="Only print what is missing.")
-def recover(
-    config: Path | None, as_json: bool, endpoint: str | None, since: float | None, dry_run: bool
-) -> None:
+def recover(**given: Any) -> None:
     """Fetch deliveries that are in the forge's log but not in the journal.
 
     Works for endpoints with the option 'recover'. A running server with the same configuration picks the
     changes up within half a minute; if none is running, the next one does. If the sinks are not in the
     configuration but in a program (an embedded service, a Buildbot master), that program is asked to do it.
     """
-    loaded("recovering", "run")(config, as_json=as_json, endpoint=endpoint, since=since, dry_run=dry_run)
+    loaded("recovering", "run")(**given)
 
 
 __all__ = ["recover"]

@@ -21,17 +21,7 @@ from change_hooks.cli.common import json_option, loaded
 )
 @journal_option
 @choosing
-def replay(
-    words: tuple[str, ...],
-    *,
-    as_json: bool,
-    failed: bool,
-    sinks: tuple[str, ...],
-    all_sinks: bool,
-    dry_run: bool,
-    journal: str | None,
-    **wanted: Any,
-) -> None:
+def replay(**given: Any) -> None:
     """Send deliveries through the current handlers again, and the changes to the sinks that have not accepted
     them.
 
@@ -40,8 +30,7 @@ def replay(
     the configuration but in a program (an embedded service, a Buildbot master), that program is asked to do
     it. The changes keep their keys.
     """
-    chosen = {"failed": failed, "sinks": sinks, "all_sinks": all_sinks, "journal": journal, **wanted}
-    loaded("replaying", "run")(words, as_json=as_json, dry_run=dry_run, **chosen)
+    loaded("replaying", "run")(**given)
 
 
 __all__ = ["replay"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,15 +31,12 @@ from change_hooks.cli.logs import LEVELS
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Number of worker processes."
 )
-def serve(
-    config: Path | None, *, log_format: str, log_level: str, quiet: bool, port: str | None, workers: int
-) -> None:
+def serve(**given: Any) -> None:
     """Run the server.
 
     SIGTERM and SIGINT stop it once everything in flight is answered. SIGHUP reloads CONFIG.
     """
-    level = "warning" if quiet else log_level
-    loaded("serving", "run")(config, log_format=log_format, log_level=level, port=port, workers=workers)
+    loaded("serving", "run")(**given)
 
 
 __all__ = ["serve"]

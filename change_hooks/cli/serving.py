@@ -31,7 +31,9 @@ from change_hooks.systemd import ServiceManager
 log = Logger()
 
 
-def run(config: Path | None, *, log_format: str, log_level: str, port: str | None, workers: int) -> None:
+def run(
+    config: Path | None, *, log_format: str, log_level: str, quiet: bool, port: str | None, workers: int
+) -> None:
     """Serve until a signal ends the process, here or in worker processes."""
     worker = place()
     if workers > 1 and worker is None:
@@ -40,7 +42,7 @@ def run(config: Path | None, *, log_format: str, log_level: str, port: str | Non
     from twisted.internet import reactor
 
     config = enter(config)
-    begin_logging(log_format, log_level)
+    begin_logging(log_format, "warning" if quiet else log_level)
     make_steady(reactor)
     if worker is None or worker.number == 0:
         log.info(

@@ -12,6 +12,7 @@ import msgspec
 from change_hooks.addresses import written_url
 from change_hooks.cli.common import fail
 from change_hooks.core.errors import ConfigurationError
+from change_hooks.interrupts import SilentInterrupts
 from change_hooks.references import resolved_secrets
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def target_of(config: Path, endpoint: str, url: str | None = None, secret: str |
     :param secret: the secret to use; None: that of the configuration.
     :raises click.ClickException: the configuration lacks the URL or the secret.
     """
-    from change_hooks.standalone_settings import standalone_settings
-
+    with SilentInterrupts():
+        from change_hooks.standalone_settings import standalone_settings
     try:
         settings = standalone_settings(config)
     except ConfigurationError as error:

@@ -7,8 +7,7 @@ network and the disk are replaced.
 The other names are imported on first use: the commands that simulate or capture a delivery need no receiver.
 """
 
-from importlib import import_module
-
+from change_hooks.on_first_use import on_first_use
 from change_hooks.testing.recorded import Recorded, in_short, recorded
 
 TYPE_CHECKING = False
@@ -37,22 +36,12 @@ __all__ = [
     "recorded",
 ]
 
-_MODULES = {
-    "journal.in_memory": ("MemoryJournal",),
-    "testing.receiver": ("Receiver", "Result", "Unsettled", "handle", "post"),
-    "testing.requests": ("CONFIGURED", "Payload", "Secret", "Sent", "build", "ed25519"),
-    "testing.sinks": ("MemorySink",),
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"change_hooks.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "journal.in_memory": ("MemoryJournal",),
+        "testing.receiver": ("Receiver", "Result", "Unsettled", "handle", "post"),
+        "testing.requests": ("CONFIGURED", "Payload", "Secret", "Sent", "build", "ed25519"),
+        "testing.sinks": ("MemorySink",),
+    },
+)

@@ -165,8 +165,6 @@ def _shipped(dialect: str) -> dict[str, _Example]:
 
 def _examples(dialect: str, folders: Sequence[Path], options: Mapping[str, Any]) -> dict[str, _Example]:
     """The best recorded delivery for each kind of event."""
-    if not folders:
-        return {}
     found: dict[str, tuple[Any, _Example]] = {}
     cls, names = _alike(dialect)
     places = [(folder, name) for name in names for folder in folders]
@@ -188,7 +186,8 @@ def _examples(dialect: str, folders: Sequence[Path], options: Mapping[str, Any])
 def _alike(dialect: str) -> tuple[Any, list[str]]:
     """The handler class of a dialect, and the dialects that it reads, this one first."""
     registry = installed()
-    return registry.load(dialect), [dialect, *registry.others(dialect)]
+    cls = registry.load(dialect)
+    return cls, [dialect, *(name for name in registry.names_of(cls) if name != dialect)]
 
 
 def _reported(each: Recorded, cls: Any, dialect: str, options: Mapping[str, Any]) -> Iterator[Event]:

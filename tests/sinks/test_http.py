@@ -23,6 +23,7 @@ from change_hooks.journal import ChangeKey
 from change_hooks.sinks import Http
 from change_hooks.sinks.http import ANSWER_READ, BUSY
 from tests.conftest import has_fired, result_of
+from tests.support.asking import Server, head
 from tests.support.receiver import Receiver
 
 KEY = ChangeKey("github", "guid", 3)
@@ -214,13 +215,19 @@ def test_a_cloud_event_in_structured_mode_is_its_body() -> None:
     assert "time" not in event
 
 
-def test_the_client_is_made_when_it_is_needed() -> None:
-    sink = Http("http://127.0.0.1:1/")
-    result_of(sink.close())
-    waiting = sink.add_change(Change(), None)
-    waiting.addErrback(lambda failure: None)
-    waiting.cancel()
-    result_of(sink.close())
+def test_a_connection_is_kept_for_the_next_change_and_closed_at_the_end() -> None:
+    server = Server(lambda reactor: Http("http://127.0.0.1:99/", clock=reactor))
+    result_of(server.http.close())
+    for _ in range(2):
+        taken = server.http.add_change(Change(), None)
+        server.connect()
+        server.answer(head(0))
+        assert result_of(taken) is None
+    assert len(server.transports) == 1
+    closed = server.http.close()
+    assert server.transports[0].disconnecting
+    server.lose()
+    result_of(closed)
 
 
 @pytest.mark.parametrize(

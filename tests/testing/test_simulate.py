@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from time import time
 from typing import Any
@@ -13,7 +14,7 @@ from change_hooks.core.delivery import Delivery
 from change_hooks.core.errors import NotAuthenticated
 from change_hooks.core.events import Event, Ignored, PullRequest, RefUpdate
 from change_hooks.dialects.handler import Context, make_handler
-from change_hooks.plugins import installed
+from change_hooks.plugins import Registry, installed
 from change_hooks.testing import Receiver
 from change_hooks.testing import simulate as module
 from change_hooks.testing.recorded import Recorded
@@ -219,6 +220,17 @@ def test_what_cannot_be_simulated_is_named() -> None:
         simulate("launchpad", PUSH, "x", options={"secret": "x"})
 
 
+def test_a_class_of_ours_under_a_name_of_ones_own_has_its_recorded_deliveries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when it is registered by another path."""
+    ours = EntryPoint("ours", "tests.dialects.test_gitea:GiteaHandler", "change_hooks.dialects")
+    broken = EntryPoint("broken", "no_such_module:X", "change_hooks.dialects")
+    registry = Registry([*installed().entries, ours, broken])
+    monkeypatch.setattr(module, "installed", lambda: registry)
+    assert simulate("ours", PUSH, None).id
+
+
 def test_a_dialect_of_ones_own_is_found_by_its_recorded_deliveries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,8 +245,8 @@ def test_a_dialect_of_ones_own_is_found_by_its_recorded_deliveries(
         def load(self, name: str) -> Any:
             return {"mine": handler, "odd": Odd}[name]
 
-        def others(self, name: str) -> list[str]:
-            return []
+        def names_of(self, cls: type) -> list[str]:
+            return ["mine"]
 
     monkeypatch.setattr(module, "installed", Found)
     with pytest.raises(CannotSimulate, match="no recorded deliveries of 'mine'"):
