@@ -40,7 +40,7 @@ COMMANDS = {
     "recover": Lazy("recover", "recover", "Fetch deliveries that never arrived."),
     "hook": Lazy("hook", "hook", "Create, check and repair webhooks at the forges."),
     "doctor": Lazy("doctor", "doctor", "Check everything, and report problems."),
-    "prune": Lazy("operate", "prune", "Delete old deliveries."),
+    "prune": Lazy("prune", "prune", "Delete old deliveries."),
     "capture": Lazy("capture", "capture", "Write a delivery to files for a test."),
     "simulate": Lazy("simulate", "simulate_command", "Send a delivery as a forge would."),
     "send": Lazy("send", "send", "Send one change to the dialect 'base'."),

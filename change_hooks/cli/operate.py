@@ -1,16 +1,14 @@
-"""Commands that read a journal, and ``prune``."""
+"""Commands that read a journal."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from time import sleep, time
+from time import sleep
 from typing import Any
 
 import click
 import msgspec
-from twisted.internet.defer import inlineCallbacks
-from twisted.internet.task import react
 
 from change_hooks.cli.choosing import (
     choosing,
@@ -18,7 +16,6 @@ from change_hooks.cli.choosing import (
     found_by,
     hooks_of,
     journal_option,
-    open_journal,
     reader_of,
     state_option,
 )
@@ -26,12 +23,8 @@ from change_hooks.cli.common import config_argument, json_option, print_json, sa
 from change_hooks.cli.following import Following
 from change_hooks.cli.showing import as_json as whole_as_json
 from change_hooks.cli.showing import as_text, change_line, delivery_line
-from change_hooks.core.shown import counted
 from change_hooks.journal import StoredDelivery, Wanted
-from change_hooks.journal.address import make_journal
-from change_hooks.journal.facade import SQLJournal
 from change_hooks.journal.tail import Tail
-from change_hooks.outbox.retention import DAY
 
 #: How often ``--follow`` polls the journal, in seconds.
 FOLLOW = 0.5
@@ -128,52 +121,4 @@ def show(words: tuple[str, ...], as_json: bool, journal: str | None) -> None:
                 click.echo(as_text(whole))
 
 
-@click.command()
-@config_argument
-@json_option
-@journal_option
-@click.option(
-    "--older-than",
-    type=float,
-    metavar="DAYS",
-    help="Instead of change_hook_keep; required with --journal.",
-)
-@click.option(
-    "--failed", is_flag=True, help="Delete failed deliveries, instead of those that every sink has accepted."
-)
-def prune(
-    config: Path | None, *, as_json: bool, journal: str | None, older_than: float | None, failed: bool
-) -> None:
-    """Delete old deliveries. Those that a sink has not accepted yet are kept."""
-    hooks = hooks_of(config, journal)
-    reader_of(hooks)
-    if journal is not None and older_than is None:
-        raise click.UsageError("--journal does not say how long deliveries are kept; give --older-than DAYS")
-    days = hooks.keep if older_than is None else older_than
-    if days is None:
-        raise click.UsageError("the configuration has change_hook_keep: None; give --older-than DAYS")
-    before = time() - days * DAY
-    pruned: list[int] = [0]
-
-    def tell() -> None:
-        if as_json:
-            print_json({"pruned": pruned[0]})
-        else:
-            click.echo(f"pruned {counted(pruned[0], 'delivery', 'deliveries')}")
-
-    @inlineCallbacks
-    def delete(reactor: Any) -> Any:
-        opened: SQLJournal = make_journal(hooks.journal or "", reactor.callFromThread)
-        yield open_journal(opened)
-        while True:
-            some = yield (opened.prune_failed if failed else opened.prune)(before)
-            if not some:
-                break
-            pruned[0] += some
-        yield opened.close()
-        tell()
-
-    react(delete)
-
-
-__all__ = ["changes", "deliveries", "prune", "show"]
+__all__ = ["changes", "deliveries", "show"]

@@ -10,7 +10,7 @@ from twisted.internet.defer import succeed
 from twisted.internet.testing import MemoryReactorClock
 
 import change_hooks.cli.explaining as explaining
-import change_hooks.cli.operate as operate
+import change_hooks.cli.pruning as pruning
 import change_hooks.cli.replaying as replaying
 from change_hooks.journal.sqlite import sqlite_journal
 
@@ -43,9 +43,9 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine
         journal.writer.stop = lambda: succeed(None)  # type: ignore[method-assign]
         return journal
 
-    for module in (operate, replaying):
+    for module in (pruning, replaying):
         monkeypatch.setattr(module, "make_journal", make_journal)
-    for module in (explaining, operate, replaying):
+    for module in (explaining, pruning, replaying):
         monkeypatch.setattr(module, "react", run_at_once)
     return CommandLine(tmp_path)
 
